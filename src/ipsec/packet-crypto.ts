@@ -1,0 +1,43 @@
+import type { KeyMaterial } from '../base/key-material.ts';
+
+/**
+ * The batch interface of ESP cryptography. Two implementations: `esp-node-crypto.ts` (node:crypto)
+ * now, an addon over libcrypto later. Both work in place on one slab, with parallel typed arrays, and
+ * allocate nothing per packet that outlives the call.
+ */
+export interface CryptoBatch {
+  /** Packets 0 .. count-1 are in the batch; those with `verdict[i] !== 0` are passed over. */
+  readonly count: number;
+  readonly slab: Buffer;
+  /** In: where the packet (open: SPI .. ICV; seal: the plaintext) starts and how long it is. Out: the result. */
+  readonly offset: Uint32Array;
+  readonly length: Uint32Array;
+  /** Index under which the SA's keys were installed. */
+  readonly saSlot: Int32Array;
+  readonly sequenceHigh: Uint32Array;
+  readonly sequenceLow: Uint32Array;
+  /** Seal only: the 64-bit IV (sender id | counter) of counter-mode algorithms. CBC draws its own. */
+  readonly ivHigh: Uint32Array;
+  readonly ivLow: Uint32Array;
+  /** Open: out, from the ESP trailer. Seal: in. */
+  readonly nextHeader: Uint8Array;
+  /** Out: the drop reason (`icv`, `padding`, `truncated` ...), or left as it was. */
+  readonly verdict: Uint8Array;
+}
+
+export interface EspKeys {
+  readonly encryption: { readonly transform: number; readonly key: KeyMaterial };
+  readonly integrity?: { readonly transform: number; readonly key: KeyMaterial };
+  readonly hasEsn: boolean;
+}
+
+export interface PacketCrypto {
+  /** Prepares contexts for an SA. Throws if the algorithm is not supported: ask `algorithms.ts` first. */
+  install(saSlot: number, keys: EspKeys): void;
+  /** Drops contexts; later packets for the slot get `unknown-spi`. */
+  remove(saSlot: number): void;
+  /** RFC 4303 section 3.4.4: verifies, decrypts, strips padding. Nothing is released with a bad ICV. */
+  open(batch: CryptoBatch): void;
+  /** RFC 4303 section 3.3: pads to 4 bytes or the block, encrypts, authenticates. Needs 24 bytes headroom, 34 tailroom. */
+  seal(batch: CryptoBatch): void;
+}

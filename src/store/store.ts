@@ -1,0 +1,27 @@
+import type { SaId } from '../ipsec/sa.ts';
+
+/** Marks of one outbound SA: nothing at or above them has been used. Missing or doubtful: send nothing, rekey. */
+export interface SaMarks {
+  /** Next sequence number that is certainly unused (64 bits). */
+  readonly nextSequence: bigint;
+  /** Next sender id that is certainly unused (OUTBOUND rules: never again under this key). */
+  readonly nextSenderId: number;
+}
+
+/** What one DVIPA needs over a restart of the routing agent. */
+export interface DvipaState {
+  /** The epoch that was last in use; the next owner uses a higher one. */
+  readonly epoch: number;
+}
+
+export interface StoreSnapshot {
+  readonly sas: ReadonlyMap<SaId, SaMarks>;
+  readonly dvipas: ReadonlyMap<string, DvipaState>;
+}
+
+/** The coupling store. A `put` resolves only when the value would survive `kill -9` of this agent; act on it only then. */
+export interface CouplingStore {
+  load(): Promise<StoreSnapshot>;
+  putSa(id: SaId, marks: SaMarks): Promise<void>;
+  putDvipa(dvipa: string, state: DvipaState): Promise<void>;
+}
