@@ -1,0 +1,43 @@
+# The commands of this project. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build check test quick demo install-plugin mutants fresh soak clean
+
+help: ## what can be made here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+build: ## TypeScript, addons and the charon plugin (installs what is missing first)
+	@scripts/setup demo
+
+demo: ## the main job on real strongSwan, proved from outside the agents; writes out/demo.json
+	@scripts/setup demo
+	@scripts/demo
+
+test: ## everything: checkers, unit, contract, simulation, fuzz, interoperation (root)
+	@scripts/setup test
+	@scripts/test
+
+quick: ## the loop while writing: checkers and the tests that need no root
+	@scripts/test quick
+
+check: ## types, format, lint, unused code; and that each of these checkers can fail
+	@scripts/check
+
+install-plugin: ## build the charon plugin and install it on this host (critical by default)
+	@scripts/build-plugin --install
+
+mutants: ## break one rule at a time; each break must turn the tests red
+	@scripts/setup test
+	@scripts/mutants
+
+fresh: ## make demo and make test inside a clean Debian root, to prove that no step is missing
+	@scripts/fresh
+
+soak: ## the demo again and again: make soak ROUNDS=3
+	@scripts/setup demo
+	@for round in $$(seq $${ROUNDS:-3}); do echo "round $$round"; scripts/demo; done
+
+clean: ## remove what was built and written (the lab is taken down first)
+	@if [ -f dist/cli/main.js ] && [ "$$(id -u)" = 0 ]; then node dist/cli/main.js lab down || true; fi
+	rm -rf dist build out coverage .cache
