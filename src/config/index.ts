@@ -1,0 +1,27 @@
+import { checkText, type Config } from './check.ts';
+import { fileProblems, readConfigFile } from './files.ts';
+import { ConfigError } from './problem.ts';
+
+export type { Config } from './check.ts';
+export type { PortRange } from './fields.ts';
+export { ConfigError, type ConfigProblem, formatProblem } from './problem.ts';
+export type { DvipaConfig, FilterRule, RouteConfig } from './route.ts';
+export { ROUTE_ADMIN_SOCKET } from './route-file.ts';
+export type { AdminConfig, CouplingConfig, LogConfig } from './shared.ts';
+export { TARGET_ADMIN_SOCKET, type TargetConfig } from './target.ts';
+
+/** Text of a configuration, checked without a look at other files. Throws only `ConfigError`. */
+export function parseConfig(text: string, file: string): Config {
+  return checkText(text, file).config;
+}
+
+/**
+ * Reads and checks a configuration file and the files it names, and returns it frozen, defaults filled in.
+ * Throws only `ConfigError`, with every problem at once.
+ */
+export function loadConfig(file: string): Config {
+  const { config, document } = checkText(readConfigFile(file), file);
+  const problems = fileProblems(config.coupling, document);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}

@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import {
+  hostAddress,
+  hostName,
+  integer,
+  interfaceName,
+  list,
+  network,
+  object,
+  oneOf,
+  portRange,
+  socketPath,
+} from './fields.ts';
+import { adminSection, clusterPorts, couplingSection, logSection } from './shared.ts';
+
+export const ROUTE_ADMIN_SOCKET = '/run/dvipa/route.sock';
+
+const rule = object({
+  action: oneOf('permit', 'deny'),
+  protocol: oneOf('tcp', 'udp', 'icmp', 'any'),
+  ports: portRange.optional(),
+  source: network.optional(),
+}).superRefine((entry, context) => {
+  if (entry.ports === undefined || entry.protocol === 'tcp' || entry.protocol === 'udp') return;
+  const message = `ports do not go with protocol ${entry.protocol}, expected tcp or udp`;
+  context.addIssue({ code: 'custom', path: ['ports'], message });
+});
+
+const dvipa = object({
+  address: hostAddress,
+  endpoint: hostAddress.optional(),
+  inbound_filter: oneOf('bypass', 'filter'),
+  rules: list(rule, 'rules', 256).optional(),
+  distribution: oneOf('round-robin').default('round-robin'),
+  targets: list(hostName, 'target hosts', 32),
+});
+
+/** The file's own spelling, before contradictions are looked for. Also read: docs/configuration.md. */
+export const routeFile = object({
+  role: z.literal('route'),
+  host: hostName,
+  dvipas: list(dvipa, 'DVIPAs', 64),
+  outside: object({ interface: interfaceName }),
+  cluster: object({ interface: interfaceName, address: hostAddress, ...clusterPorts }),
+  targets: list(object({ host: hostName, address: hostAddress }), 'targets', 32),
+  coupling: couplingSection,
+  charon: object({
+    vici: socketPath.default('/run/charon.vici'),
+    plugin: socketPath.default('/run/charon.dvipa'),
+  }).prefault({}),
+  lifesize: object({ percentage: integer(1, 50, 'percent').default(10) }).prefault({}),
+  trusted_link: oneOf('sealed').default('sealed'),
+  admin: adminSection(ROUTE_ADMIN_SOCKET),
+  log: logSection,
+});
+
+export type RouteFile = z.output<typeof routeFile>;

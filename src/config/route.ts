@@ -1,0 +1,71 @@
+import type { PortRange } from './fields.ts';
+import { refuseContradictions } from './route-contradictions.ts';
+import { type RouteFile, routeFile } from './route-file.ts';
+import type { AdminConfig, CouplingConfig, LogConfig } from './shared.ts';
+
+/** What to do with one kind of inner packet. The first rule that fits decides; none fits: deny. No rules: permit. */
+export interface FilterRule {
+  readonly action: 'permit' | 'deny';
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'any';
+  /** Inner destination ports; 0..65535 where the file says nothing. */
+  readonly ports: PortRange;
+  /** Inner source network in CIDR form; undefined: any. */
+  readonly source?: string | undefined;
+}
+
+export interface DvipaConfig {
+  readonly address: string;
+  /** Address for IKE and outer ESP; the DVIPA itself where the file names no other. */
+  readonly endpoint: string;
+  /** `filter`: the routing host applies the rules; `bypass`: the target does, on the authenticated packet. */
+  readonly inboundFilter: 'bypass' | 'filter';
+  readonly rules: readonly FilterRule[];
+  readonly distribution: 'round-robin';
+  /** Host names, all declared under `targets`. */
+  readonly targets: readonly string[];
+}
+
+export interface RouteConfig {
+  readonly role: 'route';
+  readonly host: string;
+  readonly dvipas: readonly DvipaConfig[];
+  readonly outside: { readonly interface: string };
+  readonly cluster: {
+    readonly interface: string;
+    readonly address: string;
+    readonly couplingPort: number;
+    readonly linkPort: number;
+  };
+  readonly targets: readonly { readonly host: string; readonly address: string }[];
+  readonly coupling: CouplingConfig;
+  readonly charon: { readonly vici: string; readonly plugin: string };
+  /** Credit of a target on an SA, in percent of the SA's total lifesize. */
+  readonly lifesize: { readonly percentage: number };
+  readonly trustedLink: 'sealed';
+  readonly admin: AdminConfig;
+  readonly log: LogConfig;
+}
+
+export const routeSchema = routeFile.superRefine(refuseContradictions).transform(toConfig);
+
+function toConfig(file: RouteFile): RouteConfig {
+  const { dvipas, cluster, trusted_link: trustedLink, ...same } = file;
+  return {
+    ...same,
+    trustedLink,
+    dvipas: dvipas.map((entry) => ({
+      address: entry.address,
+      endpoint: entry.endpoint ?? entry.address,
+      inboundFilter: entry.inbound_filter,
+      rules: (entry.rules ?? []).map((given) => ({ ...given, ports: given.ports ?? { from: 0, to: 65535 } })),
+      distribution: entry.distribution,
+      targets: entry.targets,
+    })),
+    cluster: {
+      interface: cluster.interface,
+      address: cluster.address,
+      couplingPort: cluster.coupling_port,
+      linkPort: cluster.link_port,
+    },
+  };
+}

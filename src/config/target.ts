@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { hostAddress, hostName, integer, interfaceName, list, object } from './fields.ts';
+import {
+  type AdminConfig,
+  adminSection,
+  clusterPorts,
+  type CouplingConfig,
+  couplingSection,
+  type LogConfig,
+  logSection,
+  refuseRepeats,
+} from './shared.ts';
+
+export interface TargetConfig {
+  readonly role: 'target';
+  readonly host: string;
+  /** Addresses this host serves; filter rules and endpoints come from the routing host. */
+  readonly dvipas: readonly string[];
+  readonly router: {
+    /** Must be in the routing host's certificate. */
+    readonly host: string;
+    readonly address: string;
+    readonly couplingPort: number;
+    readonly linkPort: number;
+  };
+  readonly cluster: { readonly interface: string; readonly address: string };
+  readonly outside: { readonly interface: string };
+  readonly tun: { readonly name: string; readonly mtu: number };
+  readonly coupling: CouplingConfig;
+  readonly admin: AdminConfig;
+  readonly log: LogConfig;
+}
+
+export const TARGET_ADMIN_SOCKET = '/run/dvipa/target.sock';
+
+const targetFile = object({
+  role: z.literal('target'),
+  host: hostName,
+  dvipas: list(hostAddress, 'DVIPAs', 64),
+  router: object({ host: hostName, address: hostAddress, ...clusterPorts }),
+  cluster: object({ interface: interfaceName, address: hostAddress }),
+  outside: object({ interface: interfaceName }),
+  tun: object({
+    name: interfaceName.default('dvipa0'),
+    // 576: what every IPv4 host must take (RFC 791). 1360 + ESP-in-UDP in tunnel mode fits 1500.
+    mtu: integer(576, 1500, 'bytes').default(1360),
+  }).prefault({}),
+  coupling: couplingSection,
+  admin: adminSection(TARGET_ADMIN_SOCKET),
+  log: logSection,
+});
+
+type TargetFile = z.output<typeof targetFile>;
+
+export const targetSchema = targetFile.superRefine(refuseContradictions).transform(toConfig);
+
+function refuseContradictions(file: TargetFile, context: z.core.$RefinementCtx): void {
+  const refuse = (path: (string | number)[], message: string) => {
+    context.addIssue({ code: 'custom', path, message });
+  };
+  refuseRepeats(
+    file.dvipas,
+    (address) => address,
+    (at) => ['dvipas', at],
+    context,
+  );
+  for (const [section, { address }] of Object.entries({ router: file.router, cluster: file.cluster })) {
+    if (file.dvipas.includes(address)) {
+      refuse([section, 'address'], 'is a DVIPA, expected an address of the cluster network');
+    }
+  }
+  if (file.router.address === file.cluster.address) {
+    refuse(['router', 'address'], "is this host's own, expected the routing host's");
+  }
+  if (file.router.host === file.host) {
+    refuse(['router', 'host'], "is this host's name, expected the routing host's");
+  }
+  for (const section of ['cluster', 'outside'] as const) {
+    if (file.tun.name === file[section].interface) {
+      refuse(['tun', 'name'], `is the ${section} interface, expected a name of its own`);
+    }
+  }
+}
+
+function toConfig({ router, ...same }: TargetFile): TargetConfig {
+  return {
+    ...same,
+    router: {
+      host: router.host,
+      address: router.address,
+      couplingPort: router.coupling_port,
+      linkPort: router.link_port,
+    },
+  };
+}

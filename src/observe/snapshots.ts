@@ -1,0 +1,143 @@
+import type { DropReason } from '../base/verdict.ts';
+
+/**
+ * What an agent tells about itself over its admin socket; the views render these, `--json` prints them as they
+ * are. The forms are stable (docs/cli-json.md): keys are added, never renamed. Counters are absolute since the
+ * agent started; times are milliseconds; an SPI is 8 hex digits. Never a key.
+ */
+
+export type AgentRole = 'route' | 'target';
+
+export interface StatusSnapshot {
+  readonly role: AgentRole;
+  readonly host: string;
+  readonly version: string;
+  readonly uptimeMs: number;
+  /** The routing host's epoch; 0 = not known yet. */
+  readonly epoch: number;
+  readonly dvipas: readonly DvipaSnapshot[];
+  /** Routing host only. */
+  readonly charon?: CharonSnapshot | undefined;
+  /** Routing host: one per configured target. Target: one, the routing host. */
+  readonly coupling: readonly CouplingSnapshot[];
+  readonly counters: Counters;
+}
+
+export interface DvipaSnapshot {
+  readonly address: string;
+  readonly endpoint: string;
+  readonly inboundFilter: 'bypass' | 'filter';
+  /** Hosts that serve it now. */
+  readonly serving: readonly string[];
+}
+
+export interface CharonSnapshot {
+  readonly connected: boolean;
+  /** The plugin's instance id, 16 hex digits; undefined while not connected. */
+  readonly instance?: string | undefined;
+  /** charon's version text. */
+  readonly version?: string | undefined;
+}
+
+export type CouplingState = 'down' | 'connecting' | 'snapshot' | 'up';
+
+export interface CouplingSnapshot {
+  readonly host: string;
+  readonly address: string;
+  readonly state: CouplingState;
+  /** Since the last record heard; undefined = never. */
+  readonly lastHeardMs?: number | undefined;
+}
+
+export interface Counters {
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Inbound packets opened by this host. 0 on a routing host unless replay conflicts were settled there. */
+  readonly opened: number;
+  /** Outbound packets sealed by this host. */
+  readonly sealed: number;
+  readonly linkIn: number;
+  readonly linkOut: number;
+  readonly dropped: number;
+}
+
+/** Limits of one unit; 0 = none. */
+export interface LimitSnapshot {
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** `exclusive:<host>`: that target numbers and sends. */
+export type SendingWay = `exclusive:${string}` | 'funnel' | 'idle';
+
+export interface SaSnapshot {
+  readonly id: string;
+  readonly spi: string;
+  readonly direction: 'in' | 'out';
+  readonly dvipa: string;
+  /** Outer address of the peer, with the port where ESP is in UDP: `192.0.2.101:4500`. */
+  readonly peer: string;
+  /** charon's names; undefined where this host does not know them. */
+  readonly ikeName?: string | undefined;
+  readonly childName?: string | undefined;
+  readonly reqid: number;
+  /** As strongSwan writes it: `AES_GCM_16-128`. */
+  readonly algorithm: string;
+  /** Totals of the cluster on the routing host, of this host on a target. */
+  readonly bytes: number;
+  readonly packets: number;
+  /** Since the last packet; undefined = none so far. */
+  readonly idleMs?: number | undefined;
+  readonly limits: { readonly bytes: LimitSnapshot; readonly packets: LimitSnapshot };
+  readonly state: 'installing' | 'serving' | 'rekeying' | 'refused';
+  /** Routing host: targets that acknowledged it. */
+  readonly installedOn: readonly string[];
+  /** Outbound only. */
+  readonly way?: SendingWay | undefined;
+  /** Inbound packets of this SA opened on this host. */
+  readonly openedHere: number;
+}
+
+export interface TargetSnapshot {
+  readonly host: string;
+  readonly address: string;
+  readonly state: CouplingState;
+  /** Decimal text (64 bits); undefined = never seen. */
+  readonly incarnation?: string | undefined;
+  readonly lastHeardMs?: number | undefined;
+  readonly sas: number;
+  readonly connections: number;
+  readonly epoch: number;
+}
+
+export interface ConnectionSnapshot {
+  readonly dvipa: string;
+  readonly reqid: number;
+  /** IP protocol number. */
+  readonly protocol: number;
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly target: string;
+  readonly state: 'tentative' | 'confirmed' | 'closing';
+  readonly ageMs: number;
+}
+
+/** Packets per reason; every reason is there, zeros included. */
+export type DropsSnapshot = Readonly<Partial<Record<DropReason, number>>>;
+
+/** What each admin command answers. */
+export interface AdminAnswers {
+  readonly status: StatusSnapshot;
+  readonly sas: readonly SaSnapshot[];
+  readonly targets: readonly TargetSnapshot[];
+  readonly connections: readonly ConnectionSnapshot[];
+  readonly drops: DropsSnapshot;
+}
+
+export type AdminCommand = keyof AdminAnswers;
+
+/** An agent's side of the admin socket: one function per command. */
+export type AdminHandlers = { readonly [Command in AdminCommand]: () => AdminAnswers[Command] };
