@@ -1,0 +1,105 @@
+import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { internetChecksum } from './checksum.ts';
+
+/*
+ * IPv4 header (RFC 791 section 3.1), big endian:
+ *
+ *  0                   1                   2                   3
+ *  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ * |Version|  IHL  |    DSCP   |ECN|          Total Length         |   0
+ * |         Identification        |0|D|M|     Fragment Offset     |   4
+ * |  Time to Live |    Protocol   |        Header Checksum        |   8
+ * |                       Source Address                          |  12
+ * |                    Destination Address                        |  16
+ * |                    Options (0..40 bytes)                      |  20
+ */
+export const IPV4_HEADER_BYTES = 20;
+export const IPV4_HEADER_MAX_BYTES = 60;
+export const IPV4_MAX_BYTES = 0xffff;
+
+const DF = 0x4000;
+const MF = 0x2000;
+const OFFSET_MASK = 0x1fff;
+
+const TRUNCATED = verdictOf('truncated');
+const MALFORMED = verdictOf('malformed');
+
+/** What `parseIpv4` found. Reusable: one per pipeline, overwritten by each call. */
+export class Ipv4Header {
+  headerBytes = 0;
+  /** As the header says; what the buffer holds beyond it is padding (Ethernet pads to 60 bytes). */
+  totalBytes = 0;
+  /** DSCP and ECN in one byte. */
+  trafficClass = 0;
+  identification = 0;
+  hasDontFragment = false;
+  /** More fragments follow, or this is not the first one: the upper header may be missing or incomplete. */
+  isFragment = false;
+  /** In bytes. */
+  fragmentOffset = 0;
+  ttl = 0;
+  protocol = 0;
+  /** Host number. */
+  source = 0;
+  destination = 0;
+}
+
+/**
+ * Reads the header of a packet that was received as `length` bytes at `offset`.
+ * `malformed`: version, IHL or total length contradict each other; `truncated`: the header or the total
+ * length is longer than what was received. The checksum is apart (`hasValidIpv4Checksum`).
+ */
+export function parseIpv4(slab: Buffer, offset: number, length: number, out: Ipv4Header): Verdict {
+  if (length < IPV4_HEADER_BYTES) return TRUNCATED;
+  const versionIhl = slab.readUInt8(offset);
+  const headerBytes = (versionIhl & 15) * 4;
+  if (versionIhl >> 4 !== 4 || headerBytes < IPV4_HEADER_BYTES) return MALFORMED;
+  const totalBytes = slab.readUInt16BE(offset + 2);
+  if (totalBytes < headerBytes) return MALFORMED;
+  if (totalBytes > length) return TRUNCATED;
+  const fragment = slab.readUInt16BE(offset + 6);
+  out.headerBytes = headerBytes;
+  out.totalBytes = totalBytes;
+  out.trafficClass = slab.readUInt8(offset + 1);
+  out.identification = slab.readUInt16BE(offset + 4);
+  out.hasDontFragment = (fragment & DF) !== 0;
+  out.isFragment = (fragment & (MF | OFFSET_MASK)) !== 0;
+  out.fragmentOffset = (fragment & OFFSET_MASK) * 8;
+  out.ttl = slab.readUInt8(offset + 8);
+  out.protocol = slab.readUInt8(offset + 9);
+  out.source = slab.readUInt32BE(offset + 12);
+  out.destination = slab.readUInt32BE(offset + 16);
+  return KEEP;
+}
+
+/** RFC 791: the sum over the header, checksum included, is zero. */
+export function hasValidIpv4Checksum(slab: Buffer, offset: number, headerBytes: number): boolean {
+  return internetChecksum(slab, offset, headerBytes) === 0;
+}
+
+export interface Ipv4Fields {
+  readonly totalBytes: number;
+  readonly protocol: number;
+  readonly source: number;
+  readonly destination: number;
+  readonly ttl?: number;
+  readonly trafficClass?: number;
+  readonly identification?: number;
+  readonly hasDontFragment?: boolean;
+}
+
+/** Writes a header without options, checksum included, and returns its length (20). */
+export function encodeIpv4(slab: Buffer, offset: number, fields: Ipv4Fields): number {
+  slab.writeUInt8(0x45, offset);
+  slab.writeUInt8(fields.trafficClass ?? 0, offset + 1);
+  slab.writeUInt16BE(fields.totalBytes, offset + 2);
+  slab.writeUInt16BE(fields.identification ?? 0, offset + 4);
+  slab.writeUInt16BE(fields.hasDontFragment === true ? DF : 0, offset + 6);
+  slab.writeUInt8(fields.ttl ?? 64, offset + 8);
+  slab.writeUInt8(fields.protocol, offset + 9);
+  slab.writeUInt16BE(0, offset + 10);
+  slab.writeUInt32BE(fields.source, offset + 12);
+  slab.writeUInt32BE(fields.destination, offset + 16);
+  slab.writeUInt16BE(internetChecksum(slab, offset, IPV4_HEADER_BYTES), offset + 10);
+  return IPV4_HEADER_BYTES;
+}
