@@ -24,6 +24,7 @@ export class PacketVector implements CryptoBatch {
   readonly ivHigh: Uint32Array;
   readonly ivLow: Uint32Array;
   readonly nextHeader: Uint8Array;
+  readonly spi: Uint32Array;
   /** Index of the chosen target (routing host), -1 = none. */
   readonly target: Int16Array;
   /** Outer addresses and ports as received, IPv4 as host numbers. */
@@ -34,6 +35,15 @@ export class PacketVector implements CryptoBatch {
   /** Where the ESP header starts inside the packet, and how long ESP is (classify). */
   readonly espOffset: Uint32Array;
   readonly espLength: Uint32Array;
+  /** The inner headers: peeked (not authenticated) on the routing host, from the opened packet on a target. */
+  readonly family: Uint8Array;
+  readonly innerSource: Uint32Array;
+  readonly innerDestination: Uint32Array;
+  readonly protocol: Uint8Array;
+  readonly sourcePort: Uint16Array;
+  readonly destinationPort: Uint16Array;
+  readonly tcpFlags: Uint8Array;
+  readonly isFragment: Uint8Array;
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -47,6 +57,7 @@ export class PacketVector implements CryptoBatch {
     this.ivHigh = new Uint32Array(capacity);
     this.ivLow = new Uint32Array(capacity);
     this.nextHeader = new Uint8Array(capacity);
+    this.spi = new Uint32Array(capacity);
     this.target = new Int16Array(capacity);
     this.outerSource = new Uint32Array(capacity);
     this.outerDestination = new Uint32Array(capacity);
@@ -54,6 +65,14 @@ export class PacketVector implements CryptoBatch {
     this.outerDestinationPort = new Uint16Array(capacity);
     this.espOffset = new Uint32Array(capacity);
     this.espLength = new Uint32Array(capacity);
+    this.family = new Uint8Array(capacity);
+    this.innerSource = new Uint32Array(capacity);
+    this.innerDestination = new Uint32Array(capacity);
+    this.protocol = new Uint8Array(capacity);
+    this.sourcePort = new Uint16Array(capacity);
+    this.destinationPort = new Uint16Array(capacity);
+    this.tcpFlags = new Uint8Array(capacity);
+    this.isFragment = new Uint8Array(capacity);
     this.reset();
   }
 

@@ -1,0 +1,52 @@
+import { KEEP, verdictOf } from '../base/verdict.ts';
+import type { PacketVector } from './vector.ts';
+
+const FILTER = verdictOf('filter');
+
+/** Where inbound IPsec traffic to a DVIPA is filtered: on the target (bypass) or on the routing host (filter). */
+export type FilterMode = 'bypass' | 'filter';
+
+export interface FilterRule {
+  readonly action: 'permit' | 'deny';
+  /** IP protocol; 0 = any. */
+  readonly protocol: number;
+  /** Inclusive destination port range; 0..65535 = any. Applies to protocols with ports only. */
+  readonly fromPort: number;
+  readonly toPort: number;
+  /** Source network as host number and mask; 0/0 = any. */
+  readonly sourceNetwork: number;
+  readonly sourceMask: number;
+}
+
+/**
+ * The ordered rules of one DVIPA (claims 6 and 7): the first that matches decides; with rules and no match the
+ * packet is denied, without rules everything is permitted (the SA's selectors have been checked already).
+ */
+export class InboundFilter {
+  readonly rules: readonly FilterRule[];
+
+  constructor(rules: readonly FilterRule[]) {
+    this.rules = rules;
+  }
+
+  permits(protocol: number, source: number, destinationPort: number): boolean {
+    if (this.rules.length === 0) return true;
+    for (const rule of this.rules) {
+      if (rule.protocol !== 0 && rule.protocol !== protocol) continue;
+      if (destinationPort < rule.fromPort || destinationPort > rule.toPort) continue;
+      if ((source & rule.sourceMask) >>> 0 !== rule.sourceNetwork) continue;
+      return rule.action === 'permit';
+    }
+    return false;
+  }
+
+  /** The verdict for packet `i`, by its inner headers (peeked or opened). */
+  verdict(vector: PacketVector, i: number): number {
+    const permitted = this.permits(
+      vector.protocol[i] as number,
+      vector.innerSource[i] as number,
+      vector.destinationPort[i] as number,
+    );
+    return permitted ? KEEP : FILTER;
+  }
+}
