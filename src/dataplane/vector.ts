@@ -44,6 +44,9 @@ export class PacketVector implements CryptoBatch {
   readonly destinationPort: Uint16Array;
   readonly tcpFlags: Uint8Array;
   readonly isFragment: Uint8Array;
+  /** Outbound: the inner packet's DSCP and ECN byte and its DF bit (0 or 1), for the outer header. */
+  readonly trafficClass: Uint8Array;
+  readonly dontFragment: Uint8Array;
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -73,6 +76,8 @@ export class PacketVector implements CryptoBatch {
     this.destinationPort = new Uint16Array(capacity);
     this.tcpFlags = new Uint8Array(capacity);
     this.isFragment = new Uint8Array(capacity);
+    this.trafficClass = new Uint8Array(capacity);
+    this.dontFragment = new Uint8Array(capacity);
     this.reset();
   }
 
