@@ -1,0 +1,171 @@
+/*
+ * Copyright (c) 2026 the strongswan-dvipa authors
+ * SPDX-License-Identifier: MIT
+ */
+
+#include "endpoint.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/** Messages of one recvmmsg() */
+#define BATCH 64
+
+static uint32_t capture_receive(endpoint_t *this, vector_t *vector,
+								uint32_t from, uint32_t max, uint32_t room)
+{
+	struct mmsghdr messages[BATCH];
+	struct iovec iov[BATCH];
+	uint32_t filled = 0, swap, want;
+	int got;
+
+	while (filled < max)
+	{
+		want = max - filled < BATCH ? max - filled : BATCH;
+		memset(messages, 0, want * sizeof(messages[0]));
+		for (uint32_t i = 0; i < want; i++)
+		{
+			iov[i].iov_base = vector->slab + vector->offset[from + filled + i];
+			iov[i].iov_len = room;
+			messages[i].msg_hdr.msg_iov = &iov[i];
+			messages[i].msg_hdr.msg_iovlen = 1;
+		}
+		got = recvmmsg(this->fd, messages, want, MSG_DONTWAIT, NULL);
+		if (got < 0)
+		{
+			if (errno == EINTR)
+			{
+				continue;
+			}
+			if (errno != EAGAIN)
+			{
+				endpoint_note_error(this, errno);
+			}
+			break;
+		}
+		/* close the gaps that packets cut by the kernel leave: slots are swapped,
+		 * not copied. "next" runs ahead of "filled" over the same slots */
+		for (uint32_t i = 0, next = from + filled; i < (uint32_t)got; i++, next++)
+		{
+			if (messages[i].msg_hdr.msg_flags & MSG_TRUNC)
+			{
+				this->too_long++;
+				continue;
+			}
+			swap = vector->offset[from + filled];
+			vector->offset[from + filled] = vector->offset[next];
+			vector->offset[next] = swap;
+			vector->length[from + filled] = messages[i].msg_len;
+			filled++;
+		}
+		if ((uint32_t)got < want)
+		{
+			break;
+		}
+	}
+	this->received += filled;
+	return filled;
+}
+
+/** The kernel sets these counters to zero each time they are read */
+static void capture_refresh(endpoint_t *this)
+{
+	struct tpacket_stats stats;
+	socklen_t len = sizeof(stats);
+
+	if (getsockopt(this->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) == 0)
+	{
+		this->overrun += stats.tp_drops;
+	}
+}
+
+static const endpoint_kind_t capture_kind = {
+	.name = "capture",
+	.receive = capture_receive,
+	.refresh = capture_refresh,
+};
+
+/**
+ * The filter must be there before the socket hears anything, so the socket is
+ * made for protocol 0 (deaf) and bound to the interface last.
+ */
+static bool capture_setup(int fd, unsigned int ifindex, struct sock_fprog *program,
+						  uint32_t buffer_bytes)
+{
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_IP),
+		.sll_ifindex = (int)ifindex,
+	};
+	int size = (int)buffer_bytes, on = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, program,
+				   sizeof(*program)) == -1 ||
+		setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)) == -1 ||
+		setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on,
+				   sizeof(on)) == -1)
+	{
+		return false;
+	}
+	/* beyond net.core.rmem_max needs CAP_NET_ADMIN; take what we get without */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) == -1 &&
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) == -1)
+	{
+		return false;
+	}
+	return bind(fd, (struct sockaddr*)&address, sizeof(address)) == 0;
+}
+
+napi_value capture_open(napi_env env, napi_callback_info info)
+{
+	struct sock_fprog program;
+	char name[IF_NAMESIZE];
+	unsigned int ifindex;
+	int fd, error;
+	size_t len;
+
+	VECTOR_ARGS(env, info, 3);
+	VECTOR_CHECK(env, napi_get_value_string_utf8(env, argv[0], NULL, 0,
+												 &len) == napi_ok &&
+				 len > 0 && len < sizeof(name), "name must have 1 to 15 bytes");
+	VECTOR_TRY(env, napi_get_value_string_utf8(env, argv[0], name,
+											   sizeof(name), &len));
+	VECTOR_ARG_ARRAY(env, 1, napi_uint8_array, uint8_t, bytes);
+	VECTOR_ARG_UINT32(env, 2, buffer_bytes);
+	VECTOR_CHECK(env, buffer_bytes <= INT32_MAX / 2,
+				 "receive buffer is out of range");
+	VECTOR_CHECK(env, bytes_entries > 0 &&
+				 bytes_entries % sizeof(struct sock_filter) == 0 &&
+				 bytes_entries / sizeof(struct sock_filter) <= BPF_MAXINSNS,
+				 "program must be 1 to 4096 instructions of 8 bytes");
+
+	/* the kernel copies it; setsockopt does not mind the alignment of the source */
+	program.len = (unsigned short)(bytes_entries / sizeof(struct sock_filter));
+	program.filter = (struct sock_filter*)(void*)bytes;
+
+	ifindex = if_nametoindex(name);
+	if (!ifindex)
+	{
+		return endpoint_throw_errno(env, name, errno);
+	}
+	/* SOCK_DGRAM: packets start at the IP header whatever the link is */
+	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+	{
+		return endpoint_throw_errno(env, "packet socket", errno);
+	}
+	if (!capture_setup(fd, ifindex, &program, buffer_bytes))
+	{
+		error = errno;
+		close(fd);
+		return endpoint_throw_errno(env, "capture", error);
+	}
+	return endpoint_create(env, &capture_kind, fd);
+}

@@ -1,0 +1,102 @@
+/*
+ * Copyright (c) 2026 the strongswan-dvipa authors
+ * SPDX-License-Identifier: MIT
+ */
+
+/**
+ * An endpoint: one file descriptor that packets come from or go to, with its
+ * counters and its place in the event loop. tun.c, capture.c and raw.c make
+ * them; they differ in how a batch is moved and in nothing else.
+ */
+
+#ifndef PACKET_IO_ENDPOINT_H_
+#define PACKET_IO_ENDPOINT_H_
+
+#include "../vector.h"
+
+#include <uv.h>
+
+typedef struct endpoint_t endpoint_t;
+typedef struct endpoint_poll_t endpoint_poll_t;
+
+/** What a kind of endpoint can do; NULL where it can not */
+typedef struct {
+	const char *name;
+	/**
+	 * Fill packets from .. from + max with up to room bytes each.
+	 * @return			how many were filled, without gaps
+	 */
+	uint32_t (*receive)(endpoint_t *this, vector_t *vector, uint32_t from,
+						uint32_t max, uint32_t room);
+	/**
+	 * Send packets from .. from + count that have verdict 0; give refused or
+	 * too_big to those that the kernel did not take.
+	 * @return			how many went out
+	 */
+	uint32_t (*send)(endpoint_t *this, vector_t *vector, uint32_t from,
+					 uint32_t count, uint8_t refused, uint8_t too_big);
+	/** Bring counters that the kernel keeps up to date */
+	void (*refresh)(endpoint_t *this);
+} endpoint_kind_t;
+
+struct endpoint_t {
+	const endpoint_kind_t *kind;
+	/** -1 once closed */
+	int fd;
+	/** set while the event loop watches fd; frees itself */
+	endpoint_poll_t *poll;
+	/** moved, since it was opened */
+	uint64_t received;
+	uint64_t sent;
+	/** refused by the kernel on the way out */
+	uint64_t refused;
+	/** longer than the room of a slot: dropped here */
+	uint64_t too_long;
+	/** lost in the kernel because nobody read in time */
+	uint64_t overrun;
+	/** errors on the descriptor itself, and the last errno */
+	uint64_t errors;
+	int last_error;
+};
+
+/** Count an error of the descriptor itself */
+void endpoint_note_error(endpoint_t *this, int error);
+
+/**
+ * Wrap a descriptor into a JavaScript object; closes fd if that fails.
+ *
+ * @return			the object, NULL with a pending exception
+ */
+napi_value endpoint_create(napi_env env, const endpoint_kind_t *kind, int fd);
+
+/**
+ * The endpoint in an object made by endpoint_create(), open or closed.
+ *
+ * @return			NULL with a pending exception if it is none
+ */
+endpoint_t *endpoint_unwrap(napi_env env, napi_value object);
+
+/**
+ * As endpoint_unwrap(), but a closed one is an exception, too.
+ */
+endpoint_t *endpoint_get(napi_env env, napi_value object);
+
+/** poll(endpoint, callback(status)): watch; status < 0 says that watching ended */
+napi_value endpoint_start_poll(napi_env env, napi_callback_info info);
+
+/** close(endpoint): twice is harmless */
+napi_value endpoint_close(napi_env env, napi_callback_info info);
+
+/** Throw an Error with the code (ENOENT ...) and text of an errno; returns NULL */
+napi_value endpoint_throw_errno(napi_env env, const char *what, int error);
+
+/** tunOpen(name, { persist, vnetHeader }) */
+napi_value tun_open(napi_env env, napi_callback_info info);
+
+/** captureOpen(interfaceName, program, receiveBufferBytes) */
+napi_value capture_open(napi_env env, napi_callback_info info);
+
+/** rawOpen(mark, sendBufferBytes) */
+napi_value raw_open(napi_env env, napi_callback_info info);
+
+#endif /* PACKET_IO_ENDPOINT_H_ */

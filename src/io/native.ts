@@ -1,0 +1,57 @@
+import { fileURLToPath } from 'node:url';
+import nodeGypBuild from 'node-gyp-build';
+
+declare const endpointBrand: unique symbol;
+/** A descriptor inside the addon. It is closed by `close`, or when it is collected and not watched. */
+export interface NativeHandle {
+  readonly [endpointBrand]: true;
+}
+
+/**
+ * The functions of `plugins/node/packet-io` (see the README there): mechanism only, on slabs and typed
+ * arrays that belong to the caller. Misuse throws; a packet that the kernel refuses gets a verdict.
+ */
+export interface PacketIo {
+  tunOpen(name: string, options: { persist?: boolean; vnetHeader?: boolean }): NativeHandle;
+  captureOpen(interfaceName: string, program: Uint8Array, receiveBufferBytes: number): NativeHandle;
+  rawOpen(mark: number, sendBufferBytes: number): NativeHandle;
+  receive(
+    handle: NativeHandle,
+    slab: Buffer,
+    offset: Uint32Array,
+    length: Uint32Array,
+    roomBytes: number,
+    from: number,
+    max: number,
+  ): number;
+  send(
+    handle: NativeHandle,
+    slab: Buffer,
+    offset: Uint32Array,
+    length: Uint32Array,
+    verdict: Uint8Array,
+    from: number,
+    count: number,
+    refused: number,
+    tooBig: number,
+  ): number;
+  /** `status` is negative when the descriptor is gone (its device was deleted) and watching has ended. */
+  poll(handle: NativeHandle, callback: (status: number) => void): void;
+  /** received, sent, refused, too long, overrun, errors, last errno. */
+  stats(handle: NativeHandle, counters: Float64Array): void;
+  close(handle: NativeHandle): void;
+}
+
+let loaded: PacketIo | undefined;
+
+/** Loads the addon once; throws with the way to build it if it is not there. */
+export function packetIo(): PacketIo {
+  const folder =
+    process.env['DVIPA_PACKET_IO'] ?? fileURLToPath(new URL('../../plugins/node/packet-io', import.meta.url));
+  try {
+    loaded ??= nodeGypBuild(folder) as PacketIo;
+  } catch (cause) {
+    throw new Error(`the addon packet-io is not built (scripts/build-addons): ${folder}`, { cause });
+  }
+  return loaded;
+}
