@@ -35,7 +35,11 @@ export async function startAdminServer(path: string, commands: AdminCommands): P
     socket.on('close', () => clients.delete(socket));
     clients.add(socket);
     if (clients.size <= MAX_CLIENTS) serve(socket, handlers);
-    else socket.end(encodeLine({ ok: false, error: `busy: ${MAX_CLIENTS} clients already` }));
+    // Said when asked, not at once: a client that is still writing would see a broken pipe instead.
+    else
+      socket.once('data', () =>
+        socket.end(encodeLine({ ok: false, error: `busy: ${MAX_CLIENTS} clients already` })),
+      );
   });
   server.maxConnections = 2 * MAX_CLIENTS;
   await listen(server, path);
