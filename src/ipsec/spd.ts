@@ -1,4 +1,4 @@
-import type { OutboundPolicy, Spi } from './sa.ts';
+import type { OutboundPolicy } from './sa.ts';
 import type { TrafficSelector } from './traffic-selector.ts';
 
 /** IPv4 selector with numbers, as the fast path compares it. */
@@ -116,11 +116,6 @@ export class Spd {
 
   policies(): OutboundPolicy[] {
     return this.#ordered.map((entry) => entry.policy);
-  }
-
-  /** True if some policy seals with this SA now. */
-  uses(spi: Spi): boolean {
-    return this.#ordered.some((entry) => entry.policy.spi === spi);
   }
 
   #rebuild(): void {

@@ -1,0 +1,84 @@
+import { Spd } from '../ipsec/spd.ts';
+import type { OutboundPolicy, SaId, SecurityAssociation, Spi } from '../ipsec/sa.ts';
+import { Slots } from './slots.ts';
+
+export interface OutboundEntry {
+  readonly slot: number;
+  readonly sa: SecurityAssociation;
+}
+
+/** Peers choose outbound SPIs, so two may be equal; within one SA group (reqid) they are not. */
+const keyOf = (reqid: number, spi: Spi) => `${reqid}/${spi}`;
+
+/**
+ * Outbound SAs and the policies that say which one is in use. A policy names its SA by SPI and reqid; either
+ * may come first. Only the policy switches: a new SA is not used before charon says so (`add_policy out`).
+ */
+export class OutboundSad<Entry extends OutboundEntry> {
+  readonly #slots = new Slots<Entry>();
+  readonly #byId = new Map<SaId, Entry>();
+  readonly #byKey = new Map<string, Entry>();
+  readonly #spd = new Spd();
+
+  add(sa: SecurityAssociation, make: (slot: number) => Entry): Entry {
+    const key = keyOf(sa.reqid, sa.spi);
+    if (this.#byKey.has(key)) throw new Error(`outbound SPI ${sa.spi.toString(16)} is in use already`);
+    const entry = this.#slots.add(make);
+    this.#byId.set(sa.id, entry);
+    this.#byKey.set(key, entry);
+    return entry;
+  }
+
+  remove(id: SaId): Entry | undefined {
+    const entry = this.#byId.get(id);
+    if (entry === undefined) return undefined;
+    this.#byId.delete(id);
+    this.#byKey.delete(keyOf(entry.sa.reqid, entry.sa.spi));
+    this.#slots.free(entry.slot);
+    return entry;
+  }
+
+  installPolicy(policy: OutboundPolicy): void {
+    this.#spd.install(policy);
+  }
+
+  removePolicy(key: string): OutboundPolicy | undefined {
+    return this.#spd.remove(key);
+  }
+
+  policies(): OutboundPolicy[] {
+    return this.#spd.policies();
+  }
+
+  /** The policy for an inner packet; undefined: `no-policy`. Addresses as host numbers. */
+  policyFor(
+    source: number,
+    destination: number,
+    protocol: number,
+    sourcePort: number,
+    destinationPort: number,
+  ): OutboundPolicy | undefined {
+    return this.#spd.lookup(source, destination, protocol, sourcePort, destinationPort);
+  }
+
+  /** The SA that a policy uses now; undefined: `no-sa`. */
+  saOf(policy: OutboundPolicy): Entry | undefined {
+    return policy.spi === undefined ? undefined : this.#byKey.get(keyOf(policy.reqid, policy.spi));
+  }
+
+  get(id: SaId): Entry | undefined {
+    return this.#byId.get(id);
+  }
+
+  at(slot: number): Entry | undefined {
+    return this.#slots.at(slot);
+  }
+
+  values(): IterableIterator<Entry> {
+    return this.#slots.values();
+  }
+
+  get size(): number {
+    return this.#slots.size;
+  }
+}
