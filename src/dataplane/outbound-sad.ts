@@ -19,6 +19,8 @@ export class OutboundSad<Entry extends OutboundEntry> {
   readonly #byId = new Map<SaId, Entry>();
   readonly #byKey = new Map<string, Entry>();
   readonly #spd = new Spd();
+  /** Answers of `saOf`, so that a packet costs one look-up; emptied by every change. */
+  readonly #current = new Map<OutboundPolicy, Entry>();
 
   add(sa: SecurityAssociation, make: (slot: number) => Entry): Entry {
     const key = keyOf(sa.reqid, sa.spi);
@@ -26,6 +28,7 @@ export class OutboundSad<Entry extends OutboundEntry> {
     const entry = this.#slots.add(make);
     this.#byId.set(sa.id, entry);
     this.#byKey.set(key, entry);
+    this.#current.clear();
     return entry;
   }
 
@@ -35,14 +38,17 @@ export class OutboundSad<Entry extends OutboundEntry> {
     this.#byId.delete(id);
     this.#byKey.delete(keyOf(entry.sa.reqid, entry.sa.spi));
     this.#slots.free(entry.slot);
+    this.#current.clear();
     return entry;
   }
 
   installPolicy(policy: OutboundPolicy): void {
     this.#spd.install(policy);
+    this.#current.clear();
   }
 
   removePolicy(key: string): OutboundPolicy | undefined {
+    this.#current.clear();
     return this.#spd.remove(key);
   }
 
@@ -63,7 +69,13 @@ export class OutboundSad<Entry extends OutboundEntry> {
 
   /** The SA that a policy uses now; undefined: `no-sa`. */
   saOf(policy: OutboundPolicy): Entry | undefined {
-    return policy.spi === undefined ? undefined : this.#byKey.get(keyOf(policy.reqid, policy.spi));
+    if (policy.spi === undefined) return undefined;
+    let entry = this.#current.get(policy);
+    if (entry === undefined) {
+      entry = this.#byKey.get(keyOf(policy.reqid, policy.spi));
+      if (entry !== undefined) this.#current.set(policy, entry);
+    }
+    return entry;
   }
 
   get(id: SaId): Entry | undefined {
