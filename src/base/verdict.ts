@@ -56,6 +56,9 @@ export const DROP_REASONS = [
   'coupling-epoch',
   'coupling-order',
   'coupling-not-granted',
+  'coupling-tls',
+  'coupling-version',
+  'coupling-limit',
 ] as const;
 
 export type DropReason = (typeof DROP_REASONS)[number];

@@ -1,0 +1,175 @@
+import type { KeyMaterial } from '../base/key-material.ts';
+import type { ReplaySnapshot } from '../ipsec/replay-snapshot.ts';
+import type { OutboundPolicy, OuterAddresses, SaId, SecurityAssociation } from '../ipsec/sa.ts';
+
+/**
+ * The records of the coupling channel as both agents see them. What is on the wire (bytes for keys, no
+ * classes) is in `route-schemas.ts` and `target-schemas.ts`. Numbers that count to 2^64 are `bigint`,
+ * byte and packet totals are `number` (exact to 2^53).
+ */
+
+/** Protocol version in `hello`; another one is refused (`coupling-version`). */
+export const COUPLING_VERSION = 1;
+
+/** One rule of an inbound filter, in the order of the configuration. */
+export interface FilterRuleRecord {
+  readonly action: 'permit' | 'deny';
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'any';
+  /** Inclusive; 0..65535 = any. */
+  readonly fromPort: number;
+  readonly toPort: number;
+  /** Network in CIDR notation; absent: any. */
+  readonly source?: string;
+}
+
+/** A DVIPA that this target serves. The same address again replaces what was known about it. */
+export interface DvipaRecord {
+  readonly address: string;
+  /** Source of outbound ESP; the DVIPA itself if there is no endpoint in front of it. */
+  readonly endpoint: string;
+  readonly filterMode: 'bypass' | 'filter';
+  readonly rules: readonly FilterRuleRecord[];
+  /** The routing host's address on the trusted link. */
+  readonly router: string;
+}
+
+/** AES-256 keys of the trusted link between this pair of hosts, one per direction. Ownership passes on. */
+export interface LinkKeyRecord {
+  /** Seals routing host -> target. */
+  readonly key: KeyMaterial;
+  /** Seals target -> routing host. */
+  readonly toRouter: KeyMaterial;
+  readonly keyId: number;
+}
+
+/** What a target may use of an SA, absolute since its incarnation began. */
+export interface Credit {
+  readonly bytes: number;
+  readonly packets: number;
+}
+
+/** Install or replace a shadow SA. The receiver owns the keys and wipes them. */
+export interface SaInstallRecord {
+  readonly sa: SecurityAssociation;
+  /** Outbound only: IV prefix of this target under this key (0 = the routing host, never sent here). */
+  readonly senderId?: number;
+  /** Inbound only: numbers that are spent already. */
+  readonly window?: ReplaySnapshot;
+  readonly credit: Credit;
+}
+
+/** Routing host -> target, by kind. `send(kind, body)` on a `RoutingSession`. */
+export interface RouteBodies {
+  dvipa: DvipaRecord;
+  'dvipa-remove': { readonly address: string };
+  'link-key': LinkKeyRecord;
+  'sa-install': SaInstallRecord;
+  /** The peer moved (NAT mapping, MOBIKE). */
+  'sa-update': { readonly id: SaId; readonly outer: OuterAddresses };
+  'sa-remove': { readonly id: SaId };
+  'policy-install': { readonly policy: OutboundPolicy };
+  'policy-remove': { readonly key: string };
+  'lease-grant': {
+    readonly sa: SaId;
+    readonly lease: number;
+    readonly first: bigint;
+    readonly count: number;
+    readonly ttlMs: number;
+  };
+  'lease-revoke': { readonly sa: SaId; readonly lease: number };
+  way: { readonly sa: SaId; readonly way: 'funnel' | 'exclusive' };
+  credit: { readonly sa: SaId } & Credit;
+}
+
+/** A connection at a target, seen from the peer: `source` is the peer's inner address. */
+export interface FlowRecord {
+  readonly dvipa: string;
+  /** SA group: tells peers with equal inner addresses apart. */
+  readonly reqid: number;
+  /** IP protocol number. */
+  readonly protocol: number;
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+}
+
+/** Target -> routing host, by kind. `send(kind, body)` on a `TargetSession`. */
+export interface TargetBodies {
+  'sa-installed': { readonly id: SaId; readonly ok: boolean; readonly reason?: string };
+  'policy-installed': { readonly key: string };
+  window: { readonly sa: SaId } & ReplaySnapshot;
+  'windows-end': Record<string, never>;
+  'replay-report': {
+    readonly sa: SaId;
+    /** Committed numbers, packed 64-bit big endian, at most 1024: `packNumbers`, `unpackNumbers`. */
+    readonly numbers: Uint8Array;
+    /** Nothing dispatched to this target up to this dispatch number will still be delivered. */
+    readonly floor: bigint;
+  };
+  /** Cumulative per target incarnation and SA. */
+  'lifesize-report': {
+    readonly sa: SaId;
+    readonly bytes: number;
+    readonly packets: number;
+    readonly idleMs: number;
+  };
+  /** `full`: `opened` lists every connection (in parts: the first part is full, the others are not). */
+  'flow-report': {
+    readonly opened: readonly FlowRecord[];
+    readonly closed: readonly FlowRecord[];
+    readonly full: boolean;
+  };
+  'lease-request': { readonly sa: SaId; readonly count: number };
+  'lease-return': { readonly sa: SaId; readonly lease: number; readonly firstUnused: bigint };
+  /** The last link counter used towards the routing host before the way of the SA changed. */
+  flush: { readonly sa: SaId; readonly counter: bigint };
+}
+
+export type RouteKind = keyof RouteBodies;
+export type TargetKind = keyof TargetBodies;
+
+/** What a routing host sends, as a union to switch over. */
+export type RouteRecord = {
+  [K in RouteKind]: { readonly kind: K; readonly body: RouteBodies[K] };
+}[RouteKind];
+/** What a target sends, as a union to switch over. */
+export type TargetRecord = {
+  [K in TargetKind]: { readonly kind: K; readonly body: TargetBodies[K] };
+}[TargetKind];
+
+/** What a target's handler gets: the routing host's records, and where a snapshot begins and ends. */
+export type TargetEvent =
+  | RouteRecord
+  | { readonly kind: 'snapshot-begin'; readonly body: Record<string, never> }
+  | { readonly kind: 'snapshot-end'; readonly body: Record<string, never> };
+
+/** First record of a routing host. */
+export interface RouteHello {
+  readonly version: number;
+  readonly role: 'route';
+  readonly host: string;
+  readonly epoch: number;
+}
+
+/** First record of a target. */
+export interface TargetHello {
+  readonly version: number;
+  readonly role: 'target';
+  readonly host: string;
+  /** Grows with every start of the target's agent. */
+  readonly incarnation: bigint;
+  /** Highest epoch it ever saw; 0: none. */
+  readonly epochSeen: number;
+}
+
+/** `numbers` of a replay report: 8 bytes each, big endian. */
+export function packNumbers(numbers: readonly bigint[]): Uint8Array {
+  const packed = Buffer.alloc(numbers.length * 8);
+  for (const [i, number] of numbers.entries()) packed.writeBigUInt64BE(number, i * 8);
+  return packed;
+}
+
+export function unpackNumbers(packed: Uint8Array): bigint[] {
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  return Array.from({ length: packed.length >> 3 }, (_, i) => view.getBigUint64(i * 8));
+}
