@@ -29,17 +29,21 @@ export async function startAdminServer(path: string, commands: AdminCommands): P
   await removeStaleSocket(path);
   const handlers = new Map(Object.entries(commands));
   const clients = new Set<Socket>();
+  let served = 0;
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
     socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
-    socket.on('close', () => clients.delete(socket));
     clients.add(socket);
-    if (clients.size <= MAX_CLIENTS) serve(socket, handlers);
-    // Said when asked, not at once: a client that is still writing would see a broken pipe instead.
-    else
-      socket.once('data', () =>
-        socket.end(encodeLine({ ok: false, error: `busy: ${MAX_CLIENTS} clients already` })),
-      );
+    socket.on('close', () => clients.delete(socket));
+    if (served < MAX_CLIENTS) {
+      served++;
+      socket.on('close', () => served--);
+      serve(socket, handlers);
+    } else {
+      // Said when asked, not at once: a client that is still writing would see a broken pipe instead.
+      const busy = encodeLine({ ok: false, error: `busy: ${MAX_CLIENTS} clients already` });
+      socket.once('data', () => socket.end(busy));
+    }
   });
   server.maxConnections = 2 * MAX_CLIENTS;
   await listen(server, path);
