@@ -1,0 +1,407 @@
+import { Outbox } from '../base/outbox.ts';
+import { ExclusiveLease } from './exclusive-lease.ts';
+import type {
+  NumberingOwnerOptions,
+  NumberingRekeyCause,
+  OwnerAction,
+  OwnerState,
+} from './numbering-actions.ts';
+import {
+  ACTIVITY_MS,
+  FLUSH_WAIT_MS,
+  LEASE_MARGIN_MS,
+  LEASE_TTL_MS,
+  MOVE_TIMEOUT_MS,
+  PATH_DIFFERENCE_MS,
+  REKEY_SENDER_ID,
+  REKEY_SEQUENCE,
+  REKEY_SEQUENCE_ESN,
+  REVIEW_MS,
+  SILENCE_MS,
+} from './numbering-constants.ts';
+import { type Marks, NumberingMarks } from './numbering-marks.ts';
+import { RekeyNeed } from './rekey-need.ts';
+import { type LeaseRequest, SenderBook } from './sender-book.ts';
+import { IvCounter } from './sender-ids.ts';
+
+/**
+ * The routing host's numbering of one outbound SA: who may use which sequence number, and which
+ * sender id. One object per SA; a rekeyed SA gets a new one. Pure: every input takes `now`
+ * (monotonic ms), and after every input the caller carries out `takeActions()` and arms a timer for
+ * `deadline()`, at which it calls `tick`.
+ *
+ * What holds whatever is lost, late or killed: a number is taken at most once, because at most one
+ * lease exists, a dead lease is burnt whole, and a holder gives back only what it will never use.
+ * A jump (burnt lease, restart) is followed by no packet before `SILENCE_MS` without traffic.
+ */
+export class NumberingOwner {
+  readonly #marks: NumberingMarks | undefined;
+  readonly #rekeyAt: number;
+  readonly #senders = new SenderBook();
+  readonly #rekey = new RekeyNeed();
+  #state: OwnerState;
+  readonly #lease: ExclusiveLease;
+  /** Nobody takes a number earlier (silence after a jump). */
+  #notBefore: number;
+  /** Who may have sent last (a target, or the funnel), and when at the latest: another way starts Delta later. */
+  #lastSender: string | undefined;
+  #lastSentAt = Number.NEGATIVE_INFINITY;
+  #reviewAt = Number.POSITIVE_INFINITY;
+  #isStarved = false;
+  #iv: IvCounter | undefined;
+  #starvedCount = 1;
+  #now: number;
+  readonly #actions = new Outbox<OwnerAction>();
+
+  constructor(options: NumberingOwnerOptions) {
+    const { origin, hasEsn, now } = options;
+    this.#now = now;
+    this.#rekeyAt = hasEsn ? REKEY_SEQUENCE_ESN : REKEY_SEQUENCE;
+    this.#marks =
+      origin === 'new' ? NumberingMarks.forNewSa(hasEsn) : NumberingMarks.restore(options.marks, hasEsn);
+    this.#state = { name: this.#marks === undefined ? 'blocked' : 'idle' };
+    // Leases of the life before this one may still be used: everything waits until they are dead and silent.
+    this.#notBefore = origin === 'new' ? now : now + LEASE_TTL_MS + LEASE_MARGIN_MS + SILENCE_MS;
+    this.#iv = origin === 'new' ? new IvCounter(0) : undefined;
+    this.#lease = new ExclusiveLease(options.epoch);
+    this.#progress(now);
+  }
+
+  get state(): OwnerState {
+    return this.#state;
+  }
+
+  /** The lowest number never handed out; for views. */
+  get nextSequence(): number {
+    return this.#marks?.nextSequence ?? 0;
+  }
+
+  /** Leases that were never returned, so that their rest was burnt. */
+  get expiredLeases(): number {
+    return this.#lease.expiredCount;
+  }
+
+  /** IVs of what the routing host itself seals (the funnel); undefined while its sender id is not stored. */
+  get iv(): IvCounter | undefined {
+    return this.#iv;
+  }
+
+  /** What is to be done now, in order; empties the list. */
+  takeActions(): readonly OwnerAction[] {
+    return this.#actions.take();
+  }
+
+  /** A target incarnation may send on this SA; answered by a `sender-id` action, at once or when one is stored. */
+  targetReady(target: string, incarnation: bigint, now: number): void {
+    this.targetLost(target, now);
+    this.#senders.ready(target, incarnation);
+    this.#progress(now);
+  }
+
+  /** The coupling session is gone. Its lease lives on to its end: the target may not know yet. */
+  targetLost(target: string, now: number): void {
+    this.#senders.lost(target);
+    const state = this.#state;
+    if (state.name === 'drain-to-exclusive' && state.target === target) this.#enterFunnel(now);
+    this.#progress(now);
+  }
+
+  /** As `targetLost`, and the target was told to remove the SA: its sender id dies with its counter. */
+  targetRemoved(target: string, now: number): void {
+    this.#senders.forgetId(target);
+    this.targetLost(target, now);
+  }
+
+  /**
+   * A target wants numbers (first or more). `count` is its own estimate of 100 ms of traffic.
+   * False if the target is not one of this SA: refuse the record (`coupling-not-granted`).
+   */
+  leaseRequest(target: string, count: number, now: number): boolean {
+    const peer = this.#senders.lookup(target);
+    if (peer === undefined) return false;
+    peer.lastActive = now;
+    this.#senders.request(target, count, now);
+    this.#progress(now);
+    return true;
+  }
+
+  /**
+   * The holder is done with a lease and will never use a number from `firstUnused` on. False if it was
+   * not granted that lease (or it has expired here: then its rest is burnt already), nothing changes.
+   */
+  leaseReturn(target: string, lease: number, firstUnused: bigint, now: number): boolean {
+    const peer = this.#senders.lookup(target);
+    if (peer === undefined || this.#marks === undefined) return false;
+    this.#expireLease(now);
+    const used = this.#lease.giveBack(target, peer.incarnation, lease, firstUnused, this.#marks);
+    if (used === undefined) return false;
+    if (used > 0) peer.lastActive = now;
+    this.#lastSender = target;
+    this.#lastSentAt = now;
+    this.#progress(now);
+    return true;
+  }
+
+  /** The holder has left the funnel; `counter` is the last link counter it used. */
+  flush(target: string, counter: bigint, now: number): boolean {
+    const peer = this.#senders.lookup(target);
+    if (peer === undefined) return false;
+    const state = this.#state;
+    if (state.name === 'drain-to-exclusive' && state.target === target && state.flushedAt === undefined) {
+      peer.flushCounter = Number(counter);
+      this.#state = { ...state, flushedAt: now };
+    }
+    this.#progress(now);
+    return true;
+  }
+
+  /** Any link packet of the target, of whatever SA, was opened: its counter helps to see the end of a flush. */
+  linkCounterSeen(target: string, counter: number, now: number): void {
+    const peer = this.#senders.lookup(target);
+    if (peer === undefined || counter <= peer.seenCounter) return;
+    peer.seenCounter = counter;
+    if (this.#state.name === 'drain-to-exclusive') this.#progress(now);
+  }
+
+  /**
+   * A packet for the funnel came over the link; call it before `takeNumbers`. False: drop it
+   * (`no-number`), it is from before a flush that was already answered by a grant, or from a stranger.
+   */
+  funnelArrived(target: string, linkCounter: number, now: number): boolean {
+    const peer = this.#senders.lookup(target);
+    if (peer === undefined) return false;
+    if (linkCounter > peer.seenCounter) peer.seenCounter = linkCounter;
+    const state = this.#state;
+    if (state.name === 'exclusive' && state.target === target && linkCounter <= peer.flushCounter)
+      return false;
+    peer.lastActive = now;
+    if (state.name === 'idle') this.#enterFunnel(now);
+    else if (state.name === 'exclusive') this.#drainToFunnel(state.target, now);
+    else if (state.name === 'drain-to-exclusive') {
+      const isFlushing = state.target === target;
+      if (!isFlushing || (state.flushedAt !== undefined && linkCounter > peer.flushCounter))
+        this.#enterFunnel(now);
+    }
+    this.#progress(now);
+    return true;
+  }
+
+  /**
+   * First of `count` consecutive numbers for packets that the routing host seals itself (the funnel),
+   * or -1: queue the packets until `funnel-open` (bounded; `queue-overflow`, `queue-timeout`). Each
+   * number taken must be sealed and sent at most once, and in order.
+   */
+  takeNumbers(count: number, now: number): number {
+    const first = this.#mayFunnelSend(now) ? (this.#marks?.takeSequence(count) ?? -1) : -1;
+    if (first < 0) {
+      this.#isStarved = true;
+      this.#starvedCount = count;
+    } else {
+      this.#lastSender = undefined;
+      this.#lastSentAt = now;
+    }
+    this.#progress(now);
+    return first;
+  }
+
+  /** The store has these marks. */
+  storeDone(marks: Marks, now: number): void {
+    this.#marks?.done(marks);
+    this.#progress(now);
+  }
+
+  storeFailed(now: number): void {
+    this.#marks?.failed(now);
+    this.#progress(now);
+  }
+
+  /** charon switched to another outbound SA: no more rekey is asked for. */
+  replaced(): void {
+    this.#rekey.settled();
+  }
+
+  tick(now: number): void {
+    this.#progress(now);
+  }
+
+  /** When `tick` is due; Infinity if nothing waits for time. */
+  deadline(): number {
+    const state = this.#state;
+    let at = Number.POSITIVE_INFINITY;
+    // What was due by the last input has been done in it; later it may be undone, but never overdue.
+    const consider = (due: number | undefined) => {
+      if (due !== undefined && due > this.#now && due < at) at = due;
+    };
+    consider(this.#marks?.writeAt);
+    consider(this.#lease.held?.expiresAt);
+    consider(this.#rekey.raised > 0 ? this.#rekey.nextAt : undefined);
+    if (this.#senders.requests.size > 0 || this.#isStarved || state.name === 'drain-to-exclusive') {
+      consider(this.#notBefore);
+      consider(this.#lastSentAt + PATH_DIFFERENCE_MS);
+    }
+    if (state.name === 'funnel') consider(this.#reviewAt);
+    if (state.name === 'exclusive' && this.#lease.held === undefined) consider(this.#idleAt(state.target));
+    if (state.name === 'drain-to-exclusive') {
+      consider(state.flushedAt === undefined ? state.giveUpAt : state.flushedAt + FLUSH_WAIT_MS);
+    }
+    return at;
+  }
+
+  /** Everything that follows from the time and the inputs so far. Idempotent for one `now`. */
+  #progress(now: number): void {
+    this.#now = now;
+    const marks = this.#marks;
+    if (marks === undefined) {
+      this.#raise('marks-lost', now);
+      return;
+    }
+    this.#expireLease(now);
+    if (this.#iv === undefined) {
+      const own = marks.takeSenderId();
+      if (own >= 0) this.#iv = new IvCounter(own);
+    }
+    this.#senders.giveIds(marks, (target, incarnation, senderId) => {
+      this.#actions.push({ kind: 'sender-id', target, incarnation, senderId });
+    });
+    this.#step(now);
+    for (const [target, request] of this.#senders.requests) this.#serve(target, request, now);
+    if (this.#isStarved && this.#mayFunnelSend(now) && marks.sequenceRoom >= this.#starvedCount) {
+      this.#isStarved = false;
+      this.#actions.push({ kind: 'funnel-open' });
+    }
+    const write = marks.write(now);
+    if (write !== undefined) this.#actions.push({ kind: 'store-marks', marks: write });
+    if (marks.nextSequence > this.#rekeyAt) this.#raise('numbers', now);
+    else if (marks.nextSenderId > REKEY_SENDER_ID) this.#raise('sender-ids', now);
+  }
+
+  #raise(cause: NumberingRekeyCause, now: number): void {
+    if (this.#rekey.raise(now)) this.#actions.push({ kind: 'rekey', cause });
+  }
+
+  /** A lease that nobody returned: its holder may have sent until now, up to its last number. */
+  #expireLease(now: number): void {
+    const dead = this.#lease.expire(now);
+    if (dead === undefined) return;
+    this.#notBefore = Math.max(this.#notBefore, dead.expiresAt + SILENCE_MS);
+    this.#lastSender = dead.target;
+    this.#lastSentAt = dead.expiresAt;
+  }
+
+  /** Changes of state that time brings. */
+  #step(now: number): void {
+    const state = this.#state;
+    if (state.name === 'drain-to-funnel' && this.#lease.held === undefined) this.#enterFunnel(now);
+    else if (
+      state.name === 'exclusive' &&
+      this.#lease.held === undefined &&
+      now >= this.#idleAt(state.target)
+    ) {
+      this.#state = { name: 'idle' };
+    } else if (state.name === 'funnel' && now >= this.#reviewAt) this.#review(state.since, now);
+    else if (state.name === 'drain-to-exclusive') this.#stepToExclusive(state, now);
+  }
+
+  #stepToExclusive(state: OwnerState & { name: 'drain-to-exclusive' }, now: number): void {
+    if (state.flushedAt === undefined) {
+      if (now >= state.giveUpAt) this.#enterFunnel(now);
+      return;
+    }
+    const peer = this.#senders.lookup(state.target);
+    const isDrained =
+      peer === undefined || peer.seenCounter >= peer.flushCounter || now >= state.flushedAt + FLUSH_WAIT_MS;
+    if (!isDrained || now < this.#notBefore || now < this.#lastSentAt + PATH_DIFFERENCE_MS) return;
+    this.#state = { name: 'exclusive', target: state.target };
+    if (peer !== undefined) peer.lastActive = now;
+  }
+
+  /** Has the funnel one sender left, or none? */
+  #review(since: number, now: number): void {
+    this.#reviewAt = now + REVIEW_MS;
+    const active = this.#senders.activeAfter(now - ACTIVITY_MS);
+    if (now < since + ACTIVITY_MS || active.length > 1) return;
+    const [target] = active;
+    if (target === undefined) {
+      this.#state = { name: 'idle' };
+      return;
+    }
+    this.#state = { name: 'drain-to-exclusive', target, giveUpAt: now + MOVE_TIMEOUT_MS };
+    this.#actions.push({ kind: 'way', target, way: 'exclusive' });
+  }
+
+  #idleAt(target: string): number {
+    return (this.#senders.lookup(target)?.lastActive ?? Number.NEGATIVE_INFINITY) + ACTIVITY_MS;
+  }
+
+  #enterFunnel(now: number): void {
+    const state = this.#state;
+    if (state.name === 'drain-to-exclusive' && this.#senders.has(state.target)) {
+      this.#actions.push({ kind: 'way', target: state.target, way: 'funnel' });
+    }
+    this.#state = { name: 'funnel', since: now };
+    this.#reviewAt = now + REVIEW_MS;
+  }
+
+  /** Takes the exclusive way from its holder; the funnel opens when its lease is back or dead. */
+  #drainToFunnel(holder: string, now: number): void {
+    this.#state = { name: 'drain-to-funnel' };
+    if (this.#senders.has(holder)) {
+      this.#senders.requests.delete(holder);
+      this.#actions.push({ kind: 'way', target: holder, way: 'funnel' });
+      const lease = this.#lease.held;
+      if (lease?.target === holder) this.#actions.push({ kind: 'revoke', target: holder, lease: lease.id });
+    }
+    if (this.#lease.held === undefined) this.#enterFunnel(now);
+  }
+
+  #serve(target: string, request: LeaseRequest, now: number): void {
+    if (this.#state.name === 'idle') {
+      if (this.#senders.requests.size > 1) this.#enterFunnel(now);
+      else if (this.#grant(target, request, now)) this.#state = { name: 'exclusive', target };
+      else return;
+    }
+    const state = this.#state;
+    if (state.name === 'exclusive' && state.target === target) {
+      this.#grant(target, request, now);
+      return;
+    }
+    if (state.name === 'drain-to-exclusive') {
+      if (state.target === target) return; // granted when drained
+      this.#enterFunnel(now);
+    }
+    if (state.name === 'exclusive') this.#drainToFunnel(state.target, now);
+    this.#senders.requests.delete(target);
+    this.#actions.push({ kind: 'way', target, way: 'funnel' });
+  }
+
+  /** Grants a new lease, or makes the holder's own one longer in numbers and life. False: not yet. */
+  #grant(target: string, request: LeaseRequest, now: number): boolean {
+    const incarnation = this.#senders.lookup(target)?.incarnation;
+    if (incarnation === undefined || this.#marks === undefined || !this.#senders.requests.has(target))
+      return false;
+    if (this.#lease.held === undefined) {
+      if (now < this.#notBefore) return false;
+      if (this.#lastSender !== target && now < this.#lastSentAt + PATH_DIFFERENCE_MS) return false;
+    }
+    const grant = this.#lease.grant(target, incarnation, request.count, this.#marks, now);
+    if (grant === undefined) return false;
+    this.#senders.requests.delete(target);
+    this.#actions.push({
+      kind: 'grant',
+      target,
+      lease: grant.lease,
+      first: BigInt(grant.first),
+      count: grant.count,
+      // The holder counts from when it asked, so it is told how long it waited here.
+      ttlMs: LEASE_TTL_MS + Math.floor(now - request.since),
+    });
+    return true;
+  }
+
+  #mayFunnelSend(now: number): boolean {
+    const { name } = this.#state;
+    if ((name !== 'funnel' && name !== 'drain-to-exclusive') || this.#lease.held !== undefined) return false;
+    if (this.#iv === undefined || now < this.#notBefore) return false;
+    return this.#lastSender === undefined || now >= this.#lastSentAt + PATH_DIFFERENCE_MS;
+  }
+}

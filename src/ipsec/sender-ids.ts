@@ -1,0 +1,59 @@
+import { LAST_IV_COUNTER } from './numbering-constants.ts';
+
+/**
+ * The 64-bit IV of counter-mode algorithms: sender id (16 bits) | counter (48 bits), big endian
+ * (RFC 6054 section 3). It is not the sequence number, so no error in numbering repeats a nonce.
+ *
+ * One `IvCounter` lives as long as one (SA, sender id) in one process: the counter starts at 1, only
+ * ascends and is never stored. Whoever loses the object must take a new sender id.
+ */
+export class IvCounter {
+  readonly senderId: number;
+  #next = 1;
+
+  constructor(senderId: number) {
+    this.senderId = senderId;
+  }
+
+  /** First of `count` consecutive counters, or -1 when the 48 bits would run out: then nothing may be sealed. */
+  take(count: number): number {
+    const first = this.#next;
+    if (first + count - 1 > LAST_IV_COUNTER) return -1;
+    this.#next = first + count;
+    return first;
+  }
+
+  /** Upper 32 bits of the IV for a counter from `take`. */
+  high(counter: number): number {
+    return ((this.senderId << 16) | Math.floor(counter / 0x1_0000_0000)) >>> 0;
+  }
+
+  /** Lower 32 bits. */
+  low(counter: number): number {
+    return counter >>> 0;
+  }
+}
+
+/**
+ * Which sender id belongs to which target incarnation on one SA. Ids ascend and are never handed out
+ * twice; the same incarnation that comes back over a new coupling session keeps its id (and its
+ * counter), a new one gets a new id.
+ */
+export class SenderIds {
+  readonly #byTarget = new Map<string, { incarnation: bigint; senderId: number }>();
+
+  /** The id of this incarnation, or undefined: take a fresh one from the marks and `assign` it. */
+  lookup(target: string, incarnation: bigint): number | undefined {
+    const entry = this.#byTarget.get(target);
+    return entry?.incarnation === incarnation ? entry.senderId : undefined;
+  }
+
+  assign(target: string, incarnation: bigint, senderId: number): void {
+    this.#byTarget.set(target, { incarnation, senderId });
+  }
+
+  /** The target no longer has the SA, so its counter is gone: the id is never used again. */
+  forget(target: string): void {
+    this.#byTarget.delete(target);
+  }
+}
