@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process';
+import { Command, InvalidArgumentError } from 'commander';
+import { labStatus, readLabHost } from '../lab/attach.ts';
+import { enterHost } from '../lab/host.ts';
+import { Lab } from '../lab/lab.ts';
+
+/** `dvipa lab`: hosts as network namespaces of this machine. */
+export function labCommand(): Command {
+  const lab = new Command('lab').description(
+    'a routing host, targets and clients as network namespaces of this machine',
+  );
+
+  lab
+    .command('up')
+    .description('build and start the lab; cleans up first what an earlier one left')
+    .argument('[scenario]', 'a folder of strongswan-conf/', 'endpoint')
+    .option('--targets <count>', 'target hosts', parseCount, 3)
+    .option('--clients <count>', 'clients', parseCount, 1)
+    .option('--set <name=value...>', 'another value for a {{name}} of the templates', parseSetting, {})
+    .option('--no-agents', 'charon only: start no agent')
+    .option('--no-tunnels', 'do not bring the tunnels up')
+    .action(async (scenario: string, options: UpOptions) => {
+      const { set: values, ...rest } = options;
+      const up = await Lab.up({ ...rest, scenario, values, progress: (line) => console.error(line) });
+      await up.release();
+      console.log(
+        `lab ${scenario} is up: ${up.plan.map(({ name }) => name).join(' ')}; logs in ${up.options.folder}/logs`,
+      );
+    });
+
+  lab
+    .command('exec')
+    .description('run a command in a host: dvipa lab exec client1 -- curl http://203.0.113.10/')
+    .argument('<host>')
+    .argument('<command...>')
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(async (host: string, command: string[]) => {
+      process.exitCode = await runInHost(enterHost(readLabHost(host), command));
+    });
+
+  lab
+    .command('status')
+    .description('what of the lab is there')
+    .option('--json', 'as JSON')
+    .action((options: { json?: boolean }) => {
+      const status = labStatus();
+      if (options.json === true) console.log(JSON.stringify(status, undefined, 2));
+      else if (!status.up) console.log('the lab is down');
+      else {
+        console.log(`lab ${status.scenario} is up; logs in ${status.folder}/logs`);
+        for (const { host, name, pid, running } of status.processes) {
+          console.log(`  ${host.padEnd(9)} ${name.padEnd(8)} ${running ? `process ${pid}` : 'not running'}`);
+        }
+      }
+      process.exitCode = status.up ? 0 : 1;
+    });
+
+  lab
+    .command('down')
+    .description('end and remove the lab; nothing to do is no fault')
+    .action(async () => {
+      const was = await Lab.downAny({ progress: (line) => console.error(line) });
+      console.log(was ? 'the lab is down' : 'there was no lab');
+    });
+
+  return lab.enablePositionalOptions();
+}
+
+interface UpOptions {
+  readonly targets: number;
+  readonly clients: number;
+  readonly set: Readonly<Record<string, string>>;
+  readonly agents: boolean;
+  readonly tunnels: boolean;
+}
+
+function parseCount(text: string): number {
+  if (!/^\d$/.test(text)) throw new InvalidArgumentError('expected 0 to 9.');
+  return Number(text);
+}
+
+function parseSetting(text: string, earlier: Record<string, string>): Record<string, string> {
+  const [, name, value] = /^(\w+)=(.*)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('expected name=value.');
+  return { ...earlier, [name]: value };
+}
+
+/** Becomes, as far as a parent can, the command: same terminal, same exit status. */
+function runInHost(argv: readonly string[]): Promise<number> {
+  const [command = '', ...rest] = argv;
+  const child = spawn(command, rest, { stdio: 'inherit' });
+  // The terminal sends Ctrl-C to both of us; the command decides what it means.
+  process.on('SIGINT', () => {});
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status, signal) => resolve(signal === null ? (status ?? 1) : 1));
+  });
+}

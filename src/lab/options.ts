@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { MAX_HOSTS_OF_A_KIND } from './addresses.ts';
+import { PROJECT_ROOT } from './program.ts';
+import type { TemplateValues } from './scenario.ts';
+
+export interface LabOptions {
+  /** A folder of strongswan-conf/. Default `endpoint`. */
+  readonly scenario?: string;
+  /** Default 3. */
+  readonly targets?: number;
+  /** Default 1. */
+  readonly clients?: number;
+  /** Where configuration, certificates, logs and captures go. Default $DVIPA_LAB_DIR, or out/lab. */
+  readonly folder?: string;
+  /** Start of every namespace's name; labs with different prefixes do not meet. Default $DVIPA_LAB_PREFIX, or `dvipa`. */
+  readonly prefix?: string;
+  /** Other values for the templates' {{names}}; see scenario.yaml. */
+  readonly values?: TemplateValues;
+  /** Start charon on the routing host and the clients. Default true. */
+  readonly charons?: boolean;
+  /** Start the routing agent and the target agents. Default true. */
+  readonly agents?: boolean;
+  /** Start an HTTP server on every target. Default true. */
+  readonly servers?: boolean;
+  /** Bring the clients' tunnels up, one after another. Default true. */
+  readonly tunnels?: boolean;
+  /** How long to wait for another lab that is in use. Default 30 minutes. */
+  readonly lockTimeoutMs?: number;
+  /** Told what is being done, a line at a time. */
+  readonly progress?: (line: string) => void;
+}
+
+export type ResolvedLabOptions = Required<LabOptions>;
+
+/** Fills in the defaults; throws on what cannot be. */
+export function resolveLabOptions(options: LabOptions): ResolvedLabOptions {
+  const resolved: ResolvedLabOptions = {
+    scenario: 'endpoint',
+    targets: 3,
+    clients: 1,
+    folder: process.env['DVIPA_LAB_DIR'] ?? join(PROJECT_ROOT, 'out/lab'),
+    prefix: defaultPrefix(),
+    values: {},
+    charons: true,
+    agents: true,
+    servers: true,
+    tunnels: true,
+    lockTimeoutMs: 30 * 60_000,
+    progress: () => {},
+    ...options,
+  };
+  for (const kind of ['targets', 'clients'] as const) {
+    const count = resolved[kind];
+    if (!Number.isInteger(count) || count < 0 || count > MAX_HOSTS_OF_A_KIND) {
+      throw new RangeError(`${kind}: ${count}, expected 0 to ${MAX_HOSTS_OF_A_KIND}`);
+    }
+  }
+  if (!/^[a-z][a-z0-9]{0,14}$/.test(resolved.prefix))
+    throw new RangeError(`prefix: '${resolved.prefix}', expected letters and digits`);
+  return resolved;
+}
+
+export function defaultPrefix(): string {
+  return process.env['DVIPA_LAB_PREFIX'] ?? 'dvipa';
+}
+
+/** What the lab of a prefix knows about itself, and its lock. */
+export function ledgerFolder(prefix: string): string {
+  return `/run/${prefix}-lab`;
+}

@@ -1,0 +1,79 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import type { LabHostPlan } from './addresses.ts';
+
+const address = z.ipv4();
+
+/** `scenario.yaml`: what the lab (and the Vagrantfile) must know about a scenario before its templates. */
+const scenarioSchema = z.strictObject({
+  description: z.string(),
+  dvipa: address,
+  /** Where IKE and outer ESP go; the DVIPA itself in scenario `direct`. */
+  endpoint: address,
+  /** Clients reach this network on the outside link; absent: only through the tunnel. */
+  on_link: z.string().optional(),
+  /** Defaults of the templates' {{names}}. */
+  values: z.record(z.string(), z.union([z.string(), z.number()])),
+});
+
+export interface Scenario {
+  readonly name: string;
+  readonly folder: string;
+  readonly dvipa: string;
+  readonly endpoint: string;
+  readonly onLink?: string | undefined;
+  readonly values: Readonly<Record<string, string | number>>;
+}
+
+export type TemplateValues = Readonly<Record<string, string | number>>;
+
+/** Names of the scenarios under strongswan-conf/. */
+export function scenarioNames(root: string): string[] {
+  return readdirSync(join(root, 'strongswan-conf'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .toSorted();
+}
+
+/** Throws if there is no such scenario or its `scenario.yaml` is not as it should be. */
+export function readScenario(root: string, name: string): Scenario {
+  const known = scenarioNames(root);
+  if (!known.includes(name)) throw new Error(`no scenario '${name}', expected one of: ${known.join(', ')}`);
+  const folder = join(root, 'strongswan-conf', name);
+  const {
+    on_link: onLink,
+    dvipa,
+    endpoint,
+    values,
+  } = scenarioSchema.parse(parse(readFileSync(join(folder, 'scenario.yaml'), 'utf8')));
+  return { name, folder, dvipa, endpoint, onLink, values };
+}
+
+/**
+ * The configuration files of one host, by file name, with the values filled in. A host without a folder of its own
+ * uses that of number 1 of its kind, so every folder is a complete example.
+ */
+export function renderHost(
+  scenario: Scenario,
+  host: LabHostPlan,
+  values: TemplateValues,
+): Map<string, string> {
+  const own = join(scenario.folder, host.name);
+  const folder = existsSync(own) ? own : join(scenario.folder, `${host.kind}1`);
+  const files = new Map<string, string>();
+  for (const name of readdirSync(folder)) {
+    files.set(name, render(readFileSync(join(folder, name), 'utf8'), values, join(folder, name)));
+  }
+  return files;
+}
+
+/** Replaces every `{{name}}`; a name without a value is an error that names `where`. */
+export function render(template: string, values: TemplateValues, where: string): string {
+  return template.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => {
+    const value = Object.hasOwn(values, name) ? values[name] : undefined;
+    if (value === undefined) throw new Error(`${where}: no value for {{${name}}}`);
+    return String(value);
+  });
+}
