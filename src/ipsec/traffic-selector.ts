@@ -96,7 +96,7 @@ function fillHostBits(address: Uint8Array, bits: number, fill: 0 | 255): Uint8Ar
   return address.map((byte, i) => {
     const kept = Math.min(8, Math.max(0, bits - i * 8));
     const mask = (0xff00 >> kept) & 0xff;
-    return (byte & ~mask) | (fill & mask);
+    return (byte & mask) | (fill & ~mask & 0xff);
   });
 }
 

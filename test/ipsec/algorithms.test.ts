@@ -1,0 +1,67 @@
+import { expect } from 'chai';
+import { type EspSuite, plainBytesWithin, sealedBytes, supported } from '../../src/ipsec/algorithms.ts';
+
+const GCM = 20;
+const CBC = 12;
+const SHA256 = 12;
+const choice = (transform: number, keyMaterialBytes: number) => ({ transform, keyMaterialBytes });
+
+function suiteOf(...choices: Parameters<typeof supported>): EspSuite {
+  const result = supported(...choices);
+  if (!result.isSupported) throw new Error(result.reason);
+  return result.suite;
+}
+
+describe('algorithms', () => {
+  it('knows AES-GCM-16 with keys of 128, 192 and 256 bits and a salt of 4 bytes (RFC 4106 section 8.1)', () => {
+    for (const bits of [128, 192, 256]) {
+      const suite = suiteOf(choice(GCM, bits / 8 + 4));
+      expect(suite).to.deep.include({ keyBytes: bits / 8, icvBytes: 16, cipherName: `aes-${bits}-gcm` });
+      expect(suite.encryption).to.deep.include({ ivBytes: 8, saltBytes: 4, alignBytes: 4, peek: 'ctr' });
+    }
+  });
+
+  it('knows AES-CBC with HMAC-SHA2-256-128 (RFC 3602, RFC 4868)', () => {
+    const suite = suiteOf(choice(CBC, 32), choice(SHA256, 32));
+    expect(suite).to.deep.include({ keyBytes: 32, icvBytes: 16, cipherName: 'aes-256-cbc' });
+    expect(suite.integrity?.hashName).to.equal('sha256');
+    expect(suite.encryption).to.deep.include({ ivBytes: 16, saltBytes: 0, alignBytes: 16, peek: 'cbc' });
+  });
+
+  it('says why a pair is not possible', () => {
+    const refused: [Parameters<typeof supported>, string][] = [
+      [[choice(28, 36)], 'encryption transform 28 (CHACHA20-POLY1305) is not supported'],
+      [[choice(999, 36)], 'encryption transform 999 (unknown) is not supported'],
+      [[choice(GCM, 16)], 'AES-GCM-16 has no key of 16 bytes'],
+      [[choice(GCM, 20), choice(SHA256, 32)], 'AES-GCM-16 goes without an integrity algorithm'],
+      [[choice(CBC, 16)], 'AES-CBC needs an integrity algorithm'],
+      [[choice(CBC, 16), choice(0, 0)], 'AES-CBC needs an integrity algorithm'],
+      [[choice(CBC, 16), choice(2, 20)], 'integrity transform 2 (HMAC-SHA1-96) is not supported'],
+      [[choice(CBC, 16), choice(SHA256, 20)], 'HMAC-SHA2-256-128 has no key of 20 bytes'],
+    ];
+    for (const [choices, reason] of refused)
+      expect(supported(...choices)).to.deep.equal({ isSupported: false, reason });
+  });
+
+  it('takes "no integrity" (transform 0) with an AEAD', () => {
+    expect(supported(choice(GCM, 20), choice(0, 0)).isSupported).to.equal(true);
+  });
+
+  it('knows how long a sealed packet becomes', () => {
+    const gcm = suiteOf(choice(GCM, 20));
+    const cbc = suiteOf(choice(CBC, 16), choice(SHA256, 32));
+    // 8 header + IV + (plaintext + padding + 2) + 16 ICV
+    expect([0, 1, 2, 3, 1400].map((bytes) => sealedBytes(gcm, bytes))).to.deep.equal([36, 36, 36, 40, 1436]);
+    expect([0, 14, 15, 1400].map((bytes) => sealedBytes(cbc, bytes))).to.deep.equal([56, 56, 72, 1448]);
+  });
+
+  it('finds the longest plaintext that fits', () => {
+    for (const suite of [suiteOf(choice(GCM, 36)), suiteOf(choice(CBC, 32), choice(SHA256, 32))]) {
+      for (let room = 100; room < 1500; room++) {
+        const plain = plainBytesWithin(suite, room);
+        expect(sealedBytes(suite, plain)).to.be.at.most(room);
+        expect(sealedBytes(suite, plain + 1)).to.be.above(room);
+      }
+    }
+  });
+});
