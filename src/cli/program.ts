@@ -1,0 +1,78 @@
+import { Command, CommanderError } from 'commander';
+import { checkConfigCommand } from './check-config.ts';
+import { connectionsCommand } from './connections.ts';
+import { dropsCommand } from './drops.ts';
+import { CommandError, EXIT } from './exit.ts';
+import { routeCommand } from './route.ts';
+import { sasCommand } from './sas.ts';
+import { statusCommand } from './status.ts';
+import { targetCommand } from './target.ts';
+import { targetsCommand } from './targets.ts';
+import { versionCommand } from './version.ts';
+
+const HELP_EXIT_CODES = `
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable.`;
+
+/** Commands with sub-commands and much code behind them: loaded only if the command line names them. */
+const LATER = [
+  {
+    name: 'pki',
+    summary: 'certificates of the coupling channel',
+    // @ts-ignore -- until it exists
+    load: async (): Promise<Command> => (await import('./pki.ts')).pkiCommand(),
+  },
+  {
+    name: 'lab',
+    summary: 'a cluster of network namespaces on this machine',
+    load: async (): Promise<Command> => (await import('./lab.ts')).labCommand(),
+  },
+] as const;
+
+/** Runs one command line (without the program's own name) and returns the exit code. */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  try {
+    const program = await buildProgram(args);
+    await program.parseAsync(args, { from: 'user' });
+    return Number(process.exitCode ?? EXIT.OK);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE;
+    process.stderr.write(`dvipa: ${error instanceof Error ? error.message : String(error)}\n`);
+    return error instanceof CommandError ? error.exitCode : EXIT.ERROR;
+  }
+}
+
+async function buildProgram(args: readonly string[]): Promise<Command> {
+  const program = new Command('dvipa')
+    .description('IPsec for a cluster of hosts behind one Dynamic Virtual IP address')
+    .helpCommand('help [command]', 'show the help of a command')
+    .addHelpText('after', HELP_EXIT_CODES)
+    // `lab exec HOST -- CMD --its-own-options` hands options through.
+    .enablePositionalOptions()
+    .exitOverride();
+  const commands = [
+    routeCommand(),
+    targetCommand(),
+    checkConfigCommand(),
+    statusCommand(),
+    sasCommand(),
+    targetsCommand(),
+    connectionsCommand(),
+    dropsCommand(),
+    versionCommand(),
+  ];
+  for (const later of LATER) {
+    const isNamed = args.includes(later.name);
+    commands.push(isNamed ? await later.load() : new Command(later.name).summary(later.summary));
+  }
+  for (const command of commands) {
+    overrideExit(command);
+    program.addCommand(command);
+  }
+  return program;
+}
+
+/** commander hands `exitOverride` down only to commands it makes itself. */
+function overrideExit(command: Command): void {
+  command.exitOverride();
+  for (const sub of command.commands) overrideExit(sub);
+}

@@ -1,0 +1,42 @@
+import { Command } from 'commander';
+import type { Config } from '../config/index.ts';
+import type { Log } from '../observe/log.ts';
+import type { RunningAgent } from './agent-process.ts';
+import { CommandError } from './exit.ts';
+
+type ConfigOf<Role extends Config['role']> = Extract<Config, { role: Role }>;
+type StartAgent<Role extends Config['role']> = (config: ConfigOf<Role>, log: Log) => Promise<RunningAgent>;
+
+/** The command that runs one of the two agents in the foreground. */
+export function agentCommand<Role extends Config['role']>(
+  role: Role,
+  description: string,
+  load: () => Promise<StartAgent<Role>>,
+): Command {
+  return new Command(role)
+    .description(description)
+    .requiredOption('-c, --config <file>', 'YAML file')
+    .action(async (options: { config: string }) => {
+      const { loadConfig } = await import('../config/index.ts');
+      const { missingPrivileges } = await import('./privileges.ts');
+      const config = loadConfig(options.config);
+      if (!hasRole(config, role)) {
+        throw new CommandError(`${options.config}: role is ${config.role}, expected ${role}`);
+      }
+      const missing = missingPrivileges();
+      if (missing !== undefined) throw new CommandError(missing);
+      // ---- everything above only reads and checks; below, the system is touched ----
+      const start = await load();
+      const { createLog, isJournalStream } = await import('../observe/log.ts');
+      const { runAgent } = await import('./agent-process.ts');
+      const log = createLog({ ...config.log, isJournal: isJournalStream(process.env) });
+      process.exitCode = await runAgent(
+        (agentLog) => start(config, agentLog.child({ host: config.host })),
+        log,
+      );
+    });
+}
+
+function hasRole<Role extends Config['role']>(config: Config, role: Role): config is ConfigOf<Role> {
+  return config.role === role;
+}
