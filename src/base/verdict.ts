@@ -68,6 +68,10 @@ export type Verdict = number;
 
 export const KEEP: Verdict = 0;
 
+/** Not reasons to drop: the packet went out already, or waits on another way; steps pass over it, nobody counts it. */
+export const SENT: Verdict = 255;
+export const ELSEWHERE: Verdict = 254;
+
 const indexByReason = new Map<DropReason, Verdict>(DROP_REASONS.map((reason, index) => [reason, index]));
 
 /** The verdict for a reason: look it up once, at module load, never per packet. */

@@ -32,12 +32,17 @@ export class HoldQueue {
     return true;
   }
 
-  /** Moves packets of `key`, oldest first, into the vector as far as there is room; returns how many. */
-  release(key: number, into: PacketVector): number {
+  /** True if packets of `key` wait: later ones of the same key must queue behind them. */
+  has(key: number): boolean {
+    return this.#held.length > 0 && this.#held.some((held) => held.key === key);
+  }
+
+  /** Moves at most `max` packets of `key`, oldest first, into the vector as far as there is room; returns how many. */
+  release(key: number, into: PacketVector, max = into.capacity): number {
     let moved = 0;
     const rest: Held[] = [];
     for (const held of this.#held) {
-      if (held.key === key && into.push(held.packet)) moved++;
+      if (held.key === key && moved < max && into.push(held.packet)) moved++;
       else rest.push(held);
     }
     this.#held = rest;

@@ -25,6 +25,11 @@ export class PacketVector implements CryptoBatch {
   readonly ivLow: Uint32Array;
   readonly nextHeader: Uint8Array;
   readonly spi: Uint32Array;
+  /**
+   * The number of the dispatch on the trusted link (low 32 bits, GRE sequence number, RFC 2890), counted per
+   * pair of hosts; what was dispatched is settled by these numbers.
+   */
+  readonly dispatch: Uint32Array;
   /** Index of the chosen target (routing host), -1 = none. */
   readonly target: Int16Array;
   /** Outer addresses and ports as received, IPv4 as host numbers. */
@@ -61,6 +66,7 @@ export class PacketVector implements CryptoBatch {
     this.ivLow = new Uint32Array(capacity);
     this.nextHeader = new Uint8Array(capacity);
     this.spi = new Uint32Array(capacity);
+    this.dispatch = new Uint32Array(capacity);
     this.target = new Int16Array(capacity);
     this.outerSource = new Uint32Array(capacity);
     this.outerDestination = new Uint32Array(capacity);
