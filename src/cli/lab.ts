@@ -6,9 +6,9 @@ import { Lab } from '../lab/lab.ts';
 
 /** `dvipa lab`: hosts as network namespaces of this machine. */
 export function labCommand(): Command {
-  const lab = new Command('lab').description(
-    'a routing host, targets and clients as network namespaces of this machine',
-  );
+  const lab = new Command('lab')
+    .description('a routing host, targets and clients as network namespaces of this machine')
+    .enablePositionalOptions();
 
   lab
     .command('up')
@@ -64,7 +64,7 @@ export function labCommand(): Command {
       console.log(was ? 'the lab is down' : 'there was no lab');
     });
 
-  return lab.enablePositionalOptions();
+  return lab;
 }
 
 interface UpOptions {
