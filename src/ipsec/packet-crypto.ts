@@ -25,19 +25,25 @@ export interface CryptoBatch {
   readonly verdict: Uint8Array;
 }
 
+/** A `SecurityAssociation` is one. The key material stays the caller's: wiped, it makes the slot unusable. */
 export interface EspKeys {
+  /** Goes into sealed packets; a packet to open must carry it (a slot mixed up must not go unseen). */
+  readonly spi: number;
   readonly encryption: { readonly transform: number; readonly key: KeyMaterial };
   readonly integrity?: { readonly transform: number; readonly key: KeyMaterial };
   readonly hasEsn: boolean;
 }
 
 export interface PacketCrypto {
-  /** Prepares contexts for an SA. Throws if the algorithm is not supported: ask `algorithms.ts` first. */
+  /** Prepares contexts for an SA, in place of what the slot held. Throws if the algorithm is not supported: ask `algorithms.ts` first. */
   install(saSlot: number, keys: EspKeys): void;
   /** Drops contexts; later packets for the slot get `unknown-spi`. */
   remove(saSlot: number): void;
-  /** RFC 4303 section 3.4.4: verifies, decrypts, strips padding. Nothing is released with a bad ICV. */
+  /**
+   * RFC 4303 section 3.4.4: verifies, decrypts, strips padding. Nothing is released with a bad ICV. Reads
+   * `sequenceHigh` (ESN only) and writes both halves of the number that was authenticated: commit those.
+   */
   open(batch: CryptoBatch): void;
-  /** RFC 4303 section 3.3: pads to 4 bytes or the block, encrypts, authenticates. Needs 24 bytes headroom, 34 tailroom. */
+  /** RFC 4303 section 3.3: pads to 4 bytes or the block, encrypts, authenticates. Needs 24 bytes headroom, 34 tailroom (else `too-big`). */
   seal(batch: CryptoBatch): void;
 }
