@@ -1,0 +1,82 @@
+import { AGENT_MARK, ROUTER_GUARD_TABLE } from './guard-constants.ts';
+import { addressSet, installTable, type NftCounters, readCounters, removeTable } from './nft.ts';
+
+export interface RouterGuardOptions {
+  /** IPv4 addresses as text. */
+  readonly dvipas: readonly string[];
+  /** Where ESP arrives; may contain a DVIPA, and may be the host's ordinary address. */
+  readonly endpoints: readonly string[];
+  readonly mark?: number;
+}
+
+/**
+ * Keeps the routing host's own stack away from what the agent handles. The capture sees packets before
+ * these rules do. To an endpoint only ESP is stopped (it may be the host's ordinary address); to a DVIPA all but
+ * IKE; from a DVIPA only IKE and the agent's own marked packets leave. Charon's IKE is never touched.
+ *
+ * It is state of the kernel, so it holds when the agent is killed: no ICMP error tells a peer that its SA is
+ * dead, and no service of this host answers on a DVIPA. Both methods may be repeated.
+ */
+export class RouterGuard {
+  readonly #options: RouterGuardOptions;
+
+  constructor(options: RouterGuardOptions) {
+    this.#options = options;
+  }
+
+  async install(): Promise<void> {
+    const { dvipas, endpoints, mark = AGENT_MARK } = this.#options;
+    await installTable(ROUTER_GUARD_TABLE, routerGuardRules(dvipas, endpoints, mark));
+  }
+
+  async remove(): Promise<void> {
+    await removeTable(ROUTER_GUARD_TABLE);
+  }
+
+  /** Packets per rule: `esp_in` are those that the capture handed to the agent. */
+  counters(): Promise<NftCounters> {
+    return readCounters(ROUTER_GUARD_TABLE);
+  }
+}
+
+/**
+ * The table's body. `@th,64,32` are the four bytes after the UDP header: the SPI, or the non-ESP marker
+ * (RFC 3948 section 2.2); up to 9 bytes of UDP are a NAT keep-alive (section 2.3).
+ */
+export function routerGuardRules(
+  dvipas: readonly string[],
+  endpoints: readonly string[],
+  mark: number,
+): string {
+  return `
+  ${addressSet('dvipas', dvipas)}
+  ${addressSet('esp_here', [...endpoints, ...dvipas])}
+  counter esp_in { }
+  counter clear_in { }
+  counter leak_out { }
+  counter leak_forward { }
+
+  chain input {
+    type filter hook input priority 0; policy accept;
+    ip daddr @esp_here meta l4proto esp counter name esp_in drop
+    ip daddr @esp_here udp dport 4500 udp length > 12 @th,64,32 != 0 counter name esp_in drop
+    ip daddr @dvipas udp dport 500 return
+    ip daddr @dvipas udp dport 4500 udp length <= 9 return
+    ip daddr @dvipas udp dport 4500 @th,64,32 0 return
+    ip daddr @dvipas counter name clear_in drop
+  }
+  chain forward {
+    type filter hook forward priority 0; policy accept;
+    ip saddr @dvipas counter name leak_forward drop
+    ip daddr @dvipas counter name leak_forward drop
+  }
+  chain leaving {
+    meta mark ${mark} meta l4proto { udp, esp } return
+    ip saddr @dvipas udp sport 500 return
+    ip saddr @dvipas udp sport 4500 udp length <= 9 return
+    ip saddr @dvipas udp sport 4500 @th,64,32 0 return
+    ip saddr @dvipas counter name leak_out drop
+  }
+  chain output { type filter hook output priority 0; policy accept; jump leaving; }
+  chain postrouting { type filter hook postrouting priority 300; policy accept; jump leaving; }`;
+}
