@@ -1,0 +1,148 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { type DropCounters, KEEP, verdictOf } from '../base/verdict.ts';
+import { LINK_PROTOCOL, type TrustedLink } from '../dataplane/ports.ts';
+import type { PacketVector } from '../dataplane/vector.ts';
+import { encodeGreKeyed, GRE_KEYED_HEADER_BYTES, GreHeader, parseGre } from '../packet/gre.ts';
+import { LinkGroups } from './link-groups.ts';
+
+/** RFC 8086 section 8.2 assigns 4754 to GRE-in-UDP. */
+export const LINK_PORT = 4754;
+
+const BUFFER_BYTES = 8 * 1024 * 1024;
+/** Bytes that may wait in this process for the kernel; beyond that packets are dropped, not held. */
+const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
+
+const SEND_FAILED = verdictOf('send-failed');
+const QUEUE_OVERFLOW = verdictOf('queue-overflow');
+const PROTOCOLS: ReadonlySet<number> = new Set(Object.values(LINK_PROTOCOL));
+
+export interface DgramLinkOptions {
+  /** This host's address on the cluster network; the socket hears nothing else. */
+  readonly address: string;
+  readonly port?: number;
+  readonly drops: DropCounters;
+}
+
+/**
+ * The trusted link over node:dgram: portable, one system call per packet. It checks form and source
+ * address, not the sender's right to speak: what is inside carries its own proof, and the pipeline checks the epoch.
+ * The source port is always the link's own, so a host's packets stay in order on the way.
+ */
+export class DgramLink implements TrustedLink {
+  readonly #socket: Socket;
+  readonly #port: number;
+  readonly #drops: DropCounters;
+  readonly #addressOf = new Map<number, string>();
+  readonly #peerOf = new Map<string, number>();
+  readonly #gre = new GreHeader();
+  readonly #groups = new LinkGroups((packets, peer, protocol, epoch) => {
+    // The peer may have been closed since the packets came.
+    if (this.#addressOf.has(peer)) this.#receiver(packets, peer, protocol, epoch);
+  });
+  #receiver: (packets: PacketVector, peer: number, protocol: number, epoch: number) => void = () => {};
+  #flush: NodeJS.Immediate | undefined;
+  #isClosed = false;
+
+  private constructor(socket: Socket, options: DgramLinkOptions) {
+    this.#socket = socket;
+    this.#port = options.port ?? LINK_PORT;
+    this.#drops = options.drops;
+    socket.on('message', (message, from) => this.#arrived(message, from));
+    // After the bind an error concerns one datagram at most; the link goes on.
+    socket.on('error', () => this.#drops.count('send-failed'));
+  }
+
+  /** Binds the socket; rejects with the error of `bind` (EADDRINUSE, EADDRNOTAVAIL). */
+  static async open(options: DgramLinkOptions): Promise<DgramLink> {
+    const socket = createSocket({
+      type: 'udp4',
+      recvBufferSize: BUFFER_BYTES,
+      sendBufferSize: BUFFER_BYTES,
+      // Peers are addresses already: without this every packet waits for a turn of the resolver.
+      lookup: (address, _options, callback) => callback(null, address, 4),
+    });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind({ address: options.address, port: options.port ?? LINK_PORT }, () => {
+        socket.off('error', reject);
+        resolve();
+      });
+    });
+    return new DgramLink(socket, options);
+  }
+
+  setPeer(peer: number, address: string | undefined): void {
+    const before = this.#addressOf.get(peer);
+    if (before !== undefined) this.#peerOf.delete(before);
+    this.#addressOf.delete(peer);
+    if (address === undefined) return;
+    if (this.#peerOf.has(address)) throw new Error(`two peers have the link address ${address}`);
+    this.#addressOf.set(peer, address);
+    this.#peerOf.set(address, peer);
+  }
+
+  onReceive(callback: (packets: PacketVector, peer: number, protocol: number, epoch: number) => void): void {
+    this.#receiver = callback;
+  }
+
+  send(vector: PacketVector, peer: number, protocol: number, epoch: number): number {
+    const address = this.#addressOf.get(peer);
+    let sent = 0;
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] !== KEEP || vector.target[i] !== peer) continue;
+      if (address === undefined || this.#isClosed) {
+        vector.drop(i, SEND_FAILED);
+      } else if (this.#socket.getSendQueueSize() > MAX_QUEUED_BYTES) {
+        vector.drop(i, QUEUE_OVERFLOW);
+      } else {
+        this.#sendOne(vector.packet(i), address, protocol, epoch);
+        sent++;
+      }
+    }
+    return sent;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearImmediate(this.#flush);
+    await new Promise<void>((resolve) => {
+      this.#socket.close(resolve);
+    });
+  }
+
+  /** Copies the packet: the socket may keep it for a later turn, when the vector has been reused. */
+  #sendOne(packet: Buffer, address: string, protocol: number, epoch: number): void {
+    const datagram = Buffer.allocUnsafe(GRE_KEYED_HEADER_BYTES + packet.length);
+    encodeGreKeyed(datagram, 0, protocol, epoch);
+    datagram.set(packet, GRE_KEYED_HEADER_BYTES);
+    this.#socket.send(datagram, this.#port, address, (error) => {
+      if (error !== null) this.#drops.add(SEND_FAILED);
+    });
+  }
+
+  #arrived(message: Buffer, from: RemoteInfo): void {
+    const peer = this.#peerOf.get(from.address);
+    if (peer === undefined) {
+      this.#drops.count('link-stranger');
+      return;
+    }
+    const gre = this.#gre;
+    const isWellFormed =
+      parseGre(message, 0, message.length, gre) === KEEP &&
+      gre.hasKey &&
+      PROTOCOLS.has(gre.protocol) &&
+      message.length > gre.headerBytes;
+    if (!isWellFormed) {
+      this.#drops.count('link-malformed');
+      return;
+    }
+    const payload = message.subarray(gre.headerBytes);
+    if (!this.#groups.add(payload, peer, gre.protocol, gre.key)) this.#drops.count('too-big');
+    // Everything that this turn of the event loop reads goes up together.
+    this.#flush ??= setImmediate(() => {
+      this.#flush = undefined;
+      this.#groups.flush();
+    });
+  }
+}

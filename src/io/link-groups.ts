@@ -1,0 +1,72 @@
+import { PacketVector } from '../dataplane/vector.ts';
+
+const PACKETS_PER_VECTOR = 64;
+/** Groups that may be open at a time: a few peers, each with one epoch and two protocols. */
+const MAX_GROUPS = 16;
+
+type Deliver = (packets: PacketVector, peer: number, protocol: number, epoch: number) => void;
+
+interface Group {
+  peer: number;
+  protocol: number;
+  epoch: number;
+  readonly packets: PacketVector;
+}
+
+/**
+ * Collects arrivals of the trusted link into one vector per (peer, protocol, epoch), in order of arrival.
+ * Bounded: a full vector, or one group too many (epochs come from outside), delivers at once.
+ */
+export class LinkGroups {
+  readonly #deliver: Deliver;
+  #open: Group[] = [];
+  readonly #spare: Group[] = [];
+
+  constructor(deliver: Deliver) {
+    this.#deliver = deliver;
+  }
+
+  /** Copies one packet in; false if it is longer than a slot. */
+  add(packet: Uint8Array, peer: number, protocol: number, epoch: number): boolean {
+    let group = this.#open.find((g) => g.peer === peer && g.epoch === epoch && g.protocol === protocol);
+    if (group === undefined) {
+      if (this.#open.length === MAX_GROUPS) this.flush();
+      group = this.#take(peer, protocol, epoch);
+    }
+    if (packet.length > group.packets.roomBytes) return false;
+    group.packets.push(packet);
+    if (group.packets.count === group.packets.capacity) this.flush();
+    return true;
+  }
+
+  /** Delivers all there is. A receiver that throws loses its own vector only. */
+  flush(): void {
+    const groups = this.#open;
+    this.#open = [];
+    let failure: unknown;
+    for (const group of groups) {
+      try {
+        if (group.packets.count > 0) this.#deliver(group.packets, group.peer, group.protocol, group.epoch);
+      } catch (error) {
+        failure = error;
+      }
+      group.packets.reset();
+      this.#spare.push(group);
+    }
+    if (failure !== undefined) throw failure;
+  }
+
+  #take(peer: number, protocol: number, epoch: number): Group {
+    const group = this.#spare.pop() ?? {
+      peer,
+      protocol,
+      epoch,
+      packets: new PacketVector(PACKETS_PER_VECTOR),
+    };
+    group.peer = peer;
+    group.protocol = protocol;
+    group.epoch = epoch;
+    this.#open.push(group);
+    return group;
+  }
+}
