@@ -1,0 +1,210 @@
+import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { mergeSnapshots, type ReplaySnapshot } from './replay-snapshot.ts';
+import { ReplayWindow } from './replay-window.ts';
+
+/** Unsettled numbers that one SA can have; more than a report round trip carries. A power of two. */
+export const UNSETTLED_SLOTS = 4096;
+
+const REPLAY = verdictOf('replay');
+const CONFLICT = verdictOf('replay-conflict');
+
+/** Values of a slot's owner besides target indexes. */
+const FREE = -1;
+const BURNT = -2;
+
+/** What a replay report of a target did. */
+export interface ReportOutcome {
+  readonly committed: number;
+  /** Numbers that this target was not given: not believed (`coupling-not-granted`). */
+  readonly refused: number;
+}
+
+/**
+ * The routing host's view of one inbound SA (docs/inbound.md): which numbers are spent, and which target
+ * has a number that is not settled yet. It verifies nothing itself, so window and top are fed by the
+ * targets' replay reports alone (RFC 4303 section 3.4.3); a packet merely passing by changes only the ring
+ * of unsettled numbers, where an entry is never overwritten by another number.
+ *
+ * ```
+ *   number s, chosen target t     window refuses s ............................ replay
+ *                                 slot free ................................... send; slot := {s, t, dispatch}
+ *                                 slot has s at t ............................. send again (its window decides)
+ *                                 slot has s at another target, or another
+ *                                 unsettled number ............................ conflict
+ * ```
+ *
+ * A slot is settled by a report that lists its number, by a report whose floor has reached its dispatch
+ * (the target will not deliver it any more: bad ICV, or lost), or by the loss of the target: then the
+ * number is burnt, because nobody knows whether it was delivered.
+ *
+ * Conflicts are dropped (`replay-conflict`). To open the packet here instead, so that a forged number
+ * does not cost the genuine packet, is the place marked below (docs/inbound.md, steps 4 and 5).
+ */
+export class InboundOwners {
+  readonly #window: ReplayWindow;
+  readonly #mask: number;
+  /** Made with the first packet: most SAs of a quiet cluster have none. */
+  #ring: Ring | undefined;
+  /** Per target index: dispatches of this SA up to here are settled. */
+  #floors = new Float64Array(0);
+  #undecided = 0;
+
+  /** `windowPackets` 0: the SA's replay check is off, everything is sent (RFC 4303 section 3.4.3). */
+  constructor(windowPackets: number, slots = UNSETTLED_SLOTS) {
+    if (slots < 1 || (slots & (slots - 1)) !== 0) throw new RangeError('slots must be a power of two');
+    this.#window = new ReplayWindow(windowPackets);
+    this.#mask = slots - 1;
+  }
+
+  /** Numbers burnt because their target was lost; above 0 the SA should be rekeyed. */
+  get undecided(): number {
+    return this.#undecided;
+  }
+
+  /** Highest authenticated number that was reported. */
+  get top(): bigint {
+    return this.#window.top;
+  }
+
+  /** High half of a number of which the wire carries the low half (RFC 4303 appendix A2.2). */
+  inferHigh(low: number): number {
+    return this.#window.inferHigh(low);
+  }
+
+  /** The read-only pre-check (claim 9): false = `replay`. Changes nothing. */
+  check(high: number, low: number): boolean {
+    return this.#window.check(high, low);
+  }
+
+  /**
+   * May this number go to `target` (a small index) under `dispatch` (ascending per target, from 1)? `KEEP`: it
+   * is the target's now; otherwise the reason to drop. No allocation after the first call.
+   */
+  decide(high: number, low: number, target: number, dispatch: number): Verdict {
+    if (!this.#window.check(high, low)) return REPLAY;
+    if (this.#window.packets === 0) return KEEP;
+    this.#ring ??= new Ring(this.#mask + 1);
+    const ring = this.#ring;
+    const slot = low & this.#mask;
+    const isSame = ring.low[slot] === low && ring.high[slot] === high;
+    const owner = ring.owner[slot] as number;
+
+    if (owner === BURNT) {
+      if (isSame) return REPLAY;
+      if (!this.#window.burn(ring.high[slot] as number, ring.low[slot] as number)) return CONFLICT;
+    } else if (owner !== FREE && !this.#isSettled(owner, ring.dispatch[slot] as number)) {
+      // Place for opening the packet here (steps 4 and 5): until then both kinds of conflict are dropped.
+      if (!isSame || owner !== target) return CONFLICT;
+    }
+    ring.high[slot] = high;
+    ring.low[slot] = low;
+    ring.owner[slot] = target;
+    ring.dispatch[slot] = dispatch;
+    return KEEP;
+  }
+
+  /**
+   * A report of `target`: numbers it committed (packed 64-bit big endian), and its floor: nothing dispatched
+   * to it up to there will be delivered any more, and whatever of it was committed has been reported. Numbers
+   * it was not given are not believed. The numbers are taken first, then the floor.
+   */
+  reported(target: number, numbers: Uint8Array, floor: number): ReportOutcome {
+    const view = new DataView(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+    let committed = 0;
+    let refused = 0;
+    for (let at = 0; at + 8 <= numbers.byteLength; at += 8) {
+      if (this.#commit(view.getUint32(at), view.getUint32(at + 4), target)) committed++;
+      else refused++;
+    }
+    if (floor > this.#floorOf(target)) this.#setFloor(target, floor);
+    return { committed, refused };
+  }
+
+  /**
+   * The target is lost (its session, or its life): what it had and did not report is burnt. Returns how
+   * many; more than 0: count `replay-undecided` and rekey. The index may be used again afterwards.
+   */
+  targetLost(target: number): number {
+    let burnt = 0;
+    const ring = this.#ring;
+    if (ring !== undefined) {
+      for (let slot = 0; slot <= this.#mask; slot++) {
+        if (ring.owner[slot] !== target) continue;
+        const isSettled = this.#isSettled(target, ring.dispatch[slot] as number);
+        ring.owner[slot] = isSettled ? FREE : BURNT;
+        if (!isSettled) burnt++;
+      }
+    }
+    this.#setFloor(target, 0);
+    this.#undecided += burnt;
+    return burnt;
+  }
+
+  /**
+   * The window a joining target starts with: everything reported is marked, and everything burnt up to the
+   * top. Burnt numbers beyond the top stay refused here, which is in front of every target.
+   */
+  snapshot(): ReplaySnapshot {
+    const ring = this.#ring;
+    if (ring !== undefined) {
+      for (let slot = 0; slot <= this.#mask; slot++) {
+        if (ring.owner[slot] !== BURNT) continue;
+        if (this.#window.burn(ring.high[slot] as number, ring.low[slot] as number)) ring.owner[slot] = FREE;
+      }
+    }
+    return this.#window.snapshot();
+  }
+
+  /**
+   * After a restart of the routing agent: takes in the window of a target that has fenced the old epoch, so
+   * that nothing of it is still on its way. Dispatch resumes when all have answered.
+   */
+  merge(snapshot: ReplaySnapshot): void {
+    if (this.#window.packets === 0) return;
+    this.#window.restore(mergeSnapshots(this.#window.snapshot(), snapshot));
+  }
+
+  #commit(high: number, low: number, target: number): boolean {
+    const ring = this.#ring;
+    const slot = low & this.#mask;
+    if (ring?.owner[slot] !== target || ring.low[slot] !== low || ring.high[slot] !== high) return false;
+    if (this.#isSettled(target, ring.dispatch[slot] as number)) return false;
+    ring.owner[slot] = FREE;
+    // False if the window has passed the number meanwhile; then it is refused anyway.
+    this.#window.commit(high, low);
+    return true;
+  }
+
+  #isSettled(target: number, dispatch: number): boolean {
+    return dispatch <= this.#floorOf(target);
+  }
+
+  #floorOf(target: number): number {
+    return this.#floors[target] ?? 0;
+  }
+
+  #setFloor(target: number, floor: number): void {
+    if (target >= this.#floors.length) {
+      if (floor === 0) return;
+      const grown = new Float64Array(Math.max(target + 1, 8, this.#floors.length * 2));
+      grown.set(this.#floors);
+      this.#floors = grown;
+    }
+    this.#floors[target] = floor;
+  }
+}
+
+/** Parallel arrays of the unsettled numbers; the place of a number is its low bits. */
+class Ring {
+  readonly high: Uint32Array;
+  readonly low: Uint32Array;
+  readonly owner: Int32Array;
+  readonly dispatch: Float64Array;
+
+  constructor(slots: number) {
+    this.high = new Uint32Array(slots);
+    this.low = new Uint32Array(slots);
+    this.owner = new Int32Array(slots).fill(FREE);
+    this.dispatch = new Float64Array(slots);
+  }
+}
