@@ -1,0 +1,61 @@
+import { type Clock, every, type Timer } from '../base/clock.ts';
+import type { SessionTimes } from './session.ts';
+
+/** What the timers of a session ask for. */
+export interface HeartbeatActions {
+  sendHeartbeat(): void;
+  helloTimedOut(): void;
+  peerDied(): void;
+}
+
+/**
+ * The timers of one session, as a page of policy. On an event something is armed or cleared, on an expiry
+ * one action is called; `stop` ends them all.
+ */
+export class Heartbeat {
+  readonly #clock: Clock;
+  readonly #times: SessionTimes;
+  readonly #actions: HeartbeatActions;
+  #hello: Timer | undefined;
+  #beat: Timer | undefined;
+  #death: Timer | undefined;
+  #heardAt = 0;
+
+  constructor(clock: Clock, times: SessionTimes, actions: HeartbeatActions) {
+    this.#clock = clock;
+    this.#times = times;
+    this.#actions = actions;
+  }
+
+  /** The stream is there: the peer has to say hello. */
+  connected(): void {
+    this.#hello = this.#clock.after(this.#times.helloTimeoutMs, () => this.#actions.helloTimedOut());
+  }
+
+  /** Both have said hello: both prove from now on that they live. */
+  opened(): void {
+    this.#hello?.cancel();
+    this.#heardAt = this.#clock.now();
+    this.#beat = every(this.#clock, this.#times.heartbeatMs, () => this.#actions.sendHeartbeat());
+    this.#watch(this.#times.deadAfterMs);
+  }
+
+  /** Any valid record is a sign of life. Cheap: the timer looks at the time when it expires. */
+  heard(): void {
+    this.#heardAt = this.#clock.now();
+  }
+
+  stop(): void {
+    this.#hello?.cancel();
+    this.#beat?.cancel();
+    this.#death?.cancel();
+  }
+
+  #watch(delayMs: number): void {
+    this.#death = this.#clock.after(delayMs, () => {
+      const silentMs = this.#clock.now() - this.#heardAt;
+      if (silentMs >= this.#times.deadAfterMs) this.#actions.peerDied();
+      else this.#watch(this.#times.deadAfterMs - silentMs);
+    });
+  }
+}

@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import { KeyMaterial } from '../base/key-material.ts';
+import { type OutboundPolicy, wipeKeys } from '../ipsec/sa.ts';
+import { type BodyCodecs, converted, plain } from './bodies.ts';
+import {
+  address,
+  count,
+  host,
+  network,
+  outer,
+  rawBytes,
+  saId,
+  text,
+  total,
+  u16,
+  u32,
+  u64,
+  window,
+} from './fields.ts';
+import { LINK_KEY_BYTES, POLICY_KEY_MAX_CHARACTERS, RULES_MAX } from './limits.ts';
+import type { RouteBodies, RouteHello, SaInstallRecord, TargetEvent } from './records.ts';
+import { fromSa, policySchema, saSchema, toSa } from './sa-wire.ts';
+
+/** What a routing host sends, on the wire. */
+
+export const routeHello: z.ZodType<RouteHello> = z.strictObject({
+  version: u32,
+  role: z.literal('route'),
+  host,
+  epoch: z.int().min(1).max(0xffff_ffff),
+});
+
+const rule = z.strictObject({
+  action: z.enum(['permit', 'deny']),
+  protocol: z.enum(['tcp', 'udp', 'icmp', 'any']),
+  fromPort: u16,
+  toPort: u16,
+  source: network.exactOptional(),
+});
+
+const dvipa = z.strictObject({
+  address,
+  endpoint: address,
+  filterMode: z.enum(['bypass', 'filter']),
+  rules: z.array(rule).max(RULES_MAX),
+  router: address,
+});
+
+const linkKey = z.strictObject({
+  key: rawBytes(LINK_KEY_BYTES, LINK_KEY_BYTES),
+  toRouter: rawBytes(LINK_KEY_BYTES, LINK_KEY_BYTES),
+  keyId: u32,
+});
+
+const credit = z.strictObject({ bytes: total, packets: total });
+
+const saInstall = z.strictObject({
+  sa: saSchema,
+  senderId: z.int().min(1).max(0xffff).exactOptional(),
+  window: window.exactOptional(),
+  credit,
+});
+
+const policyKey = text(POLICY_KEY_MAX_CHARACTERS);
+
+const leaseGrant = z.strictObject({ sa: saId, lease: u32, first: u64, count, ttlMs: u32 });
+
+export const routeCodecs: BodyCodecs<RouteBodies> = {
+  dvipa: plain(dvipa),
+  'dvipa-remove': plain(z.strictObject({ address })),
+  'link-key': converted(
+    linkKey,
+    (body) => ({ key: body.key.reveal(), toRouter: body.toRouter.reveal(), keyId: body.keyId }),
+    (wire) => ({
+      key: KeyMaterial.copyOf(wire.key),
+      toRouter: KeyMaterial.copyOf(wire.toRouter),
+      keyId: wire.keyId,
+    }),
+  ),
+  'sa-install': converted(
+    saInstall,
+    ({ sa, ...same }: SaInstallRecord) => ({ ...same, sa: fromSa(sa) }),
+    ({ sa, ...same }) => ({ ...same, sa: toSa(sa) }),
+  ),
+  'sa-update': plain(z.strictObject({ id: saId, outer })),
+  'sa-remove': plain(z.strictObject({ id: saId })),
+  'policy-install': converted(
+    z.strictObject({ policy: policySchema }),
+    ({ policy }) => ({ policy: withoutEmptySpi(policy) }),
+    (wire) => wire,
+  ),
+  'policy-remove': plain(z.strictObject({ key: policyKey })),
+  'lease-grant': plain(leaseGrant),
+  'lease-revoke': plain(z.strictObject({ sa: saId, lease: u32 })),
+  way: plain(z.strictObject({ sa: saId, way: z.enum(['funnel', 'exclusive']) })),
+  credit: plain(credit.extend({ sa: saId })),
+};
+
+/** An undefined field would travel as an extension type. */
+function withoutEmptySpi(policy: OutboundPolicy): Record<string, unknown> {
+  const { spi, ...same } = policy;
+  return spi === undefined ? same : { ...same, spi };
+}
+
+/** For a record that nobody will handle: its keys must not outlive it. */
+export function wipeEvent(event: TargetEvent): void {
+  if (event.kind === 'sa-install') wipeKeys(event.body.sa);
+  if (event.kind === 'link-key') {
+    event.body.key.wipe();
+    event.body.toRouter.wipe();
+  }
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { type BodyCodecs, plain } from './bodies.ts';
+import { address, bytes, count, host, nothing, saId, text, total, u16, u32, u64, window } from './fields.ts';
+import {
+  FLOWS_MAX,
+  POLICY_KEY_MAX_CHARACTERS,
+  REASON_MAX_CHARACTERS,
+  REPORTED_NUMBERS_MAX,
+} from './limits.ts';
+import type { TargetBodies, TargetHello } from './records.ts';
+
+/** What a target sends, on the wire. */
+
+export const targetHello: z.ZodType<TargetHello> = z.strictObject({
+  version: u32,
+  role: z.literal('target'),
+  host,
+  incarnation: u64,
+  epochSeen: u32,
+});
+
+const flow = z.strictObject({
+  dvipa: address,
+  reqid: u32,
+  protocol: z.int().min(0).max(255),
+  source: address,
+  sourcePort: u16,
+  destinationPort: u16,
+});
+
+const flows = z.array(flow).max(FLOWS_MAX);
+
+const saInstalled = z.strictObject({
+  id: saId,
+  ok: z.boolean(),
+  reason: text(REASON_MAX_CHARACTERS).exactOptional(),
+});
+
+const numbers = bytes(0, REPORTED_NUMBERS_MAX * 8).refine((packed) => packed.length % 8 === 0);
+
+export const targetCodecs: BodyCodecs<TargetBodies> = {
+  'sa-installed': plain(saInstalled),
+  'policy-installed': plain(z.strictObject({ key: text(POLICY_KEY_MAX_CHARACTERS) })),
+  window: plain(window.extend({ sa: saId })),
+  'windows-end': plain(nothing),
+  'replay-report': plain(z.strictObject({ sa: saId, numbers, floor: u64 })),
+  'lifesize-report': plain(z.strictObject({ sa: saId, bytes: total, packets: total, idleMs: total })),
+  'flow-report': plain(z.strictObject({ opened: flows, closed: flows, full: z.boolean() })),
+  'lease-request': plain(z.strictObject({ sa: saId, count })),
+  'lease-return': plain(z.strictObject({ sa: saId, lease: u32, firstUnused: u64 })),
+  flush: plain(z.strictObject({ sa: saId, counter: u64 })),
+};

@@ -1,0 +1,56 @@
+import type { TLSSocket } from 'node:tls';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { ByteStream } from '../coupling/stream.ts';
+
+/** A peer that does not take our last bytes within this time does not get them. */
+const LINGER_MS = 1000;
+
+/** A TLS socket as the byte stream of a coupling end. The socket's owner forwards data and close to the end. */
+export class TlsStream implements ByteStream {
+  readonly #socket: TLSSocket;
+  readonly #clock: Clock;
+  #linger: Timer | undefined;
+
+  constructor(socket: TLSSocket, clock: Clock) {
+    this.#socket = socket;
+    this.#clock = clock;
+    socket.setNoDelay(true);
+    socket.once('close', () => this.#linger?.cancel());
+  }
+
+  write(bytes: Buffer, written: () => void): void {
+    this.#socket.write(bytes, () => written()); // also called, with an error, on a socket that is gone
+  }
+
+  get pendingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  close(): void {
+    if (this.#socket.destroyed || this.#linger !== undefined) return;
+    this.#linger = this.#clock.after(LINGER_MS, () => this.#socket.destroy());
+    this.#socket.destroySoon();
+  }
+
+  destroy(): void {
+    this.#linger?.cancel();
+    this.#socket.destroy();
+  }
+}
+
+/** What both ends offer to their stream. */
+export interface StreamReceiver {
+  receive(chunk: Uint8Array): void;
+  streamClosed(error?: Error): void;
+}
+
+/** Forwards data, and the end with its error, to a coupling end. */
+export function joinStream(socket: TLSSocket, end: StreamReceiver): void {
+  let failure: Error | undefined;
+  socket.on('error', (error: Error) => {
+    failure = error;
+  });
+  socket.on('data', (chunk: Buffer) => end.receive(chunk));
+  socket.once('end', () => socket.destroy());
+  socket.once('close', () => end.streamClosed(failure));
+}
