@@ -1,0 +1,135 @@
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { ESP_HEADER_BYTES, ESP_TRAILER_BYTES } from '../packet/esp-header.ts';
+import { EspContext } from './esp-context.ts';
+import type { EspKeys } from './packet-crypto.ts';
+
+export const BLOCK_BYTES = 16;
+/** 20 bytes of IPv4 header and 14 of TCP, with room for 12 bytes of options. */
+export const LEAD_BLOCKS = 3;
+/** 60 bytes of IPv4 header and 14 of TCP. */
+const LONG_BLOCKS = 5;
+/** The lead and the block with the trailer. */
+export const SPAN_BLOCKS = LEAD_BLOCKS + 1;
+const SPAN_BYTES = SPAN_BLOCKS * BLOCK_BYTES;
+
+/** Where packets lie; part of a `PeekBatch`. */
+interface PacketPlaces {
+  readonly slab: Buffer;
+  readonly espOffset: Uint32Array;
+  readonly espLength: Uint32Array;
+}
+
+/**
+ * Decrypts single blocks of one SA's packets, without authentication, through one long-lived AES-ECB object
+ * (a cipher object per packet would cost a hundred times the AES).
+ *
+ * Counter mode (GCM, SP 800-38D section 6.5): block k of the plaintext is the ciphertext xor AES(salt | IV | k + 2).
+ * CBC: it is the AES decryption of ciphertext block k xor the block before, or the IV.
+ */
+export class PeekBlocks {
+  readonly #context: EspContext;
+  readonly #isCounterMode: boolean;
+  /** `undefined` after `close`. */
+  #aes: { update(data: Uint8Array): Buffer; final(): Buffer } | undefined;
+  #scratch = Buffer.alloc(64 * SPAN_BYTES);
+
+  constructor(keys: EspKeys) {
+    this.#context = new EspContext(keys);
+    const { encryption, keyBytes } = this.#context.suite;
+    const name = `aes-${keyBytes * 8}-ecb`;
+    this.#isCounterMode = encryption.peek === 'ctr';
+    this.#aes = this.#isCounterMode
+      ? createCipheriv(name, this.#context.key, null).setAutoPadding(false)
+      : createDecipheriv(name, this.#context.key, null).setAutoPadding(false);
+  }
+
+  get spi(): number {
+    return this.#context.spi;
+  }
+
+  get isUsable(): boolean {
+    return this.#aes !== undefined && this.#context.isUsable;
+  }
+
+  /** Ends the cipher: OpenSSL frees and clears the key schedule. Twice is harmless. */
+  close(): void {
+    this.#aes?.final();
+    this.#aes = undefined;
+  }
+
+  /** Bytes of ciphertext in an ESP packet of this length; CBC's last block must be whole. Negative: truncated. */
+  cipherBytes(espLength: number): number {
+    const { encryption, icvBytes } = this.#context.suite;
+    const bytes = espLength - ESP_HEADER_BYTES - encryption.ivBytes - icvBytes;
+    return this.#isCounterMode || bytes < ESP_TRAILER_BYTES ? bytes : bytes - (bytes % BLOCK_BYTES);
+  }
+
+  /**
+   * The lead and the trailer block of packets `members`, `SPAN_BLOCKS` blocks for each; one call into the cipher.
+   * What lies beyond a short packet is undefined. The result is the caller's, to wipe.
+   */
+  decrypt(places: PacketPlaces, members: readonly number[]): Buffer {
+    const input = this.#room(members.length * SPAN_BYTES);
+    for (let at = 0; at < members.length; at++)
+      this.#span(places, members[at] as number, input, at, undefined);
+    const output = this.#update(input);
+    for (let at = 0; at < members.length; at++) this.#span(places, members[at] as number, input, at, output);
+    return output;
+  }
+
+  /** The first five blocks of one packet: for IPv4 headers with long options. */
+  decryptLong(slab: Buffer, espOffset: number, cipherBytes: number): Buffer {
+    const input = this.#room(LONG_BLOCKS * BLOCK_BYTES);
+    const payload = espOffset + ESP_HEADER_BYTES + this.#context.suite.encryption.ivBytes;
+    const last = Math.floor((cipherBytes - 1) / BLOCK_BYTES);
+    for (let k = 0; k < LONG_BLOCKS; k++)
+      this.#gather(slab, payload, Math.min(k, last), input, k * BLOCK_BYTES);
+    const output = this.#update(input);
+    for (let k = 0; k < LONG_BLOCKS; k++) {
+      this.#mix(slab, payload, Math.min(k, last), cipherBytes, output, k * BLOCK_BYTES);
+    }
+    return output;
+  }
+
+  /** Gathers the cipher's input of a packet, or with `output` mixes what came out of the cipher to plaintext. */
+  #span(places: PacketPlaces, i: number, input: Buffer, at: number, output: Buffer | undefined): void {
+    const cipherBytes = this.cipherBytes(places.espLength[i] as number);
+    const last = Math.floor((cipherBytes - 1) / BLOCK_BYTES);
+    const payload =
+      (places.espOffset[i] as number) + ESP_HEADER_BYTES + this.#context.suite.encryption.ivBytes;
+    for (let k = 0; k < SPAN_BLOCKS; k++) {
+      const block = k === LEAD_BLOCKS ? last : Math.min(k, last);
+      const to = at * SPAN_BYTES + k * BLOCK_BYTES;
+      if (output === undefined) this.#gather(places.slab, payload, block, input, to);
+      else this.#mix(places.slab, payload, block, cipherBytes, output, to);
+    }
+  }
+
+  #gather(slab: Buffer, payload: number, block: number, input: Buffer, to: number): void {
+    if (this.#isCounterMode) {
+      input.set(this.#context.nonce(slab, payload - this.#context.suite.encryption.ivBytes), to);
+      input.writeUInt32BE(block + 2, to + 12);
+    } else {
+      slab.copy(input, to, payload + block * BLOCK_BYTES, payload + (block + 1) * BLOCK_BYTES);
+    }
+  }
+
+  #mix(slab: Buffer, payload: number, block: number, cipherBytes: number, output: Buffer, at: number): void {
+    const start = block * BLOCK_BYTES;
+    const bytes = this.#isCounterMode ? Math.min(BLOCK_BYTES, cipherBytes - start) : BLOCK_BYTES;
+    const from = payload + (this.#isCounterMode ? start : start - BLOCK_BYTES);
+    for (let b = 0; b < bytes; b++) {
+      output[at + b] = (output[at + b] as number) ^ (slab[from + b] as number);
+    }
+  }
+
+  #update(input: Buffer): Buffer {
+    if (this.#aes === undefined) throw new Error('peek after close');
+    return this.#aes.update(input);
+  }
+
+  #room(bytes: number): Buffer {
+    if (this.#scratch.length < bytes) this.#scratch = Buffer.alloc(bytes);
+    return this.#scratch.subarray(0, bytes);
+  }
+}
