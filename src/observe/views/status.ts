@@ -1,14 +1,18 @@
 import { cleanText } from '../fields.ts';
 import type { Counters, StatusSnapshot } from '../snapshots.ts';
-import { paint, type Style, toneOf } from './style.ts';
+import { paint, type Style, type Tone, toneOf } from './style.ts';
 import { formatBytes, formatDuration } from './units.ts';
+
+/** Parts of a line after its name; a part with a tone is coloured. */
+type Part = string | readonly [text: string, tone: Tone | undefined];
+type Line = readonly [name: string, ...parts: Part[]];
 
 export function renderStatus(status: StatusSnapshot, style: Style): string {
   const role = status.role === 'route' ? 'routing host' : 'target';
-  const lines: [string, string][] = [
+  const lines: Line[] = [
     [role, `${status.host}, dvipa ${status.version}, up ${formatDuration(status.uptimeMs)}`],
     ['epoch', status.epoch === 0 ? 'not known yet' : String(status.epoch)],
-    ...status.dvipas.map((dvipa): [string, string] => {
+    ...status.dvipas.map((dvipa): Line => {
       const endpoint = dvipa.endpoint === dvipa.address ? '' : `, endpoint ${dvipa.endpoint}`;
       const serving = dvipa.serving.length === 0 ? 'nobody' : dvipa.serving.join(', ');
       return [
@@ -16,40 +20,37 @@ export function renderStatus(status: StatusSnapshot, style: Style): string {
         `${dvipa.address}${endpoint}, inbound filter ${dvipa.inboundFilter}, served by ${serving}`,
       ];
     }),
-    ...charonLines(status, style),
-    ...status.coupling.map((peer): [string, string] => {
+    ...charonLines(status),
+    ...status.coupling.map((peer): Line => {
       const heard =
         peer.lastHeardMs === undefined ? 'never heard' : `heard ${formatDuration(peer.lastHeardMs)} ago`;
-      return [
-        'coupling',
-        `${peer.host} ${peer.address} ${paint(peer.state, toneOf(peer.state), style)}, ${heard}`,
-      ];
+      return ['coupling', `${peer.host} ${peer.address} `, [peer.state, toneOf(peer.state)], `, ${heard}`];
     }),
     ...counterLines(status.counters),
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
   return lines
-    .map(([name, text]) => `${paint(name.padEnd(width), 'title', style)}  ${clean(text, style)}\n`)
+    .map(([name, ...parts]) => {
+      const text = parts.map((part) => renderPart(part, style)).join('');
+      return `${paint(name.padEnd(width), 'title', style)}  ${text}\n`;
+    })
     .join('');
 }
 
-/** Colours are ours and stay; everything else that a terminal would obey goes. */
-function clean(text: string, style: Style): string {
-  return style.hasColor ? text.split('\u001b').map(cleanText).join('\u001b') : cleanText(text);
+/** Texts are cleaned before they are painted: the only terminal codes that come out are ours. */
+function renderPart(part: Part, style: Style): string {
+  return typeof part === 'string' ? cleanText(part) : paint(cleanText(part[0]), part[1], style);
 }
 
-function charonLines({ charon }: StatusSnapshot, style: Style): [string, string][] {
+function charonLines({ charon }: StatusSnapshot): Line[] {
   if (charon === undefined) return [];
-  if (!charon.connected) return [['charon', paint('not connected', 'bad', style)]];
+  if (!charon.connected) return [['charon', ['not connected', 'bad']]];
   return [
-    [
-      'charon',
-      `${paint('connected', 'good', style)}, ${charon.version ?? '?'}, instance ${charon.instance ?? '?'}`,
-    ],
+    ['charon', ['connected', 'good'], `, ${charon.version ?? '?'}, instance ${charon.instance ?? '?'}`],
   ];
 }
 
-function counterLines(counters: Counters): [string, string][] {
+function counterLines(counters: Counters): Line[] {
   return [
     [
       'inbound',

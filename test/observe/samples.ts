@@ -1,0 +1,109 @@
+import type {
+  ConnectionSnapshot,
+  DropsSnapshot,
+  SaSnapshot,
+  StatusSnapshot,
+  TargetSnapshot,
+} from '../../src/observe/index.ts';
+
+/** One small cluster as its routing host would tell about it; the views and the CLI tests print these. */
+export const STATUS: StatusSnapshot = {
+  role: 'route',
+  host: 'router1',
+  version: '0.1.0',
+  uptimeMs: 3_725_000,
+  epoch: 7,
+  dvipas: [
+    {
+      address: '203.0.113.10',
+      endpoint: '192.0.2.10',
+      inboundFilter: 'filter',
+      serving: ['target1', 'target2'],
+    },
+  ],
+  charon: { connected: true, instance: '00112233445566ff', version: '5.9.8' },
+  coupling: [
+    { host: 'target1', address: '198.51.100.11', state: 'up', lastHeardMs: 120 },
+    { host: 'target3', address: '198.51.100.13', state: 'down' },
+  ],
+  counters: {
+    packetsIn: 1200,
+    packetsOut: 0,
+    bytesIn: 1_500_000,
+    bytesOut: 0,
+    opened: 0,
+    sealed: 0,
+    linkIn: 3,
+    linkOut: 1190,
+    dropped: 10,
+  },
+};
+
+const NO_LIMIT = { soft: 0, hard: 0 };
+
+export const SAS: SaSnapshot[] = [
+  {
+    id: '00112233445566ff:1',
+    spi: 'c0ffee01',
+    direction: 'in',
+    dvipa: '203.0.113.10',
+    peer: '192.0.2.101:4500',
+    ikeName: 'dvipa',
+    childName: 'web',
+    reqid: 1,
+    algorithm: 'AES_GCM_16-128',
+    bytes: 1_500_000,
+    packets: 1200,
+    idleMs: 40,
+    limits: { bytes: { soft: 4_194_304, hard: 5_242_880 }, packets: NO_LIMIT },
+    state: 'serving',
+    installedOn: ['target1', 'target2'],
+    openedHere: 0,
+  },
+  {
+    id: '00112233445566ff:2',
+    spi: '0000abcd',
+    direction: 'out',
+    dvipa: '203.0.113.10',
+    peer: '192.0.2.101:4500',
+    reqid: 1,
+    algorithm: 'AES_CBC-128/HMAC_SHA2_256_128',
+    bytes: 512,
+    packets: 4,
+    limits: { bytes: NO_LIMIT, packets: { soft: 0, hard: 1000 } },
+    state: 'installing',
+    installedOn: [],
+    way: 'exclusive:target1',
+    openedHere: 0,
+  },
+];
+
+export const TARGETS: TargetSnapshot[] = [
+  {
+    host: 'target1',
+    address: '198.51.100.11',
+    state: 'up',
+    incarnation: '18446744073709551615',
+    lastHeardMs: 120,
+    sas: 4,
+    connections: 12,
+    epoch: 7,
+  },
+  { host: 'target3', address: '198.51.100.13', state: 'down', sas: 0, connections: 0, epoch: 0 },
+];
+
+export const CONNECTIONS: ConnectionSnapshot[] = [
+  {
+    dvipa: '203.0.113.10',
+    reqid: 1,
+    protocol: 6,
+    source: '10.1.1.1',
+    sourcePort: 40_000,
+    destinationPort: 80,
+    target: 'target2',
+    state: 'confirmed',
+    ageMs: 61_000,
+  },
+];
+
+export const DROPS: DropsSnapshot = { replay: 2, icv: 0, 'tunnel-check': 11 };

@@ -1,0 +1,127 @@
+import { expect } from 'chai';
+import {
+  PLAIN,
+  renderConnections,
+  renderDrops,
+  renderSas,
+  renderStatus,
+  renderTargets,
+  styleFor,
+} from '../../src/observe/index.ts';
+import { CONNECTIONS, DROPS, SAS, STATUS, TARGETS } from './samples.ts';
+
+const COLOR = { hasColor: true };
+
+function lines(...wanted: string[]): string {
+  return `${wanted.join('\n')}\n`;
+}
+
+/** Without the colours that we put in ourselves. */
+function strip(text: string): string {
+  return ['\u001B[0m', '\u001B[1m', '\u001B[31m', '\u001B[32m', '\u001B[33m'].reduce(
+    (rest, code) => rest.replaceAll(code, ''),
+    text,
+  );
+}
+
+describe('views', () => {
+  it('the status view says who this is, whom it hears, and what it did', () => {
+    expect(renderStatus(STATUS, PLAIN)).to.equal(
+      lines(
+        'routing host  router1, dvipa 0.1.0, up 1 h 2 m',
+        'epoch         7',
+        'DVIPA         203.0.113.10, endpoint 192.0.2.10, inbound filter filter, served by target1, target2',
+        'charon        connected, 5.9.8, instance 00112233445566ff',
+        'coupling      target1 198.51.100.11 up, heard 120 ms ago',
+        'coupling      target3 198.51.100.13 down, never heard',
+        'inbound       1200 packets, 1.4 MiB, 0 opened here',
+        'outbound      0 packets, 0 B, 0 sealed here',
+        'link          3 packets in, 1190 out',
+        'dropped       10 packets (dvipa drops)',
+      ),
+    );
+  });
+
+  it('the status view of a target without its routing host says what is missing', () => {
+    const { charon: _, ...target } = STATUS;
+    const text = renderStatus({ ...target, role: 'target', host: 'target1', epoch: 0, dvipas: [] }, PLAIN);
+    expect(text).to.match(/^target {4}target1,/);
+    expect(text).to.contain('epoch     not known yet\n');
+    expect(text).not.to.contain('charon');
+    expect(renderStatus({ ...STATUS, charon: { connected: false } }, PLAIN)).to.contain(
+      'charon        not connected\n',
+    );
+  });
+
+  it('the SA view shows use against limits, where an SA is installed, and its way', () => {
+    expect(renderSas(SAS, PLAIN)).to.equal(
+      lines(
+        'SPI       DIR  DVIPA         PEER              NAME       REQID  ALGORITHM                      BYTES                                  PACKETS          IDLE  STATE       ON               WAY                OPENED',
+        'c0ffee01  in   203.0.113.10  192.0.2.101:4500  dvipa/web      1  AES_GCM_16-128                 1.4 MiB of 4.0 MiB soft, 5.0 MiB hard  1200            40 ms  serving     target1,target2  -                       0',
+        '0000abcd  out  203.0.113.10  192.0.2.101:4500  -              1  AES_CBC-128/HMAC_SHA2_256_128  512 B                                  4 of 1000 hard      -  installing  -                exclusive:target1       -',
+      ),
+    );
+  });
+
+  it('the target view shows a target that was never heard', () => {
+    expect(renderTargets(TARGETS, PLAIN)).to.equal(
+      lines(
+        'TARGET   ADDRESS        STATE   HEARD  SAS  CONNECTIONS  EPOCH  INCARNATION',
+        'target1  198.51.100.11  up     120 ms    4           12      7  18446744073709551615',
+        'target3  198.51.100.13  down        -    0            0      0  -',
+      ),
+    );
+  });
+
+  it('the connection view names the protocol', () => {
+    expect(renderConnections(CONNECTIONS, PLAIN)).to.equal(
+      lines(
+        'PROTOCOL  SOURCE          DESTINATION      REQID  TARGET   STATE          AGE',
+        'tcp       10.1.1.1:40000  203.0.113.10:80      1  target2  confirmed  1 m 1 s',
+      ),
+    );
+  });
+
+  it('the drop view leaves out what did not happen', () => {
+    expect(renderDrops(DROPS, PLAIN)).to.equal(
+      lines('REASON        PACKETS', 'replay              2', 'tunnel-check       11'),
+    );
+  });
+
+  it('a view of nothing is one line', () => {
+    expect(renderSas([], PLAIN)).to.equal('no SAs\n');
+    expect(renderTargets([], PLAIN)).to.equal('no targets\n');
+    expect(renderConnections([], PLAIN)).to.equal('no connections\n');
+    expect(renderDrops({ icv: 0 }, PLAIN)).to.equal('nothing dropped\n');
+  });
+
+  it('a coloured view has the same text in the same columns', () => {
+    expect(renderTargets(TARGETS, COLOR))
+      .to.contain('\u001B[32mup\u001B[0m')
+      .and.contain('\u001B[31mdown\u001B[0m');
+    expect(strip(renderTargets(TARGETS, COLOR))).to.equal(renderTargets(TARGETS, PLAIN));
+    expect(strip(renderSas(SAS, COLOR))).to.equal(renderSas(SAS, PLAIN));
+    expect(strip(renderStatus(STATUS, COLOR))).to.equal(renderStatus(STATUS, PLAIN));
+  });
+
+  it('no view passes a control character of a name on to the terminal', () => {
+    const evil = 'x\u001B]0;owned\u0007\n\u009B31m';
+    const texts = [COLOR, PLAIN].flatMap((style) => [
+      renderSas([{ ...SAS[0]!, childName: evil }], style),
+      renderTargets([{ ...TARGETS[0]!, host: evil }], style),
+      renderStatus({ ...STATUS, host: evil, charon: { connected: true, version: evil } }, style),
+    ]);
+    for (const text of texts) {
+      expect(text).to.contain('owned');
+      expect(strip(text).replaceAll('\n', '')).not.to.match(/\p{Cc}/u);
+    }
+  });
+
+  it('colour needs a terminal, and NO_COLOR or a dumb terminal switch it off', () => {
+    expect(styleFor(true, {}).hasColor).to.equal(true);
+    expect(styleFor(true, { NO_COLOR: '' }).hasColor).to.equal(true);
+    expect(styleFor(true, { NO_COLOR: '1' }).hasColor).to.equal(false);
+    expect(styleFor(true, { TERM: 'dumb' }).hasColor).to.equal(false);
+    expect(styleFor(false, {}).hasColor).to.equal(false);
+  });
+});
