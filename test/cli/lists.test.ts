@@ -1,0 +1,68 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { type AdminServer, startAdminServer } from '../../src/io/admin-server.ts';
+import {
+  PLAIN,
+  renderConnections,
+  renderDrops,
+  renderSas,
+  renderStatus,
+  renderTargets,
+} from '../../src/observe/index.ts';
+import { CONNECTIONS, DROPS, SAS, STATUS, TARGETS } from '../observe/samples.ts';
+import { dvipa } from './run-cli.ts';
+
+describe('dvipa lists', function () {
+  this.timeout(30_000);
+  let folder = '';
+  let socket = '';
+  let server: AdminServer;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'dvipa-cli-'));
+    socket = join(folder, 'route.sock');
+    server = await startAdminServer(socket, {
+      status: () => STATUS,
+      sas: () => SAS,
+      targets: () => TARGETS,
+      connections: () => CONNECTIONS,
+      drops: () => DROPS,
+    });
+  });
+
+  after(async () => {
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const lists = [
+    ['status', STATUS, renderStatus(STATUS, PLAIN)],
+    ['sas', SAS, renderSas(SAS, PLAIN)],
+    ['targets', TARGETS, renderTargets(TARGETS, PLAIN)],
+    ['connections', CONNECTIONS, renderConnections(CONNECTIONS, PLAIN)],
+    ['drops', DROPS, renderDrops(DROPS, PLAIN)],
+  ] as const;
+  for (const [name, snapshot, view] of lists) {
+    it(`dvipa ${name} prints a view, and with --json what the agent said`, async () => {
+      const [text, json] = await Promise.all([
+        dvipa(name, '--socket', socket),
+        dvipa(name, '--json', '--socket', socket),
+      ]);
+      expect(text).to.deep.equal({ code: 0, signal: null, stdout: view, stderr: '' });
+      expect(json).to.include({ code: 0, stderr: '' });
+      expect(JSON.parse(json.stdout)).to.deep.equal(snapshot);
+    });
+  }
+
+  it('dvipa exits with 3 when no agent answers', async () => {
+    const result = await dvipa('status', '--socket', join(folder, 'none.sock'));
+    expect(result).to.deep.equal({
+      code: 3,
+      signal: null,
+      stdout: '',
+      stderr: `dvipa: ${folder}/none.sock: no such socket, is the agent running?\n`,
+    });
+  });
+});
