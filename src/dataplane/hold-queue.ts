@@ -1,20 +1,19 @@
 import type { Verdict } from '../base/verdict.ts';
-import type { PacketVector } from './vector.ts';
 
 interface Held {
   readonly packet: Buffer;
-  readonly key: number;
   readonly until: number;
 }
 
 /**
  * Packets that wait a moment for something that is on its way: an SA, a target that serves it, a sequence
- * number. Bounded in count and time; what does not fit or waits too long is handed back to be counted.
+ * number. First in, first out per key (what they wait for); bounded in count, over all keys, and in time.
  */
 export class HoldQueue {
-  #held: Held[] = [];
+  readonly #byKey = new Map<number, Held[]>();
   readonly #capacity: number;
   readonly #holdMs: number;
+  #size = 0;
 
   constructor(limits: { readonly capacity: number; readonly holdMs: number }) {
     this.#capacity = limits.capacity;
@@ -22,52 +21,50 @@ export class HoldQueue {
   }
 
   get size(): number {
-    return this.#held.length;
+    return this.#size;
   }
 
-  /** Copies the packet (it outlives its vector); false when full: the caller drops it. `key` is what it waits for. */
+  /** Copies the packet (it outlives its vector); false when full: the caller drops it. */
   hold(packet: Uint8Array, key: number, now: number): boolean {
-    if (this.#held.length >= this.#capacity) return false;
-    this.#held.push({ packet: Buffer.from(packet), key, until: now + this.#holdMs });
+    if (this.#size >= this.#capacity) return false;
+    const queue = this.#byKey.get(key);
+    const held = { packet: Buffer.from(packet), until: now + this.#holdMs };
+    if (queue === undefined) this.#byKey.set(key, [held]);
+    else queue.push(held);
+    this.#size++;
     return true;
   }
 
   /** True if packets of `key` wait: later ones of the same key must queue behind them. */
   has(key: number): boolean {
-    return this.#held.length > 0 && this.#held.some((held) => held.key === key);
+    return this.#byKey.has(key);
   }
 
-  /** Moves at most `max` packets of `key`, oldest first, into the vector as far as there is room; returns how many. */
-  release(key: number, into: PacketVector, max = into.capacity): number {
-    let moved = 0;
-    const rest: Held[] = [];
-    for (const held of this.#held) {
-      if (held.key === key && moved < max && into.push(held.packet)) moved++;
-      else rest.push(held);
-    }
-    this.#held = rest;
-    return moved;
+  /**
+   * Offers the packets of `key` in order until `take` returns false; that one stays, and those behind it. `take` must
+   * not call back into this queue. A packet is wiped when it was taken: it may be plaintext.
+   */
+  drain(key: number, take: (packet: Buffer) => boolean): void {
+    const queue = this.#byKey.get(key);
+    if (queue === undefined) return;
+    let taken = 0;
+    while (taken < queue.length && take((queue[taken] as Held).packet)) taken++;
+    this.#remove(key, queue, taken);
   }
 
   /** Removes what has waited too long; `expired` says which verdict to count for a key. */
   expire(now: number, expired: (key: number) => Verdict, count: (verdict: Verdict) => void): void {
-    if (this.#held.length === 0) return;
-    const rest: Held[] = [];
-    for (const held of this.#held) {
-      if (held.until > now) rest.push(held);
-      else count(expired(held.key));
+    for (const [key, queue] of this.#byKey) {
+      let late = 0;
+      while (late < queue.length && (queue[late] as Held).until <= now) late++;
+      for (let i = 0; i < late; i++) count(expired(key));
+      this.#remove(key, queue, late);
     }
-    this.#held = rest;
   }
 
-  /** Drops everything of a key (its SA is gone) and returns how many. Plaintext is wiped. */
-  discard(key: number): number {
-    const before = this.#held.length;
-    this.#held = this.#held.filter((held) => {
-      if (held.key !== key) return true;
-      held.packet.fill(0);
-      return false;
-    });
-    return before - this.#held.length;
+  #remove(key: number, queue: Held[], count: number): void {
+    for (const { packet } of queue.splice(0, count)) packet.fill(0);
+    this.#size -= count;
+    if (queue.length === 0) this.#byKey.delete(key);
   }
 }

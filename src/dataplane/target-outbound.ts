@@ -57,6 +57,8 @@ export class TargetOutbound {
   readonly #released: PacketVector;
   /** Numbers taken per slot in this vector, given to `sent` after the send call. */
   readonly #taken = new Map<ShadowOutboundSa, number>();
+  /** SAs that had no number for a packet of this vector. */
+  readonly #waiting = new Set<ShadowOutboundSa>();
   sealed = 0;
   sentPackets = 0;
   sentBytes = 0;
@@ -75,25 +77,28 @@ export class TargetOutbound {
     this.#transmit(vector, now);
   }
 
-  /** Numbers have come, or the way has changed: what waits goes out, in order, before anything newer. */
+  /**
+   * Numbers have come, the way has changed, or the SA is gone and another has taken its place: what waits goes out,
+   * in order, before anything newer.
+   */
   resume(entry: ShadowOutboundSa, now: number): void {
     const vector = this.#released;
-    const { slot, holder } = entry;
-    while (this.#queue.has(slot)) {
-      const room = holder.state === 'funnel' ? vector.capacity : holder.available(now);
-      if (room === 0) {
-        holder.take(1, now); // has none: asks, and resumes again
-        this.#options.onNumbering(entry);
-        return;
+    vector.reset();
+    this.#queue.drain(entry.slot, (packet) => {
+      if (vector.count === vector.capacity) {
+        this.#transmit(vector, now);
+        vector.reset();
       }
-      vector.reset();
-      this.#queue.release(slot, vector, room);
-      for (let i = 0; i < vector.count; i++) {
-        const bad = this.#policy(vector, i);
-        vector.verdict[i] = bad === KEEP ? this.#number(vector, i, now, false) : bad;
-      }
-      this.#transmit(vector, now);
-    }
+      vector.push(packet);
+      const i = vector.count - 1;
+      const bad = this.#policy(vector, i);
+      const verdict = bad === KEEP ? this.#number(vector, i, now) : bad;
+      if (verdict === ELSEWHERE) vector.count--;
+      else vector.verdict[i] = verdict;
+      return verdict !== ELSEWHERE;
+    });
+    this.#transmit(vector, now);
+    this.#options.onNumbering(entry);
   }
 
   /** Drops what has waited too long. */
@@ -105,20 +110,13 @@ export class TargetOutbound {
     );
   }
 
-  /** The SA was removed: what waited for its numbers is looked up anew (a rekeyed SA takes it over). */
-  forget(entry: ShadowOutboundSa, now: number): void {
-    const vector = this.#released;
-    vector.reset();
-    while (this.#queue.release(entry.slot, vector, vector.capacity) > 0) {
-      this.run(vector, now);
-      vector.reset();
-    }
-  }
-
   #choose(vector: PacketVector, i: number, now: number): number {
     const bad = this.#policy(vector, i);
     if (bad !== KEEP) return bad;
-    return this.#number(vector, i, now, this.#queue.has(vector.saSlot[i] as number));
+    const slot = vector.saSlot[i] as number;
+    const verdict = this.#queue.has(slot) ? ELSEWHERE : this.#number(vector, i, now);
+    if (verdict !== ELSEWHERE) return verdict;
+    return this.#queue.hold(vector.packet(i), slot, now) ? ELSEWHERE : QUEUE_OVERFLOW;
   }
 
   #policy(vector: PacketVector, i: number): number {
@@ -141,14 +139,13 @@ export class TargetOutbound {
     return KEEP;
   }
 
-  /** KEEP: it has a number, or (`FUNNEL` in `nextHeader`) goes to the routing host. ELSEWHERE: it waits. */
-  #number(vector: PacketVector, i: number, now: number, mustQueue: boolean): number {
+  /** KEEP: it has a number, or (`FUNNEL` in `nextHeader`) goes to the routing host. ELSEWHERE: it must wait. */
+  #number(vector: PacketVector, i: number, now: number): number {
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
-    const number = mustQueue ? TAKE_WAIT : entry.holder.take(1, now);
+    const number = entry.holder.take(1, now);
     if (number === TAKE_WAIT) {
-      const isHeld = this.#queue.hold(vector.packet(i), entry.slot, now);
-      if (!mustQueue) this.#options.onNumbering(entry);
-      return isHeld ? ELSEWHERE : QUEUE_OVERFLOW;
+      this.#waiting.add(entry);
+      return ELSEWHERE;
     }
     this.#options.onOutbound(vector, i, entry);
     if (number === TAKE_FUNNEL) {
@@ -175,6 +172,8 @@ export class TargetOutbound {
       this.#options.onNumbering(entry);
     }
     this.#taken.clear();
+    for (const entry of this.#waiting) this.#options.onNumbering(entry);
+    this.#waiting.clear();
     if (toFunnel > 0) {
       this.#takeBack(vector);
       this.#options.sendToFunnel(vector);

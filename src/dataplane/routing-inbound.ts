@@ -1,0 +1,181 @@
+import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
+import type { InboundOwners } from '../ipsec/inbound-owners.ts';
+import type { Peeker } from '../ipsec/peek.ts';
+import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
+import { type ClusterAddresses, classify } from './classify.ts';
+import { HoldQueue } from './hold-queue.ts';
+import type { FilterMode, InboundFilter } from './inbound-filter.ts';
+import type { InboundEntry, InboundSad } from './inbound-sad.ts';
+import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
+import { PacketVector } from './vector.ts';
+
+const UNKNOWN_SPI = verdictOf('unknown-spi');
+const REPLAY = verdictOf('replay');
+const INNER_NOT_DVIPA = verdictOf('inner-not-dvipa');
+const TUNNEL_CHECK = verdictOf('tunnel-check');
+const NO_TARGET = verdictOf('no-target');
+const SA_NOT_SERVING = verdictOf('sa-not-serving');
+const HOLD_OVERFLOW = verdictOf('hold-overflow');
+
+/** Packets for an SPI that is being installed, or an SA that no target serves yet, wait so long. */
+const HOLD_PACKETS = 64;
+const HOLD_MS = 300;
+
+/** Settings of a DVIPA on the routing host. */
+export interface RoutedDvipa {
+  /** Small integer, the DVIPA's place in the connection table's key. */
+  readonly index: number;
+  readonly address: number;
+  readonly filterMode: FilterMode;
+  readonly filter: InboundFilter;
+}
+
+/** An inbound SA on the routing host: it peeks and checks, it never opens. */
+export interface RoutingInboundSa extends InboundEntry {
+  readonly owners: InboundOwners;
+  readonly check: TunnelCheck;
+  readonly dvipa: RoutedDvipa;
+  /** Targets (by index) that acknowledged the SA and may be given its packets. */
+  readonly serving: Set<number>;
+  /** After a restart of this agent: windows of targets that may have used the SA are still missing. */
+  isWaitingForWindows: boolean;
+}
+
+/** Chooses targets: the connection table and its distribution method. */
+export interface Distributor {
+  /** The target's index for packet `i` (inner columns peeked), among `entry.serving`; -1: none. */
+  choose(vector: PacketVector, i: number, entry: RoutingInboundSa, now: number): number;
+}
+
+export interface RoutingInboundOptions {
+  readonly sad: InboundSad<RoutingInboundSa>;
+  readonly addresses: ClusterAddresses;
+  readonly peek: Peeker;
+  readonly distributor: Distributor;
+  readonly link: TrustedLink;
+  readonly drops: DropCounters;
+  /** Number of the next dispatch to a target, ascending from 1. */
+  readonly nextDispatch: (target: number) => number;
+  readonly epoch: () => number;
+}
+
+/**
+ * The routing host's way in, step by step over a vector (docs/inbound.md): classify, SA, replay pre-check
+ * (read-only), peek, tunnel check, inbound filter (mode filter), connection table, dispatch over the trusted
+ * link. Nothing here is authenticated, so all it decides is where a packet goes.
+ */
+export class RoutingInbound {
+  readonly #options: RoutingInboundOptions;
+  readonly #hold = new HoldQueue({ capacity: HOLD_PACKETS, holdMs: HOLD_MS });
+  readonly #released = new PacketVector(HOLD_PACKETS);
+  /** Vector positions chosen per target; reused. */
+  readonly #targetsUsed = new Set<number>();
+  packets = 0;
+  bytes = 0;
+  dispatched = 0;
+
+  constructor(options: RoutingInboundOptions) {
+    this.#options = options;
+  }
+
+  /** One vector from the capture. */
+  run(vector: PacketVector, now: number): void {
+    this.packets += vector.count;
+    for (let i = 0; i < vector.count; i++) this.bytes += vector.length[i] as number;
+    this.#route(vector, now, true);
+  }
+
+  /** An SA was installed, or a target began to serve it: what waited for it goes on. */
+  release(spi: number, now: number): void {
+    const vector = this.#released;
+    vector.reset();
+    this.#hold.drain(spi, (packet) => vector.push(packet));
+    if (vector.count > 0) this.#route(vector, now, false);
+  }
+
+  /** Drops what has waited too long. */
+  tick(now: number): void {
+    const { sad, drops } = this.#options;
+    const verdictFor = (spi: number) => (sad.hasSpi(spi) ? SA_NOT_SERVING : UNKNOWN_SPI);
+    this.#hold.expire(now, verdictFor, (verdict) => drops.add(verdict));
+  }
+
+  #route(vector: PacketVector, now: number, mayHold: boolean): void {
+    classify(vector, this.#options.addresses);
+    this.#lookup(vector, now, mayHold);
+    this.#options.peek.peek(vector);
+    this.#checkPeeked(vector);
+    this.#distribute(vector, now);
+    this.#dispatch(vector);
+    vector.countDrops(this.#options.drops);
+  }
+
+  #lookup(vector: PacketVector, now: number, mayHold: boolean): void {
+    const { sad } = this.#options;
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] !== KEEP) continue;
+      const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination[i] as number);
+      const entry = sad.at(slot);
+      if (entry === undefined || entry.serving.size === 0 || entry.isWaitingForWindows) {
+        const verdict = entry === undefined ? UNKNOWN_SPI : SA_NOT_SERVING;
+        vector.verdict[i] = mayHold ? this.#holdBack(vector, i, now) : verdict;
+        continue;
+      }
+      const low = vector.sequenceLow[i] as number;
+      const high = entry.sa.hasEsn ? entry.owners.inferHigh(low) : 0;
+      vector.saSlot[i] = slot;
+      vector.sequenceHigh[i] = high;
+      if (!entry.owners.check(high, low)) vector.verdict[i] = REPLAY;
+    }
+  }
+
+  #holdBack(vector: PacketVector, i: number, now: number): number {
+    return this.#hold.hold(vector.packet(i), vector.spi[i] as number, now) ? ELSEWHERE : HOLD_OVERFLOW;
+  }
+
+  /** Claims 3, 8 and (mode filter) 7, on what the peek showed. The target repeats 3 and 8 on what is authenticated. */
+  #checkPeeked(vector: PacketVector): void {
+    const { sad } = this.#options;
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] !== KEEP) continue;
+      const entry = sad.at(vector.saSlot[i] as number) as RoutingInboundSa;
+      if (vector.innerDestination[i] !== entry.dvipa.address) vector.verdict[i] = INNER_NOT_DVIPA;
+      else if (!entry.check.permits(vector, i)) vector.verdict[i] = TUNNEL_CHECK;
+      else if (entry.dvipa.filterMode === 'filter') vector.verdict[i] = entry.dvipa.filter.verdict(vector, i);
+    }
+  }
+
+  /** Claim 10: the connection table names the target; the number becomes that target's to settle. */
+  #distribute(vector: PacketVector, now: number): void {
+    const { sad, distributor, nextDispatch } = this.#options;
+    this.#targetsUsed.clear();
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] !== KEEP) continue;
+      const entry = sad.at(vector.saSlot[i] as number) as RoutingInboundSa;
+      const target = distributor.choose(vector, i, entry, now);
+      if (target < 0) {
+        vector.verdict[i] = NO_TARGET;
+        continue;
+      }
+      const dispatch = nextDispatch(target);
+      const verdict = entry.owners.decide(
+        vector.sequenceHigh[i] as number,
+        vector.sequenceLow[i] as number,
+        target,
+        dispatch,
+      );
+      vector.verdict[i] = verdict;
+      if (verdict !== KEEP) continue;
+      vector.target[i] = target;
+      vector.dispatch[i] = dispatch >>> 0;
+      this.#targetsUsed.add(target);
+    }
+  }
+
+  #dispatch(vector: PacketVector): void {
+    const { link, epoch } = this.#options;
+    for (const target of this.#targetsUsed) {
+      this.dispatched += link.send(vector, target, LINK_PROTOCOL.OUTER_IPV4, epoch());
+    }
+  }
+}
