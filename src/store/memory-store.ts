@@ -1,0 +1,30 @@
+import type { SaId } from '../ipsec/sa.ts';
+import { Monotonic } from './monotonic.ts';
+import { checkDvipaState, checkMarks } from './state-codec.ts';
+import type { CouplingStore, DvipaState, SaMarks, StoreSnapshot } from './store.ts';
+
+/**
+ * A store in memory, for tests and simulations: it survives the agent exactly if the test keeps it. Production
+ * uses `plugin-store.ts`.
+ */
+export class MemoryStore implements CouplingStore {
+  readonly #sas = new Map<SaId, SaMarks>();
+  readonly #dvipas = new Map<string, DvipaState>();
+  readonly #monotonic = new Monotonic();
+
+  async load(): Promise<StoreSnapshot> {
+    return { sas: new Map(this.#sas), dvipas: new Map(this.#dvipas) };
+  }
+
+  async putSa(id: SaId, marks: SaMarks): Promise<void> {
+    checkMarks(marks);
+    this.#monotonic.advanceSa(id, marks);
+    this.#sas.set(id, marks);
+  }
+
+  async putDvipa(dvipa: string, state: DvipaState): Promise<void> {
+    checkDvipaState(state);
+    this.#monotonic.advanceDvipa(dvipa, state);
+    this.#dvipas.set(dvipa, state);
+  }
+}

@@ -1,0 +1,84 @@
+import type { DvipaState, SaMarks } from './store.ts';
+
+/**
+ * What the store keeps, as bytes: a form for each kind, with a number for its version and a check sum, so that
+ * bytes of another version, or half a write, are doubtful and never a wrong mark.
+ *
+ *     SA:    'S' | 1 | next sequence number (8) | next sender id (4) | check sum (4)     18 bytes
+ *     DVIPA: 'D' | 1 | epoch (4) | check sum (4)                                         10 bytes
+ *
+ * Numbers are big endian; the check sum is FNV-1a over what stands before it.
+ */
+const SA_KIND = 0x53;
+const DVIPA_KIND = 0x44;
+const VERSION = 1;
+const SA_BYTES = 18;
+const DVIPA_BYTES = 10;
+
+const UINT32 = 0xffffffff;
+const UINT64 = 0xffffffffffffffffn;
+
+/** Throws RangeError for marks that cannot be: that is a fault of ours. */
+export function encodeMarks(marks: SaMarks): Buffer {
+  checkMarks(marks);
+  const bytes = Buffer.alloc(SA_BYTES);
+  bytes[0] = SA_KIND;
+  bytes[1] = VERSION;
+  bytes.writeBigUInt64BE(marks.nextSequence, 2);
+  bytes.writeUInt32BE(marks.nextSenderId, 10);
+  return seal(bytes);
+}
+
+/** Undefined: doubtful. Then nothing may be sent on that SA until it is rekeyed. */
+export function parseMarks(bytes: Buffer): SaMarks | undefined {
+  if (!isSealed(bytes, SA_KIND, SA_BYTES)) return undefined;
+  return { nextSequence: bytes.readBigUInt64BE(2), nextSenderId: bytes.readUInt32BE(10) };
+}
+
+export function encodeDvipaState(state: DvipaState): Buffer {
+  checkDvipaState(state);
+  const bytes = Buffer.alloc(DVIPA_BYTES);
+  bytes[0] = DVIPA_KIND;
+  bytes[1] = VERSION;
+  bytes.writeUInt32BE(state.epoch, 2);
+  return seal(bytes);
+}
+
+/** Undefined: doubtful. Then the epoch comes from what the targets report. */
+export function parseDvipaState(bytes: Buffer): DvipaState | undefined {
+  return isSealed(bytes, DVIPA_KIND, DVIPA_BYTES) ? { epoch: bytes.readUInt32BE(2) } : undefined;
+}
+
+/** Throws RangeError unless the marks fit their fields. */
+export function checkMarks({ nextSequence, nextSenderId }: SaMarks): void {
+  if (nextSequence < 0n || nextSequence > UINT64) throw new RangeError('next sequence number is not 64 bits');
+  if (!isUint32(nextSenderId)) throw new RangeError('next sender id is not 32 bits');
+}
+
+/** Throws RangeError unless the epoch fits its field. */
+export function checkDvipaState({ epoch }: DvipaState): void {
+  if (!isUint32(epoch)) throw new RangeError('epoch is not 32 bits');
+}
+
+const isUint32 = (value: number) => Number.isInteger(value) && value >= 0 && value <= UINT32;
+
+function seal(bytes: Buffer): Buffer {
+  bytes.writeUInt32BE(checkSum(bytes.subarray(0, -4)), bytes.length - 4);
+  return bytes;
+}
+
+function isSealed(bytes: Buffer, kind: number, length: number): boolean {
+  return (
+    bytes.length === length &&
+    bytes[0] === kind &&
+    bytes[1] === VERSION &&
+    bytes.readUInt32BE(length - 4) === checkSum(bytes.subarray(0, -4))
+  );
+}
+
+/** FNV-1a, 32 bits. */
+function checkSum(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash;
+}

@@ -1,0 +1,87 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import type { SaId } from '../../src/ipsec/sa.ts';
+import { type PluginStatePort, PluginStore } from '../../src/store/plugin-store.ts';
+import { encodeDvipaState, encodeMarks, parseDvipaState, parseMarks } from '../../src/store/state-codec.ts';
+
+const SA = '00c0ffee00c0ffee:1' as SaId;
+
+function portWith(state: Buffer, put: () => Promise<void> = async () => undefined): PluginStatePort {
+  return {
+    list: async () => ({ sas: new Map([[SA, state]]), dvipas: new Map([['203.0.113.10', state]]) }),
+    putSa: put,
+    putDvipa: put,
+  };
+}
+
+describe('plugin store', () => {
+  it('plugin store leaves out a state that it cannot read, and says of what', async () => {
+    const doubtful: string[] = [];
+    const store = new PluginStore(portWith(Buffer.from('S\u0001 something else')), (of) => doubtful.push(of));
+    const { sas, dvipas } = await store.load();
+    expect([sas.size, dvipas.size]).to.deep.equal([0, 0]);
+    expect(doubtful).to.deep.equal([SA, '203.0.113.10']);
+  });
+
+  it('plugin store rejects if the plugin did not store, and names the cause', async () => {
+    const cause = new Error('connection lost');
+    const store = new PluginStore(portWith(Buffer.alloc(0), () => Promise.reject(cause)));
+    const error = await store
+      .putSa(SA, { nextSequence: 1n, nextSenderId: 1 })
+      .catch((reason: unknown) => reason);
+    expect(error).to.include({ name: 'StoreError', code: 'failed', cause });
+  });
+
+  it('plugin store takes the same marks again after a failed put, but none below them', async () => {
+    let isUp = false;
+    const store = new PluginStore(
+      portWith(Buffer.alloc(0), async () => {
+        if (!isUp) throw new Error('down');
+      }),
+    );
+    const marks = { nextSequence: 100n, nextSenderId: 1 };
+    await store.putSa(SA, marks).catch(() => undefined);
+    isUp = true;
+    await store.putSa(SA, marks);
+    const error = await store.putSa(SA, { ...marks, nextSequence: 99n }).catch((reason: unknown) => reason);
+    expect(error).to.include({ code: 'regression' });
+  });
+});
+
+describe('store state codec', () => {
+  it('store state codec writes marks big endian, with kind, version and check sum', () => {
+    expect(
+      encodeMarks({ nextSequence: 0x0102030405060708n, nextSenderId: 0x0a0b }).toString('hex', 0, 14),
+    ).to.equal('5301010203040506070800000a0b');
+    expect(encodeDvipaState({ epoch: 0xfffffffe }).toString('hex', 0, 6)).to.equal('4401fffffffe');
+  });
+
+  it('store state codec gives back what was encoded', () => {
+    fc.assert(
+      fc.property(
+        fc.bigInt(0n, 2n ** 64n - 1n),
+        fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+        (nextSequence, n) => {
+          expect(parseMarks(encodeMarks({ nextSequence, nextSenderId: n }))).to.deep.equal({
+            nextSequence,
+            nextSenderId: n,
+          });
+          expect(parseDvipaState(encodeDvipaState({ epoch: n }))).to.deep.equal({ epoch: n });
+        },
+      ),
+    );
+  });
+
+  it('store state codec finds every change of one byte, every truncation and every extra byte doubtful', () => {
+    const good = encodeMarks({ nextSequence: 4096n, nextSenderId: 17 });
+    for (let at = 0; at < good.length; at++) {
+      const bad = Buffer.from(good);
+      bad.writeUInt8(good.readUInt8(at) ^ 0x01, at);
+      expect(parseMarks(bad), `byte ${at}`).to.equal(undefined);
+      expect(parseMarks(good.subarray(0, at)), `first ${at}`).to.equal(undefined);
+    }
+    expect(parseMarks(Buffer.concat([good, Buffer.alloc(1)]))).to.equal(undefined);
+    expect(parseDvipaState(good)).to.equal(undefined);
+    expect(parseMarks(encodeDvipaState({ epoch: 1 }))).to.equal(undefined);
+  });
+});
