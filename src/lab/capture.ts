@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BRIDGE_INTERFACE } from './network.ts';
 import type { Host, LabProcess } from './host.ts';
 import { waitFor } from './wait-for.ts';
+
+/** The kernel hands packets to tcpdump in blocks, at the latest after a second; a signal would cut the last one off. */
+const LAST_BLOCK_MS = 1_200;
 
 export interface CaptureResult {
   readonly file: string;
@@ -24,6 +28,7 @@ export class Capture {
 
   /** Ends the capture once everything seen so far is in the file. */
   async stop(): Promise<CaptureResult> {
+    await sleep(LAST_BLOCK_MS);
     await this.#process.stop();
     const said = readFrom(this.#process.logFile, this.#logFrom);
     const numberBefore = (words: string) =>

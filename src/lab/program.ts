@@ -1,4 +1,5 @@
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /** Top folder of this checkout: src/lab and dist/lab are equally deep. */
 export const PROJECT_ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -9,11 +10,16 @@ export const PROJECT_ROOT = fileURLToPath(new URL('../..', import.meta.url)).rep
  */
 export function ownProgram(path: string): string[] {
   return import.meta.url.endsWith('.ts')
-    ? [process.execPath, '--import', import.meta.resolve('tsx'), `${PROJECT_ROOT}/src/${path}.ts`]
+    ? [process.execPath, '--import', sourceLoader(), `${PROJECT_ROOT}/src/${path}.ts`]
     : [process.execPath, `${PROJECT_ROOT}/dist/${path}.js`];
 }
 
 /** The command line of `dvipa` with these arguments. */
 export function dvipaCommand(...args: readonly string[]): string[] {
   return [...ownProgram('cli/main'), ...args];
+}
+
+/** Where `node --import` finds tsx, from any working directory. */
+function sourceLoader(): string {
+  return pathToFileURL(createRequire(`${PROJECT_ROOT}/package.json`).resolve('tsx')).href;
 }

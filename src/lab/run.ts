@@ -13,6 +13,7 @@ export interface RunOptions {
   /** The command is killed after that. Default 60 s. */
   readonly timeoutMs?: number;
   readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
 }
 
 /** A command that had to succeed and did not; the message holds what it said. */
@@ -38,6 +39,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
     const child = spawn(command, rest, {
       env: { ...process.env, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
+      cwd: options.cwd,
     });
     const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
     const out: Buffer[] = [];
