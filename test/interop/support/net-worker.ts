@@ -1,0 +1,132 @@
+/**
+ * A process inside a network namespace that does what a test tells it over IPC (`net-host.ts` starts it).
+ * Packets travel as hexadecimal text.
+ */
+import { createSocket, type Socket } from 'node:dgram';
+import { PacketVector } from '../../../src/dataplane/vector.ts';
+import { captureFilter } from '../../../src/io/bpf.ts';
+import { Capture } from '../../../src/io/capture.ts';
+import type { Endpoint } from '../../../src/io/endpoint.ts';
+import { RawSocket } from '../../../src/io/raw-socket.ts';
+import { RouterGuard, type RouterGuardOptions } from '../../../src/io/router-guard.ts';
+import { TargetGuard, type TargetGuardOptions } from '../../../src/io/target-guard.ts';
+import { Tun } from '../../../src/io/tun.ts';
+
+/** What came in at one place, and who waits for it. */
+class Inbox {
+  readonly packets: string[] = [];
+  #wake: () => void = () => {};
+
+  add(packet: string): void {
+    this.packets.push(packet);
+    this.#wake();
+  }
+
+  /** All so far, once one contains `sentinel`; rejects after 5 s with what there is. */
+  async take(sentinel: string): Promise<string[]> {
+    const limit = Date.now() + 5000;
+    while (!this.packets.some((packet) => packet.includes(sentinel))) {
+      if (Date.now() >= limit) throw new Error(`no ${sentinel} among ${JSON.stringify(this.packets)}`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, limit - Date.now());
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    return this.packets.splice(0);
+  }
+}
+
+const inboxes = new Map<string, Inbox>();
+const endpoints = new Map<string, Endpoint>();
+const sockets = new Map<string, Socket>();
+const targets = new Map<string, TargetGuard>();
+
+function inbox(name: string): Inbox {
+  const found = inboxes.get(name) ?? new Inbox();
+  inboxes.set(name, found);
+  return found;
+}
+
+function watch(name: string, endpoint: Endpoint): void {
+  endpoints.set(name, endpoint);
+  const vector = new PacketVector(16);
+  endpoint.onReadable(() => {
+    vector.reset();
+    endpoint.receive(vector);
+    for (let i = 0; i < vector.count; i++) inbox(name).add(vector.packet(i).toString('hex'));
+  });
+}
+
+function target(options: TargetGuardOptions): TargetGuard {
+  const key = JSON.stringify(options);
+  const guard = targets.get(key) ?? new TargetGuard(options);
+  targets.set(key, guard);
+  return guard;
+}
+
+const operations = {
+  tun: (name: string) => watch(name, Tun.open(name)),
+  capture: (link: string, scope: { dvipas: number[]; endpoints: number[] }) =>
+    watch(link, Capture.open(link, captureFilter(scope))),
+  raw: (mark: number) => void endpoints.set('raw', RawSocket.open({ mark })),
+  send(name: string, ...packets: string[]) {
+    const vector = new PacketVector(packets.length);
+    for (const packet of packets) vector.push(Buffer.from(packet, 'hex'));
+    endpoints.get(name)?.send(vector);
+    return [...vector.verdict];
+  },
+  stats: (name: string) => endpoints.get(name)?.stats(),
+  close: (name: string) => endpoints.get(name)?.close(),
+  take: (name: string, sentinel: string) => inbox(name).take(sentinel),
+  async udp(name: string, address: string, port: number) {
+    const socket = createSocket('udp4');
+    sockets.set(name, socket);
+    socket.on('message', (message, from) =>
+      inbox(name).add(`${from.address}:${from.port} ${message.toString('hex')}`),
+    );
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind(port, address, resolve);
+    });
+  },
+  /** The error's code, or 'sent'. */
+  udpSend: (name: string, address: string, port: number, packet: string) =>
+    new Promise<string>((resolve) => {
+      sockets
+        .get(name)
+        ?.send(Buffer.from(packet, 'hex'), port, address, (error: NodeJS.ErrnoException | null) =>
+          resolve(error?.code ?? 'sent'),
+        );
+    }),
+  targetInstall: (options: TargetGuardOptions) => target(options).install(),
+  targetAddresses: (options: TargetGuardOptions) => target(options).addAddresses(),
+  targetRemove: (options: TargetGuardOptions) => target(options).remove(),
+  targetCounters: (options: TargetGuardOptions) => target(options).counters(),
+  routerInstall: (options: RouterGuardOptions) => new RouterGuard(options).install(),
+  routerRemove: (options: RouterGuardOptions) => new RouterGuard(options).remove(),
+  routerCounters: (options: RouterGuardOptions) => new RouterGuard(options).counters(),
+};
+
+export type Operations = typeof operations;
+
+interface Request {
+  readonly id: number;
+  readonly operation: keyof Operations;
+  readonly values: unknown[];
+}
+
+process.on('message', (request: Request) => {
+  const operation = operations[request.operation] as (...values: unknown[]) => unknown;
+  new Promise((resolve) => {
+    resolve(operation(...request.values));
+  }).then(
+    (value) => process.send?.({ id: request.id, value }),
+    (error: unknown) => process.send?.({ id: request.id, error: String(error) }),
+  );
+});
+// The test went away: so do we.
+process.on('disconnect', () => process.exit(0));
+process.send?.({ id: 0, value: 'ready' });
