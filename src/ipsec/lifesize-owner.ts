@@ -5,7 +5,7 @@ import { RekeyNeed } from './rekey-need.ts';
 import type { SecurityAssociation } from './sa.ts';
 
 /** Until a report has come through and charon has rekeyed: the traffic of this time must fit below the hard limit. */
-export const REKEY_DELAY_MS = 2000;
+export const REKEY_DELAY_MS = 500;
 /** One full packet, and one packet: less credit than this is none. */
 const GRAIN_BYTES = 2048;
 const GRAIN_PACKETS = 1;

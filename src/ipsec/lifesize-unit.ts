@@ -4,6 +4,8 @@ import type { LifetimeLimit } from './sa.ts';
 const SOFT_OF_HARD = 0.8;
 /** Whatever the rate, a rekey is not asked for before this part of the soft limit: no storm of rekeys. */
 const EARLIEST_REKEY = 0.5;
+/** However short of room: a credit is not cut below this part of the percentage, or messages eat the throughput. */
+const LEAST_SHARE = 1 / 8;
 /** Credit without limit. */
 export const UNLIMITED = Number.MAX_SAFE_INTEGER;
 
@@ -147,13 +149,17 @@ export class LifesizeUnit {
     );
   }
 
-  /** `sum of credits + reserve <= hard - soft` divided among the targets; percentage of soft without hard. */
+  /**
+   * The percentage (of hard, or of soft without a hard limit), held to a target's share of
+   * `sum of credits + reserve <= hard - soft` where that leaves enough to work with; where it does not, the
+   * earlier rekey (`needsRekey`) keeps the distance.
+   */
   #chunk(percentage: number, reserve: number): number {
     const wanted = ((this.hard > 0 ? this.hard : this.soft) * percentage) / 100;
     if (this.hard === 0) return Math.max(Math.floor(wanted), this.#grain);
     let targets = 0;
     for (const account of this.#accounts.values()) if (!account.isLost) targets++;
     const share = (this.hard - this.soft - reserve) / Math.max(targets, 1);
-    return Math.max(Math.floor(Math.min(wanted, share)), this.#grain);
+    return Math.max(Math.floor(Math.max(Math.min(wanted, share), wanted * LEAST_SHARE)), this.#grain);
   }
 }

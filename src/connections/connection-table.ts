@@ -1,0 +1,242 @@
+import { type ConnectionKey, KeyedHash } from './connection-key.ts';
+import { ConnectionSlots, FREE } from './connection-slots.ts';
+import { DEFAULT_CONNECTION_TIMEOUTS, type ConnectionTimeouts } from './timeouts.ts';
+
+export type ConnectionState = 'tentative' | 'established' | 'closing';
+
+/** One entry as shown to people. */
+export interface ConnectionView extends Readonly<ConnectionKey> {
+  readonly target: number;
+  readonly state: ConnectionState;
+  /** Until it is forgotten unless something happens. */
+  readonly remainingMs: number;
+}
+
+export interface ConnectionTableOptions {
+  /** 8 random bytes. */
+  readonly seed: Uint8Array;
+  /** Entries, a power of two from 2^4 to 2^20. */
+  readonly capacity?: number;
+  /** Tentative entries of one SA group, and in all. */
+  readonly tentativePerGroup?: number;
+  readonly tentativeTotal?: number;
+  readonly timeouts?: Partial<ConnectionTimeouts>;
+  /** A tentative entry ended: confirmed, expired or removed. */
+  readonly onTentativeEnd?: (dvipa: number, target: number) => void;
+}
+
+export const DEFAULT_CAPACITY = 2 ** 16;
+const MIN_CAPACITY = 2 ** 4;
+const MAX_CAPACITY = 2 ** 20;
+const DEFAULT_TENTATIVE_PER_GROUP = 256;
+
+const TENTATIVE = 1;
+const ESTABLISHED = 2;
+const CLOSING = 3;
+
+const STATE_NAMES: Record<number, ConnectionState> = {
+  [TENTATIVE]: 'tentative',
+  [ESTABLISHED]: 'established',
+  [CLOSING]: 'closing',
+};
+
+/**
+ * The distributed connection table of the routing host: connection -> target (claim 10). Entries come in two
+ * kinds (docs/inbound.md, section 3):
+ *
+ * - *tentative*: made from a peeked, unauthenticated packet. Capped per SA group and in all, gone after 5 s,
+ *   and never in the way of others: when the cap is reached a stateless hash chooses instead.
+ * - *confirmed* (established, closing): made and changed only by what targets report as authenticated.
+ *   Nothing that merely passes by changes or refreshes one; only its own target's reports do.
+ *
+ * Targets are small indexes. `lookup` allocates nothing. Capacity is fixed; a full table refuses.
+ */
+export class ConnectionTable {
+  readonly capacity: number;
+  readonly #slots: ConnectionSlots;
+  readonly #keyedHash: KeyedHash;
+  readonly #timeouts: ConnectionTimeouts;
+  readonly #tentativePerGroup: number;
+  readonly #tentativeTotal: number;
+  readonly #tentativeByGroup = new Map<number, number>();
+  readonly #onTentativeEnd: ((dvipa: number, target: number) => void) | undefined;
+  #tentative = 0;
+  #size = 0;
+  #sweepAt = 0;
+
+  constructor(options: ConnectionTableOptions) {
+    const capacity = options.capacity ?? DEFAULT_CAPACITY;
+    if (capacity < MIN_CAPACITY || capacity > MAX_CAPACITY || (capacity & (capacity - 1)) !== 0) {
+      throw new RangeError('capacity must be a power of two from 2^4 to 2^20');
+    }
+    this.capacity = capacity;
+    this.#slots = new ConnectionSlots(capacity * 2);
+    this.#keyedHash = new KeyedHash(options.seed);
+    this.#timeouts = { ...DEFAULT_CONNECTION_TIMEOUTS, ...options.timeouts };
+    this.#onTentativeEnd = options.onTentativeEnd;
+    this.#tentativeTotal = options.tentativeTotal ?? capacity / 4;
+    this.#tentativePerGroup =
+      options.tentativePerGroup ?? Math.min(DEFAULT_TENTATIVE_PER_GROUP, capacity / 8);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get tentativeCount(): number {
+    return this.#tentative;
+  }
+
+  get confirmedCount(): number {
+    return this.#size - this.#tentative;
+  }
+
+  /** The keyed hash of a connection: also what stateless choices are made of. */
+  hashOf(key: ConnectionKey): number {
+    return this.#keyedHash.hash(key);
+  }
+
+  /** The connection's target, or -1. Changes nothing, allocates nothing. */
+  lookup(key: ConnectionKey): number {
+    const slot = this.#find(key);
+    return slot < 0 ? -1 : (this.#slots.value[slot] as number);
+  }
+
+  /**
+   * Room for one more tentative entry of this SA group? False: a quota is used up or the table is full, so
+   * choose by hash and make no entry.
+   */
+  hasRoomFor(reqid: number): boolean {
+    return (
+      this.#size < this.capacity &&
+      this.#tentative < this.#tentativeTotal &&
+      (this.#tentativeByGroup.get(reqid) ?? 0) < this.#tentativePerGroup
+    );
+  }
+
+  /** Remembers a choice made for an unauthenticated packet. False (nothing changes): no room, or an entry exists. */
+  addTentative(key: ConnectionKey, target: number, now: number): boolean {
+    const hash = this.hashOf(key);
+    const found = this.#slots.find(key, hash);
+    if (found >= 0 || !this.hasRoomFor(key.reqid)) return false;
+    const slot = -1 - found;
+    this.#slots.occupy(slot, key, hash, TENTATIVE);
+    this.#slots.value[slot] = target;
+    this.#slots.time[slot] = now + this.#timeouts.tentativeMs;
+    this.#size++;
+    this.#countTentative(key.reqid, 1);
+    return true;
+  }
+
+  /**
+   * `target` reports the connection as authenticated and open (again: refreshes its idle timer). Returns
+   * `new` if it was not confirmed before, `known` if it was, `refused` if the entry belongs to another target
+   * (`coupling-not-granted`), `full` if there is no room for it (it goes on by hash).
+   */
+  confirm(key: ConnectionKey, target: number, now: number): 'new' | 'known' | 'refused' | 'full' {
+    const hash = this.hashOf(key);
+    const found = this.#slots.find(key, hash);
+    const slot = found >= 0 ? found : -1 - found;
+    const state = this.#slots.state[slot] as number;
+    if (state !== FREE && this.#slots.value[slot] !== target) return 'refused';
+    if (state === FREE) {
+      if (this.#size >= this.capacity) return 'full';
+      this.#slots.occupy(slot, key, hash, ESTABLISHED);
+      this.#slots.value[slot] = target;
+      this.#size++;
+    }
+    if (state === TENTATIVE) this.#endTentative(key.dvipa, key.reqid, target);
+    this.#slots.state[slot] = ESTABLISHED;
+    this.#slots.time[slot] = now + this.#timeouts.establishedMs;
+    return state === ESTABLISHED ? 'known' : 'new';
+  }
+
+  /**
+   * `target` reports the end of the connection: the entry stays a while for late segments. False if it has no
+   * such confirmed connection.
+   */
+  close(key: ConnectionKey, target: number, now: number): boolean {
+    const slot = this.#find(key);
+    if (slot < 0 || this.#slots.value[slot] !== target || this.#slots.state[slot] === TENTATIVE) return false;
+    if (this.#slots.state[slot] === CLOSING) return true;
+    this.#slots.state[slot] = CLOSING;
+    this.#slots.time[slot] = now + this.#timeouts.closingMs;
+    return true;
+  }
+
+  /** The target is lost: its connections are gone with it. Returns how many. */
+  removeTarget(target: number): number {
+    return this.#removeWhere((slot) => this.#slots.value[slot] === target);
+  }
+
+  /** The SA group is gone (its last SA was deleted). Returns how many connections went with it. */
+  removeGroup(reqid: number): number {
+    return this.#removeWhere((slot) => this.#slots.reqid[slot] === reqid);
+  }
+
+  /**
+   * Forgets what has expired, in the next `budget` slots: call it regularly, e.g. every 100 ms with a
+   * twentieth of the slots. Returns how many.
+   */
+  sweep(now: number, budget = this.#slots.slots / 16): number {
+    const { slots, state, time } = this.#slots;
+    let removed = 0;
+    for (let looked = 0; looked < budget; looked++) {
+      // After a removal another entry may have moved into this slot: look again.
+      while (state[this.#sweepAt] !== FREE && (time[this.#sweepAt] as number) <= now) {
+        this.#remove(this.#sweepAt);
+        removed++;
+      }
+      this.#sweepAt = (this.#sweepAt + 1) % slots;
+    }
+    return removed;
+  }
+
+  /** All entries that have not expired, in no order. The table must not change while iterating. */
+  *entries(now: number): Generator<ConnectionView> {
+    const { slots, state, value, time } = this.#slots;
+    for (let slot = 0; slot < slots; slot++) {
+      const name = STATE_NAMES[state[slot] as number];
+      const remainingMs = (time[slot] as number) - now;
+      if (name === undefined || remainingMs <= 0) continue;
+      yield { ...this.#slots.keyAt(slot), target: value[slot] as number, state: name, remainingMs };
+    }
+  }
+
+  #find(key: ConnectionKey): number {
+    return this.#slots.find(key, this.hashOf(key));
+  }
+
+  #removeWhere(matches: (slot: number) => boolean): number {
+    let removed = 0;
+    for (let slot = 0; slot < this.#slots.slots; slot++) {
+      // A removal moves another entry into this slot, from behind it: look again.
+      while (this.#slots.state[slot] !== FREE && matches(slot)) {
+        this.#remove(slot);
+        removed++;
+      }
+    }
+    return removed;
+  }
+
+  #remove(slot: number): void {
+    if (this.#slots.state[slot] === TENTATIVE) {
+      const { dvipa, reqid } = this.#slots.keyAt(slot);
+      this.#endTentative(dvipa, reqid, this.#slots.value[slot] as number);
+    }
+    this.#size--;
+    this.#slots.release(slot);
+  }
+
+  #endTentative(dvipa: number, reqid: number, target: number): void {
+    this.#countTentative(reqid, -1);
+    this.#onTentativeEnd?.(dvipa, target);
+  }
+
+  #countTentative(reqid: number, by: 1 | -1): void {
+    this.#tentative += by;
+    const count = (this.#tentativeByGroup.get(reqid) ?? 0) + by;
+    if (count === 0) this.#tentativeByGroup.delete(reqid);
+    else this.#tentativeByGroup.set(reqid, count);
+  }
+}

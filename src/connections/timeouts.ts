@@ -1,0 +1,15 @@
+/** How long the connection table keeps an entry of which nothing is heard, milliseconds. */
+export interface ConnectionTimeouts {
+  /** Made from an unauthenticated packet: as long as a target takes to answer and report, with SYN repeats. */
+  readonly tentativeMs: number;
+  /** Targets list open connections again well within this time (`FlowTracker`). */
+  readonly establishedMs: number;
+  /** After the end was reported: late segments and TIME-WAIT still find their target (RFC 9293 section 3.6.1). */
+  readonly closingMs: number;
+}
+
+export const DEFAULT_CONNECTION_TIMEOUTS: ConnectionTimeouts = {
+  tentativeMs: 5_000,
+  establishedMs: 15 * 60_000,
+  closingMs: 60_000,
+};
