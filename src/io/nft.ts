@@ -17,6 +17,13 @@ export async function removeTable(name: string): Promise<void> {
   await runCommand('nft', ['-f', '-'], { input: `table inet ${name} {}\ndelete table inet ${name}\n` });
 }
 
+/** Whether a table of ours is there. It is made and removed as a whole, so that is all there is to ask. */
+export async function hasTable(name: string): Promise<boolean> {
+  const text = await runCommand('nft', ['-j', 'list', 'tables', 'inet']);
+  const { nftables } = JSON.parse(text) as { nftables: { table?: { name: string } }[] };
+  return nftables.some(({ table }) => table?.name === name);
+}
+
 /** Packets per named counter of a table; empty if there is no such table. */
 export async function readCounters(name: string): Promise<NftCounters> {
   let text: string;

@@ -1,5 +1,5 @@
 import { AGENT_MARK, ROUTER_GUARD_TABLE } from './guard-constants.ts';
-import { addressSet, installTable, type NftCounters, readCounters, removeTable } from './nft.ts';
+import { addressSet, hasTable, installTable, type NftCounters, readCounters, removeTable } from './nft.ts';
 
 export interface RouterGuardOptions {
   /** IPv4 addresses as text. */
@@ -31,6 +31,11 @@ export class RouterGuard {
 
   async remove(): Promise<void> {
     await removeTable(ROUTER_GUARD_TABLE);
+  }
+
+  /** Whether the table is there: something else on the host may flush all rules. Install again if not. */
+  isInstalled(): Promise<boolean> {
+    return hasTable(ROUTER_GUARD_TABLE);
   }
 
   /** Packets per rule: `esp_in` are those that the capture handed to the agent. */

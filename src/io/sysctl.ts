@@ -4,11 +4,14 @@ import { readFile, writeFile } from 'node:fs/promises';
 export class Sysctls {
   readonly #before = new Map<string, string>();
 
-  /** `path` is relative to /proc/sys, e.g. `net/ipv4/conf/eth0/arp_ignore`. */
-  async set(path: string, value: string): Promise<void> {
+  /**
+   * `path` is relative to /proc/sys, e.g. `net/ipv4/conf/eth0/arp_ignore`. A present value that is in
+   * `orBetter` is left alone.
+   */
+  async set(path: string, value: string, orBetter: readonly string[] = []): Promise<void> {
     const file = `/proc/sys/${path}`;
     const present = (await readFile(file, 'latin1')).trim();
-    if (present === value) return;
+    if (present === value || orBetter.includes(present)) return;
     if (!this.#before.has(file)) this.#before.set(file, present);
     await writeFile(file, value);
   }

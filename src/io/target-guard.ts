@@ -1,5 +1,6 @@
 import { AGENT_MARK, TARGET_GUARD_TABLE } from './guard-constants.ts';
 import {
+  hasTable,
   addressSet,
   installTable,
   interfaceName,
@@ -7,7 +8,7 @@ import {
   readCounters,
   removeTable,
 } from './nft.ts';
-import { installPolicyRouting, removePolicyRouting, routeToTun } from './policy-routing.ts';
+import { hasPolicyRouting, installPolicyRouting, removePolicyRouting, routeToTun } from './policy-routing.ts';
 import { CommandError, runCommand } from './run-command.ts';
 import { Sysctls } from './sysctl.ts';
 
@@ -53,11 +54,23 @@ export class TargetGuard {
     await installTable(TARGET_GUARD_TABLE, targetGuardRules(dvipas, tun.name, mark));
     await installPolicyRouting(dvipas, mark);
     for (const link of links) {
-      await this.#sysctls.set(`net/ipv4/conf/${link}/arp_ignore`, '1');
+      // 2 answers even less, 8 nothing at all; the others in between answer for the TUN's addresses.
+      await this.#sysctls.set(`net/ipv4/conf/${link}/arp_ignore`, '1', ['2', '8']);
       await this.#sysctls.set(`net/ipv4/conf/${link}/arp_announce`, '2');
     }
     await this.#makeTun();
     await routeToTun(tun.name);
+  }
+
+  /**
+   * Whether the rules are all there: something else on the host may flush them (`nft flush ruleset` of a
+   * firewall's reload, a network manager that removes foreign policy rules). Install again if not.
+   */
+  async isInstalled(): Promise<boolean> {
+    return (
+      (await hasTable(TARGET_GUARD_TABLE)) &&
+      (await hasPolicyRouting(this.#options.dvipas, this.#options.mark))
+    );
   }
 
   /** The DVIPAs become this host's: call it when packets can be served. */

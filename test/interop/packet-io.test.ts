@@ -149,6 +149,13 @@ describe('packet-io in network namespaces', function () {
       });
     });
 
+    it('router guard knows that somebody flushed its rules', async () => {
+      expect(await hostWorker.do('routerIsInstalled', guard)).to.equal(true);
+      host.run('nft flush ruleset');
+      expect(await hostWorker.do('routerIsInstalled', guard)).to.equal(false);
+      await hostWorker.do('routerInstall', guard);
+    });
+
     it('router guard lets out from a DVIPA only IKE and what the agent marked', async () => {
       await hostWorker.do('udp', 'as dvipa', DVIPA, 4999);
       expect(await hostWorker.do('udpSend', 'as dvipa', CLIENT, 9, tag('leak'))).to.equal('EPERM');
@@ -169,6 +176,35 @@ describe('packet-io in network namespaces', function () {
       const packet = to(ENDPOINT, 50, espOf('after'));
       await clientWorker.do('send', 'raw', packet);
       expect((await hostWorker.do('take', 'outside0', tag('after'))).at(-1)).to.equal(packet);
+    });
+  });
+
+  describe('capture', () => {
+    const scope = { dvipas: [addressNumber(HOST)], endpoints: [] };
+
+    it('capture passes over packets longer than a slot, counts them, and keeps the others in order', async () => {
+      for (const each of [client, host]) each.ip('link set outside0 mtu 9000');
+      await clientWorker.do('udp', 'plain', CLIENT, 4999);
+      await hostWorker.do('captureIdle', 'slow', 'outside0', scope);
+      const sizes = [10, 5000, 11, 12, 6000, 6000, 13, 3000];
+      for (const size of sizes) await clientWorker.do('udpSend', 'plain', HOST, 4999, '5a'.repeat(size));
+      const got = await hostWorker.do('drain', 'slow');
+      for (const each of [client, host]) each.ip('link set outside0 mtu 1500');
+
+      expect(got.map((packet) => packet.length / 2 - 28)).to.deep.equal([10, 11, 12, 13, 3000]);
+      for (const packet of got) expect(packet.slice(56)).to.match(/^(5a)+$/);
+      expect(await hostWorker.do('losses', 'slow')).to.deep.equal({ overrun: 0, tooBig: 3 });
+      await hostWorker.do('close', 'slow');
+    });
+
+    it('capture that is not read counts what the kernel had to drop, once', async () => {
+      await hostWorker.do('captureIdle', 'idle', 'outside0', scope);
+      const packet = ipv4Hex(CLIENT, HOST, 17, udpHex(1, 4999, '00'.repeat(1400)));
+      const sent = await clientWorker.do('flood', 'raw', packet, 16_000);
+      const { overrun } = await hostWorker.do('losses', 'idle');
+      expect(overrun).to.be.greaterThan(0).and.lessThan(sent);
+      expect((await hostWorker.do('drain', 'idle')).length).to.equal(256);
+      await hostWorker.do('close', 'idle');
     });
   });
 
@@ -284,6 +320,18 @@ describe('packet-io in network namespaces', function () {
       host.run('ip rule delete pref 152');
       expect(await provoke(), 'nftables alone').to.deep.equal([]);
       await hostWorker.do('targetInstall', guard);
+    });
+
+    it('target guard knows that somebody flushed its rules, and comes back', async () => {
+      expect(await hostWorker.do('targetIsInstalled', guard)).to.equal(true);
+      host.run('nft flush ruleset');
+      expect(await hostWorker.do('targetIsInstalled', guard)).to.equal(false);
+      await hostWorker.do('targetInstall', guard);
+      host.run('ip rule delete pref 152');
+      expect(await hostWorker.do('targetIsInstalled', guard)).to.equal(false);
+      await hostWorker.do('targetInstall', guard);
+      expect(await hostWorker.do('targetIsInstalled', guard)).to.equal(true);
+      expect(await provoke()).to.deep.equal([]);
     });
 
     it('target guard holds when the TUN is gone', async () => {

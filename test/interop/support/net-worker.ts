@@ -3,6 +3,7 @@
  * Packets travel as hexadecimal text.
  */
 import { createSocket, type Socket } from 'node:dgram';
+import { DropCounters } from '../../../src/base/verdict.ts';
 import { PacketVector } from '../../../src/dataplane/vector.ts';
 import { captureFilter } from '../../../src/io/bpf.ts';
 import { Capture } from '../../../src/io/capture.ts';
@@ -71,6 +72,30 @@ const operations = {
   tun: (name: string) => watch(name, Tun.open(name)),
   capture: (link: string, scope: { dvipas: number[]; endpoints: number[] }) =>
     watch(link, Capture.open(link, captureFilter(scope))),
+  /** Opens a capture that is read by `drain` only. */
+  captureIdle: (name: string, link: string, scope: { dvipas: number[]; endpoints: number[] }) =>
+    void endpoints.set(name, Capture.open(link, captureFilter(scope))),
+  drain(name: string) {
+    const vector = new PacketVector(256);
+    endpoints.get(name)?.receive(vector);
+    return Array.from({ length: vector.count }, (_, i) => vector.packet(i).toString('hex'));
+  },
+  losses(name: string) {
+    const drops = new DropCounters();
+    for (let i = 0; i < 2; i++) endpoints.get(name)?.countLosses(drops);
+    return { overrun: drops.get('receive-overrun'), tooBig: drops.get('too-big') };
+  },
+  /** Sends the same packet over and over. */
+  flood(name: string, packet: string, count: number) {
+    const vector = new PacketVector(64);
+    for (let i = 0; i < 64; i++) vector.push(Buffer.from(packet, 'hex'));
+    let sent = 0;
+    while (sent < count) {
+      vector.verdict.fill(0);
+      sent += endpoints.get(name)?.send(vector) ?? count;
+    }
+    return sent;
+  },
   raw: (mark: number) => void endpoints.set('raw', RawSocket.open({ mark })),
   send(name: string, ...packets: string[]) {
     const vector = new PacketVector(packets.length);
@@ -104,9 +129,11 @@ const operations = {
   targetInstall: (options: TargetGuardOptions) => target(options).install(),
   targetAddresses: (options: TargetGuardOptions) => target(options).addAddresses(),
   targetRemove: (options: TargetGuardOptions) => target(options).remove(),
+  targetIsInstalled: (options: TargetGuardOptions) => target(options).isInstalled(),
   targetCounters: (options: TargetGuardOptions) => target(options).counters(),
   routerInstall: (options: RouterGuardOptions) => new RouterGuard(options).install(),
   routerRemove: (options: RouterGuardOptions) => new RouterGuard(options).remove(),
+  routerIsInstalled: (options: RouterGuardOptions) => new RouterGuard(options).isInstalled(),
   routerCounters: (options: RouterGuardOptions) => new RouterGuard(options).counters(),
 };
 
