@@ -1,7 +1,11 @@
 import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
+import { newConnectionKey } from '../connections/connection-key.ts';
+import type { Distributor } from '../connections/distributor.ts';
+import { isOpening } from '../connections/tcp-state.ts';
 import type { InboundOwners } from '../ipsec/inbound-owners.ts';
 import type { Peeker } from '../ipsec/peek.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
+import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
 import { HoldQueue } from './hold-queue.ts';
 import type { FilterMode, InboundFilter } from './inbound-filter.ts';
@@ -23,8 +27,6 @@ const HOLD_MS = 300;
 
 /** Settings of a DVIPA on the routing host. */
 export interface RoutedDvipa {
-  /** Small integer, the DVIPA's place in the connection table's key. */
-  readonly index: number;
   readonly address: number;
   readonly filterMode: FilterMode;
   readonly filter: InboundFilter;
@@ -39,12 +41,6 @@ export interface RoutingInboundSa extends InboundEntry {
   readonly serving: Set<number>;
   /** After a restart of this agent: windows of targets that may have used the SA are still missing. */
   isWaitingForWindows: boolean;
-}
-
-/** Chooses targets: the connection table and its distribution method. */
-export interface Distributor {
-  /** The target's index for packet `i` (inner columns peeked), among `entry.serving`; -1: none. */
-  choose(vector: PacketVector, i: number, entry: RoutingInboundSa, now: number): number;
 }
 
 export interface RoutingInboundOptions {
@@ -68,8 +64,8 @@ export class RoutingInbound {
   readonly #options: RoutingInboundOptions;
   readonly #hold = new HoldQueue({ capacity: HOLD_PACKETS, holdMs: HOLD_MS });
   readonly #released = new PacketVector(HOLD_PACKETS);
-  /** Vector positions chosen per target; reused. */
   readonly #targetsUsed = new Set<number>();
+  readonly #key = newConnectionKey();
   packets = 0;
   bytes = 0;
   dispatched = 0;
@@ -82,7 +78,7 @@ export class RoutingInbound {
   run(vector: PacketVector, now: number): void {
     this.packets += vector.count;
     for (let i = 0; i < vector.count; i++) this.bytes += vector.length[i] as number;
-    this.#route(vector, now, true);
+    this.#route(vector, now);
   }
 
   /** An SA was installed, or a target began to serve it: what waited for it goes on. */
@@ -90,7 +86,7 @@ export class RoutingInbound {
     const vector = this.#released;
     vector.reset();
     this.#hold.drain(spi, (packet) => vector.push(packet));
-    if (vector.count > 0) this.#route(vector, now, false);
+    if (vector.count > 0) this.#route(vector, now);
   }
 
   /** Drops what has waited too long. */
@@ -100,9 +96,9 @@ export class RoutingInbound {
     this.#hold.expire(now, verdictFor, (verdict) => drops.add(verdict));
   }
 
-  #route(vector: PacketVector, now: number, mayHold: boolean): void {
+  #route(vector: PacketVector, now: number): void {
     classify(vector, this.#options.addresses);
-    this.#lookup(vector, now, mayHold);
+    this.#lookup(vector, now);
     this.#options.peek.peek(vector);
     this.#checkPeeked(vector);
     this.#distribute(vector, now);
@@ -110,15 +106,14 @@ export class RoutingInbound {
     vector.countDrops(this.#options.drops);
   }
 
-  #lookup(vector: PacketVector, now: number, mayHold: boolean): void {
+  #lookup(vector: PacketVector, now: number): void {
     const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination[i] as number);
       const entry = sad.at(slot);
       if (entry === undefined || entry.serving.size === 0 || entry.isWaitingForWindows) {
-        const verdict = entry === undefined ? UNKNOWN_SPI : SA_NOT_SERVING;
-        vector.verdict[i] = mayHold ? this.#holdBack(vector, i, now) : verdict;
+        vector.verdict[i] = this.#holdBack(vector, i, now);
         continue;
       }
       const low = vector.sequenceLow[i] as number;
@@ -147,29 +142,39 @@ export class RoutingInbound {
 
   /** Claim 10: the connection table names the target; the number becomes that target's to settle. */
   #distribute(vector: PacketVector, now: number): void {
-    const { sad, distributor, nextDispatch } = this.#options;
+    const { sad } = this.#options;
     this.#targetsUsed.clear();
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as RoutingInboundSa;
-      const target = distributor.choose(vector, i, entry, now);
-      if (target < 0) {
-        vector.verdict[i] = NO_TARGET;
-        continue;
-      }
-      const dispatch = nextDispatch(target);
-      const verdict = entry.owners.decide(
-        vector.sequenceHigh[i] as number,
-        vector.sequenceLow[i] as number,
-        target,
-        dispatch,
-      );
-      vector.verdict[i] = verdict;
-      if (verdict !== KEEP) continue;
-      vector.target[i] = target;
-      vector.dispatch[i] = dispatch >>> 0;
-      this.#targetsUsed.add(target);
+      const target = this.#chooseTarget(vector, i, entry, now);
+      if (target < 0) vector.verdict[i] = NO_TARGET;
+      else if (!entry.serving.has(target)) vector.verdict[i] = this.#holdBack(vector, i, now);
+      else vector.verdict[i] = this.#assign(vector, i, entry, target);
     }
+  }
+
+  #chooseTarget(vector: PacketVector, i: number, entry: RoutingInboundSa, now: number): number {
+    const key = this.#key;
+    key.dvipa = entry.dvipa.address;
+    key.reqid = entry.sa.reqid;
+    key.protocol = vector.protocol[i] as number;
+    key.source = vector.innerSource[i] as number;
+    key.sourcePort = vector.sourcePort[i] as number;
+    key.destinationPort = vector.destinationPort[i] as number;
+    const opens = key.protocol === IP_PROTOCOL.TCP && isOpening(vector.tcpFlags[i] as number);
+    return this.#options.distributor.route(key, opens, entry.serving, now);
+  }
+
+  #assign(vector: PacketVector, i: number, entry: RoutingInboundSa, target: number): number {
+    const dispatch = this.#options.nextDispatch(target);
+    const high = vector.sequenceHigh[i] as number;
+    const verdict = entry.owners.decide(high, vector.sequenceLow[i] as number, target, dispatch);
+    if (verdict !== KEEP) return verdict;
+    vector.target[i] = target;
+    vector.dispatch[i] = dispatch >>> 0;
+    this.#targetsUsed.add(target);
+    return KEEP;
   }
 
   #dispatch(vector: PacketVector): void {

@@ -2,7 +2,14 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { type DropCounters, KEEP, verdictOf } from '../base/verdict.ts';
 import { LINK_PROTOCOL, type TrustedLink } from '../dataplane/ports.ts';
 import type { PacketVector } from '../dataplane/vector.ts';
-import { encodeGreKeyed, GRE_KEYED_HEADER_BYTES, GreHeader, parseGre } from '../packet/gre.ts';
+import {
+  encodeGreKeyed,
+  encodeGreSequenced,
+  GRE_KEYED_HEADER_BYTES,
+  GRE_SEQUENCED_HEADER_BYTES,
+  GreHeader,
+  parseGre,
+} from '../packet/gre.ts';
 import { LinkGroups } from './link-groups.ts';
 
 /** RFC 8086 section 8.2 assigns 4754 to GRE-in-UDP. */
@@ -95,7 +102,7 @@ export class DgramLink implements TrustedLink {
       } else if (this.#socket.getSendQueueSize() > MAX_QUEUED_BYTES) {
         vector.drop(i, QUEUE_OVERFLOW);
       } else {
-        this.#sendOne(vector.packet(i), address, protocol, epoch);
+        this.#sendOne(frame(vector, i, protocol, epoch), address);
         sent++;
       }
     }
@@ -111,11 +118,7 @@ export class DgramLink implements TrustedLink {
     });
   }
 
-  /** Copies the packet: the socket may keep it for a later turn, when the vector has been reused. */
-  #sendOne(packet: Buffer, address: string, protocol: number, epoch: number): void {
-    const datagram = Buffer.allocUnsafe(GRE_KEYED_HEADER_BYTES + packet.length);
-    encodeGreKeyed(datagram, 0, protocol, epoch);
-    datagram.set(packet, GRE_KEYED_HEADER_BYTES);
+  #sendOne(datagram: Buffer, address: string): void {
     this.#socket.send(datagram, this.#port, address, (error) => {
       if (error !== null) this.#drops.add(SEND_FAILED);
     });
@@ -131,6 +134,7 @@ export class DgramLink implements TrustedLink {
     const isWellFormed =
       parseGre(message, 0, message.length, gre) === KEEP &&
       gre.hasKey &&
+      gre.hasSequence === isDispatch(gre.protocol) &&
       PROTOCOLS.has(gre.protocol) &&
       message.length > gre.headerBytes;
     if (!isWellFormed) {
@@ -138,11 +142,28 @@ export class DgramLink implements TrustedLink {
       return;
     }
     const payload = message.subarray(gre.headerBytes);
-    if (!this.#groups.add(payload, peer, gre.protocol, gre.key)) this.#drops.count('too-big');
+    if (!this.#groups.add(payload, peer, gre.protocol, gre.key, gre.sequence)) this.#drops.count('too-big');
     // Everything that this turn of the event loop reads goes up together.
     this.#flush ??= setImmediate(() => {
       this.#flush = undefined;
       this.#groups.flush();
     });
   }
+}
+
+/** Datagrams of peers are dispatches: numbered, so that both ends can settle what became of them. */
+function isDispatch(protocol: number): boolean {
+  return protocol !== LINK_PROTOCOL.SEALED;
+}
+
+/** A copy with GRE in front: the socket may keep it for a later turn, when the vector has been reused. */
+function frame(vector: PacketVector, i: number, protocol: number, epoch: number): Buffer {
+  const packet = vector.packet(i);
+  const numbered = isDispatch(protocol);
+  const headerBytes = numbered ? GRE_SEQUENCED_HEADER_BYTES : GRE_KEYED_HEADER_BYTES;
+  const datagram = Buffer.allocUnsafe(headerBytes + packet.length);
+  if (numbered) encodeGreSequenced(datagram, 0, protocol, epoch, vector.dispatch[i] as number);
+  else encodeGreKeyed(datagram, 0, protocol, epoch);
+  datagram.set(packet, headerBytes);
+  return datagram;
 }

@@ -26,14 +26,15 @@ export class LinkGroups {
     this.#deliver = deliver;
   }
 
-  /** Copies one packet in; false if it is longer than a slot. */
-  add(packet: Uint8Array, peer: number, protocol: number, epoch: number): boolean {
+  /** Copies one packet in, with its dispatch number (0: none); false if it is longer than a slot. */
+  add(packet: Uint8Array, peer: number, protocol: number, epoch: number, dispatch: number): boolean {
     let group = this.#open.find((g) => g.peer === peer && g.epoch === epoch && g.protocol === protocol);
     if (group === undefined) {
       if (this.#open.length === MAX_GROUPS) this.flush();
       group = this.#take(peer, protocol, epoch);
     }
     if (packet.length > group.packets.roomBytes) return false;
+    group.packets.dispatch[group.packets.count] = dispatch;
     group.packets.push(packet);
     if (group.packets.count === group.packets.capacity) this.flush();
     return true;

@@ -9,9 +9,11 @@ import { internetChecksum } from './checksum.ts';
  * |                         Key (if K)                            |
  * |                   Sequence Number (if S)                      |
  *
- * The trusted link uses it inside UDP (RFC 8086), with the key and nothing else: 8 bytes.
+ * The trusted link uses it inside UDP (RFC 8086), with the key, and a sequence number on dispatches.
  */
 export const GRE_KEYED_HEADER_BYTES = 8;
+/** With a sequence number: dispatches from the routing host to a target. */
+export const GRE_SEQUENCED_HEADER_BYTES = 12;
 
 const HAS_CHECKSUM = 0x8000;
 const HAS_KEY = 0x2000;
@@ -63,4 +65,19 @@ export function encodeGreKeyed(slab: Buffer, offset: number, protocol: number, k
   slab.writeUInt16BE(protocol, offset + 2);
   slab.writeUInt32BE(key, offset + 4);
   return GRE_KEYED_HEADER_BYTES;
+}
+
+/** As `encodeGreKeyed`, with a sequence number (RFC 2890 section 2.2); returns its length (12). */
+export function encodeGreSequenced(
+  slab: Buffer,
+  offset: number,
+  protocol: number,
+  key: number,
+  sequence: number,
+): number {
+  slab.writeUInt16BE(HAS_KEY | HAS_SEQUENCE, offset);
+  slab.writeUInt16BE(protocol, offset + 2);
+  slab.writeUInt32BE(key, offset + 4);
+  slab.writeUInt32BE(sequence, offset + 8);
+  return GRE_SEQUENCED_HEADER_BYTES;
 }

@@ -151,10 +151,32 @@ export function trustedLinkContract(driver: LinkDriver): void {
     });
 
     it('trusted link counts a longer datagram as too-big and goes on', async () => {
-      const header = Buffer.from('2000080000000001', 'hex');
+      const header = Buffer.from('300008000000000100000001', 'hex');
       b.link.setPeer(8, '127.0.4.3');
       await inject('127.0.4.3', Buffer.concat([header, Buffer.alloc(6000)]));
       expect(b.drops.get('too-big')).to.equal(1);
+      expect(b.texts).to.deep.equal(['genuine']);
+    });
+
+    it('trusted link carries the numbers of dispatches', async () => {
+      const numbers: number[] = [];
+      const vector = vectorOf(1, 'first', 'second');
+      vector.dispatch.set([0xfffffffe, 0]);
+      a.link.send(vector, 1, OUTER_IPV4, 1);
+      await b.until(() => b.texts.length === 2);
+      b.link.onReceive((packets) => {
+        numbers.push(...packets.dispatch.subarray(0, packets.count));
+        b.changed();
+      });
+      a.link.send(vector, 1, OUTER_IPV4, 1);
+      await b.until(() => numbers.length === 2);
+      expect(numbers).to.deep.equal([0xfffffffe, 0]);
+    });
+
+    it('trusted link refuses a dispatch without a number, as link-malformed', async () => {
+      b.link.setPeer(8, '127.0.4.3');
+      await inject('127.0.4.3', Buffer.from('20000800000000014500', 'hex'));
+      expect(b.drops.get('link-malformed')).to.equal(1);
       expect(b.texts).to.deep.equal(['genuine']);
     });
 

@@ -1,0 +1,177 @@
+import { randomBytes } from 'node:crypto';
+import type { DvipaRecord, SaInstallRecord } from '../../coupling/records.ts';
+import type { ClusterAddresses } from '../../dataplane/classify.ts';
+import { InboundSad } from '../../dataplane/inbound-sad.ts';
+import { OutboundSad } from '../../dataplane/outbound-sad.ts';
+import { CommittedNumbers } from '../../dataplane/replay-reports.ts';
+import type { ServedDvipa, ShadowInboundSa } from '../../dataplane/target-inbound.ts';
+import type { ShadowOutboundSa } from '../../dataplane/target-outbound.ts';
+import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
+import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
+import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
+import { ReplayWindow } from '../../ipsec/replay-window.ts';
+import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
+import { IvCounter } from '../../ipsec/sender-ids.ts';
+import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
+import { inboundFilterOf } from '../inbound-filter.ts';
+import { addressNumber, algorithmRefusal, meterOf, outerHeaderOf } from '../sa-settings.ts';
+
+/** What a target's window holds beyond the SA's own: the numbers of one report round trip (docs/inbound.md). */
+const REPORT_ROUND_TRIP_PACKETS = 4096;
+
+/** A DVIPA that the routing host gave this target, mutable where its settings may change. */
+interface CachedDvipa extends ServedDvipa {
+  readonly record: DvipaRecord;
+}
+
+/**
+ * The shadow cache (claim 11): the SAs, policies and DVIPAs that the routing host gave this target. It owns
+ * their keys and wipes them when they go. An SA that comes again (a new snapshot) keeps its window, its
+ * numbers and its counter: only what the routing host knows better is added.
+ */
+export class ShadowCache {
+  readonly inbound = new InboundSad<ShadowInboundSa>();
+  readonly outbound = new OutboundSad<ShadowOutboundSa>();
+  /** Inbound and outbound slots are numbered apart, so each direction has its own contexts. */
+  readonly opening = new EspNodeCrypto({ randomBytes });
+  readonly sealing = new EspNodeCrypto({ randomBytes });
+  readonly #dvipas = new Map<string, CachedDvipa>();
+  readonly #configured: ReadonlySet<string>;
+  readonly #endpoints = new Set<number>();
+  readonly #served = new Set<number>();
+
+  /** `configured`: the DVIPAs that this host's own configuration names; others are refused. */
+  constructor(configured: readonly string[]) {
+    this.#configured = new Set(configured);
+  }
+
+  get addresses(): ClusterAddresses {
+    return { endpoints: this.#endpoints, dvipas: this.#served };
+  }
+
+  get dvipas(): readonly DvipaRecord[] {
+    return [...this.#dvipas.values()].map(({ record }) => record);
+  }
+
+  /** False: this host is not configured to serve it. */
+  setDvipa(record: DvipaRecord): boolean {
+    if (!this.#configured.has(record.address)) return false;
+    const filter = inboundFilterOf(record.rules);
+    const address = addressNumber(record.address);
+    const known = this.#dvipas.get(record.address);
+    const settings = { record, address, filterMode: record.filterMode, filter };
+    // Entries point at the object: changed settings count for running SAs too.
+    if (known === undefined) this.#dvipas.set(record.address, settings);
+    else Object.assign(known, settings);
+    this.#refreshAddresses();
+    return true;
+  }
+
+  removeDvipa(address: string): void {
+    this.#dvipas.delete(address);
+    this.#refreshAddresses();
+  }
+
+  /** Installs, or refreshes what is there. Returns why not, if not; then nothing is installed and the keys are wiped. */
+  install(record: SaInstallRecord): string | undefined {
+    const { sa } = record;
+    try {
+      const reason = this.#refusal(sa);
+      if (reason === undefined) {
+        if (sa.direction === 'in') this.#installInbound(record);
+        else this.#installOutbound(record);
+        return undefined;
+      }
+      wipeKeys(sa);
+      return reason;
+    } catch (error) {
+      wipeKeys(sa);
+      return error instanceof Error ? error.message : 'failed';
+    }
+  }
+
+  update(id: SaId, outer: OuterAddresses): void {
+    const entry = this.outbound.get(id);
+    if (entry !== undefined) entry.outer = outerHeaderOf({ ...entry.sa, outer });
+  }
+
+  /** Removes the SA and wipes its keys; the outbound entry is returned, since packets may wait for it. */
+  remove(id: SaId): ShadowOutboundSa | undefined {
+    const inbound = this.inbound.remove(id);
+    if (inbound !== undefined) {
+      this.opening.remove(inbound.slot);
+      wipeKeys(inbound.sa);
+    }
+    const outbound = this.outbound.remove(id);
+    if (outbound !== undefined) {
+      this.sealing.remove(outbound.slot);
+      wipeKeys(outbound.sa);
+    }
+    return outbound;
+  }
+
+  clear(): void {
+    for (const entry of [...this.inbound.values(), ...this.outbound.values()]) this.remove(entry.sa.id);
+    for (const { key } of this.outbound.policies()) this.outbound.removePolicy(key);
+  }
+
+  #refusal(sa: SecurityAssociation): string | undefined {
+    if (!this.#dvipas.has(sa.dvipa)) return 'dvipa-not-served';
+    if (sa.mode !== 'tunnel' || !sa.hasUdpEncapsulation) return 'mode-not-supported';
+    return algorithmRefusal(sa);
+  }
+
+  #installInbound({ sa, window, credit }: SaInstallRecord): void {
+    const known = this.inbound.get(sa.id);
+    if (known !== undefined) {
+      wipeKeys(sa);
+      const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
+      known.window.restore(merged);
+      known.meter.granted(credit);
+      return;
+    }
+    const own = new ReplayWindow(sa.replayWindowPackets + REPORT_ROUND_TRIP_PACKETS);
+    if (window !== undefined) own.restore(window);
+    const entry = this.inbound.add(sa, (slot) => ({
+      slot,
+      sa,
+      destination: addressNumber(sa.outer.destination),
+      window: own,
+      check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
+      dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
+      meter: meterOf(sa, credit),
+      committed: new CommittedNumbers(sa.id),
+    }));
+    this.opening.install(entry.slot, sa);
+  }
+
+  #installOutbound({ sa, senderId, credit }: SaInstallRecord): void {
+    const known = this.outbound.get(sa.id);
+    if (known !== undefined) {
+      wipeKeys(sa);
+      known.meter.granted(credit);
+      known.outer = outerHeaderOf(sa);
+      // Another id is another IV space; with the same id the counter must go on.
+      if (senderId !== undefined && known.iv?.senderId !== senderId) known.iv = new IvCounter(senderId);
+      return;
+    }
+    const entry = this.outbound.add(sa, (slot) => ({
+      slot,
+      sa,
+      outer: outerHeaderOf(sa),
+      holder: new NumberingHolder(),
+      iv: senderId === undefined || senderId === 0 ? undefined : new IvCounter(senderId),
+      meter: meterOf(sa, credit),
+    }));
+    this.sealing.install(entry.slot, sa);
+  }
+
+  #refreshAddresses(): void {
+    this.#endpoints.clear();
+    this.#served.clear();
+    for (const { record, address } of this.#dvipas.values()) {
+      this.#served.add(address);
+      this.#endpoints.add(addressNumber(record.endpoint));
+    }
+  }
+}
