@@ -18,7 +18,6 @@ const LATER = [
   {
     name: 'pki',
     summary: 'certificates of the coupling channel',
-    // @ts-ignore -- until it exists
     load: async (): Promise<Command> => (await import('./pki.ts')).pkiCommand(),
   },
   {

@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { DROP_REASONS } from '../../src/base/verdict.ts';
+import { parseConfig } from '../../src/config/index.ts';
+
+function read(path: string): string {
+  return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+}
+
+describe('documentation', () => {
+  it('docs/drops.md explains every drop reason, and no other', () => {
+    const explained = [...read('docs/drops.md').matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, reason]) => reason);
+    expect(explained).to.have.members(DROP_REASONS.slice(1));
+  });
+
+  it('docs/configuration.md shows files that are valid, one of each role', () => {
+    const files = [...read('docs/configuration.md').matchAll(/^```yaml\n(.*?)^```/gms)].map(
+      ([, text]) => text ?? '',
+    );
+    expect(files.map((text) => parseConfig(text, 'dvipa.yaml').role)).to.deep.equal(['route', 'target']);
+  });
+
+  it('docs/adr/README.md lists records that are there, under their numbers', () => {
+    const index = read('docs/adr/README.md');
+    for (const [, title] of index.matchAll(/\]\((\d{4}[a-z0-9-]+\.md)\)/g)) {
+      const number = Number(title?.slice(0, 4));
+      expect(read(`docs/adr/${title}`)).to.match(new RegExp(`^# ${number}\\. `));
+    }
+  });
+});
