@@ -1,7 +1,7 @@
 import { AGENT_MARK, TARGET_GUARD_TABLE } from './guard-constants.ts';
 import {
-  hasTable,
   addressSet,
+  hasTable,
   installTable,
   interfaceName,
   type NftCounters,

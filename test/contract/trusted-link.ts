@@ -190,16 +190,17 @@ export function trustedLinkContract(driver: LinkDriver): void {
       b.link.setPeer(8, '127.0.4.3');
       const malformed = [
         '',
-        '20',
-        '20000800',
-        '2000080000', // cut in the key
-        '0000080045000000', // no key
-        '20000800000000', // cut in the key
-        '60000800000000014500', // reserved bit
-        '20010800000000014500', // version 1
-        '200086dc000000014500', // unknown protocol
-        '2000080000000001', // nothing inside
-        'a000080000010000000000014500', // wrong checksum
+        '30',
+        '30000800',
+        '3000080000', // cut in the key
+        '3000080000000001000000', // cut in the number
+        '10000800000000014500', // no key
+        '7000080000000001000000014500', // reserved bit
+        '3001080000000001000000014500', // version 1
+        '300086dc00000001000000014500', // unknown protocol
+        '300088b500000001000000014500', // a number where there must be none
+        '300008000000000100000001', // nothing inside
+        'b00008000001000000000001000000014500', // wrong checksum
       ];
       await inject('127.0.4.3', ...malformed.map((hex) => Buffer.from(hex, 'hex')));
       expect(b.drops.get('link-malformed')).to.equal(malformed.length);

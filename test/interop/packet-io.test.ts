@@ -364,7 +364,7 @@ describe('packet-io addon', function () {
   this.timeout(120_000);
 
   it('packet-io addon takes misuse without a complaint from ASan and UBSan', () => {
-    const output = execFileSync('scripts/test-addons-asan', {
+    const output = execFileSync(new URL('../../scripts/test-addons-asan', import.meta.url).pathname, {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     });
