@@ -5,7 +5,7 @@ export type ViciValue = Buffer | readonly Buffer[] | ViciMessage;
 
 /**
  * What a message can be built from. Text becomes UTF-8, numbers and bigints decimal text, booleans `yes` or
- * `no`; `undefined` is left out. A `Map` or a list of pairs serves for keys that come from outside.
+ * `no`; `undefined` is left out. A `Map` serves for keys that come from outside.
  */
 export type ViciInput =
   | string
@@ -16,6 +16,7 @@ export type ViciInput =
   | readonly (string | Uint8Array)[]
   | ViciMessage
   | ViciFields
+  | ReadonlyMap<string, ViciInput>
   | undefined;
 
 /** Plain own properties, in order. */
