@@ -1,19 +1,26 @@
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { LabHostPlan } from './addresses.ts';
 import type { IkePki } from './ike-pki.ts';
 import type { HostRecord } from './ledger.ts';
 import { hostNamespace } from './network.ts';
 import { renderHost, type Scenario, type TemplateValues } from './scenario.ts';
 
+/** Templates that are not mounted on their own, but with the folder around them. */
+const SUBFOLDER: Readonly<Record<string, string>> = { 'swanctl.conf': 'swanctl', 'dvipa.yaml': 'dvipa' };
+
 const STOCK_PLUGINS = '/usr/lib/ipsec/plugins';
 
-export interface HostFilesOptions {
+export interface TemplateContext {
   readonly scenario: Scenario;
   readonly hosts: readonly LabHostPlan[];
   readonly folder: string;
-  readonly prefix: string;
+  /** Values that go before the scenario's own. */
   readonly values: TemplateValues;
+}
+
+export interface HostFilesOptions extends TemplateContext {
+  readonly prefix: string;
   /** The charon plugin, built; undefined: the routing host's charon has stock plugins only. */
   readonly plugin: string | undefined;
 }
@@ -44,14 +51,8 @@ export async function writeHostFiles(
   mkdirSync(place('dvipa'), { recursive: true, mode: 0o700 });
   const mounts: [string, string][] = [[place('run'), '/run']];
 
-  const files = renderHost(options.scenario, host, templateValues(options, host));
-  for (const [name, text] of files) {
-    const target =
-      name === 'swanctl.conf' ? 'swanctl/swanctl.conf' : name === 'dvipa.yaml' ? 'dvipa/dvipa.yaml' : name;
-    mkdirSync(join(place(target), '..'), { recursive: true });
-    writeFileSync(place(target), text);
-  }
-  if (files.has('swanctl.conf')) {
+  const written = writeTemplates(options, host);
+  if (written.has('swanctl.conf')) {
     await pki.issue(host.name, place('swanctl'));
     mounts.push([place('swanctl'), '/etc/swanctl'], [place('strongswan.conf'), '/etc/strongswan.conf']);
   }
@@ -64,11 +65,22 @@ export async function writeHostFiles(
   return { name: host.name, namespace: hostNamespace(options.prefix, host.name), mounts };
 }
 
-/** Every {{name}} that the templates may use. */
-function templateValues(
-  { scenario, hosts, folder, values }: HostFilesOptions,
-  host: LabHostPlan,
-): TemplateValues {
+/** Fills in a host's templates and writes them to where they are mounted from; returns their names. */
+export function writeTemplates(context: TemplateContext, host: LabHostPlan): Set<string> {
+  const folder = hostFolder(context.folder, host.name);
+  const files = renderHost(context.scenario, host, templateValues(context, host));
+  for (const [name, text] of files) {
+    const file = join(folder, SUBFOLDER[name] ?? '', name);
+    mkdirSync(dirname(file), { recursive: true });
+    // Into the same file, never a new one in its place: it may be mounted.
+    writeFileSync(file, text);
+  }
+  return new Set(files.keys());
+}
+
+/** Every {{name}} that the templates of a host may use. */
+export function templateValues(context: TemplateContext, host: LabHostPlan): TemplateValues {
+  const { scenario, hosts, folder, values } = context;
   const targets = hosts.filter(({ kind }) => kind === 'target');
   const router = hosts.find(({ kind }) => kind === 'router');
   return {

@@ -3,7 +3,7 @@ import { type LabHostPlan, planHosts } from './addresses.ts';
 import { startAgent, waitForTargets } from './agent.ts';
 import { initiate, startCharon } from './charon.ts';
 import { Host, type LabProcess } from './host.ts';
-import { builtPlugin, hostFolder, logsFolder, writeHostFiles } from './host-files.ts';
+import { builtPlugin, hostFolder, logsFolder, writeHostFiles, writeTemplates } from './host-files.ts';
 import { IkePki } from './ike-pki.ts';
 import { type HostRecord, Ledger } from './ledger.ts';
 import { type Lock, takeLock } from './lock.ts';
@@ -11,7 +11,7 @@ import { buildNetworks, namespacesOf, networkNamespace, removeNamespaces } from 
 import { type LabOptions, ledgerFolder, resolveLabOptions, type ResolvedLabOptions } from './options.ts';
 import { endProcess } from './process.ts';
 import { ownProgram, PROJECT_ROOT } from './program.ts';
-import { readScenario, type Scenario } from './scenario.ts';
+import { readScenario, type Scenario, type TemplateValues } from './scenario.ts';
 import { issueCouplingCertificates } from './coupling-pki.ts';
 
 /**
@@ -106,6 +106,15 @@ export class Lab {
     return found;
   }
 
+  /** Writes a host's configuration files anew, with other values; whoever reads them must be told. */
+  rewriteConfiguration(host: string, values: TemplateValues): void {
+    const found = this.plan.find(({ name }) => name === host);
+    if (found === undefined) throw new Error(`no host '${host}' in this lab`);
+    const { folder, values: earlier } = this.options;
+    const context = { scenario: this.scenario, hosts: this.plan, folder, values: { ...earlier, ...values } };
+    writeTemplates(context, found);
+  }
+
   async startCharon(host: string): Promise<LabProcess> {
     return this.#keep(await startCharon(this.host(host)));
   }
@@ -153,6 +162,11 @@ export class Lab {
     } finally {
       await lock.release();
     }
+  }
+
+  /** For a program that is being interrupted: ends what it has brought up, without waiting for the lock it holds. */
+  static async cleanUpNow(given: LabOptions = {}): Promise<void> {
+    await cleanUp(resolveLabOptions(given).prefix);
   }
 
   async #start(): Promise<void> {

@@ -6,7 +6,9 @@ import { labStatus, readLabHost } from '../../src/lab/attach.ts';
 import { startCapture } from '../../src/lab/capture.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import type { LabOptions } from '../../src/lab/options.ts';
+import { readPcap } from '../../src/lab/pcap.ts';
 import { must } from '../../src/lab/run.ts';
+import { classifyOutside, countClasses } from '../../src/lab/wire-class.ts';
 
 // A lab of its own name: what is tested here is the lab itself, with stock charons at both ends.
 const options: LabOptions = {
@@ -70,8 +72,11 @@ describe('lab', () => {
     const { packets, droppedByKernel } = await capture.stop();
     expect(droppedByKernel).to.equal(0);
     expect(packets).to.be.at.least(6);
+    // Two witnesses: tcpdump and the lab's own classes.
     const seen = await must(['tcpdump', '-nr', file, 'udp', 'port', '4500']);
     expect(seen.match(/UDP-encap: ESP/g)).to.have.length(6);
+    const { esp, other } = countClasses(readPcap(file), classifyOutside);
+    expect([esp, other]).to.deep.equal([6, undefined]);
   });
 
   it('up after a crash ends what was left and builds everything anew', async () => {

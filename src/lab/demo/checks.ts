@@ -1,0 +1,101 @@
+import type { ClusterClass, OutsideClass } from '../wire-class.ts';
+
+/** What one run of the main job showed, seen from outside the agents but where it says otherwise. */
+export interface Measurement {
+  /** HTTP connections that were asked for, one after another. */
+  readonly connections: number;
+  /** Answers by the host that they name. */
+  readonly perTarget: Readonly<Record<string, number>>;
+  /** Of these connections and of those during the download. */
+  readonly failedRequests: number;
+  readonly requestsDuringDownload: number;
+  readonly download: {
+    readonly bytes: number;
+    readonly expectedBytes: number;
+    readonly sha256ok: boolean;
+    readonly mbitPerSecond: number;
+  };
+  readonly outside: Readonly<Partial<Record<OutsideClass, number>>>;
+  readonly cluster: Readonly<Partial<Record<ClusterClass, number>>>;
+  /** Packets that hold the download's marker. */
+  readonly markerOnWires: number;
+  readonly markerOnTuns: number;
+  /** Packets that the captures themselves lost, or NaN if tcpdump did not say. */
+  readonly lostByCaptures: number;
+  readonly rekeys: number;
+  readonly rekeysFromCounts: number;
+  /** Inbound packets that each agent says it opened; the one figure here that the agents give. */
+  readonly opened: Readonly<Record<string, number>>;
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+export interface Check {
+  /** Stable, short: what a control names that it must fail. */
+  readonly name: 'spread' | 'requests' | 'download' | 'wires' | 'marker' | 'captures' | 'opened' | 'rekeys';
+  readonly holds: boolean;
+  readonly line: string;
+}
+
+/** Frames on the outside network that should not be there, and packets on either that show what the tunnel hides. */
+export function clearPackets(seen: Measurement): number {
+  return (seen.outside.other ?? 0) + (seen.cluster.other ?? 0) + seen.markerOnWires;
+}
+
+/** Everything that must hold, in the order in which it is told. */
+export function judge(seen: Measurement, targets: readonly string[], router: string): Check[] {
+  const listed = (counts: Readonly<Record<string, number>>) =>
+    Object.entries(counts)
+      .map(([name, count]) => `${name} ${count}`)
+      .join(', ') || 'none';
+  const { download, outside, cluster } = seen;
+  const answers = Object.values(seen.perTarget).reduce((sum, count) => sum + count, 0);
+  return [
+    {
+      name: 'spread',
+      // Round robin is even; a client's own retry may shift it a little.
+      holds: targets.every(
+        (target) => (seen.perTarget[target] ?? 0) >= seen.connections / targets.length / 2,
+      ),
+      line: `${answers} of ${seen.connections} connections answered: ${listed(seen.perTarget)}`,
+    },
+    {
+      name: 'requests',
+      holds: seen.failedRequests === 0 && answers === seen.connections && seen.requestsDuringDownload > 0,
+      line: `${seen.failedRequests} failed requests; ${seen.requestsDuringDownload} more were made during the download`,
+    },
+    {
+      name: 'download',
+      holds: download.sha256ok && download.bytes === download.expectedBytes,
+      line: `${download.bytes} of ${download.expectedBytes} bytes downloaded at ${download.mbitPerSecond.toFixed(0)} Mbit/s, SHA-256 ${download.sha256ok ? 'as it should be' : 'WRONG'}`,
+    },
+    {
+      name: 'wires',
+      holds:
+        (outside.esp ?? 0) > 0 &&
+        (outside.ike ?? 0) > 0 &&
+        (outside.other ?? 0) === 0 &&
+        (cluster.other ?? 0) === 0,
+      line: `outside network: ${listed(outside)}; cluster network: ${listed(cluster)} (packets)`,
+    },
+    {
+      name: 'marker',
+      holds: seen.markerOnWires === 0 && seen.markerOnTuns > 0,
+      line: `packets with the download's marker: ${seen.markerOnWires} on both networks, ${seen.markerOnTuns} on the targets' TUNs`,
+    },
+    {
+      name: 'captures',
+      holds: seen.lostByCaptures === 0,
+      line: `${seen.lostByCaptures} packets lost by the captures`,
+    },
+    {
+      name: 'opened',
+      holds: seen.opened[router] === 0 && targets.every((target) => (seen.opened[target] ?? 0) > 0),
+      line: `inbound packets opened: ${listed(seen.opened)}`,
+    },
+    {
+      name: 'rekeys',
+      holds: seen.rekeysFromCounts > 0,
+      line: `${seen.rekeys} rekeys, ${seen.rekeysFromCounts} of them because of counts (rekey_time is 0)`,
+    },
+  ];
+}

@@ -1,0 +1,94 @@
+import type { PcapFile } from './pcap.ts';
+
+/**
+ * What a frame on one of the lab's networks is, judged from its bytes alone and on purpose without the project's own
+ * header codecs: this is the witness against them.
+ */
+
+/** Classes of the outside network; anything `other` there should not exist. */
+export type OutsideClass = 'esp' | 'ike' | 'nat-keepalive' | 'arp' | 'other';
+
+/** Classes of the cluster network: the coupling channel (TLS), the trusted link (GRE in UDP), ARP. */
+export type ClusterClass = 'coupling' | 'link' | 'arp' | 'other';
+
+const ETHERTYPE_IPV4 = 0x0800;
+const ETHERTYPE_ARP = 0x0806;
+const ETHERNET_HEADER_BYTES = 14;
+const PROTOCOL = { tcp: 6, udp: 17, esp: 50 } as const;
+const PORT = { ike: 500, ikeNat: 4500, cluster: 4754 } as const;
+
+interface Ipv4View {
+  readonly protocol: number;
+  readonly payload: Buffer;
+}
+
+function ipv4Of(frame: Buffer): Ipv4View | undefined {
+  const packet = frame.subarray(ETHERNET_HEADER_BYTES);
+  const headerBytes = ((packet[0] ?? 0) & 0x0f) * 4;
+  if (packet.length < 20 || (packet[0] ?? 0) >> 4 !== 4 || headerBytes < 20) return undefined;
+  // A fragment's payload starts with no header of its own: nobody here should send one.
+  if ((packet.readUInt16BE(6) & 0x3fff) !== 0) return undefined;
+  return { protocol: packet[9] ?? 0, payload: packet.subarray(headerBytes, packet.readUInt16BE(2)) };
+}
+
+function hasPort(payload: Buffer, port: number): boolean {
+  return payload.length >= 8 && (payload.readUInt16BE(0) === port || payload.readUInt16BE(2) === port);
+}
+
+export function classifyOutside(frame: Buffer): OutsideClass {
+  if (frame.length < ETHERNET_HEADER_BYTES) return 'other';
+  const etherType = frame.readUInt16BE(12);
+  if (etherType === ETHERTYPE_ARP) return 'arp';
+  const ip = etherType === ETHERTYPE_IPV4 ? ipv4Of(frame) : undefined;
+  if (ip === undefined) return 'other';
+  // SPIs 0 to 255 are reserved (RFC 4303 §2.1).
+  if (ip.protocol === PROTOCOL.esp)
+    return ip.payload.length >= 8 && ip.payload.readUInt32BE(0) > 255 ? 'esp' : 'other';
+  if (ip.protocol !== PROTOCOL.udp) return 'other';
+  const data = ip.payload.subarray(8);
+  if (hasPort(ip.payload, PORT.ikeNat)) return classifyNatTraversal(data);
+  return hasPort(ip.payload, PORT.ike) && isIkeHeader(data) ? 'ike' : 'other';
+}
+
+/** RFC 3948 §2: one octet 0xff, four zero octets before IKE, or an SPI. */
+function classifyNatTraversal(data: Buffer): OutsideClass {
+  if (data.length === 1 && data[0] === 0xff) return 'nat-keepalive';
+  if (data.length < 8) return 'other';
+  const first = data.readUInt32BE(0);
+  if (first === 0) return isIkeHeader(data.subarray(4)) ? 'ike' : 'other';
+  return first > 255 ? 'esp' : 'other';
+}
+
+/** Version 2.0 and a length that fits (RFC 7296 §3.1). */
+function isIkeHeader(data: Buffer): boolean {
+  return data.length >= 28 && data[17] === 0x20 && data.readUInt32BE(24) === data.length;
+}
+
+export function classifyCluster(frame: Buffer): ClusterClass {
+  if (frame.length < ETHERNET_HEADER_BYTES) return 'other';
+  const etherType = frame.readUInt16BE(12);
+  if (etherType === ETHERTYPE_ARP) return 'arp';
+  const ip = etherType === ETHERTYPE_IPV4 ? ipv4Of(frame) : undefined;
+  if (ip === undefined || !hasPort(ip.payload, PORT.cluster)) return 'other';
+  if (ip.protocol === PROTOCOL.tcp) return 'coupling';
+  return ip.protocol === PROTOCOL.udp ? 'link' : 'other';
+}
+
+/** How many packets of a capture are of which class. */
+export function countClasses<Class extends string>(
+  capture: PcapFile,
+  classify: (frame: Buffer) => Class,
+): Partial<Record<Class, number>> {
+  const counts: Partial<Record<Class, number>> = {};
+  for (const { bytes } of capture.packets) {
+    const found = classify(bytes);
+    counts[found] = (counts[found] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** How many packets of a capture hold these bytes anywhere. */
+export function countPacketsWith(capture: PcapFile, text: string): number {
+  const wanted = Buffer.from(text, 'latin1');
+  return capture.packets.filter(({ bytes }) => bytes.includes(wanted)).length;
+}
