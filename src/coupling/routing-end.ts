@@ -13,7 +13,7 @@ export interface RoutingEndOptions extends CoreOptions {
   readonly host: string;
   /** The target that the certificate names. */
   readonly peerHost: string;
-  readonly epochs: EpochGate;
+  readonly epochs: Pick<EpochGate, 'admit'>;
   readonly handlers: RoutingHandlers;
   /**
    * Asked when the target's hello is read, before ours is sent: may this life of the target have a session?

@@ -61,6 +61,11 @@ export class CouplingClient {
     return this.#end?.isOpen === true ? this.#end : undefined;
   }
 
+  /** Disconnected, until the next attempt. */
+  get isWaiting(): boolean {
+    return this.#isRunning && this.#socket === undefined;
+  }
+
   start(): void {
     if (this.#isRunning) throw new Error('the coupling client runs already');
     this.#isRunning = true;

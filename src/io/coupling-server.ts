@@ -37,7 +37,7 @@ export interface CouplingServerOptions {
   readonly host: string;
   /** Whether a host is one of the configured targets. */
   readonly isTarget: (host: string) => boolean;
-  readonly epochs: EpochGate;
+  readonly epochs: Pick<EpochGate, 'admit' | 'onRaised'>;
   readonly drops: DropCounters;
   readonly handlers: RoutingHandlers;
   readonly clock?: Clock;

@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { ByteStream } from '../coupling/stream.ts';
 
-/** A peer that does not take our last bytes within this time does not get them. */
+/** A peer that has not taken our last bytes and closed within this time is cut off. */
 const LINGER_MS = 1000;
 
 /** A TLS socket as the byte stream of a coupling end. The socket's owner forwards data and close to the end. */
@@ -26,10 +26,11 @@ export class TlsStream implements ByteStream {
     return this.#socket.writableLength;
   }
 
+  /** Ours is ended, the peer's is still read: a reset would take our last bytes away from it. */
   close(): void {
     if (this.#socket.destroyed || this.#linger !== undefined) return;
     this.#linger = this.#clock.after(LINGER_MS, () => this.#socket.destroy());
-    this.#socket.destroySoon();
+    this.#socket.end();
   }
 
   destroy(): void {
@@ -44,13 +45,12 @@ export interface StreamReceiver {
   streamClosed(error?: Error): void;
 }
 
-/** Forwards data, and the end with its error, to a coupling end. */
+/** Forwards data, and the end with its error, to a coupling end. (Node ends our side when the peer's has ended.) */
 export function joinStream(socket: TLSSocket, end: StreamReceiver): void {
   let failure: Error | undefined;
   socket.on('error', (error: Error) => {
     failure = error;
   });
   socket.on('data', (chunk: Buffer) => end.receive(chunk));
-  socket.once('end', () => socket.destroy());
   socket.once('close', () => end.streamClosed(failure));
 }

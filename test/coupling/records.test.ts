@@ -88,7 +88,7 @@ describe('coupling records', () => {
   }
 
   it('sa-install makes key material of the keys at once', () => {
-    const arrived = travel(routeCodecs['sa-install'] as unknown as AnyCodec, routeBodies()['sa-install']);
+    const arrived = travel(routeCodecs['sa-install'], routeBodies()['sa-install']);
     const { sa } = arrived as ReturnType<typeof routeBodies>['sa-install'];
     expect(sa.encryption.key.reveal().equals(KEY_BYTES)).to.equal(true);
     expect(sa.integrity?.key.reveal().equals(KEY_BYTES)).to.equal(true);
@@ -100,15 +100,15 @@ describe('coupling records', () => {
   it('sa-install without integrity, window and sender id has no such fields', () => {
     const { integrity: _none, ...sa } = sampleSa();
     const body = { sa, credit: { bytes: 0, packets: 0 } };
-    const arrived = travel(routeCodecs['sa-install'] as unknown as AnyCodec, body) as typeof body;
-    expect(Object.keys(arrived).sort()).to.deep.equal(['credit', 'sa']);
+    const arrived = travel(routeCodecs['sa-install'], body) as typeof body;
+    expect(Object.keys(arrived).toSorted()).to.deep.equal(['credit', 'sa']);
     expect(arrived.sa).not.to.have.property('integrity');
   });
 
   it('policy-install of a trap arrives with an undefined spi', () => {
     const { policy } = routeBodies()['policy-install'];
     const body = { policy: { ...policy, spi: undefined } };
-    const arrived = travel(routeCodecs['policy-install'] as unknown as AnyCodec, body);
+    const arrived = travel(routeCodecs['policy-install'], body);
     expect((arrived as typeof body).policy.spi).to.equal(undefined);
   });
 
@@ -119,7 +119,7 @@ describe('coupling records', () => {
     ['a zone in an address', () => ({ sa: { ...wireSa(), dvipa: 'fe80::1%eth0' } })],
     ['a selector with 4 bytes of IPv6', () => withSelector({ ...selector([1, 2, 3, 4]), family: 6 })],
     ['a selector that ends before it begins', () => withSelector(selector([2, 0, 0, 0], [1, 0, 0, 0]))],
-    ['256 selectors', () => withSelector(...new Array(256).fill(selector([1, 2, 3, 4])))],
+    ['256 selectors', () => withSelector(...Array.from({ length: 256 }, () => selector([1, 2, 3, 4])))],
     [
       'a key of 129 bytes',
       () => ({ sa: { ...wireSa(), encryption: { transform: 20, key: Buffer.alloc(129) } } }),
@@ -170,7 +170,7 @@ describe('coupling records', () => {
       sourcePort: 65535,
       destinationPort: 65535,
     };
-    const flows = new Array(FLOWS_MAX).fill(flow);
+    const flows = Array.from({ length: FLOWS_MAX }, () => flow);
     const arrived = travel(codec('flow-report'), { opened: flows, closed: flows, full: true });
     expect((arrived as { opened: unknown[] }).opened).to.have.lengthOf(FLOWS_MAX);
   });

@@ -39,7 +39,7 @@ export function sampleSa(changes: Partial<SecurityAssociation> = {}): SecurityAs
     sourceSelectors: [selector([10, 1, 1, 1])],
     destinationSelectors: [
       selector([203, 0, 113, 10]),
-      selector(new Array(16).fill(0), new Array(16).fill(255)),
+      selector(Array<number>(16).fill(0), Array<number>(16).fill(255)),
     ],
     lifetime: {
       bytes: { soft: 2 ** 40, hard: 2 ** 53 - 1 },
