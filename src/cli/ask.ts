@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
+import { ROUTE_ADMIN_SOCKET, TARGET_ADMIN_SOCKET } from '../config/admin-sockets.ts';
 import type { AdminAnswers, AdminCommand } from '../observe/snapshots.ts';
 import { type Style, styleFor } from '../observe/views/style.ts';
 import { CommandError, EXIT } from './exit.ts';
 
-/** Where an agent of each role listens unless its configuration says otherwise (src/config). */
-const DEFAULT_SOCKETS = ['/run/dvipa/route.sock', '/run/dvipa/target.sock'];
+const DEFAULT_SOCKETS = [ROUTE_ADMIN_SOCKET, TARGET_ADMIN_SOCKET];
 
 interface AskCommandOptions {
   readonly socket?: string;

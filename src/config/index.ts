@@ -4,11 +4,10 @@ import { ConfigError } from './problem.ts';
 
 export type { Config } from './check.ts';
 export type { PortRange } from './fields.ts';
-export { ConfigError, type ConfigProblem, formatProblem } from './problem.ts';
+export { ConfigError, type ConfigProblem } from './problem.ts';
 export type { DvipaConfig, FilterRule, RouteConfig } from './route.ts';
-export { ROUTE_ADMIN_SOCKET } from './route-file.ts';
 export type { AdminConfig, CouplingConfig, LogConfig } from './shared.ts';
-export { TARGET_ADMIN_SOCKET, type TargetConfig } from './target.ts';
+export type { TargetConfig } from './target.ts';
 
 /** Text of a configuration, checked without a look at other files. Throws only `ConfigError`. */
 export function parseConfig(text: string, file: string): Config {

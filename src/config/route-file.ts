@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ROUTE_ADMIN_SOCKET } from './admin-sockets.ts';
 import {
   hostAddress,
   hostName,
@@ -12,8 +13,6 @@ import {
   socketPath,
 } from './fields.ts';
 import { adminSection, clusterPorts, couplingSection, logSection } from './shared.ts';
-
-export const ROUTE_ADMIN_SOCKET = '/run/dvipa/route.sock';
 
 const rule = object({
   action: oneOf('permit', 'deny'),

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { filePath, integer, object, oneOf, socketPath } from './fields.ts';
+import { filePath, integer, object, oneOf, port, socketPath } from './fields.ts';
 
 /** Parts that both roles have, in the file's spelling; `camel` is the spelling in code. */
 
@@ -53,9 +53,9 @@ export function adminSection(socket: string) {
 
 export const clusterPorts = {
   /** TCP: coupling channel. */
-  coupling_port: integer(1, 65535, 'a port').default(4754),
+  coupling_port: port.default(4754),
   /** UDP: trusted link. */
-  link_port: integer(1, 65535, 'a port').default(4754),
+  link_port: port.default(4754),
 };
 
 /** Reports every value that is in the list twice, at its second place. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TARGET_ADMIN_SOCKET } from './admin-sockets.ts';
 import { hostAddress, hostName, integer, interfaceName, list, object } from './fields.ts';
 import {
   type AdminConfig,
@@ -30,8 +31,6 @@ export interface TargetConfig {
   readonly admin: AdminConfig;
   readonly log: LogConfig;
 }
-
-export const TARGET_ADMIN_SOCKET = '/run/dvipa/target.sock';
 
 const targetFile = object({
   role: z.literal('target'),

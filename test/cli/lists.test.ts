@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { type AdminServer, startAdminServer } from '../../src/io/admin-server.ts';
 import {
+  type AdminHandlers,
   PLAIN,
   renderConnections,
   renderDrops,
@@ -23,13 +24,14 @@ describe('dvipa lists', function () {
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'dvipa-cli-'));
     socket = join(folder, 'route.sock');
-    server = await startAdminServer(socket, {
+    const handlers: AdminHandlers = {
       status: () => STATUS,
       sas: () => SAS,
       targets: () => TARGETS,
       connections: () => CONNECTIONS,
       drops: () => DROPS,
-    });
+    };
+    server = await startAdminServer(socket, handlers);
   });
 
   after(async () => {
