@@ -1,13 +1,6 @@
+import type { RunningAgent } from '../agents/running-agent.ts';
 import type { ClosableLog, Log } from '../observe/log.ts';
 import { EXIT } from './exit.ts';
-
-/** An agent that has started. */
-export interface RunningAgent {
-  /** Stops everything it started, in reverse. Twice is harmless. */
-  close(): Promise<void>;
-  /** Resolves after `close`; rejects if the agent cannot go on. */
-  readonly finished: Promise<void>;
-}
 
 /** How long the last log lines may take when the process has to go. */
 const FLUSH_MS = 1000;

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Config } from '../config/index.ts';
 import type { Log } from '../observe/log.ts';
-import type { RunningAgent } from './agent-process.ts';
+import type { RunningAgent } from '../agents/running-agent.ts';
 import { CommandError } from './exit.ts';
 
 type ConfigOf<Role extends Config['role']> = Extract<Config, { role: Role }>;

@@ -3,7 +3,6 @@ import { agentCommand } from './start-agent.ts';
 
 export function targetCommand(): Command {
   return agentCommand('target', 'run the agent of a target', async () => {
-    // @ts-ignore -- until the agents are composed
-    return (await import('../agents/target-agent.ts')).startTargetAgent;
+    return (await import('../agents/target/target-agent.ts')).startTargetAgent;
   });
 }

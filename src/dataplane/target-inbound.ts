@@ -58,6 +58,8 @@ export interface TargetInboundOptions {
  */
 export class TargetInbound {
   readonly #options: TargetInboundOptions;
+  /** SAs that the last vector had packets for, whatever became of them: they have something to settle. */
+  readonly touched = new Set<ShadowInboundSa>();
   /** Inbound packets opened (ICV right) on this host. */
   opened = 0;
   deliveredPackets = 0;
@@ -80,6 +82,7 @@ export class TargetInbound {
     floor: DispatchFloor,
   ): void {
     this.linkPackets += vector.count;
+    this.touched.clear();
     if (epoch !== current) vector.verdict.fill(LINK_EPOCH, 0, vector.count);
     else this.#refuseRepeatedDispatches(vector, floor);
     classify(vector, addresses);
@@ -110,6 +113,7 @@ export class TargetInbound {
         vector.verdict[i] = UNKNOWN_SPI;
         continue;
       }
+      this.touched.add(entry);
       const low = vector.sequenceLow[i] as number;
       const high = entry.sa.hasEsn ? entry.window.inferHigh(low) : 0;
       vector.saSlot[i] = slot;

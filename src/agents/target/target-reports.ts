@@ -1,0 +1,159 @@
+import { type Clock, every, type Timer } from '../../base/clock.ts';
+import type { ConnectionKey } from '../../connections/connection-key.ts';
+import type { FlowTracker } from '../../connections/flow-tracker.ts';
+import type { FlowRecord } from '../../coupling/records.ts';
+import type { TargetSession } from '../../coupling/session.ts';
+import type { DispatchFloor } from '../../dataplane/dispatch-floor.ts';
+import { REPORT_BATCH_NUMBERS, REPORT_INTERVAL_MS } from '../../dataplane/replay-reports.ts';
+import type { ShadowInboundSa } from '../../dataplane/target-inbound.ts';
+import type { LifesizeMeter } from '../../ipsec/lifesize-meter.ts';
+import type { SaId } from '../../ipsec/sa.ts';
+import { formatIpv4Address } from '../../packet/address.ts';
+import type { ShadowCache } from './shadow-cache.ts';
+
+/** How often meters are asked whether a lifesize report is due (it is so once a second, or when credit runs low). */
+const LIFESIZE_LOOK_MS = 100;
+const FLOW_SWEEP_MS = 1000;
+const FLOWS_PER_RECORD = 512;
+
+interface MeteredSa {
+  readonly sa: { readonly id: SaId };
+  readonly meter: LifesizeMeter;
+}
+
+/**
+ * What a target tells the routing host while there is traffic: committed numbers with the floor (every 5 ms
+ * or 256 numbers), opened and closed connections (with them), lifesize (once a second, or when credit runs low). Without
+ * a session nothing is kept back: the routing host burns what was not reported, windows and totals are told anew.
+ */
+export class TargetReports {
+  readonly #clock: Clock;
+  readonly #cache: ShadowCache;
+  readonly #flows: FlowTracker;
+  #session: TargetSession | undefined;
+  #floor: DispatchFloor | undefined;
+  /** SAs that packets came for since their last report: their numbers are not settled yet. */
+  readonly #unsettled = new Set<ShadowInboundSa>();
+  #tick: Timer | undefined;
+  readonly #timers: Timer[];
+
+  constructor(clock: Clock, cache: ShadowCache, flows: FlowTracker) {
+    this.#clock = clock;
+    this.#cache = cache;
+    this.#flows = flows;
+    this.#timers = [
+      every(clock, LIFESIZE_LOOK_MS, () => this.#lookAtMeters()),
+      every(clock, FLOW_SWEEP_MS, () => flows.sweep(clock.now())),
+    ];
+  }
+
+  sessionOpened(session: TargetSession, floor: DispatchFloor): void {
+    this.#session = session;
+    this.#floor = floor;
+    for (const entry of this.#cache.inbound.values()) entry.committed.take(); // burnt with the session before
+    this.#unsettled.clear();
+    this.#flows.listAll();
+    for (const entry of [...this.#cache.inbound.values(), ...this.#cache.outbound.values()]) {
+      this.#sendLifesize(entry);
+    }
+    this.#arm();
+  }
+
+  sessionClosed(): void {
+    this.#session = undefined;
+  }
+
+  /** A vector of dispatches was handled; `entries` are the SAs that it had packets for. */
+  inboundHandled(entries: Iterable<ShadowInboundSa>): void {
+    for (const entry of entries) {
+      this.#unsettled.add(entry);
+      if (entry.committed.count >= REPORT_BATCH_NUMBERS) this.numbersDue(entry);
+      if (entry.meter.isDue) this.#sendLifesize(entry);
+    }
+    this.#arm();
+  }
+
+  /** The buffer of this SA must be emptied now. The floor stays: it moves with the clock only. */
+  numbersDue(entry: ShadowInboundSa): void {
+    const numbers = entry.committed.take();
+    if (numbers.length === 0) return;
+    this.#session?.send('replay-report', { sa: entry.sa.id, numbers, floor: this.#floor?.floor ?? 0n });
+  }
+
+  /** Credit ran low on the way out. */
+  meterUsed(entry: MeteredSa): void {
+    if (entry.meter.isDue) this.#sendLifesize(entry);
+  }
+
+  flowsChanged(): void {
+    if (this.#flows.hasEvents) this.#arm();
+  }
+
+  close(): void {
+    this.#tick?.cancel();
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  #arm(): void {
+    this.#tick ??= this.#clock.after(REPORT_INTERVAL_MS, () => {
+      this.#tick = undefined;
+      this.#report();
+    });
+  }
+
+  #report(): void {
+    const session = this.#session;
+    const floor = this.#floor;
+    if (session === undefined || floor === undefined) return;
+    const reached = floor.advance();
+    for (const entry of this.#unsettled) {
+      session.send('replay-report', { sa: entry.sa.id, numbers: entry.committed.take(), floor: reached });
+    }
+    // Once more after the last packet: then the floor has passed all of them, and nothing is left unsettled.
+    if (floor.isBehind) this.#arm();
+    else this.#unsettled.clear();
+    this.#sendFlows(session);
+  }
+
+  #sendFlows(session: TargetSession): void {
+    for (;;) {
+      const events = this.#flows.take(FLOWS_PER_RECORD);
+      if (events === undefined) return;
+      session.send('flow-report', {
+        opened: events.opened.map(flowRecord),
+        closed: events.closed.map(flowRecord),
+        full: events.full,
+      });
+    }
+  }
+
+  #lookAtMeters(): void {
+    if (this.#session === undefined) return;
+    for (const entry of this.#cache.inbound.values()) this.#reportMeter(entry);
+    for (const entry of this.#cache.outbound.values()) this.#reportMeter(entry);
+    if (this.#flows.hasEvents) this.#arm();
+  }
+
+  #reportMeter(entry: MeteredSa): void {
+    const report = entry.meter.report(this.#clock.now());
+    if (report !== undefined) this.#session?.send('lifesize-report', { sa: entry.sa.id, ...report });
+  }
+
+  #sendLifesize(entry: MeteredSa): void {
+    const report = entry.meter.current(this.#clock.now());
+    if (report.packets > 0 || entry.meter.refused > 0) {
+      this.#session?.send('lifesize-report', { sa: entry.sa.id, ...report });
+    }
+  }
+}
+
+function flowRecord(key: ConnectionKey): FlowRecord {
+  return {
+    dvipa: formatIpv4Address(key.dvipa),
+    reqid: key.reqid,
+    protocol: key.protocol,
+    source: formatIpv4Address(key.source),
+    sourcePort: key.sourcePort,
+    destinationPort: key.destinationPort,
+  };
+}

@@ -1,0 +1,201 @@
+import type { Clock } from '../../base/clock.ts';
+import { Deadlines } from '../../base/deadlines.ts';
+import type { DropCounters } from '../../base/verdict.ts';
+import type { CloseReason } from '../../coupling/errors.ts';
+import type { TargetEvent } from '../../coupling/records.ts';
+import type { TargetHandlers, TargetSession } from '../../coupling/session.ts';
+import { DispatchFloor } from '../../dataplane/dispatch-floor.ts';
+import type { ShadowOutboundSa, TargetOutbound } from '../../dataplane/target-outbound.ts';
+import type { HolderAction } from '../../ipsec/numbering-holder.ts';
+import { formatSpi } from '../../ipsec/sa.ts';
+import type { Log } from '../../observe/log.ts';
+import { LinkKeys } from '../link-keys.ts';
+import type { ShadowCache } from './shadow-cache.ts';
+import type { TargetReports } from './target-reports.ts';
+
+export interface TargetRelationsOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly drops: DropCounters;
+  readonly cache: ShadowCache;
+  readonly reports: TargetReports;
+  /** The way out; it is made after this, since it asks for numbers here. */
+  readonly outbound: () => TargetOutbound;
+}
+
+/**
+ * A target's relation to its routing host: obeys the records, fences old epochs, and carries out what the
+ * numbering of each outbound SA wants. It outlives sessions; the epoch and the dispatch floor are per epoch.
+ */
+export class TargetRelations implements TargetHandlers {
+  readonly linkKeys = new LinkKeys();
+  readonly #options: TargetRelationsOptions;
+  readonly #deadlines: Deadlines<ShadowOutboundSa>;
+  #session: TargetSession | undefined;
+  #epoch = 0;
+  #floor = new DispatchFloor();
+  /** Last record heard, for people. */
+  lastHeardAt: number | undefined;
+  isSnapshotComplete = false;
+
+  constructor(options: TargetRelationsOptions) {
+    this.#options = options;
+    this.#deadlines = new Deadlines(options.clock, (entry, now) => {
+      entry.holder.tick(now);
+      this.numberingChanged(entry);
+    });
+  }
+
+  /** The owner's epoch; 0: none known yet, so nothing is accepted from the link. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get floor(): DispatchFloor {
+    return this.#floor;
+  }
+
+  get session(): TargetSession | undefined {
+    return this.#session;
+  }
+
+  onOpen(session: TargetSession): void {
+    const { cache, reports, log, clock } = this.#options;
+    const isNewEpoch = session.epoch !== this.#epoch;
+    // Fence first: from here on nothing of an older epoch is accepted, so the windows below are final.
+    this.#epoch = session.epoch;
+    if (isNewEpoch) this.#floor = new DispatchFloor();
+    this.#session = session;
+    this.isSnapshotComplete = false;
+    log.info('routing host connected', { router: session.host, epoch: session.epoch });
+    for (const { sa, window } of cache.inbound.values()) {
+      session.send('window', { sa: sa.id, ...window.snapshot() });
+    }
+    session.send('windows-end', {});
+    reports.sessionOpened(session, this.#floor);
+    for (const entry of cache.outbound.values()) {
+      entry.holder.sessionStarted(isNewEpoch, clock.now());
+      this.numberingChanged(entry);
+    }
+  }
+
+  onClose(session: TargetSession, reason: CloseReason, cause?: unknown): void {
+    this.#session = undefined;
+    this.isSnapshotComplete = false;
+    this.#options.reports.sessionClosed();
+    this.#options.log.warn('routing host lost', { router: session.host, reason, error: cause });
+  }
+
+  onRecord(session: TargetSession, event: TargetEvent): void {
+    const { cache, log, clock } = this.#options;
+    const now = clock.now();
+    this.lastHeardAt = now;
+    switch (event.kind) {
+      case 'snapshot-begin':
+        break;
+      case 'snapshot-end':
+        this.isSnapshotComplete = true;
+        log.info('snapshot complete', { sas: cache.inbound.size + cache.outbound.size });
+        break;
+      case 'dvipa':
+        if (!cache.setDvipa(event.body)) {
+          log.warn('DVIPA is not in the configuration of this host', { dvipa: event.body.address });
+        }
+        break;
+      case 'dvipa-remove':
+        cache.removeDvipa(event.body.address);
+        break;
+      case 'link-key':
+        this.linkKeys.install(event.body.keyId, event.body.toRouter, event.body.key);
+        break;
+      case 'sa-install': {
+        const { sa } = event.body;
+        const reason = cache.install(event.body);
+        session.send('sa-installed', {
+          id: sa.id,
+          ok: reason === undefined,
+          ...(reason === undefined ? {} : { reason }),
+        });
+        const fields = { sa: sa.id, spi: formatSpi(sa.spi), direction: sa.direction, dvipa: sa.dvipa };
+        if (reason === undefined) log.info('SA installed', fields);
+        else log.warn('SA refused', { ...fields, reason });
+        break;
+      }
+      case 'sa-update':
+        cache.update(event.body.id, event.body.outer);
+        break;
+      case 'sa-remove':
+        this.#removed(cache.remove(event.body.id), now);
+        log.info('SA removed', { sa: event.body.id });
+        break;
+      case 'policy-install':
+        cache.outbound.installPolicy(event.body.policy);
+        session.send('policy-installed', { key: event.body.policy.key });
+        break;
+      case 'policy-remove':
+        cache.outbound.removePolicy(event.body.key);
+        break;
+      case 'lease-grant': {
+        const { sa, lease, first, count, ttlMs } = event.body;
+        const entry = cache.outbound.get(sa);
+        entry?.holder.granted(lease, first, count, ttlMs, now);
+        this.numberingChanged(entry);
+        break;
+      }
+      case 'lease-revoke': {
+        const entry = cache.outbound.get(event.body.sa);
+        entry?.holder.revoked(event.body.lease, now);
+        this.numberingChanged(entry);
+        break;
+      }
+      case 'way': {
+        const entry = cache.outbound.get(event.body.sa);
+        entry?.holder.way(event.body.way, this.linkKeys.sealer?.lastCounter ?? 0n, now);
+        this.numberingChanged(entry);
+        break;
+      }
+      case 'credit':
+        cache.inbound.get(event.body.sa)?.meter.granted(event.body);
+        cache.outbound.get(event.body.sa)?.meter.granted(event.body);
+        break;
+    }
+  }
+
+  /** Carries out what the numbering of an SA wants, and arms its timer. */
+  numberingChanged(entry: ShadowOutboundSa | undefined): void {
+    if (entry === undefined) return;
+    for (const action of entry.holder.takeActions()) this.#carryOut(entry, action);
+    this.#deadlines.set(entry, entry.holder.deadline());
+    this.#options.reports.meterUsed(entry);
+  }
+
+  close(): void {
+    this.#deadlines.close();
+    this.linkKeys.wipe();
+  }
+
+  #carryOut(entry: ShadowOutboundSa, action: HolderAction): void {
+    const sa = entry.sa.id;
+    switch (action.kind) {
+      case 'lease-request':
+        this.#session?.send('lease-request', { sa, count: action.count });
+        break;
+      case 'lease-return':
+        this.#session?.send('lease-return', { sa, lease: action.lease, firstUnused: action.firstUnused });
+        break;
+      case 'flush':
+        this.#session?.send('flush', { sa, counter: action.counter });
+        break;
+      case 'resume':
+        this.#options.outbound().resume(entry, this.#options.clock.now());
+        break;
+    }
+  }
+
+  #removed(entry: ShadowOutboundSa | undefined, now: number): void {
+    if (entry === undefined) return;
+    this.#deadlines.delete(entry);
+    this.#options.outbound().resume(entry, now);
+    this.#deadlines.delete(entry);
+  }
+}

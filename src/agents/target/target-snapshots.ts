@@ -1,0 +1,140 @@
+import type { DropCounters } from '../../base/verdict.ts';
+import type { FlowTracker } from '../../connections/flow-tracker.ts';
+import type { TargetConfig } from '../../config/index.ts';
+import type { TargetInbound } from '../../dataplane/target-inbound.ts';
+import type { ShadowOutboundSa, TargetOutbound } from '../../dataplane/target-outbound.ts';
+import { formatSpi, type SecurityAssociation } from '../../ipsec/sa.ts';
+import type {
+  AdminHandlers,
+  ConnectionSnapshot,
+  CouplingSnapshot,
+  SaSnapshot,
+  SendingWay,
+  StatusSnapshot,
+} from '../../observe/snapshots.ts';
+import { packageVersion } from '../../observe/version.ts';
+import { formatIpv4Address } from '../../packet/address.ts';
+import { algorithmName } from '../algorithm-name.ts';
+
+import type { ShadowCache } from './shadow-cache.ts';
+import type { TargetRelations } from './target-session.ts';
+
+export interface TargetParts {
+  readonly config: TargetConfig;
+  readonly startedAt: number;
+  readonly now: () => number;
+  readonly cache: ShadowCache;
+  readonly relations: TargetRelations;
+  readonly inbound: TargetInbound;
+  readonly outbound: TargetOutbound;
+  readonly flows: FlowTracker;
+  readonly drops: DropCounters;
+}
+
+/** What a target's admin socket answers. */
+export function targetAnswers(parts: TargetParts): AdminHandlers {
+  return {
+    status: () => status(parts),
+    sas: () => [
+      ...[...parts.cache.inbound.values()].map(({ sa, meter }) => saSnapshot(sa, meter, parts)),
+      ...[...parts.cache.outbound.values()].map((entry) => ({
+        ...saSnapshot(entry.sa, entry.meter, parts),
+        way: wayOf(entry, parts.config.host),
+      })),
+    ],
+    targets: () => [],
+    connections: () => connections(parts),
+    drops: () => parts.drops.toJSON(),
+  };
+}
+
+function status({
+  config,
+  startedAt,
+  now,
+  cache,
+  relations,
+  inbound,
+  outbound,
+  drops,
+}: TargetParts): StatusSnapshot {
+  return {
+    role: 'target',
+    host: config.host,
+    version: packageVersion(),
+    uptimeMs: Math.round(now() - startedAt),
+    epoch: relations.epoch,
+    dvipas: cache.dvipas.map(({ address, endpoint, filterMode }) => ({
+      address,
+      endpoint,
+      inboundFilter: filterMode,
+      serving: relations.session === undefined ? [] : [config.host],
+    })),
+    coupling: [couplingOf(config, relations, now())],
+    counters: {
+      packetsIn: inbound.deliveredPackets,
+      packetsOut: outbound.sentPackets,
+      bytesIn: inbound.deliveredBytes,
+      bytesOut: outbound.sentBytes,
+      opened: inbound.opened,
+      sealed: outbound.sealed,
+      linkIn: inbound.linkPackets,
+      linkOut: outbound.funnelled,
+      dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
+    },
+  };
+}
+
+function couplingOf(config: TargetConfig, relations: TargetRelations, now: number): CouplingSnapshot {
+  const { lastHeardAt, session } = relations;
+  const state = session === undefined ? 'connecting' : relations.isSnapshotComplete ? 'up' : 'snapshot';
+  return {
+    host: config.router.host,
+    address: config.router.address,
+    state,
+    lastHeardMs: lastHeardAt === undefined ? undefined : Math.round(now - lastHeardAt),
+  };
+}
+
+function saSnapshot(
+  sa: SecurityAssociation,
+  meter: { readonly bytes: number; readonly packets: number },
+  { config, inbound }: TargetParts,
+): SaSnapshot {
+  const isInbound = sa.direction === 'in';
+  const { source, sourcePort, destination, destinationPort } = sa.outer;
+  return {
+    id: sa.id,
+    spi: formatSpi(sa.spi),
+    direction: sa.direction,
+    dvipa: sa.dvipa,
+    peer: isInbound ? `${source}:${sourcePort}` : `${destination}:${destinationPort}`,
+    reqid: sa.reqid,
+    algorithm: algorithmName(sa),
+    bytes: meter.bytes,
+    packets: meter.packets,
+    limits: { bytes: sa.lifetime.bytes, packets: sa.lifetime.packets },
+    state: 'serving',
+    installedOn: [config.host],
+    openedHere: isInbound && inbound.opened > 0 ? meter.packets : 0,
+  };
+}
+
+function wayOf(entry: ShadowOutboundSa, host: string): SendingWay {
+  if (entry.holder.state === 'funnel') return 'funnel';
+  return entry.holder.state === 'exclusive' ? `exclusive:${host}` : 'idle';
+}
+
+function connections({ flows, config }: TargetParts): ConnectionSnapshot[] {
+  return [...flows.flows()].map((flow) => ({
+    dvipa: formatIpv4Address(flow.dvipa),
+    reqid: flow.reqid,
+    protocol: flow.protocol,
+    source: formatIpv4Address(flow.source),
+    sourcePort: flow.sourcePort,
+    destinationPort: flow.destinationPort,
+    target: config.host,
+    state: 'confirmed',
+    ageMs: 0,
+  }));
+}
