@@ -11,10 +11,11 @@ export class EspContext {
   readonly suite: EspSuite;
   /** Encryption key without salt; a view. */
   readonly key: Buffer;
+  /** Leads the nonce of counter modes, else empty; a view. */
+  readonly salt: Buffer;
   /** Key of the integrity algorithm; empty with an AEAD. */
   readonly integrityKey: Buffer;
   readonly #keys: EspKeys;
-  readonly #salt: Buffer;
   readonly #nonce: Buffer;
   readonly #aad = Buffer.alloc(12);
 
@@ -34,8 +35,8 @@ export class EspContext {
     this.suite = result.suite;
     const material = keys.encryption.key.reveal();
     this.key = material.subarray(0, result.suite.keyBytes);
-    this.#salt = material.subarray(result.suite.keyBytes);
-    this.#nonce = Buffer.alloc(this.#salt.length + result.suite.encryption.ivBytes);
+    this.salt = material.subarray(result.suite.keyBytes);
+    this.#nonce = Buffer.alloc(this.salt.length + result.suite.encryption.ivBytes);
     this.integrityKey = keys.integrity?.key.reveal() ?? Buffer.alloc(0);
   }
 
@@ -46,8 +47,8 @@ export class EspContext {
 
   /** Salt and IV (RFC 4106 section 4); valid until the next call. */
   nonce(slab: Buffer, ivAt: number): Buffer {
-    this.#nonce.set(this.#salt, 0);
-    slab.copy(this.#nonce, this.#salt.length, ivAt, ivAt + this.suite.encryption.ivBytes);
+    this.#nonce.set(this.salt, 0);
+    slab.copy(this.#nonce, this.salt.length, ivAt, ivAt + this.suite.encryption.ivBytes);
     return this.#nonce;
   }
 

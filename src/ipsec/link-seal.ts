@@ -51,6 +51,8 @@ export class LinkHeader {
   kind = 0;
   flags = 0;
   spi = 0;
+  /** Out: the packet's counter (`open`: authenticated; `seal`: the one it got). Exact to 2^53. */
+  counter = 0;
 }
 
 /** Key id, then the material: both from the coupling channel. The material stays the caller's, to wipe. */
@@ -106,6 +108,7 @@ export class LinkSealer {
     if (start < 0 || end + LINK_TAG_BYTES > slab.length) return TOO_BIG;
     if (this.#key.isWiped || this.#counter >= Number.MAX_SAFE_INTEGER) return AUTHENTICATION;
     const counter = ++this.#counter;
+    header.counter = counter;
     slab.writeUInt32BE(this.#keyId, start);
     slab.writeUInt32BE(Math.floor(counter / TWO_32), start + 4);
     slab.writeUInt32BE(counter % TWO_32, start + 8);
@@ -170,6 +173,7 @@ export class LinkOpener {
     out.kind = slab.readUInt8(body);
     out.flags = slab.readUInt8(body + 1);
     out.spi = slab.readUInt32BE(body + 4);
+    out.counter = high * TWO_32 + low;
     if (slab.readUInt16BE(body + 2) !== 0) return MALFORMED;
     packets.offset[i] = body + INNER_HEADER_BYTES;
     packets.length[i] = end - body - INNER_HEADER_BYTES;

@@ -14,8 +14,6 @@ import { internetChecksum } from './checksum.ts';
  * |                    Options (0..40 bytes)                      |  20
  */
 export const IPV4_HEADER_BYTES = 20;
-export const IPV4_HEADER_MAX_BYTES = 60;
-export const IPV4_MAX_BYTES = 0xffff;
 
 const DF = 0x4000;
 const MF = 0x2000;
