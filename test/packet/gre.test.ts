@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import { DROP_REASONS, KEEP } from '../../src/base/verdict.ts';
-import { encodeGreKeyed, GreHeader, parseGre } from '../../src/packet/gre.ts';
+import { encodeGreKeyed, encodeGreSequenced, GreHeader, parseGre } from '../../src/packet/gre.ts';
 import { fieldsOf, headerVectors } from '../support/header-vectors.ts';
 import { fromHex, inSlab } from '../support/vectors.ts';
 
 const header = new GreHeader();
 const reasonOf = (bytes: Buffer, length = bytes.length) =>
   DROP_REASONS[parseGre(inSlab(bytes), 37, length, header)];
+const vectorOf = (it: string) => fromHex(headerVectors.gre.find((vector) => vector.it === it)?.hex as string);
 
 describe('gre', () => {
   for (const vector of headerVectors.gre) {
@@ -27,7 +28,13 @@ describe('gre', () => {
   it('writes the keyed header as scapy does', () => {
     const slab = Buffer.alloc(16, 0xaa);
     expect(encodeGreKeyed(slab, 2, 0x0800, 0xcafebabe)).to.equal(8);
-    expect(slab.subarray(2, 10)).to.deep.equal(fromHex(headerVectors.gre[0]?.hex as string).subarray(0, 8));
+    expect(slab.subarray(2, 10)).to.deep.equal(vectorOf('keyed').subarray(0, 8));
+  });
+
+  it('writes the keyed and numbered header as scapy does (RFC 2890)', () => {
+    const slab = Buffer.alloc(16, 0xaa);
+    expect(encodeGreSequenced(slab, 2, 0x0800, 7, 0xfffffffe)).to.equal(12);
+    expect(slab.subarray(2, 14)).to.deep.equal(vectorOf('keyed and numbered').subarray(0, 12));
   });
 
   it('refuses the bits of RFC 1701 and other versions (RFC 2784 section 2.2)', () => {
@@ -42,7 +49,7 @@ describe('gre', () => {
   });
 
   it('verifies a checksum that is there', () => {
-    const bytes = fromHex(headerVectors.gre[2]?.hex as string);
+    const bytes = vectorOf('checksum, key and sequence number');
     bytes.writeUInt8(bytes.readUInt8(18) ^ 1, 18);
     expect(reasonOf(bytes)).to.equal('checksum');
   });

@@ -83,6 +83,9 @@ vectors = {
     "gre": [
         vector("keyed", GRE(key_present=1, key=0xCAFEBABE, proto=0x0800) / b"payload",
                protocol=0x0800, hasKey=True, key=0xCAFEBABE, hasSequence=False, sequence=0, headerBytes=8),
+        vector("keyed and numbered", GRE(key_present=1, key=7, seqnum_present=1, seqence_number=0xFFFFFFFE, proto=0x0800)
+               / b"payload",
+               protocol=0x0800, hasKey=True, key=7, hasSequence=True, sequence=0xFFFFFFFE, headerBytes=12),
         vector("bare", GRE(proto=0x86DD) / b"payload",
                protocol=0x86DD, hasKey=False, key=0, hasSequence=False, sequence=0, headerBytes=4),
         vector("checksum, key and sequence number",
