@@ -73,14 +73,18 @@ export function parseYaml(text: string, file: string): ConfigDocument {
  */
 function isShallow(text: string): boolean {
   let brackets = 0;
-  let ofLine = 0;
+  let indicators = 0;
+  let indentation = 0;
+  let isLineStart = true;
   for (const token of new Lexer().lex(text)) {
-    if (token === '[' || token === '{') brackets++;
+    const isSpace = /^[ \t]+$/.test(token);
+    if (/^\r?\n/.test(token)) indicators = indentation = 0;
+    else if (token === '[' || token === '{') brackets++;
     else if (token === ']' || token === '}') brackets--;
-    else if (token === '-' || token === '?') ofLine++;
-    else if (/^\r?\n/.test(token)) ofLine = 0;
-    else if (/^[ \t]+$/.test(token)) ofLine += token.length;
-    if (brackets + ofLine > MAX_NESTING) return false;
+    else if (token === '-' || token === '?') indicators++;
+    else if (isSpace && isLineStart) indentation += token.length;
+    isLineStart = token.endsWith('\n') || (isLineStart && (isSpace || token === '-' || token === '?'));
+    if (brackets + indicators + indentation > MAX_NESTING) return false;
   }
   return true;
 }

@@ -42,6 +42,7 @@ describe('configuration file as YAML', () => {
     ],
     ['deep brackets', '['.repeat(60_000), ': nested too deeply, expected a few levels'],
     ['deep dashes', '- '.repeat(30_000), ': nested too deeply, expected a few levels'],
+    ['deep anchored dashes', '- &a '.repeat(13_000), ': nested too deeply, expected a few levels'],
     [
       'deep indentation',
       Array.from({ length: 300 }, (_, i) => `${' '.repeat(i)}a:`).join('\n'),
@@ -77,6 +78,16 @@ describe('configuration file as YAML', () => {
       'dvipa.yaml:12:29: cluster.interface: "", expected the name of a network interface (at most 15 characters)',
       'dvipa.yaml:13:10: cluster.address: missing, expected an IPv4 address',
     ]);
+  });
+
+  it('a long line is no deep nesting', () => {
+    const names = Array.from({ length: 32 }, (_, i) => `target${i + 1}`);
+    const declared = names.map((host, i) => `{ host: ${host}, address: 198.51.100.${11 + i} }`);
+    const text = ROUTE_YAML.replace('[target1, target2]', `[ ${names.join(', ')} ]`).replace(
+      /targets:\n(?: {2}- \{.*\n)+/,
+      `targets: [ ${declared.join(',   ')} ]\n`,
+    );
+    expect(problemsOf(text)).to.deep.equal([]);
   });
 
   it('the configuration tells at most 50 problems', () => {
