@@ -44,7 +44,8 @@ export class ViciSession implements Requester {
   #commands: ViciConnection | undefined;
   #events: ViciConnection | undefined;
   #attempt: AbortController | undefined;
-  #retry: Timer | undefined;
+  /** Of the attempt, or of the wait for the next one. */
+  #timer: Timer | undefined;
   #connectedAt = 0;
 
   constructor(options: SessionOptions) {
@@ -108,7 +109,7 @@ export class ViciSession implements Requester {
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#retry?.cancel();
+    this.#timer?.cancel();
     const reason = new ViciError('closed', 'session was closed');
     this.#attempt?.abort(reason);
     this.#drop(reason);
@@ -119,7 +120,7 @@ export class ViciSession implements Requester {
     this.#state = 'connecting';
     const attempt = new AbortController();
     this.#attempt = attempt;
-    const limit = this.#options.clock.after(this.#options.timeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS, () => {
+    this.#timer = this.#options.clock.after(this.#options.timeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS, () => {
       attempt.abort(new ViciError('timeout', 'connecting took too long'));
     });
     try {
@@ -131,8 +132,6 @@ export class ViciSession implements Requester {
       const reason = asViciError(attempt.signal.aborted ? attempt.signal.reason : error);
       attempt.abort(reason); // takes the half-made connections down
       if (this.#state === 'connecting') this.#wait(reason, 0);
-    } finally {
-      limit.cancel();
     }
   }
 
@@ -158,6 +157,7 @@ export class ViciSession implements Requester {
   #become(commands: ViciConnection, events: ViciConnection): void {
     const ended = [commands, events].find((connection) => connection.isClosed);
     if (ended !== undefined) throw new ViciError('disconnected', 'connection ended while connecting');
+    this.#timer?.cancel();
     this.#commands = commands;
     this.#events = events;
     this.#state = 'connected';
@@ -176,8 +176,9 @@ export class ViciSession implements Requester {
 
   #wait(reason: ViciError, livedMs: number): void {
     this.#state = 'waiting';
+    this.#timer?.cancel();
     const delayMs = this.#backoff.nextDelayMs(livedMs);
-    this.#retry = this.#options.clock.after(delayMs, () => void this.#connect());
+    this.#timer = this.#options.clock.after(delayMs, () => void this.#connect());
     this.#options.onDisconnected?.(reason, delayMs);
   }
 

@@ -6,11 +6,13 @@ import { FrameReader } from '../../src/vici/framing.ts';
 import { type ViciFields, ViciMessage } from '../../src/vici/message.ts';
 import { decodePacket, encodePacket, type ViciPacket } from '../../src/vici/packet.ts';
 
+type Reply = ViciFields | ViciMessage | undefined;
+
 /** Answers one command: a reply, `undefined` for none (yet), or whatever it sends itself over `client`. */
 export type CommandHandler = (
   request: ViciMessage,
   client: FakeClient,
-) => ViciFields | ViciMessage | undefined | Promise<ViciFields | ViciMessage | undefined>;
+) => Reply | void | Promise<Reply | void>;
 
 /** One client of the fake, as the fake sees it. */
 export class FakeClient {
@@ -126,7 +128,7 @@ export class FakeCharon {
         const handler = this.#commands.get(packet.name);
         if (handler === undefined) return client.send({ type: 'command-unknown' });
         const reply = await handler(packet.message, client);
-        if (reply !== undefined) client.reply(reply);
+        if (typeof reply === 'object') client.reply(reply);
         return;
       }
       case 'event-register':
