@@ -11,6 +11,8 @@ import {
   parseGre,
 } from '../packet/gre.ts';
 import { LinkGroups } from './link-groups.ts';
+import { packetIo } from './native.ts';
+import { socketDrops } from './socket-drops.ts';
 
 /** RFC 8086 section 8.2 assigns 4754 to GRE-in-UDP. */
 export const LINK_PORT = 4754;
@@ -38,7 +40,9 @@ export interface DgramLinkOptions {
 export class DgramLink implements TrustedLink {
   readonly #socket: Socket;
   readonly #port: number;
+  readonly #address: string;
   readonly #drops: DropCounters;
+  #countedOverrun = 0;
   readonly #addressOf = new Map<number, string>();
   readonly #peerOf = new Map<string, number>();
   readonly #gre = new GreHeader();
@@ -53,6 +57,7 @@ export class DgramLink implements TrustedLink {
   private constructor(socket: Socket, options: DgramLinkOptions) {
     this.#socket = socket;
     this.#port = options.port ?? LINK_PORT;
+    this.#address = options.address;
     this.#drops = options.drops;
     socket.on('message', (message, from) => this.#arrived(message, from));
     // After the bind an error concerns one datagram at most; the link goes on.
@@ -61,16 +66,16 @@ export class DgramLink implements TrustedLink {
 
   /** Binds the socket; rejects with the error of `bind` (EADDRINUSE, EADDRNOTAVAIL). */
   static async open(options: DgramLinkOptions): Promise<DgramLink> {
+    // Made by the addon: node can not ask for buffers beyond net.core.rmem_max, which is 92 full packets on Debian.
+    const fd = packetIo().udpSocket(options.address, options.port ?? LINK_PORT, BUFFER_BYTES);
     const socket = createSocket({
       type: 'udp4',
-      recvBufferSize: BUFFER_BYTES,
-      sendBufferSize: BUFFER_BYTES,
       // Peers are addresses already: without this every packet waits for a turn of the resolver.
       lookup: (address, _options, callback) => callback(null, address, 4),
     });
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
-      socket.bind({ address: options.address, port: options.port ?? LINK_PORT }, () => {
+      socket.bind({ fd }, () => {
         socket.off('error', reject);
         resolve();
       });
@@ -107,6 +112,13 @@ export class DgramLink implements TrustedLink {
       }
     }
     return sent;
+  }
+
+  /** Adds what the kernel dropped because we did not read in time, since the last call: `receive-overrun`. */
+  async countLosses(): Promise<void> {
+    const overrun = await socketDrops(this.#address, this.#port);
+    if (overrun > this.#countedOverrun) this.#drops.count('receive-overrun', overrun - this.#countedOverrun);
+    this.#countedOverrun = overrun;
   }
 
   async close(): Promise<void> {

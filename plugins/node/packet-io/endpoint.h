@@ -99,4 +99,7 @@ napi_value capture_open(napi_env env, napi_callback_info info);
 /** rawOpen(mark, sendBufferBytes) */
 napi_value raw_open(napi_env env, napi_callback_info info);
 
+/** udpSocket(address, port, bufferBytes): the number of a bound descriptor */
+napi_value udp_socket(napi_env env, napi_callback_info info);
+
 #endif /* PACKET_IO_ENDPOINT_H_ */

@@ -125,6 +125,7 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 		EXPORT("tunOpen", tun_open),
 		EXPORT("captureOpen", capture_open),
 		EXPORT("rawOpen", raw_open),
+		EXPORT("udpSocket", udp_socket),
 		EXPORT("receive", packet_io_receive),
 		EXPORT("send", packet_io_send),
 		EXPORT("poll", endpoint_start_poll),

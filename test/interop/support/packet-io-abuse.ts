@@ -55,6 +55,7 @@ function wrongArguments(): void {
     captureOpen: ['lo', filter, 4096],
     rawOpen: [1, 4096],
     tunOpen: ['abuse1', {}],
+    udpSocket: ['127.0.0.1', 0, 4096],
   };
   let refused = 0;
   for (const [name, values] of Object.entries(good)) {
