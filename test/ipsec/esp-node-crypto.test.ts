@@ -276,6 +276,12 @@ describe('esp-node-crypto', () => {
     expect(later.reason()).to.equal('unknown-spi');
   });
 
+  it('says which number it authenticated, whatever the caller guessed: without ESN the high half is 0', () => {
+    const batch = openOne(suites.GCM, fromHex(suites.GCM.esp), (made) => made.number(0, 0x5_0000_0005n, 0n));
+    expect(batch.reason()).to.equal('none');
+    expect([batch.sequenceHigh[0], batch.sequenceLow[0]]).to.deep.equal([0, 0x01020304]);
+  });
+
   it('throws on install when the algorithm is not supported', () => {
     const crypto = new EspNodeCrypto({ randomBytes: noRandom });
     expect(() =>

@@ -134,6 +134,7 @@ describe('replay-window', () => {
       expect(infer([5, 10], 0x1_0000_0000 + 10 - 63)).to.equal(4);
       expect(infer([5, 10], 0x1_0000_0000 + 10 - 64)).to.equal(5);
       expect(infer([5, 62], 0xffffffff)).to.equal(4);
+      expect(infer([1, 10], 0xffffffff)).to.equal(0);
     });
 
     it('has no subspace before the first', () => {
