@@ -19,7 +19,7 @@ export async function runAgent(
   const fault = firstFault();
   try {
     const agent = await Promise.race([start(log), fault]);
-    const isStopped = await Promise.race([stop.then(() => true), agent.finished.then(() => false), fault]);
+    const isStopped = await Promise.race([stop.then(() => true), finishOf(agent), fault]);
     if (isStopped) {
       log.info('stopping');
       await Promise.race([agent.close(), fault]);
@@ -33,6 +33,17 @@ export async function runAgent(
     await flush(log);
     // Whatever it left open must not keep a half-dead agent alive.
     process.exit(EXIT.ERROR);
+  }
+}
+
+/** An agent that cannot go on is closed, so that the others notice at once; not longer than a stop may take. */
+async function finishOf(agent: RunningAgent): Promise<false> {
+  try {
+    await agent.finished;
+    return false;
+  } catch (error) {
+    await within(LINGER_MS, agent.close()).catch(() => {});
+    throw error;
   }
 }
 
@@ -66,10 +77,14 @@ function endSoon(): void {
 }
 
 async function flush(log: ClosableLog): Promise<void> {
-  await Promise.race([
-    log.close(),
-    new Promise((resolve) => {
-      setTimeout(resolve, FLUSH_MS).unref();
-    }),
-  ]);
+  await within(FLUSH_MS, log.close());
+}
+
+/** Waits for `work`, but not longer than `limitMs`; keeps the process alive until then. */
+async function within(limitMs: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }

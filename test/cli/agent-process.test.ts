@@ -43,6 +43,7 @@ describe('agent process', function () {
   for (const [behaviour, error] of [
     ['fails-to-start', 'no TUN'],
     ['fails-later', 'charon is gone for good'],
+    ['fails-later-and-hangs', 'charon is gone for good'],
     ['rejects', 'nobody caught this'],
     ['throws', 'thrown in a callback'],
   ] as const) {

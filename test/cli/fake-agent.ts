@@ -11,7 +11,7 @@ const open = setInterval(() => {}, 1000);
 process.exitCode = await runAgent((agentLog) => {
   if (behaviour === 'fails-to-start') return Promise.reject(new Error('no TUN'));
   const finished = new Promise<void>((_, reject) => {
-    if (behaviour === 'fails-later') setImmediate(reject, new Error('charon is gone for good'));
+    if (behaviour?.startsWith('fails-later')) setImmediate(reject, new Error('charon is gone for good'));
   });
   // Nobody waits for this one.
   if (behaviour === 'rejects') setImmediate(() => void Promise.reject(new Error('nobody caught this')));
@@ -24,7 +24,7 @@ process.exitCode = await runAgent((agentLog) => {
   return Promise.resolve({
     finished,
     close: () => {
-      if (behaviour === 'hangs') return new Promise<void>(() => {});
+      if (behaviour?.endsWith('hangs')) return new Promise<void>(() => {});
       if (behaviour !== 'leaks') clearInterval(open);
       return Promise.resolve();
     },
