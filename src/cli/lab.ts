@@ -36,7 +36,9 @@ export function labCommand(): Command {
     .allowUnknownOption()
     .passThroughOptions()
     .action(async (host: string, command: string[]) => {
-      process.exitCode = await runInHost(enterHost(readLabHost(host), command));
+      // The separator is ours, whatever comes after it is theirs.
+      const argv = command[0] === '--' ? command.slice(1) : command;
+      process.exitCode = await runInHost(enterHost(readLabHost(host), argv));
     });
 
   lab
