@@ -1,6 +1,9 @@
 import { type Clock, every, type Timer } from '../base/clock.ts';
 import type { SessionTimes } from './session.ts';
 
+/** A timer that runs this late says that we stood still ourselves; what came meanwhile is not read yet. */
+const STALL_MS = 100;
+
 /** What the timers of a session ask for. */
 export interface HeartbeatActions {
   sendHeartbeat(): void;
@@ -52,10 +55,13 @@ export class Heartbeat {
   }
 
   #watch(delayMs: number): void {
+    const dueAt = this.#clock.now() + delayMs;
     this.#death = this.#clock.after(delayMs, () => {
-      const silentMs = this.#clock.now() - this.#heardAt;
-      if (silentMs >= this.#times.deadAfterMs) this.#actions.peerDied();
-      else this.#watch(this.#times.deadAfterMs - silentMs);
+      const now = this.#clock.now();
+      const silentMs = now - this.#heardAt;
+      if (silentMs < this.#times.deadAfterMs) this.#watch(this.#times.deadAfterMs - silentMs);
+      else if (now - dueAt > STALL_MS) this.#watch(this.#times.heartbeatMs);
+      else this.#actions.peerDied();
     });
   }
 }

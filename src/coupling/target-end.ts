@@ -114,7 +114,10 @@ export class TargetEnd implements TargetSession {
   }
 
   async #handleAll(events: readonly TargetEvent[]): Promise<void> {
-    for (const event of events) await this.#options.handlers.onRecord(this, event);
+    for (const event of events) {
+      if (!this.isOpen) return;
+      await this.#options.handlers.onRecord(this, event);
+    }
   }
 
   #onClosed(reason: CloseReason, cause: unknown): void {

@@ -17,6 +17,8 @@ import { joinStream, TlsStream } from './tls-stream.ts';
 
 /** Connections whose TLS handshake is not done. */
 const HANDSHAKES_MAX = 16;
+/** Of these, from one address: so that one stranger cannot keep all targets out. */
+const HANDSHAKES_PER_ADDRESS_MAX = 4;
 const HANDSHAKE_TIMEOUT_MS = 5000;
 /** The one in use, and one that will replace it. */
 const SESSIONS_PER_HOST_MAX = 2;
@@ -56,6 +58,7 @@ export class CouplingServer {
   readonly #tls: TlsServer;
   readonly #handshakes = new Map<string, Socket>();
   readonly #ends = new Set<RoutingEnd>();
+  readonly #sockets = new Set<TLSSocket>();
 
   constructor(options: CouplingServerOptions) {
     this.#options = options;
@@ -91,18 +94,22 @@ export class CouplingServer {
     return [...this.#ends].filter((end) => end.isOpen);
   }
 
-  /** Ends every session (`stopped`) and stops listening. Twice is harmless. */
+  /** Ends every session (`stopped`) and stops listening. Resolves when all sockets are closed. Twice is harmless. */
   async close(): Promise<void> {
+    const unbound = new Promise<void>((resolve) => this.#listener.close(() => resolve())); // also if it never listened
     for (const end of this.#ends) end.close('stopped');
     for (const socket of this.#handshakes.values()) socket.destroy();
-    if (!this.#listener.listening) return;
-    await new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+    const sockets = [...this.#sockets];
+    await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))));
+    await unbound;
   }
 
   #onConnection(socket: Socket): void {
     socket.on('error', () => {}); // reported by the TLS socket on top of it
-    if (this.#handshakes.size >= HANDSHAKES_MAX) {
-      this.#refuse('coupling-limit', socket.remoteAddress, 'too many handshakes at once');
+    const { remoteAddress } = socket;
+    const same = [...this.#handshakes.values()].filter((other) => other.remoteAddress === remoteAddress);
+    if (this.#handshakes.size >= HANDSHAKES_MAX || same.length >= HANDSHAKES_PER_ADDRESS_MAX) {
+      this.#refuse('coupling-limit', remoteAddress, 'too many handshakes at once');
       socket.destroy();
       return;
     }
@@ -157,6 +164,8 @@ export class CouplingServer {
       },
     });
     this.#ends.add(end);
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
     joinStream(socket, end);
   }
 

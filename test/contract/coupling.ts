@@ -173,6 +173,14 @@ export function describeCoupling(name: string, open: () => Promise<CouplingPair>
       expect([pair.route.closes, pair.target.closes]).to.deep.equal([['dead'], ['dead']]);
     });
 
+    it('does not take its own standstill for the death of the peer', async () => {
+      await pair.connect();
+      pair.clock.stall(10_000);
+      expect([pair.route.closes, pair.target.closes]).to.deep.equal([[], []]);
+      pair.clock.advance(500);
+      expect([pair.route.closes, pair.target.closes]).to.deep.equal([['dead'], ['dead']]);
+    });
+
     it('stays open on heartbeats alone', async () => {
       await pair.connect();
       for (let i = 0; i < 10; i++) {

@@ -24,10 +24,16 @@ export class ManualClock implements Clock {
     return this.#timers.length;
   }
 
+  /** The process stands still: what is due meanwhile runs afterwards, late. */
+  stall(byMs: number): void {
+    this.#now += byMs;
+    this.advance(0);
+  }
+
   advance(byMs: number): void {
     const end = this.#now + byMs;
     for (let timer = this.#next(end); timer !== undefined; timer = this.#next(end)) {
-      this.#now = timer.at;
+      this.#now = Math.max(this.#now, timer.at);
       this.#timers = this.#timers.filter((other) => other !== timer);
       timer.action();
     }
