@@ -30,6 +30,11 @@ export class Heartbeat {
     this.#actions = actions;
   }
 
+  /** When the peer last gave a sign of life, in the clock's milliseconds; 0 before it was open. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
   /** The stream is there: the peer has to say hello. */
   connected(): void {
     this.#hello = this.#clock.after(this.#times.helloTimeoutMs, () => this.#actions.helloTimedOut());

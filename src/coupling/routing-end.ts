@@ -65,6 +65,10 @@ export class RoutingEnd implements RoutingSession {
     return this.#epochSeen;
   }
 
+  get heardAt(): number {
+    return this.#core.heardAt;
+  }
+
   get acknowledged(): number {
     return this.#core.acknowledged;
   }

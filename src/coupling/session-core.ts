@@ -80,6 +80,10 @@ export class SessionCore<In> {
     return this.#epoch;
   }
 
+  get heardAt(): number {
+    return this.#heartbeat.heardAt;
+  }
+
   get acknowledged(): number {
     return this.#ledger.acknowledged;
   }

@@ -8,6 +8,8 @@ export interface CouplingSession<Bodies> {
   /** The routing host's epoch; the same for the whole session. */
   readonly epoch: number;
   readonly isOpen: boolean;
+  /** When the peer last gave a sign of life, heartbeats included: milliseconds of the session's `Clock`. */
+  readonly heardAt: number;
   /**
    * Sends one record and returns its number (from 1); 0 if the session is closed. Throws `TypeError` if
    * the body is not what the peer would accept. The bytes of keys are copied and wiped after the write;

@@ -62,6 +62,10 @@ export class TargetEnd implements TargetSession {
     return this.#core.state === 'open';
   }
 
+  get heardAt(): number {
+    return this.#core.heardAt;
+  }
+
   get acknowledged(): number {
     return this.#core.acknowledged;
   }

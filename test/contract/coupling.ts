@@ -173,6 +173,17 @@ export function describeCoupling(name: string, open: () => Promise<CouplingPair>
       expect([pair.route.closes, pair.target.closes]).to.deep.equal([['dead'], ['dead']]);
     });
 
+    it('knows when it heard of the peer, also by a heartbeat', async () => {
+      await pair.connect();
+      const acknowledgeAll = () =>
+        pair.target.session.whenAcknowledged(pair.target.session.send('windows-end', {}));
+      await acknowledgeAll();
+      expect([pair.route.session.heardAt, pair.target.session.heardAt]).to.deep.equal([0, 0]);
+      pair.clock.advance(500);
+      await acknowledgeAll();
+      expect([pair.route.session.heardAt, pair.target.session.heardAt]).to.deep.equal([500, 500]);
+    });
+
     it('does not take its own standstill for the death of the peer', async () => {
       await pair.connect();
       pair.clock.stall(10_000);
