@@ -3,8 +3,7 @@ import { isList, ViciMessage, type ViciValue } from './message.ts';
 
 /**
  * The message format: elements of one type byte, then a name (length in 1 byte), a value (length in 2 bytes,
- * big endian), or both. Names are ASCII in charon's own words, but connection names are taken over from
- * the configuration as they are, so names are read and written as UTF-8.
+ * big endian), or both. Names are read and written as UTF-8; charon 5.9.8 itself takes printable ASCII only.
  *
  *     SECTION_START  1 | name            LIST_START  4 | name
  *     SECTION_END    2                   LIST_ITEM   5 | value
