@@ -15,8 +15,11 @@ export class LinkKeys {
     return this.#sealer;
   }
 
-  /** Takes the keys over. `keyId` must be new: the routing host draws ascending ones. */
+  /** Takes the keys over. An old key that happens to have the same (random) id is forgotten. */
   install(keyId: number, sealing: KeyMaterial, opening: KeyMaterial): void {
+    const same = this.#opening.findIndex((held) => held.keyId === keyId);
+    if (same >= 0) this.#opening.unshift(...this.#opening.splice(same, 1));
+    if (same >= 0) this.#forgetOldest();
     this.opener.install({ keyId, key: opening });
     this.#opening.push({ keyId, key: opening });
     if (this.#opening.length > 2) this.#forgetOldest();

@@ -16,6 +16,7 @@ export const DROP_REASONS = [
   'sa-not-serving',
   'replay',
   'replay-conflict',
+  'replay-undecided',
   'icv',
   'padding',
   'dummy',

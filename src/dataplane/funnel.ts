@@ -1,4 +1,5 @@
 import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
+import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
 import { LINK_KIND, LinkHeader, type LinkOpener } from '../ipsec/link-seal.ts';
 import type { NumberingOwner } from '../ipsec/numbering-owner.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
@@ -36,11 +37,8 @@ export interface FunnelPeer {
 export interface RoutingOutboundSa extends OutboundEntry {
   outer: OuterHeader;
   readonly numbering: NumberingOwner;
-  /** What this host sealed on the SA. */
-  sealedBytes: number;
-  sealedPackets: number;
-  /** Numbers the hard limits still allow this host: checked before sealing. */
-  readonly mayUse: (bytes: number) => boolean;
+  /** What this host seals itself, counted like one more target. */
+  readonly meter: LifesizeMeter;
 }
 
 export interface FunnelOptions {
@@ -115,12 +113,6 @@ export class Funnel {
   }
 
   #accept(vector: PacketVector, i: number, peer: FunnelPeer, epoch: number, now: number): number {
-    const at = vector.offset[i] as number;
-    // The counter stands in clear in front (link-seal.ts); it is believed only after the tag proved right.
-    const hasCounter = (vector.length[i] as number) >= 12;
-    const counter = hasCounter
-      ? vector.slab.readUInt32BE(at + 4) * 0x1_0000_0000 + vector.slab.readUInt32BE(at + 8)
-      : 0;
     const bad = peer.opener.open(vector, i, epoch, this.#header);
     if (bad !== KEEP) return bad;
     if (this.#header.kind !== LINK_KIND.FUNNEL) return LINK_UNKNOWN_KIND;
@@ -129,7 +121,7 @@ export class Funnel {
     if (!peer.dvipas.has(vector.innerSource[i] as number)) return SOURCE_NOT_DVIPA;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as RoutingOutboundSa;
     this.#touched.add(entry);
-    if (!entry.numbering.funnelArrived(peer.host, counter, now)) return NO_NUMBER;
+    if (!entry.numbering.funnelArrived(peer.host, this.#header.counter, now)) return NO_NUMBER;
     const verdict = this.#queue.has(entry.slot) ? ELSEWHERE : this.#number(vector, i, now);
     if (verdict !== ELSEWHERE) return verdict;
     return this.#queue.hold(vector.packet(i), entry.slot, now) ? ELSEWHERE : QUEUE_OVERFLOW;
@@ -162,10 +154,7 @@ export class Funnel {
     const iv = entry.numbering.iv;
     const counter = iv?.take(1) ?? -1;
     if (iv === undefined || counter < 0) return NO_NUMBER;
-    const bytes = vector.length[i] as number;
-    if (!entry.mayUse(bytes)) return HARD_LIMIT;
-    entry.sealedBytes += bytes;
-    entry.sealedPackets++;
+    if (!entry.meter.count(1, vector.length[i] as number)) return HARD_LIMIT;
     vector.sequenceHigh[i] = Math.floor(number / 0x1_0000_0000);
     vector.sequenceLow[i] = number >>> 0;
     vector.ivHigh[i] = iv.high(counter);

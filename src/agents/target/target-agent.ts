@@ -19,6 +19,7 @@ import { Tun } from '../../io/tun.ts';
 import type { Log } from '../../observe/log.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
 import { addressNumber } from '../sa-settings.ts';
+import { keepGuard } from '../keep-guard.ts';
 import { sealForFunnel } from './funnel-sender.ts';
 import { ShadowCache } from './shadow-cache.ts';
 import { TargetReports } from './target-reports.ts';
@@ -31,6 +32,7 @@ const VECTOR_PACKETS = 64;
 /** Vectors read from the TUN before other sources get their turn. */
 const VECTORS_PER_TURN = 4;
 const HOUSEKEEPING_MS = 50;
+const GUARD_CHECK_MS = 5000;
 
 /**
  * Runs a target: guard first, then the TUN, the link, the coupling channel, and last the DVIPA's address.
@@ -137,6 +139,11 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     tun.countLosses(drops);
   });
   stops.add(() => housekeeping.cancel());
+  const guardCheck = every(clock, GUARD_CHECK_MS, () => {
+    keepGuard(guard, log).catch((error: unknown) => stops.fail(error));
+    link.countLosses().catch(() => {});
+  });
+  stops.add(() => guardCheck.cancel());
 
   const client = new CouplingClient({
     router: { host: config.router.host, address: config.router.address, port: config.router.couplingPort },

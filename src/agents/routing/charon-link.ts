@@ -1,0 +1,143 @@
+import type { Clock } from '../../base/clock.ts';
+import type { RouteConfig } from '../../config/index.ts';
+import { EpochGate } from '../../coupling/epoch-gate.ts';
+import type { Log } from '../../observe/log.ts';
+import { parseDvipaState } from '../../store/state-codec.ts';
+import type { CouplingStore } from '../../store/store.ts';
+import {
+  connect,
+  PluginSession,
+  type PluginSnapshot,
+  pluginVersion,
+  subscribeSaEvents,
+  version,
+  ViciSession,
+} from '../../vici/index.ts';
+import type { CharonState } from './routing-snapshots.ts';
+import type { SaLifecycle } from './sa-lifecycle.ts';
+
+export interface CharonHandlers {
+  readonly lifecycle: SaLifecycle;
+  readonly store: CouplingStore;
+  /** charon made, rekeyed or closed something: names may have changed. */
+  readonly onNames: () => void;
+  /** The epoch is stored: this agent is the owner and may let targets in. Called once. */
+  readonly onOwner: (epochs: EpochGate) => Promise<void>;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * The routing agent's two sessions with charon: the plugin's socket (SAs, policies, stored state) and the stock
+ * one (names, rekey). Both reconnect by themselves. The first answer of the plugin makes this agent the owner: it
+ * takes epoch 1 + stored, stores it, and lets the targets in; what they report may raise it (`EpochGate`).
+ */
+export class CharonLink {
+  readonly plugin: PluginSession;
+  readonly stock: ViciSession;
+  readonly state: CharonState = { isConnected: false, instance: undefined, version: undefined };
+  readonly #log: Log;
+  readonly #dvipas: readonly string[];
+  #handlers: CharonHandlers | undefined;
+  #epoch = 0;
+  #gate: EpochGate | undefined;
+
+  constructor({ config, clock, log }: { config: RouteConfig; clock: Clock; log: Log }) {
+    this.#log = log;
+    this.#dvipas = config.dvipas.map(({ address }) => address);
+    const options = { clock, random: Math.random };
+    this.stock = new ViciSession({
+      ...options,
+      open: (signal) => connect(`unix://${config.charon.vici}`, signal),
+      onConnected: () => this.#handlers?.onNames(),
+      onDisconnected: (error, delayMs) =>
+        log.warn('charon is not there', { path: config.charon.vici, delayMs, error }),
+    });
+    this.plugin = new PluginSession(
+      { ...options, open: (signal) => connect(`unix://${config.charon.plugin}`, signal) },
+      {
+        onSnapshot: (snapshot) => this.#listed(snapshot),
+        onChange: (change) => this.#handlers?.lifecycle.change(this.plugin.instance, change),
+        onDisconnected: (error, delayMs) => {
+          this.state.isConnected = false;
+          log.warn('the plugin kernel-dvipa is not there', { path: config.charon.plugin, delayMs, error });
+        },
+        onInvalid: (error) => log.error('the plugin said something that makes no sense', { error }),
+      },
+    );
+  }
+
+  /** 0 until this agent is the owner. */
+  get epoch(): number {
+    return this.#gate?.epoch ?? this.#epoch;
+  }
+
+  start(handlers: CharonHandlers): void {
+    this.#handlers = handlers;
+    void subscribeSaEvents(this.stock, () => handlers.onNames());
+    this.stock.start();
+    this.plugin.start();
+  }
+
+  close(): void {
+    this.plugin.close();
+    this.stock.close();
+  }
+
+  #listed(snapshot: PluginSnapshot): void {
+    const handlers = this.#handlers;
+    if (handlers === undefined) return;
+    this.state.isConnected = true;
+    const isOtherCharon = this.state.instance !== undefined && this.state.instance !== snapshot.instance;
+    this.state.instance = snapshot.instance;
+    const fields = { instance: snapshot.instance, sas: snapshot.sas.length };
+    this.#log.info(isOtherCharon ? 'charon was restarted' : 'connected to charon', fields);
+    void this.#learnVersion();
+    if (this.#epoch === 0) {
+      this.#epoch = 1 + highestEpoch(snapshot);
+      this.#become(handlers).catch(handlers.onFailure);
+    } else {
+      // A restarted charon has forgotten the epoch; a stored one must never be below the one in use.
+      this.#storeEpoch(handlers.store, this.epoch).catch((error: unknown) => {
+        this.#log.warn('the epoch is not stored', { epoch: this.epoch, error });
+      });
+    }
+    handlers.lifecycle.snapshot(snapshot);
+  }
+
+  async #become(handlers: CharonHandlers): Promise<void> {
+    for (;;) {
+      try {
+        await this.#storeEpoch(handlers.store, this.#epoch);
+        break;
+      } catch (error) {
+        this.#log.warn('the epoch is not stored, no target is let in yet', { epoch: this.#epoch, error });
+        await new Promise((resolve) => {
+          setTimeout(resolve, 500).unref();
+        });
+      }
+    }
+    this.#log.info('owner of the DVIPAs', { epoch: this.#epoch });
+    this.#gate = new EpochGate(this.#epoch, (epoch) => this.#storeEpoch(handlers.store, epoch));
+    await handlers.onOwner(this.#gate);
+  }
+
+  async #storeEpoch(store: CouplingStore, epoch: number): Promise<void> {
+    for (const dvipa of this.#dvipas) await store.putDvipa(dvipa, { epoch });
+  }
+
+  async #learnVersion(): Promise<void> {
+    try {
+      const { plugin, daemon } = await pluginVersion(this.plugin.session);
+      this.state.version = daemon;
+      const charon = await version(this.stock);
+      this.#log.info('charon', { version: charon.version, part: `kernel-dvipa ${plugin}` });
+    } catch (error) {
+      this.#log.debug('version is not known', { error });
+    }
+  }
+}
+
+function highestEpoch({ states }: PluginSnapshot): number {
+  const epochs = [...states.values()].map((bytes) => parseDvipaState(bytes)?.epoch ?? 0);
+  return Math.max(0, ...epochs);
+}

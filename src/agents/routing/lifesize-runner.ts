@@ -1,0 +1,105 @@
+import { type Clock, every, type Timer } from '../../base/clock.ts';
+import type { Log } from '../../observe/log.ts';
+import { pushCounters, type Requester, type SaCounters } from '../../vici/index.ts';
+import type { Rekeyer } from './rekeyer.ts';
+import { type AnySa, FUNNEL_USER, type RoutingSas } from './routing-sas.ts';
+import type { Cluster } from './target-peers.ts';
+
+/** charon sees the cluster's totals that often; they never go back there. */
+const PUSH_MS = 1000;
+/** The funnel's own meters are read that often. */
+const FUNNEL_LOOK_MS = 100;
+
+/** Carries out what the lifesize of each SA wants, and tells charon the totals (claims 13 to 16). */
+export class LifesizeRunner {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #sas: RoutingSas;
+  readonly #cluster: Cluster;
+  readonly #plugin: Requester;
+  readonly #rekeyer: Rekeyer;
+  readonly #timers: Timer[];
+  readonly #pushed = new Map<string, number>();
+
+  constructor(options: {
+    clock: Clock;
+    log: Log;
+    sas: RoutingSas;
+    cluster: Cluster;
+    plugin: Requester;
+    rekeyer: Rekeyer;
+  }) {
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#sas = options.sas;
+    this.#cluster = options.cluster;
+    this.#plugin = options.plugin;
+    this.#rekeyer = options.rekeyer;
+    this.#timers = [
+      every(options.clock, FUNNEL_LOOK_MS, () => this.#readFunnel()),
+      every(options.clock, PUSH_MS, () => this.#eachSecond()),
+    ];
+  }
+
+  /** After any input to `entry.lifesize`. */
+  changed(entry: AnySa): void {
+    for (const action of entry.lifesize.takeActions()) {
+      switch (action.kind) {
+        case 'credit':
+          this.#grant(entry, action.target, { bytes: action.bytes, packets: action.packets });
+          break;
+        case 'rekey':
+          this.#rekeyer.request(entry, action.cause);
+          break;
+        case 'expire':
+          this.#rekeyer.expire(entry);
+          break;
+      }
+    }
+  }
+
+  removed(entry: AnySa): void {
+    this.#pushed.delete(entry.pluginId);
+  }
+
+  close(): void {
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  #grant(entry: AnySa, target: string, credit: { bytes: number; packets: number }): void {
+    if (target === FUNNEL_USER) {
+      if ('meter' in entry) entry.meter.granted(credit);
+      return;
+    }
+    const peer = this.#cluster.peer(target);
+    if (peer?.hasSnapshot === true) peer.session?.send('credit', { sa: entry.sa.id, ...credit });
+  }
+
+  #readFunnel(): void {
+    const now = this.#clock.now();
+    for (const entry of this.#sas.outbound.values()) {
+      const report = entry.meter.report(now);
+      if (report === undefined) continue;
+      entry.lifesize.reported(FUNNEL_USER, report, now);
+      this.changed(entry);
+    }
+  }
+
+  #eachSecond(): void {
+    const now = this.#clock.now();
+    const totals = new Map<string, SaCounters>();
+    for (const entry of this.#sas.all()) {
+      entry.lifesize.tick(now);
+      this.changed(entry);
+      const { bytes, packets, idleMs } = entry.lifesize.totals(now);
+      if (idleMs === undefined || this.#pushed.get(entry.pluginId) === packets) continue;
+      this.#pushed.set(entry.pluginId, packets);
+      totals.set(entry.pluginId, { bytes, packets, idleMs });
+    }
+    if (totals.size === 0) return;
+    pushCounters(this.#plugin, totals).catch((error: unknown) => {
+      this.#pushed.clear(); // once more next time
+      this.#log.debug('counters did not reach charon', { error });
+    });
+  }
+}

@@ -1,0 +1,238 @@
+import { randomBytes } from 'node:crypto';
+import { every, systemClock } from '../../base/clock.ts';
+import { DropCounters } from '../../base/verdict.ts';
+import type { RouteConfig } from '../../config/index.ts';
+import { HASH_SEED_BYTES } from '../../connections/connection-key.ts';
+import { Distributor } from '../../connections/distributor.ts';
+import { Funnel } from '../../dataplane/funnel.ts';
+import { LINK_PROTOCOL } from '../../dataplane/ports.ts';
+import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
+import { PacketVector } from '../../dataplane/vector.ts';
+import { startAdminServer } from '../../io/admin-server.ts';
+import { captureFilter } from '../../io/bpf.ts';
+import { Capture } from '../../io/capture.ts';
+import { CouplingServer } from '../../io/coupling-server.ts';
+import { AGENT_MARK } from '../../io/guard-constants.ts';
+import { DgramLink } from '../../io/link-dgram.ts';
+import { RawSocket } from '../../io/raw-socket.ts';
+import { RouterGuard } from '../../io/router-guard.ts';
+import { readCredentials } from '../../io/tls-options.ts';
+import type { Log } from '../../observe/log.ts';
+import { PluginStore } from '../../store/plugin-store.ts';
+import { keepGuard } from '../keep-guard.ts';
+import { pluginStatePort } from '../plugin-sa.ts';
+import { type RunningAgent, StopList } from '../running-agent.ts';
+import { addressNumber } from '../sa-settings.ts';
+import { CharonLink } from './charon-link.ts';
+import { LifesizeRunner } from './lifesize-runner.ts';
+import { NumberingRunner } from './numbering-runner.ts';
+import { Rekeyer } from './rekeyer.ts';
+import { RoutingSas } from './routing-sas.ts';
+import { routingAnswers } from './routing-snapshots.ts';
+import { SaLifecycle } from './sa-lifecycle.ts';
+import { Cluster } from './target-peers.ts';
+import { TargetSessions } from './target-sessions.ts';
+
+const VECTOR_PACKETS = 256;
+/** Vectors read from the capture before other sources get their turn. */
+const VECTORS_PER_TURN = 4;
+const HOUSEKEEPING_MS = 50;
+const GUARD_CHECK_MS = 5000;
+
+/**
+ * Runs a routing host: guard first, then capture and link, then charon; the targets are let in when the epoch is
+ * stored. Rejects if something it needs on this host is not there; waits for charon as long as it takes.
+ */
+export async function startRoutingAgent(config: RouteConfig, log: Log): Promise<RunningAgent> {
+  const stops = new StopList();
+  try {
+    await start(config, log, stops);
+    return stops;
+  } catch (error) {
+    await stops.close().catch(() => {});
+    throw error;
+  }
+}
+
+async function start(config: RouteConfig, log: Log, stops: StopList): Promise<void> {
+  const clock = systemClock;
+  const startedAt = clock.now();
+  const drops = new DropCounters();
+  const cluster = new Cluster(config);
+  const tls = await readCredentials(config.coupling);
+  const dvipas = config.dvipas.map(({ address }) => address);
+  const endpoints = [...new Set(config.dvipas.map(({ endpoint }) => endpoint))];
+  const addresses = {
+    dvipas: new Set(dvipas.map(addressNumber)),
+    endpoints: new Set(endpoints.map(addressNumber)),
+  };
+
+  const guard = new RouterGuard({ dvipas, endpoints });
+  await guard.install();
+  stops.add(() => guard.remove());
+  const filter = captureFilter({ dvipas: [...addresses.dvipas], endpoints: [...addresses.endpoints] });
+  const capture = Capture.open(config.outside.interface, filter);
+  stops.add(() => capture.close());
+  const raw = RawSocket.open({ mark: AGENT_MARK });
+  stops.add(() => raw.close());
+  const link = await DgramLink.open({
+    address: config.cluster.address,
+    port: config.cluster.linkPort,
+    drops,
+  });
+  stops.add(() => link.close());
+  for (const peer of cluster.peers) link.setPeer(peer.index, peer.address);
+
+  const sas = new RoutingSas();
+  stops.add(() => sas.clear());
+  const distributor = new Distributor({ seed: randomBytes(HASH_SEED_BYTES) });
+  for (const { address } of cluster.dvipas.values()) distributor.addDvipa(address);
+
+  const charon = new CharonLink({ config, clock, log });
+  stops.add(() => charon.close());
+  const store = new PluginStore(pluginStatePort(charon.plugin), (of) =>
+    log.warn('stored state is doubtful', { sa: of }),
+  );
+  const rekeyer = new Rekeyer({ charon: charon.stock, plugin: charon.plugin.session, log, clock });
+  const lifesize = new LifesizeRunner({ clock, log, sas, cluster, plugin: charon.plugin.session, rekeyer });
+  stops.add(() => lifesize.close());
+
+  const inbound = new RoutingInbound({
+    sad: sas.inbound,
+    addresses,
+    peek: sas.peeker,
+    distributor,
+    link,
+    drops,
+    nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,
+    epoch: () => charon.epoch,
+  });
+  const lifecycle = new SaLifecycle({
+    clock,
+    log,
+    drops,
+    cluster,
+    sas,
+    plugin: () => charon.plugin,
+    epoch: () => charon.epoch,
+    ownerSince: startedAt,
+    percentage: config.lifesize.percentage,
+    numbering: () => numbering,
+    lifesize: () => lifesize,
+    rekeyer: () => rekeyer,
+    inbound: () => inbound,
+    funnel: () => funnel,
+    distributor,
+  });
+  const numbering: NumberingRunner = new NumberingRunner({
+    clock,
+    log,
+    sas,
+    cluster,
+    store,
+    rekeyer,
+    funnel: () => funnel,
+    install: (entry, peer) => lifecycle.install(entry, peer),
+  });
+  stops.add(() => numbering.close());
+  const funnel: Funnel = new Funnel({
+    sad: sas.outbound,
+    crypto: sas.sealing,
+    raw,
+    drops,
+    onNumbering: (entry) => numbering.changed(entry),
+  });
+
+  const captured = new PacketVector(VECTOR_PACKETS);
+  capture.onReadable(() => {
+    for (let turn = 0; turn < VECTORS_PER_TURN; turn++) {
+      captured.reset();
+      if (capture.receive(captured) === 0) return;
+      inbound.run(captured, clock.now());
+    }
+  });
+  link.onReceive((packets, index, protocol, epoch) => {
+    const peer = cluster.peers[index];
+    if (peer === undefined || protocol !== LINK_PROTOCOL.SEALED) {
+      drops.count('link-unknown-kind', packets.count);
+      return;
+    }
+    const { host, dvipas: served, linkKeys } = peer;
+    funnel.run(packets, { host, dvipas: served, opener: linkKeys.opener }, epoch, charon.epoch, clock.now());
+  });
+  const housekeeping = every(clock, HOUSEKEEPING_MS, () => {
+    const now = clock.now();
+    inbound.tick(now);
+    funnel.tick(now);
+    distributor.table.sweep(now);
+    capture.countLosses(drops);
+  });
+  stops.add(() => housekeeping.cancel());
+  const guardCheck = every(clock, GUARD_CHECK_MS, () => {
+    keepGuard(guard, log).catch((error: unknown) => stops.fail(error));
+    link.countLosses().catch(() => {});
+  });
+  stops.add(() => guardCheck.cancel());
+
+  const sessions = new TargetSessions({
+    clock,
+    log,
+    drops,
+    cluster,
+    sas,
+    lifecycle,
+    numbering,
+    lifesize,
+    rekeyer,
+    distributor,
+  });
+  stops.add(() => {
+    for (const { linkKeys } of cluster.peers) linkKeys.wipe();
+  });
+  charon.start({
+    lifecycle,
+    store,
+    onNames: () => rekeyer.refreshNames(),
+    onOwner: async (epochs) => {
+      const server = new CouplingServer({
+        address: config.cluster.address,
+        port: config.cluster.couplingPort,
+        tls,
+        host: config.host,
+        isTarget: (host) => cluster.peer(host) !== undefined,
+        epochs,
+        drops,
+        handlers: sessions,
+        times: {
+          heartbeatMs: config.coupling.heartbeatMs,
+          deadAfterMs: config.coupling.deadAfterMs,
+          helloTimeoutMs: 5000,
+        },
+        onRefused: ({ reason, address, message }) =>
+          log.warn('coupling connection refused', { reason, address, error: message }),
+        onEnded: (target, reason, error) => log.info('coupling session ended', { target, reason, error }),
+      });
+      stops.add(() => server.close());
+      await server.listen();
+    },
+    onFailure: (error) => stops.fail(error),
+  });
+
+  const answers = routingAnswers({
+    config,
+    startedAt,
+    now: () => clock.now(),
+    epoch: () => charon.epoch,
+    cluster,
+    sas,
+    charon: charon.state,
+    rekeyer,
+    inbound,
+    funnel,
+    distributor,
+    drops,
+  });
+  const admin = await startAdminServer(config.admin.socket, { ...answers });
+  stops.add(() => admin.close());
+  log.info('routing agent started', { role: 'route' });
+}

@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto';
+import type { InboundOwners } from '../../ipsec/inbound-owners.ts';
+import { InboundSad } from '../../dataplane/inbound-sad.ts';
+import { OutboundSad } from '../../dataplane/outbound-sad.ts';
+import type { RoutingInboundSa } from '../../dataplane/routing-inbound.ts';
+import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
+import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
+import { LifesizeOwner } from '../../ipsec/lifesize-owner.ts';
+import { NumberingOwner } from '../../ipsec/numbering-owner.ts';
+import type { NumberingOwnerOptions } from '../../ipsec/numbering-actions.ts';
+import { Peeker } from '../../ipsec/peek.ts';
+import { type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
+import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
+import { addressNumber, algorithmRefusal, meterOf, outerHeaderOf } from '../sa-settings.ts';
+import type { DvipaService } from './target-peers.ts';
+
+interface Common {
+  /** The plugin's number of the SA. */
+  readonly pluginId: string;
+  readonly service: DvipaService;
+  readonly lifesize: LifesizeOwner;
+  /** A rekey was asked for and has not finished. */
+  isRekeying: boolean;
+  /** charon was told that a target serves it. */
+  isAcknowledged: boolean;
+}
+
+export interface InboundSa extends RoutingInboundSa, Common {
+  /** Targets whose windows are missing after a restart of this agent. */
+  readonly awaiting: Set<string>;
+}
+
+export interface OutboundSa extends RoutingOutboundSa, Common {
+  readonly installedOn: Set<string>;
+}
+
+export type AnySa = InboundSa | OutboundSa;
+
+export interface NewSa {
+  readonly sa: SecurityAssociation;
+  readonly pluginId: string;
+  readonly service: DvipaService;
+  /** Another life of this agent may have used it: marks and windows must be gathered first. */
+  readonly numbering: Omit<NumberingOwnerOptions, 'hasEsn'>;
+  readonly percentage: number;
+  readonly now: number;
+}
+
+/** This host's name as one more user of an SA's lifesize: what the funnel seals. */
+export const FUNNEL_USER = '(funnel)';
+
+/**
+ * The routing host's SAs. It owns their keys and wipes them. Inbound ones are installed for the peek,
+ * outbound ones for the funnel.
+ */
+export class RoutingSas {
+  readonly inbound = new InboundSad<InboundSa>();
+  readonly outbound = new OutboundSad<OutboundSa>();
+  readonly peeker = new Peeker();
+  readonly sealing = new EspNodeCrypto({ randomBytes });
+
+  /** Throws if the data plane cannot serve the SA: nothing is installed then, the keys are wiped. */
+  add(given: NewSa, makeOwners: (sa: SecurityAssociation) => InboundOwners): AnySa {
+    const { sa } = given;
+    try {
+      const reason = algorithmRefusal(sa);
+      if (reason !== undefined) throw new Error(reason);
+      return sa.direction === 'in' ? this.#addInbound(given, makeOwners(sa)) : this.#addOutbound(given);
+    } catch (error) {
+      wipeKeys(sa);
+      throw error;
+    }
+  }
+
+  get(id: SaId): AnySa | undefined {
+    return this.inbound.get(id) ?? this.outbound.get(id);
+  }
+
+  /** Removes it and wipes its keys. */
+  remove(id: SaId): AnySa | undefined {
+    const inbound = this.inbound.remove(id);
+    const outbound = this.outbound.remove(id);
+    if (inbound !== undefined) this.peeker.remove(inbound.slot);
+    if (outbound !== undefined) this.sealing.remove(outbound.slot);
+    const entry = inbound ?? outbound;
+    if (entry !== undefined) wipeKeys(entry.sa);
+    return entry;
+  }
+
+  *all(): IterableIterator<AnySa> {
+    yield* this.inbound.values();
+    yield* this.outbound.values();
+  }
+
+  clear(): void {
+    for (const { sa } of [...this.all()]) this.remove(sa.id);
+    for (const { key } of this.outbound.policies()) this.outbound.removePolicy(key);
+  }
+
+  #addInbound(given: NewSa, owners: InboundOwners): InboundSa {
+    const { sa, service, pluginId } = given;
+    const entry = this.inbound.add(sa, (slot) => ({
+      slot,
+      sa,
+      pluginId,
+      service,
+      destination: addressNumber(sa.outer.destination),
+      owners,
+      check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
+      dvipa: service,
+      serving: new Set(),
+      isWaitingForWindows: false,
+      awaiting: new Set(),
+      lifesize: lifesizeOf(given),
+      isRekeying: false,
+      isAcknowledged: false,
+    }));
+    this.peeker.install(entry.slot, sa);
+    return entry;
+  }
+
+  #addOutbound(given: NewSa): OutboundSa {
+    const { sa, service, pluginId } = given;
+    const lifesize = lifesizeOf(given);
+    lifesize.targetReady(FUNNEL_USER, BigInt(given.numbering.epoch), given.now);
+    const entry = this.outbound.add(sa, (slot) => ({
+      slot,
+      sa,
+      pluginId,
+      service,
+      outer: outerHeaderOf(sa),
+      numbering: new NumberingOwner({ ...given.numbering, hasEsn: sa.hasEsn }),
+      meter: meterOf(sa, lifesize.creditOf(FUNNEL_USER)),
+      lifesize,
+      installedOn: new Set(),
+      isRekeying: false,
+      isAcknowledged: false,
+    }));
+    this.sealing.install(entry.slot, sa);
+    return entry;
+  }
+}
+
+function lifesizeOf({ sa, percentage, now }: NewSa): LifesizeOwner {
+  return new LifesizeOwner({ lifetime: sa.lifetime, percentage, now });
+}

@@ -1,0 +1,323 @@
+import type { Clock } from '../../base/clock.ts';
+import type { DropCounters } from '../../base/verdict.ts';
+import type { Distributor } from '../../connections/distributor.ts';
+import type { RoutingInbound } from '../../dataplane/routing-inbound.ts';
+import type { Funnel } from '../../dataplane/funnel.ts';
+import { InboundOwners } from '../../ipsec/inbound-owners.ts';
+import { formatSpi, type OutboundPolicy, type SaId } from '../../ipsec/sa.ts';
+import type { Log } from '../../observe/log.ts';
+import { parseMarks } from '../../store/state-codec.ts';
+import {
+  acknowledge,
+  type PluginChange,
+  type PluginPolicy,
+  type PluginSa,
+  type PluginSession,
+  type PluginSnapshot,
+  wipePluginSa,
+} from '../../vici/index.ts';
+import { saIdOf, toOutboundPolicy, toSecurityAssociation, withUpdate } from '../plugin-sa.ts';
+import { outerHeaderOf } from '../sa-settings.ts';
+import type { LifesizeRunner } from './lifesize-runner.ts';
+import type { NumberingRunner } from './numbering-runner.ts';
+import type { Rekeyer } from './rekeyer.ts';
+import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
+import { saInstallRecord } from './shadow-records.ts';
+import type { Cluster, DvipaService, TargetPeer } from './target-peers.ts';
+
+/** Targets that had an SA before this agent was restarted have so long to return their windows. */
+const WINDOWS_WAIT_MS = 1500;
+
+export interface SaLifecycleOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly drops: DropCounters;
+  readonly cluster: Cluster;
+  readonly sas: RoutingSas;
+  readonly plugin: () => PluginSession;
+  readonly epoch: () => number;
+  /** When this agent became the owner: SAs made later cannot have been used by another. */
+  readonly ownerSince: number;
+  readonly percentage: number;
+  readonly numbering: () => NumberingRunner;
+  readonly lifesize: () => LifesizeRunner;
+  readonly rekeyer: () => Rekeyer;
+  readonly inbound: () => RoutingInbound;
+  readonly funnel: () => Funnel;
+  readonly distributor: Distributor;
+}
+
+/**
+ * The life of SAs and policies on the routing host: what charon installs and deletes (over the plugin) becomes
+ * entries here and shadow SAs on the authorised targets (claim 1), and charon is told when one of them serves.
+ */
+export class SaLifecycle {
+  readonly #options: SaLifecycleOptions;
+  /** Policies by the plugin's id; the wire form of a policy has no key of ours. */
+  readonly #policyIds = new Map<string, string>();
+  /** Policies whose barrier in charon waits for targets. */
+  readonly #unacknowledgedPolicies = new Map<string, Set<string>>();
+
+  constructor(options: SaLifecycleOptions) {
+    this.#options = options;
+  }
+
+  /** The whole truth: what is not named is gone. */
+  snapshot(snapshot: PluginSnapshot): void {
+    const { sas } = this.#options;
+    const named = new Set<SaId>(snapshot.sas.map(({ id }) => saIdOf(snapshot.instance, id)));
+    for (const { sa } of [...sas.all()]) if (!named.has(sa.id)) this.#remove(sa.id);
+    for (const sa of snapshot.sas) {
+      if (sas.get(saIdOf(snapshot.instance, sa.id)) === undefined) this.#add(snapshot.instance, sa);
+      else wipePluginSa(sa);
+    }
+    const keys = new Set(snapshot.policies.filter(isOutbound).map(({ key }) => key));
+    for (const { key } of sas.outbound.policies()) if (!keys.has(key)) this.#removePolicy(key);
+    for (const policy of snapshot.policies) this.#addPolicy(policy);
+  }
+
+  change(instance: string, change: PluginChange): void {
+    switch (change.type) {
+      case 'sa-add':
+        this.#add(instance, change.sa);
+        break;
+      case 'sa-update':
+        this.#update(saIdOf(instance, change.sa.id), change.sa);
+        break;
+      case 'sa-delete':
+        this.#remove(saIdOf(instance, change.id));
+        break;
+      case 'policy-add':
+        this.#addPolicy(change.policy);
+        break;
+      case 'policy-delete': {
+        const key = this.#policyIds.get(change.id) ?? change.key;
+        this.#removePolicy(key);
+        break;
+      }
+    }
+  }
+
+  /** A target serves the SA: connections may go there, and charon's barrier opens. */
+  served(entry: AnySa, peer: TargetPeer): void {
+    if ('owners' in entry) {
+      entry.serving.add(peer.index);
+      this.#options.inbound().release(entry.sa.spi, this.#options.clock.now());
+    } else entry.installedOn.add(peer.host);
+    this.#acknowledge(entry);
+  }
+
+  policyServed(key: string, host: string): void {
+    const waiting = this.#unacknowledgedPolicies.get(key);
+    if (waiting === undefined) return;
+    waiting.delete(host);
+    if (waiting.size === 0) this.#acknowledgePolicy(key);
+  }
+
+  /** A target has told all its windows of the epoch before. `hadOlder`: it lives since then, so they are complete. */
+  windowsComplete(peer: TargetPeer, hadOlder: boolean): void {
+    for (const entry of this.#options.sas.inbound.values()) {
+      if (!entry.awaiting.has(peer.host)) continue;
+      if (!hadOlder) continue; // it lost what it had received: the SA must be rekeyed (the wait ends in that)
+      entry.awaiting.delete(peer.host);
+      if (entry.awaiting.size > 0) continue;
+      entry.isWaitingForWindows = false;
+      this.#options.inbound().release(entry.sa.spi, this.#options.clock.now());
+    }
+  }
+
+  /** Sends the SA to one target, in the form that is its. */
+  install(entry: AnySa, peer: TargetPeer): void {
+    const record = saInstallRecord(entry, peer);
+    if (record !== undefined) peer.session?.send('sa-install', record);
+  }
+
+  #add(instance: string, given: PluginSa): void {
+    const { log, cluster, clock, sas, percentage, epoch } = this.#options;
+    const fields = {
+      sa: saIdOf(instance, given.id),
+      spi: formatSpi(given.spi),
+      direction: given.direction,
+      dvipa: given.dvipa,
+    };
+    const translated = toSecurityAssociation(instance, given);
+    const service = cluster.dvipas.get(given.dvipa);
+    if (!translated.ok || service === undefined) {
+      wipePluginSa(given);
+      log.warn('SA cannot be served', {
+        ...fields,
+        reason: translated.ok ? 'dvipa-not-configured' : translated.reason,
+      });
+      return;
+    }
+    const now = clock.now();
+    const isOurs = now - given.ageMs > this.#options.ownerSince;
+    const origin = isOurs && given.state === undefined ? 'new' : 'restored';
+    const marks = given.state === undefined ? undefined : parseMarks(given.state);
+    try {
+      const entry = sas.add(
+        {
+          sa: translated.value,
+          pluginId: given.id,
+          service,
+          numbering: { origin, marks, epoch: epoch(), now },
+          percentage,
+          now,
+        },
+        ({ replayWindowPackets }) => new InboundOwners(replayWindowPackets),
+      );
+      log.info('SA added', { ...fields, reqid: entry.sa.reqid });
+      if ('owners' in entry) this.#startInbound(entry, origin === 'restored');
+      else this.#startOutbound(entry);
+    } catch (error) {
+      log.warn('SA cannot be served', { ...fields, error });
+    }
+    this.#options.rekeyer().refreshNames();
+  }
+
+  #startInbound(entry: InboundSa, isRestored: boolean): void {
+    const { cluster, sas, lifesize, clock } = this.#options;
+    for (const older of sas.inbound.values()) {
+      // A younger SA of the group: the rekey that was asked for has come.
+      if (older !== entry && older.sa.reqid === entry.sa.reqid) older.lifesize.replaced();
+    }
+    if (isRestored) this.#awaitWindows(entry);
+    const peers = cluster.connected(entry.service);
+    for (const peer of peers) {
+      entry.lifesize.targetReady(peer.host, peer.incarnation ?? 0n, clock.now());
+      this.install(entry, peer);
+    }
+    lifesize().changed(entry);
+    if (peers.length === 0) this.#acknowledge(entry);
+  }
+
+  #startOutbound(entry: OutboundSa): void {
+    const { cluster, numbering, lifesize, clock } = this.#options;
+    const peers = cluster.connected(entry.service);
+    for (const peer of peers) {
+      entry.lifesize.targetReady(peer.host, peer.incarnation ?? 0n, clock.now());
+      entry.numbering.targetReady(peer.host, peer.incarnation ?? 0n, clock.now());
+    }
+    numbering().changed(entry);
+    lifesize().changed(entry);
+    if (peers.length === 0) this.#acknowledge(entry);
+  }
+
+  /** This agent was restarted: whoever had the SA returns its window before anything is dispatched (docs/inbound.md). */
+  #awaitWindows(entry: InboundSa): void {
+    const { cluster, clock, log, rekeyer, sas } = this.#options;
+    for (const peer of cluster.authorised(entry.service)) entry.awaiting.add(peer.host);
+    entry.isWaitingForWindows = entry.awaiting.size > 0;
+    clock.after(WINDOWS_WAIT_MS, () => {
+      if (!entry.isWaitingForWindows || sas.inbound.get(entry.sa.id) !== entry) return;
+      const target = [...entry.awaiting].join(' ');
+      log.warn('windows of the SA are lost, it must be rekeyed', {
+        sa: entry.sa.id,
+        spi: formatSpi(entry.sa.spi),
+        target,
+      });
+      rekeyer().request(entry, 'windows-lost');
+    });
+  }
+
+  #update(id: SaId, update: Parameters<typeof withUpdate>[1]): void {
+    const { sas, cluster } = this.#options;
+    const entry = sas.get(id);
+    if (entry === undefined) return;
+    const sa = withUpdate(entry.sa, update);
+    Object.assign(entry, { sa });
+    if ('numbering' in entry) entry.outer = outerHeaderOf(sa);
+    for (const peer of cluster.connected(entry.service))
+      peer.session?.send('sa-update', { id, outer: sa.outer });
+  }
+
+  #remove(id: SaId): void {
+    const { sas, cluster, numbering, lifesize, log, clock, funnel, distributor } = this.#options;
+    const entry = sas.remove(id);
+    if (entry === undefined) return;
+    for (const peer of cluster.authorised(entry.service)) {
+      peer.senderIds.delete(id);
+      if (peer.hasSnapshot) peer.session?.send('sa-remove', { id });
+    }
+    lifesize().removed(entry);
+    if ('numbering' in entry) {
+      numbering().removed(entry);
+      funnel().resume(entry, clock.now());
+    }
+    const isGroupGone = ![...sas.all()].some(({ sa }) => sa.reqid === entry.sa.reqid);
+    if (isGroupGone) distributor.table.removeGroup(entry.sa.reqid);
+    log.info('SA removed', { sa: id, spi: formatSpi(entry.sa.spi), direction: entry.sa.direction });
+  }
+
+  #addPolicy(given: PluginPolicy): void {
+    if (!isOutbound(given)) {
+      this.#acknowledgePolicyId(given.id); // nobody waits for it, and nothing depends on it
+      return;
+    }
+    const translated = toOutboundPolicy(given);
+    if (!translated.ok) {
+      this.#options.log.warn('policy cannot be served', { policy: given.key, reason: translated.reason });
+      return;
+    }
+    const { sas, cluster } = this.#options;
+    const policy = translated.value;
+    const before = sas.outbound.policies().find(({ key }) => key === policy.key);
+    this.#policyIds.set(given.id, policy.key);
+    sas.outbound.installPolicy(policy);
+    if (before !== undefined && before.spi !== policy.spi) this.#switched(before);
+    const entry = sas.outbound.saOf(policy);
+    const service = entry?.service ?? serviceOf(cluster, policy);
+    const peers = service === undefined ? [] : cluster.connected(service);
+    this.#unacknowledgedPolicies.set(policy.key, new Set(peers.map(({ host }) => host)));
+    for (const peer of peers) peer.session?.send('policy-install', { policy });
+    if (peers.length === 0) this.#acknowledgePolicy(policy.key);
+  }
+
+  /** charon switched to another outbound SA: the old one needs no rekey any more. */
+  #switched(before: OutboundPolicy): void {
+    const old = this.#options.sas.outbound.saOf(before);
+    if (old === undefined) return;
+    old.numbering.replaced();
+    old.lifesize.replaced();
+  }
+
+  #removePolicy(key: string): void {
+    const { sas, cluster } = this.#options;
+    for (const [id, known] of this.#policyIds) if (known === key) this.#policyIds.delete(id);
+    if (sas.outbound.removePolicy(key) === undefined) return;
+    for (const peer of cluster.peers) if (peer.hasSnapshot) peer.session?.send('policy-remove', { key });
+  }
+
+  #acknowledge(entry: AnySa): void {
+    if (entry.isAcknowledged) return;
+    entry.isAcknowledged = true;
+    this.#tell(acknowledge(this.#options.plugin().session, { sa: entry.pluginId }));
+  }
+
+  #acknowledgePolicy(key: string): void {
+    this.#unacknowledgedPolicies.delete(key);
+    for (const [id, known] of this.#policyIds) if (known === key) this.#acknowledgePolicyId(id);
+  }
+
+  #acknowledgePolicyId(policy: string): void {
+    this.#tell(acknowledge(this.#options.plugin().session, { policy }));
+  }
+
+  /** charon's barrier ends by itself; a lost acknowledgement costs its wait. */
+  #tell(told: Promise<void>): void {
+    told.catch((error: unknown) =>
+      this.#options.log.debug('acknowledgement did not reach charon', { error }),
+    );
+  }
+}
+
+function isOutbound(policy: PluginPolicy): boolean {
+  return policy.direction === 'out';
+}
+
+/** The DVIPA that a policy without an SA (a trap) sends from. */
+function serviceOf(cluster: Cluster, policy: OutboundPolicy): DvipaService | undefined {
+  const first = Buffer.from(policy.source.from).readUInt32BE(0);
+  const last = Buffer.from(policy.source.to).readUInt32BE(0);
+  return [...cluster.dvipas.values()].find(({ address }) => first <= address && address <= last);
+}

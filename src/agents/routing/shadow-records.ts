@@ -1,0 +1,28 @@
+import type { RouteRecord, SaInstallRecord } from '../../coupling/records.ts';
+import type { AnySa, RoutingSas } from './routing-sas.ts';
+import type { Cluster, TargetPeer } from './target-peers.ts';
+
+/** The SA as this target gets it; undefined while its sender id is not stored yet (outbound). */
+export function saInstallRecord(entry: AnySa, peer: TargetPeer): SaInstallRecord | undefined {
+  const { sa, lifesize } = entry;
+  const credit = lifesize.creditOf(peer.host);
+  if ('owners' in entry) return { sa, credit, window: entry.owners.snapshot() };
+  const senderId = peer.senderIds.get(sa.id);
+  return senderId === undefined ? undefined : { sa, credit, senderId };
+}
+
+/** Everything that a target must have now: its DVIPAs, their SAs, their outbound policies. */
+export function* snapshotRecords(cluster: Cluster, sas: RoutingSas, peer: TargetPeer): Iterable<RouteRecord> {
+  for (const { record, targets } of cluster.dvipas.values()) {
+    if (targets.has(peer.host)) yield { kind: 'dvipa', body: record };
+  }
+  for (const entry of sas.all()) {
+    if (!entry.service.targets.has(peer.host)) continue;
+    const body = saInstallRecord(entry, peer);
+    if (body !== undefined) yield { kind: 'sa-install', body };
+  }
+  for (const policy of sas.outbound.policies()) {
+    const entry = sas.outbound.saOf(policy);
+    if (entry?.service.targets.has(peer.host) === true) yield { kind: 'policy-install', body: { policy } };
+  }
+}

@@ -1,0 +1,107 @@
+import type { RoutedDvipa } from '../../dataplane/routing-inbound.ts';
+import type { RoutingSession } from '../../coupling/session.ts';
+import type { RouteConfig } from '../../config/index.ts';
+import type { SaId } from '../../ipsec/sa.ts';
+import { inboundFilterOf, ruleRecords } from '../inbound-filter.ts';
+import { LinkKeys } from '../link-keys.ts';
+import { addressNumber } from '../sa-settings.ts';
+import type { DvipaRecord } from '../../coupling/records.ts';
+
+/** A DVIPA as configured, with what the data plane needs of it. */
+export interface DvipaService extends RoutedDvipa {
+  readonly record: DvipaRecord;
+  /** Authorised targets, by host name: only they get its SAs. */
+  readonly targets: ReadonlySet<string>;
+}
+
+/** One configured target: what outlives its sessions. */
+export class TargetPeer {
+  /** Its number on the link and in the connection table. */
+  readonly index: number;
+  readonly host: string;
+  readonly address: string;
+  /** DVIPAs that it is authorised for, as host numbers. */
+  readonly dvipas: ReadonlySet<number>;
+  readonly linkKeys = new LinkKeys();
+  /** Sender ids of its present incarnation, by outbound SA. */
+  readonly senderIds = new Map<SaId, number>();
+  session: RoutingSession | undefined;
+  /** The present session has had its snapshot: changes go as deltas. */
+  hasSnapshot = false;
+  lastHeardAt: number | undefined;
+  incarnation: bigint | undefined;
+  #dispatches = 0;
+
+  constructor(
+    index: number,
+    target: { readonly host: string; readonly address: string },
+    dvipas: ReadonlySet<number>,
+  ) {
+    this.index = index;
+    this.host = target.host;
+    this.address = target.address;
+    this.dvipas = dvipas;
+  }
+
+  /** Number of the next dispatch: ascending over sessions and epochs, so that none means two things. */
+  nextDispatch(): number {
+    return ++this.#dispatches;
+  }
+
+  /**
+   * A floor as the target counts it, with the high half that it cannot know: the highest number not above what was
+   * dispatched that ends in the same 32 bits. 0 = none yet.
+   */
+  floorOf(reported: bigint): number {
+    if (reported === 0n) return 0;
+    const low = Number(reported & 0xffff_ffffn);
+    return Math.max(0, this.#dispatches - ((this.#dispatches - low) >>> 0));
+  }
+}
+
+/** The configured DVIPAs and targets. */
+export class Cluster {
+  readonly dvipas: ReadonlyMap<string, DvipaService>;
+  readonly peers: readonly TargetPeer[];
+  readonly #byHost: ReadonlyMap<string, TargetPeer>;
+
+  constructor(config: RouteConfig) {
+    this.dvipas = new Map(
+      config.dvipas.map((dvipa) => [
+        dvipa.address,
+        {
+          address: addressNumber(dvipa.address),
+          filterMode: dvipa.inboundFilter,
+          filter: inboundFilterOf(ruleRecords(dvipa.rules)),
+          targets: new Set(dvipa.targets),
+          record: {
+            address: dvipa.address,
+            endpoint: dvipa.endpoint,
+            filterMode: dvipa.inboundFilter,
+            rules: ruleRecords(dvipa.rules),
+            router: config.cluster.address,
+          },
+        },
+      ]),
+    );
+    this.peers = config.targets.map((target, index) => {
+      const authorised = [...this.dvipas.values()].filter(({ targets }) => targets.has(target.host));
+      return new TargetPeer(index, target, new Set(authorised.map(({ address }) => address)));
+    });
+    this.#byHost = new Map(this.peers.map((peer) => [peer.host, peer]));
+  }
+
+  peer(host: string): TargetPeer | undefined {
+    return this.#byHost.get(host);
+  }
+
+  /** Targets that may have SAs of the DVIPA. */
+  authorised(dvipa: DvipaService): TargetPeer[] {
+    return this.peers.filter((peer) => dvipa.targets.has(peer.host));
+  }
+
+  /** Those of them whose session takes deltas now. */
+  connected(dvipa: DvipaService): TargetPeer[] {
+    return this.authorised(dvipa).filter((peer) => peer.hasSnapshot && peer.session?.isOpen === true);
+  }
+}

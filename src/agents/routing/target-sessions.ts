@@ -1,0 +1,249 @@
+import { randomBytes } from 'node:crypto';
+import { KeyMaterial } from '../../base/key-material.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { DropCounters } from '../../base/verdict.ts';
+import type { ConnectionKey } from '../../connections/connection-key.ts';
+import type { Distributor } from '../../connections/distributor.ts';
+import type { CloseReason } from '../../coupling/errors.ts';
+import type { FlowRecord, RouteRecord, TargetBodies, TargetRecord } from '../../coupling/records.ts';
+import type { RoutingHandlers, RoutingSession } from '../../coupling/session.ts';
+import { LINK_KEY_BYTES } from '../../ipsec/link-seal.ts';
+import { formatSpi, type SaId } from '../../ipsec/sa.ts';
+import type { Log } from '../../observe/log.ts';
+import { parseIpv4Address } from '../../packet/address.ts';
+import type { LifesizeRunner } from './lifesize-runner.ts';
+import type { NumberingRunner } from './numbering-runner.ts';
+import type { Rekeyer } from './rekeyer.ts';
+import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
+import type { SaLifecycle } from './sa-lifecycle.ts';
+import { snapshotRecords } from './shadow-records.ts';
+import type { Cluster, TargetPeer } from './target-peers.ts';
+
+export interface TargetSessionsOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly drops: DropCounters;
+  readonly cluster: Cluster;
+  readonly sas: RoutingSas;
+  readonly lifecycle: SaLifecycle;
+  readonly numbering: NumberingRunner;
+  readonly lifesize: LifesizeRunner;
+  readonly rekeyer: Rekeyer;
+  readonly distributor: Distributor;
+}
+
+/**
+ * The routing host's relation to its targets: what they get when they come, what their records do, what their
+ * loss means. A target is believed only about what it was given; the rest is `coupling-not-granted`.
+ */
+export class TargetSessions implements RoutingHandlers {
+  readonly #options: TargetSessionsOptions;
+
+  constructor(options: TargetSessionsOptions) {
+    this.#options = options;
+  }
+
+  onOpen(session: RoutingSession): void {
+    const { clock, log, sas, numbering, lifesize } = this.#options;
+    const peer = this.#peer(session);
+    const now = clock.now();
+    peer.session = session;
+    peer.hasSnapshot = false;
+    peer.incarnation = session.incarnation;
+    peer.lastHeardAt = now;
+    peer.senderIds.clear();
+    log.info('target connected', {
+      target: peer.host,
+      incarnation: session.incarnation,
+      epoch: session.epoch,
+    });
+    this.#sendLinkKey(peer, session);
+    for (const entry of sas.all()) {
+      if (!entry.service.targets.has(peer.host)) continue;
+      entry.lifesize.targetReady(peer.host, session.incarnation, now);
+      lifesize.changed(entry);
+      if ('owners' in entry) continue;
+      entry.numbering.targetReady(peer.host, session.incarnation, now);
+      numbering.changed(entry);
+    }
+  }
+
+  snapshot(session: RoutingSession): Iterable<RouteRecord> {
+    const { cluster, sas, distributor } = this.#options;
+    const peer = this.#peer(session);
+    const records = [...snapshotRecords(cluster, sas, peer)];
+    peer.hasSnapshot = true; // what changes from now on is sent behind it
+    for (const address of peer.dvipas) distributor.addTarget(address, peer.index);
+    return records;
+  }
+
+  onClose(session: RoutingSession, reason: CloseReason, cause?: unknown): void {
+    const { clock, log, sas, drops, numbering, lifesize, rekeyer, distributor } = this.#options;
+    const peer = this.#peer(session);
+    if (peer.session !== session) return;
+    const now = clock.now();
+    peer.session = undefined;
+    peer.hasSnapshot = false;
+    const connections = distributor.removeTarget(peer.index);
+    for (const entry of sas.inbound.values()) {
+      entry.serving.delete(peer.index);
+      const burnt = entry.owners.targetLost(peer.index);
+      entry.lifesize.targetLost(peer.host, now);
+      lifesize.changed(entry);
+      if (burnt === 0) continue;
+      drops.count('replay-undecided', burnt);
+      if (!entry.isRekeying) rekeyer.request(entry, 'replay-undecided');
+    }
+    for (const entry of sas.outbound.values()) {
+      entry.installedOn.delete(peer.host);
+      entry.lifesize.targetLost(peer.host, now);
+      lifesize.changed(entry);
+      entry.numbering.targetLost(peer.host, now);
+      numbering.changed(entry);
+    }
+    log.warn('target lost', { target: peer.host, reason, connections, error: cause });
+  }
+
+  onRecord(session: RoutingSession, record: TargetRecord): void {
+    const peer = this.#peer(session);
+    peer.lastHeardAt = this.#options.clock.now();
+    if (!this.#handle(peer, session, record)) {
+      this.#options.drops.count('coupling-not-granted');
+      this.#options.log.debug('record refused', { target: peer.host, kind: record.kind });
+    }
+  }
+
+  /** False: the target was not given what it speaks of. */
+  #handle(peer: TargetPeer, session: RoutingSession, { kind, body }: TargetRecord): boolean {
+    const { lifecycle, sas } = this.#options;
+    switch (kind) {
+      case 'sa-installed':
+        return this.#installed(peer, body);
+      case 'policy-installed':
+        lifecycle.policyServed(body.key, peer.host);
+        return true;
+      case 'window': {
+        const entry = this.#inbound(body.sa, peer);
+        entry?.owners.merge(body);
+        return entry !== undefined || sas.get(body.sa) === undefined; // gone meanwhile
+      }
+      case 'windows-end':
+        // 0: it began after its windows were lost; the present epoch: it may have, and come back since.
+        lifecycle.windowsComplete(peer, session.epochSeen > 0 && session.epochSeen < session.epoch);
+        return true;
+      case 'replay-report':
+        return this.#replayReport(peer, body);
+      case 'lifesize-report':
+        return this.#lifesizeReport(peer, body);
+      case 'flow-report':
+        return this.#flowReport(peer, body);
+      case 'lease-request':
+        return this.#onNumbering(body.sa, peer, (entry, now) =>
+          entry.numbering.leaseRequest(peer.host, body.count, now),
+        );
+      case 'lease-return':
+        return this.#onNumbering(body.sa, peer, (entry, now) =>
+          entry.numbering.leaseReturn(peer.host, body.lease, body.firstUnused, now),
+        );
+      case 'flush':
+        return this.#onNumbering(body.sa, peer, (entry, now) =>
+          entry.numbering.flush(peer.host, body.counter, now),
+        );
+    }
+  }
+
+  #installed(peer: TargetPeer, body: TargetBodies['sa-installed']): boolean {
+    const entry = this.#granted(body.id, peer);
+    if (entry === undefined) return this.#options.sas.get(body.id) === undefined;
+    if (body.ok) this.#options.lifecycle.served(entry, peer);
+    else {
+      const { spi, direction } = entry.sa;
+      const fields = { target: peer.host, sa: body.id, spi: formatSpi(spi), direction, reason: body.reason };
+      this.#options.log.error('target refused the SA', fields);
+    }
+    return true;
+  }
+
+  #replayReport(peer: TargetPeer, body: TargetBodies['replay-report']): boolean {
+    const entry = this.#inbound(body.sa, peer);
+    if (entry === undefined) return this.#options.sas.get(body.sa) === undefined;
+    const { refused } = entry.owners.reported(peer.index, body.numbers, peer.floorOf(body.floor));
+    return refused === 0;
+  }
+
+  #lifesizeReport(peer: TargetPeer, body: TargetBodies['lifesize-report']): boolean {
+    const { sas, clock, lifesize } = this.#options;
+    const entry = this.#granted(body.sa, peer);
+    if (entry === undefined) return sas.get(body.sa) === undefined;
+    const isBelieved = entry.lifesize.reported(peer.host, body, clock.now());
+    lifesize.changed(entry);
+    return isBelieved;
+  }
+
+  #flowReport(peer: TargetPeer, body: TargetBodies['flow-report']): boolean {
+    const { distributor, clock } = this.#options;
+    const now = clock.now();
+    let refused = 0;
+    for (const flow of body.opened) {
+      const key = this.#connectionKey(peer, flow);
+      if (key === undefined || distributor.confirm(key, peer.index, now) === 'refused') refused++;
+    }
+    for (const flow of body.closed) {
+      const key = this.#connectionKey(peer, flow);
+      if (key === undefined) refused++;
+      else distributor.close(key, peer.index, now);
+    }
+    return refused === 0;
+  }
+
+  #onNumbering(sa: SaId, peer: TargetPeer, input: (entry: OutboundSa, now: number) => boolean): boolean {
+    const { sas, clock, numbering } = this.#options;
+    const entry = this.#granted(sa, peer);
+    if (entry === undefined || !('numbering' in entry)) return sas.get(sa) === undefined;
+    const isGranted = input(entry, clock.now());
+    numbering.changed(entry);
+    // A lease that ended here first is late, not a lie.
+    return isGranted || entry.installedOn.has(peer.host);
+  }
+
+  #granted(id: SaId, peer: TargetPeer): AnySa | undefined {
+    const entry = this.#options.sas.get(id);
+    return entry?.service.targets.has(peer.host) === true ? entry : undefined;
+  }
+
+  #inbound(id: SaId, peer: TargetPeer): InboundSa | undefined {
+    const entry = this.#granted(id, peer);
+    return entry !== undefined && 'owners' in entry ? entry : undefined;
+  }
+
+  #connectionKey(peer: TargetPeer, flow: FlowRecord): ConnectionKey | undefined {
+    const dvipa = parseIpv4Address(flow.dvipa);
+    const source = parseIpv4Address(flow.source);
+    if (dvipa === undefined || source === undefined || !peer.dvipas.has(dvipa)) return undefined;
+    const hasGroup = [...this.#options.sas.inbound.values()].some(({ sa }) => sa.reqid === flow.reqid);
+    if (!hasGroup) return undefined;
+    const { reqid, protocol, sourcePort, destinationPort } = flow;
+    return { dvipa, reqid, protocol, source, sourcePort, destinationPort };
+  }
+
+  #sendLinkKey(peer: TargetPeer, session: RoutingSession): void {
+    const key = drawKey();
+    const toRouter = drawKey();
+    const keyId = randomBytes(4).readUInt32BE(0);
+    session.send('link-key', { key, toRouter, keyId });
+    peer.linkKeys.install(keyId, key, toRouter);
+  }
+
+  #peer(session: RoutingSession): TargetPeer {
+    const peer = this.#options.cluster.peer(session.host);
+    if (peer === undefined) throw new Error(`${session.host} is no configured target`);
+    return peer;
+  }
+}
+
+function drawKey(): KeyMaterial {
+  const bytes = randomBytes(LINK_KEY_BYTES);
+  const key = KeyMaterial.copyOf(bytes);
+  bytes.fill(0);
+  return key;
+}
