@@ -93,7 +93,7 @@ export class RoutingSas {
   }
 
   clear(): void {
-    for (const { sa } of [...this.all()]) this.remove(sa.id);
+    for (const { sa } of this.all()) this.remove(sa.id);
     for (const { key } of this.outbound.policies()) this.outbound.removePolicy(key);
   }
 

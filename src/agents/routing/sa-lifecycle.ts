@@ -66,7 +66,7 @@ export class SaLifecycle {
   snapshot(snapshot: PluginSnapshot): void {
     const { sas } = this.#options;
     const named = new Set<SaId>(snapshot.sas.map(({ id }) => saIdOf(snapshot.instance, id)));
-    for (const { sa } of [...sas.all()]) if (!named.has(sa.id)) this.#remove(sa.id);
+    for (const { sa } of sas.all()) if (!named.has(sa.id)) this.#remove(sa.id);
     for (const sa of snapshot.sas) {
       if (sas.get(saIdOf(snapshot.instance, sa.id)) === undefined) this.#add(snapshot.instance, sa);
       else wipePluginSa(sa);
