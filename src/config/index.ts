@@ -3,10 +3,8 @@ import { fileProblems, readConfigFile } from './files.ts';
 import { ConfigError } from './problem.ts';
 
 export type { Config } from './check.ts';
-export type { PortRange } from './fields.ts';
-export { ConfigError, type ConfigProblem } from './problem.ts';
-export type { DvipaConfig, FilterRule, RouteConfig } from './route.ts';
-export type { AdminConfig, CouplingConfig, LogConfig } from './shared.ts';
+export { ConfigError } from './problem.ts';
+export type { FilterRule, RouteConfig } from './route.ts';
 export type { TargetConfig } from './target.ts';
 
 /** Text of a configuration, checked without a look at other files. Throws only `ConfigError`. */

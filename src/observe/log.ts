@@ -117,12 +117,3 @@ export function isJournalStream(environment: NodeJS.ProcessEnv, descriptor = 2):
     return false;
   }
 }
-
-/** A log that keeps nothing, for parts that must have one. */
-export const silentLog: Log = {
-  error() {},
-  warn() {},
-  info() {},
-  debug() {},
-  child: () => silentLog,
-};

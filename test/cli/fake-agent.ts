@@ -1,5 +1,5 @@
 import { runAgent } from '../../src/cli/agent-process.ts';
-import { createLog } from '../../src/observe/index.ts';
+import { createLog } from '../../src/observe/log.ts';
 
 /** A process around `runAgent` whose agent does what the first argument says. */
 const behaviour = process.argv[2];

@@ -3,15 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type AdminServer, startAdminServer } from '../../src/io/admin-server.ts';
-import {
-  type AdminHandlers,
-  PLAIN,
-  renderConnections,
-  renderDrops,
-  renderSas,
-  renderStatus,
-  renderTargets,
-} from '../../src/observe/index.ts';
+import type { AdminHandlers } from '../../src/observe/snapshots.ts';
+import { renderConnections } from '../../src/observe/views/connections.ts';
+import { renderDrops } from '../../src/observe/views/drops.ts';
+import { renderSas } from '../../src/observe/views/sas.ts';
+import { renderStatus } from '../../src/observe/views/status.ts';
+import { PLAIN } from '../../src/observe/views/style.ts';
+import { renderTargets } from '../../src/observe/views/targets.ts';
 import { CONNECTIONS, DROPS, SAS, STATUS, TARGETS } from '../observe/samples.ts';
 import { dvipa } from './run-cli.ts';
 

@@ -5,8 +5,8 @@ import { Writable } from 'node:stream';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
 import { KeyMaterial } from '../../src/base/key-material.ts';
-import { type ClosableLog, createLog, isJournalStream, type LogFields } from '../../src/observe/index.ts';
-import type { LogOptions } from '../../src/observe/log.ts';
+import type { LogFields } from '../../src/observe/fields.ts';
+import { type ClosableLog, createLog, isJournalStream, type LogOptions } from '../../src/observe/log.ts';
 
 const KEY = '000102030405060708090a0b0c0d0e0f';
 

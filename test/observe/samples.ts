@@ -4,7 +4,7 @@ import type {
   SaSnapshot,
   StatusSnapshot,
   TargetSnapshot,
-} from '../../src/observe/index.ts';
+} from '../../src/observe/snapshots.ts';
 
 /** One small cluster as its routing host would tell about it; the views and the CLI tests print these. */
 export const STATUS: StatusSnapshot = {

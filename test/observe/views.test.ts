@@ -1,13 +1,10 @@
 import { expect } from 'chai';
-import {
-  PLAIN,
-  renderConnections,
-  renderDrops,
-  renderSas,
-  renderStatus,
-  renderTargets,
-  styleFor,
-} from '../../src/observe/index.ts';
+import { renderConnections } from '../../src/observe/views/connections.ts';
+import { renderDrops } from '../../src/observe/views/drops.ts';
+import { renderSas } from '../../src/observe/views/sas.ts';
+import { renderStatus } from '../../src/observe/views/status.ts';
+import { PLAIN, styleFor } from '../../src/observe/views/style.ts';
+import { renderTargets } from '../../src/observe/views/targets.ts';
 import { CONNECTIONS, DROPS, SAS, STATUS, TARGETS } from './samples.ts';
 
 const COLOR = { hasColor: true };
