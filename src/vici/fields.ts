@@ -31,6 +31,12 @@ export class Fields {
     return value <= max ? value : this.#fail(key, `a decimal number up to ${max}`);
   }
 
+  /** A decimal number of 64 bits; more than 2^53 - 1 is taken as that. For limits, which only get stricter by it. */
+  limit(key: string): number {
+    const text = this.match(key, /^(?:0|[1-9]\d{0,19})$/, 'a decimal number');
+    return Math.min(Number(text), Number.MAX_SAFE_INTEGER);
+  }
+
   /** A number if the key is there. */
   optionalNumber(key: string, max?: number): number | undefined {
     return this.has(key) ? this.number(key, max) : undefined;

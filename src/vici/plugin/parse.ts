@@ -178,7 +178,7 @@ function parseSelector(fields: Fields): PluginSelector {
 }
 
 function parseLimit(fields: Fields, unit: string): PluginLimit {
-  return { soft: fields.number(`${unit}-soft`), hard: fields.number(`${unit}-hard`) };
+  return { soft: fields.limit(`${unit}-soft`), hard: fields.limit(`${unit}-hard`) };
 }
 
 function parseState(fields: Fields, key: string): Buffer | undefined {

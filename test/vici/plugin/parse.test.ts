@@ -88,6 +88,13 @@ describe('vici plugin parser', () => {
     expect(sa.sourceSelectors[0]).to.include({ family: 6, protocol: 6, fromPort: 80, toPort: 443 });
   });
 
+  it('vici plugin parser takes a limit of 64 bits as the largest number we count to', () => {
+    const { bytes } = parseSa(
+      wire(saSection('1', { 'bytes-soft': 2n ** 53n - 1n, 'bytes-hard': 2n ** 64n - 1n })),
+    );
+    expect(bytes).to.deep.equal({ soft: Number.MAX_SAFE_INTEGER, hard: Number.MAX_SAFE_INTEGER });
+  });
+
   it('vici plugin parser needs no key in an update, and takes none', () => {
     const update = parseSaUpdate(wire(saSection('1', { 'encr-key': undefined, sport: 4501 })));
     expect(update.sourcePort).to.equal(4501);
@@ -135,7 +142,7 @@ describe('vici plugin parser', () => {
     ['a selector that ends before it begins', ts({ to: '203.0.113.9' })],
     ['a selector that mixes families', ts({ to: '::' })],
     ['a protocol over 255', ts({ protocol: 256 })],
-    ['a byte limit over 2^53', { 'bytes-hard': 2n ** 53n }],
+    ['a byte limit of 21 digits', { 'bytes-hard': 10n ** 20n }],
     ['a limit below zero', { 'packets-soft': -1 }],
     ['a state of 1025 bytes', { state: Buffer.alloc(1025) }],
     ['no dvipa', { dvipa: undefined }],
