@@ -6,7 +6,15 @@ import { FLOWS_MAX } from '../../src/coupling/limits.ts';
 import { packNumbers, unpackNumbers } from '../../src/coupling/records.ts';
 import { routeCodecs, wipeEvent } from '../../src/coupling/route-schemas.ts';
 import { targetCodecs } from '../../src/coupling/target-schemas.ts';
-import { KEY_BYTES, routeBodies, SA_ID, sampleSa, selector, targetBodies } from './samples.ts';
+import {
+  INTEGRITY_KEY_BYTES,
+  KEY_BYTES,
+  routeBodies,
+  SA_ID,
+  sampleSa,
+  selector,
+  targetBodies,
+} from './samples.ts';
 
 type AnyCodec = BodyCodec<unknown>;
 
@@ -91,7 +99,7 @@ describe('coupling records', () => {
     const arrived = travel(routeCodecs['sa-install'], routeBodies()['sa-install']);
     const { sa } = arrived as ReturnType<typeof routeBodies>['sa-install'];
     expect(sa.encryption.key.reveal().equals(KEY_BYTES)).to.equal(true);
-    expect(sa.integrity?.key.reveal().equals(KEY_BYTES)).to.equal(true);
+    expect(sa.integrity?.key.reveal().equals(INTEGRITY_KEY_BYTES)).to.equal(true);
     expect(JSON.stringify(revealed(sa))).to.include('<redacted>');
     wipeEvent({ kind: 'sa-install', body: arrived as ReturnType<typeof routeBodies>['sa-install'] });
     expect([sa.encryption.key.isWiped, sa.integrity?.key.isWiped]).to.deep.equal([true, true]);

@@ -6,6 +6,7 @@ import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
 export const SA_ID = '00112233445566aa:9' as SaId;
 /** A byte pattern that occurs nowhere by accident. */
 export const KEY_BYTES = Buffer.from('5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e7ff01', 'hex');
+export const INTEGRITY_KEY_BYTES = Buffer.alloc(32, 0x1c);
 
 export function saId(number: number): SaId {
   return `00112233445566aa:${number}` as SaId;
@@ -35,7 +36,7 @@ export function sampleSa(changes: Partial<SecurityAssociation> = {}): SecurityAs
     hasEsn: false,
     replayWindowPackets: 32,
     encryption: { transform: 20, key: KeyMaterial.copyOf(KEY_BYTES) },
-    integrity: { transform: 12, key: KeyMaterial.copyOf(KEY_BYTES) },
+    integrity: { transform: 12, key: KeyMaterial.copyOf(INTEGRITY_KEY_BYTES) },
     sourceSelectors: [selector([10, 1, 1, 1])],
     destinationSelectors: [
       selector([203, 0, 113, 10]),

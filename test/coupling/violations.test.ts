@@ -156,6 +156,17 @@ describe('routing end', () => {
     expect(written.every((bytes) => bytes.every((byte) => byte === 0))).to.equal(true);
   });
 
+  it('wipes the bytes that it was given, whether it took them or not', async () => {
+    pair.join();
+    const secret = frame({ k: 'hello', n: 2, b: { key: Buffer.from(KEY_BYTES) } });
+    const chunk = Buffer.concat([secret, secret]);
+    pair.routeEnd?.receive(chunk);
+    expect(pair.routeStream.isClosed).to.equal(true);
+    const late = Buffer.from(secret);
+    pair.routeEnd?.receive(late);
+    expect(Buffer.concat([chunk, late]).every((byte) => byte === 0)).to.equal(true);
+  });
+
   it("leaves the sender's own keys alone", async () => {
     const sa = sampleSa();
     pair.route.state = [{ kind: 'sa-install', body: { sa, credit: { bytes: 1, packets: 1 } } }];
