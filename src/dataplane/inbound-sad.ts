@@ -42,11 +42,6 @@ export class InboundSad<Entry extends InboundEntry> {
     return entry !== undefined && entry.destination === destination ? entry.slot : -1;
   }
 
-  /** True if the SPI is known, whatever its destination. */
-  hasSpi(spi: number): boolean {
-    return this.#bySpi.has(spi);
-  }
-
   get(id: SaId): Entry | undefined {
     return this.#byId.get(id);
   }

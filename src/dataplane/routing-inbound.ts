@@ -62,8 +62,10 @@ export interface RoutingInboundOptions {
  */
 export class RoutingInbound {
   readonly #options: RoutingInboundOptions;
-  readonly #hold = new HoldQueue({ capacity: HOLD_PACKETS, holdMs: HOLD_MS });
-  readonly #released = new PacketVector(HOLD_PACKETS);
+  /** For an SPI that is not known (yet), and for an SA that no target serves yet: forgers fill only the first. */
+  readonly #unknown = new HoldQueue({ capacity: HOLD_PACKETS, holdMs: HOLD_MS });
+  readonly #notServing = new HoldQueue({ capacity: HOLD_PACKETS, holdMs: HOLD_MS });
+  readonly #released = new PacketVector(2 * HOLD_PACKETS);
   readonly #targetsUsed = new Set<number>();
   readonly #key = newConnectionKey();
   packets = 0;
@@ -85,15 +87,16 @@ export class RoutingInbound {
   release(spi: number, now: number): void {
     const vector = this.#released;
     vector.reset();
-    this.#hold.drain(spi, (packet) => vector.push(packet));
+    for (const queue of [this.#unknown, this.#notServing]) queue.drain(spi, (packet) => vector.push(packet));
     if (vector.count > 0) this.#route(vector, now);
   }
 
   /** Drops what has waited too long. */
   tick(now: number): void {
-    const { sad, drops } = this.#options;
-    const verdictFor = (spi: number) => (sad.hasSpi(spi) ? SA_NOT_SERVING : UNKNOWN_SPI);
-    this.#hold.expire(now, verdictFor, (verdict) => drops.add(verdict));
+    const { drops } = this.#options;
+    const count = (verdict: number) => drops.add(verdict);
+    this.#unknown.expire(now, () => UNKNOWN_SPI, count);
+    this.#notServing.expire(now, () => SA_NOT_SERVING, count);
   }
 
   #route(vector: PacketVector, now: number): void {
@@ -112,8 +115,12 @@ export class RoutingInbound {
       if (vector.verdict[i] !== KEEP) continue;
       const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination[i] as number);
       const entry = sad.at(slot);
-      if (entry === undefined || entry.serving.size === 0 || entry.isWaitingForWindows) {
-        vector.verdict[i] = this.#holdBack(vector, i, now);
+      if (entry === undefined) {
+        vector.verdict[i] = this.#holdBack(this.#unknown, vector, i, now) ? ELSEWHERE : UNKNOWN_SPI;
+        continue;
+      }
+      if (entry.serving.size === 0 || entry.isWaitingForWindows) {
+        vector.verdict[i] = this.#holdForTarget(vector, i, now);
         continue;
       }
       const low = vector.sequenceLow[i] as number;
@@ -124,8 +131,12 @@ export class RoutingInbound {
     }
   }
 
-  #holdBack(vector: PacketVector, i: number, now: number): number {
-    return this.#hold.hold(vector.packet(i), vector.spi[i] as number, now) ? ELSEWHERE : HOLD_OVERFLOW;
+  #holdForTarget(vector: PacketVector, i: number, now: number): number {
+    return this.#holdBack(this.#notServing, vector, i, now) ? ELSEWHERE : HOLD_OVERFLOW;
+  }
+
+  #holdBack(queue: HoldQueue, vector: PacketVector, i: number, now: number): boolean {
+    return queue.hold(vector.packet(i), vector.spi[i] as number, now);
   }
 
   /** Claims 3, 8 and (mode filter) 7, on what the peek showed. The target repeats 3 and 8 on what is authenticated. */
@@ -149,7 +160,7 @@ export class RoutingInbound {
       const entry = sad.at(vector.saSlot[i] as number) as RoutingInboundSa;
       const target = this.#chooseTarget(vector, i, entry, now);
       if (target < 0) vector.verdict[i] = NO_TARGET;
-      else if (!entry.serving.has(target)) vector.verdict[i] = this.#holdBack(vector, i, now);
+      else if (!entry.serving.has(target)) vector.verdict[i] = this.#holdForTarget(vector, i, now);
       else vector.verdict[i] = this.#assign(vector, i, entry, target);
     }
   }

@@ -37,20 +37,27 @@ export class CharonLink {
   readonly state: CharonState = { isConnected: false, instance: undefined, version: undefined };
   readonly #log: Log;
   readonly #dvipas: readonly string[];
+  readonly #pluginPath: string;
+  /** Sockets whose absence was said once; further attempts are for the debug log. */
+  readonly #complaints = new Set<string>();
   #handlers: CharonHandlers | undefined;
   #epoch = 0;
   #gate: EpochGate | undefined;
 
   constructor({ config, clock, log }: { config: RouteConfig; clock: Clock; log: Log }) {
     this.#log = log;
+    this.#pluginPath = config.charon.plugin;
     this.#dvipas = config.dvipas.map(({ address }) => address);
     const options = { clock, random: Math.random };
     this.stock = new ViciSession({
       ...options,
       open: (signal) => connect(`unix://${config.charon.vici}`, signal),
-      onConnected: () => this.#handlers?.onNames(),
+      onConnected: () => {
+        this.#complaints.delete(config.charon.vici);
+        this.#handlers?.onNames();
+      },
       onDisconnected: (error, delayMs) =>
-        log.warn('charon is not there', { path: config.charon.vici, delayMs, error }),
+        this.#complain('charon is not there', config.charon.vici, delayMs, error),
     });
     this.plugin = new PluginSession(
       { ...options, open: (signal) => connect(`unix://${config.charon.plugin}`, signal) },
@@ -59,7 +66,7 @@ export class CharonLink {
         onChange: (change) => this.#handlers?.lifecycle.change(this.plugin.instance, change),
         onDisconnected: (error, delayMs) => {
           this.state.isConnected = false;
-          log.warn('the plugin kernel-dvipa is not there', { path: config.charon.plugin, delayMs, error });
+          this.#complain('the plugin kernel-dvipa is not there', config.charon.plugin, delayMs, error);
         },
         onInvalid: (error) => log.error('the plugin said something that makes no sense', { error }),
       },
@@ -83,10 +90,17 @@ export class CharonLink {
     this.stock.close();
   }
 
+  #complain(message: string, path: string, delayMs: number, error: unknown): void {
+    const level = this.#complaints.has(path) ? 'debug' : 'warn';
+    this.#complaints.add(path);
+    this.#log[level](message, { path, delayMs: Math.round(delayMs), error });
+  }
+
   #listed(snapshot: PluginSnapshot): void {
     const handlers = this.#handlers;
     if (handlers === undefined) return;
     this.state.isConnected = true;
+    this.#complaints.delete(this.#pluginPath);
     const isOtherCharon = this.state.instance !== undefined && this.state.instance !== snapshot.instance;
     this.state.instance = snapshot.instance;
     const fields = { instance: snapshot.instance, sas: snapshot.sas.length };

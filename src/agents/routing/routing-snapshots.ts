@@ -94,8 +94,9 @@ function stateOf(peer: TargetPeer): CouplingState {
   return peer.hasSnapshot ? 'up' : 'snapshot';
 }
 
-function sinceHeard({ lastHeardAt }: TargetPeer, now: number): number | undefined {
-  return lastHeardAt === undefined ? undefined : Math.round(now - lastHeardAt);
+function sinceHeard({ session, lastHeardAt }: TargetPeer, now: number): number | undefined {
+  const heardAt = session?.heardAt ?? lastHeardAt;
+  return heardAt === undefined ? undefined : Math.round(now - heardAt);
 }
 
 function saSnapshot(entry: AnySa, { cluster, rekeyer, now }: RoutingParts): SaSnapshot {

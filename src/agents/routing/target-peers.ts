@@ -28,6 +28,7 @@ export class TargetPeer {
   session: RoutingSession | undefined;
   /** The present session has had its snapshot: changes go as deltas. */
   hasSnapshot = false;
+  /** When the last session ended, and what was heard in it last. */
   lastHeardAt: number | undefined;
   incarnation: bigint | undefined;
   #dispatches = 0;

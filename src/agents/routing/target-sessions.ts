@@ -50,7 +50,6 @@ export class TargetSessions implements RoutingHandlers {
     peer.session = session;
     peer.hasSnapshot = false;
     peer.incarnation = session.incarnation;
-    peer.lastHeardAt = now;
     peer.senderIds.clear();
     log.info('target connected', {
       target: peer.host,
@@ -82,6 +81,7 @@ export class TargetSessions implements RoutingHandlers {
     const peer = this.#peer(session);
     if (peer.session !== session) return;
     const now = clock.now();
+    peer.lastHeardAt = session.heardAt;
     peer.session = undefined;
     peer.hasSnapshot = false;
     const connections = distributor.removeTarget(peer.index);
@@ -106,7 +106,6 @@ export class TargetSessions implements RoutingHandlers {
 
   onRecord(session: RoutingSession, record: TargetRecord): void {
     const peer = this.#peer(session);
-    peer.lastHeardAt = this.#options.clock.now();
     if (!this.#handle(peer, session, record)) {
       this.#options.drops.count('coupling-not-granted');
       this.#options.log.debug('record refused', { target: peer.host, kind: record.kind });

@@ -34,7 +34,7 @@ export class TargetRelations implements TargetHandlers {
   #session: TargetSession | undefined;
   #epoch = 0;
   #floor = new DispatchFloor();
-  /** Last record heard, for people. */
+  /** When the session before was heard last, for people. */
   lastHeardAt: number | undefined;
   isSnapshotComplete = false;
 
@@ -80,6 +80,7 @@ export class TargetRelations implements TargetHandlers {
   }
 
   onClose(session: TargetSession, reason: CloseReason, cause?: unknown): void {
+    this.lastHeardAt = session.heardAt;
     this.#session = undefined;
     this.isSnapshotComplete = false;
     this.#options.reports.sessionClosed();
@@ -89,7 +90,6 @@ export class TargetRelations implements TargetHandlers {
   onRecord(session: TargetSession, event: TargetEvent): void {
     const { cache, log, clock } = this.#options;
     const now = clock.now();
-    this.lastHeardAt = now;
     switch (event.kind) {
       case 'snapshot-begin':
         break;

@@ -86,13 +86,14 @@ function status({
 }
 
 function couplingOf(config: TargetConfig, relations: TargetRelations, now: number): CouplingSnapshot {
-  const { lastHeardAt, session } = relations;
+  const { session } = relations;
+  const heardAt = session?.heardAt ?? relations.lastHeardAt;
   const state = session === undefined ? 'connecting' : relations.isSnapshotComplete ? 'up' : 'snapshot';
   return {
     host: config.router.host,
     address: config.router.address,
     state,
-    lastHeardMs: lastHeardAt === undefined ? undefined : Math.round(now - lastHeardAt),
+    lastHeardMs: heardAt === undefined ? undefined : Math.round(now - heardAt),
   };
 }
 
