@@ -27,4 +27,14 @@ describe('documentation', () => {
       expect(read(`docs/adr/${title}`)).to.match(new RegExp(`^# ${number}\\. `));
     }
   });
+
+  it('docs/claims.md names files that are there, and tests that are in them', () => {
+    const claims = read('docs/claims.md');
+    const paths = [...claims.matchAll(/`((?:src|test|plugins)\/[^`]+)`/g)].map(([, path]) => path as string);
+    expect(paths).to.have.lengthOf.above(50);
+    for (const path of paths) expect(() => read(path), path).not.to.throw();
+    const named = [...claims.matchAll(/`(test\/[^`]+)` "([^"]+)"/g)];
+    expect(named).to.have.lengthOf.above(15);
+    for (const [, path, name] of named) expect(read(path as string), path).to.contain(name);
+  });
 });
