@@ -57,7 +57,9 @@ describe('coupling over real TLS', () => {
     let refusals: Refusal[];
     const sockets = new Set<{ destroy(): void }>();
 
-    beforeEach(async () => {
+    beforeEach(() => start());
+
+    async function start(handshakeTimeoutMs = 5000): Promise<void> {
       changes = new Changes();
       route = new RouteRecorder(changes);
       clock = new ManualClock();
@@ -72,7 +74,7 @@ describe('coupling over real TLS', () => {
         drops: route.drops,
         handlers: route,
         clock,
-        handshakeTimeoutMs: 100,
+        handshakeTimeoutMs,
         onRefused: (refusal) => {
           refusals.push(refusal);
           changes.changed();
@@ -80,7 +82,7 @@ describe('coupling over real TLS', () => {
         onEnded: () => changes.changed(),
       });
       port = await server.listen();
-    });
+    }
 
     afterEach(async () => {
       for (const socket of sockets) socket.destroy();
@@ -148,7 +150,10 @@ describe('coupling over real TLS', () => {
     });
 
     it('does not wait for a handshake for ever', async () => {
+      await server.close();
+      await start(20);
       await expectDrop('coupling-limit', tcp());
+      expect(refusals[0]?.message).to.equal('ERR_TLS_HANDSHAKE_TIMEOUT');
     });
 
     async function connected(sockets: ReturnType<typeof connectTcp>[]): Promise<void> {
