@@ -75,13 +75,6 @@ export function formatSpi(spi: number): string {
   return spi.toString(16).padStart(8, '0');
 }
 
-/** Text to SPI: exactly 8 hex digits, not in the reserved range 0..255 (RFC 4303 section 2.1). */
-export function parseSpi(text: string): Spi | undefined {
-  if (!/^[0-9a-f]{8}$/.test(text)) return undefined;
-  const spi = Number.parseInt(text, 16);
-  return spi > 255 ? (spi as Spi) : undefined;
-}
-
 /** Wipes every key of the SA; it can neither open nor seal afterwards. */
 export function wipeKeys(sa: SecurityAssociation): void {
   sa.encryption.key.wipe();
