@@ -25,6 +25,10 @@ export function agentCommand<Role extends Config['role']>(
       }
       const missing = missingPrivileges();
       if (missing !== undefined) throw new CommandError(missing);
+      const { isAgentListening } = await import('../io/admin-probe.ts');
+      if (await isAgentListening(config.admin.socket)) {
+        throw new CommandError(`another agent is running on ${config.admin.socket}`);
+      }
       // ---- everything above only reads and checks; below, the system is touched ----
       const start = await load();
       const { createLog, isJournalStream } = await import('../observe/log.ts');

@@ -1,5 +1,5 @@
 import { chmodSync, lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
-import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import {
   type AdminAnswer,
@@ -11,6 +11,7 @@ import {
   MAX_REQUEST_BYTES,
   parseRequest,
 } from './admin-protocol.ts';
+import { isAgentListening } from './admin-probe.ts';
 
 /** One function per command; what it returns (or resolves to) is the answer, what it throws the error text. */
 export type AdminCommands = Readonly<Record<string, (args: AdminArguments) => unknown>>;
@@ -110,24 +111,8 @@ async function removeStaleSocket(path: string): Promise<void> {
   const status = lstatSync(path, { throwIfNoEntry: false });
   if (status === undefined) return;
   if (!status.isSocket()) throw new Error(`admin socket: ${path} exists and is not a socket`);
-  if (await isAnswering(path)) throw new Error(`admin socket: another agent is running on ${path}`);
+  if (await isAgentListening(path)) throw new Error(`admin socket: another agent is running on ${path}`);
   unlinkSync(path);
-}
-
-function isAnswering(path: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const probe = createConnection(path);
-    probe.on('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
-      // A full backlog is alive as well.
-      else if (error.code === 'EAGAIN') resolve(true);
-      else reject(new Error(`admin socket: ${path}: ${error.message}`, { cause: error }));
-    });
-  });
 }
 
 function listen(server: Server, path: string): Promise<void> {
