@@ -87,6 +87,11 @@ export class Rekeyer {
         return;
       }
       const { ike, child } = found;
+      if (child.state !== 'INSTALLED') {
+        // The other direction asked first, or the peer did: one rekey serves both.
+        this.#log.debug('the SA is being rekeyed already', { ...fields, state: child.state });
+        return;
+      }
       await rekey(this.#charon, { childId: child.uniqueId });
       this.requested++;
       const totals = entry.lifesize.totals(this.#clock.now());
