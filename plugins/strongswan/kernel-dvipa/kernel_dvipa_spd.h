@@ -1,0 +1,91 @@
+/*
+ * Copyright (C) 2026 the strongswan-dvipa authors
+ *
+ * This program is free software; you can redistribute it and/or modify it
+ * under the terms of the GNU General Public License as published by the
+ * Free Software Foundation; either version 2 of the License, or (at your
+ * option) any later version.  See <http://www.fsf.org/copyleft/gpl.txt>.
+ *
+ * This program is distributed in the hope that it will be useful, but
+ * WITHOUT ANY WARRANTY; without even the implied warranty of MERCHANTABILITY
+ * or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU General Public License
+ * for more details.
+ */
+
+/**
+ * @defgroup kernel_dvipa_spd kernel_dvipa_spd
+ * @{ @ingroup kernel_dvipa
+ */
+
+#ifndef KERNEL_DVIPA_SPD_H_
+#define KERNEL_DVIPA_SPD_H_
+
+#include "kernel_dvipa_journal.h"
+#include "kernel_dvipa_policy.h"
+
+typedef struct kernel_dvipa_spd_t kernel_dvipa_spd_t;
+
+/**
+ * The policies that charon installed. Safe to use from any thread; whenever
+ * the active use of a policy changes, the journal is told.
+ */
+struct kernel_dvipa_spd_t {
+
+	/**
+	 * Add a policy, or one more use of it.
+	 *
+	 * If this is a switch of outbound traffic to another SA, wait until the
+	 * agent acknowledged it (see journal).
+	 *
+	 * @param id		charon's data, gets cloned
+	 * @param data		charon's data, gets cloned
+	 */
+	void (*add)(kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id,
+				kernel_ipsec_manage_policy_t *data);
+
+	/**
+	 * Get the group of SAs that a policy uses.
+	 *
+	 * @param id		charon's data
+	 * @param reqid		set to charon's number of the group
+	 * @return			FALSE if there is no such policy
+	 */
+	bool (*get_reqid)(kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id,
+					  uint32_t *reqid);
+
+	/**
+	 * Delete a use of a policy, and the policy with its last use. No fault if
+	 * there is none.
+	 *
+	 * @param id		charon's data
+	 * @param data		charon's data
+	 */
+	void (*delete)(kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id,
+				   kernel_ipsec_manage_policy_t *data);
+
+	/**
+	 * Delete all policies.
+	 */
+	void (*flush)(kernel_dvipa_spd_t *this);
+
+	/**
+	 * Write an event "list-policy" per policy. Called with the journal locked.
+	 *
+	 * @param writer	writer, between packets
+	 */
+	void (*encode)(kernel_dvipa_spd_t *this, kernel_dvipa_writer_t *writer);
+
+	/**
+	 * Destroy a kernel_dvipa_spd_t without telling.
+	 */
+	void (*destroy)(kernel_dvipa_spd_t *this);
+};
+
+/**
+ * Create a kernel_dvipa_spd_t.
+ *
+ * @param journal		journal, not owned
+ */
+kernel_dvipa_spd_t *kernel_dvipa_spd_create(kernel_dvipa_journal_t *journal);
+
+#endif /** KERNEL_DVIPA_SPD_H_ @}*/
