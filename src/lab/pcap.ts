@@ -12,10 +12,6 @@ const PACKET_HEADER_BYTES = 16;
 const MAGIC_MICROSECONDS = 0xa1b2c3d4;
 const MAGIC_NANOSECONDS = 0xa1b23c4d;
 
-/** Link types of the interfaces that the lab captures on. */
-export const LINKTYPE_ETHERNET = 1;
-export const LINKTYPE_RAW = 101;
-
 export interface CapturedPacket {
   /** From the link header on, as far as captured; borrowed from the whole file. */
   readonly bytes: Buffer;
@@ -23,6 +19,7 @@ export interface CapturedPacket {
 }
 
 export interface PcapFile {
+  /** 1: Ethernet; 101: IP packets without a link header, as on a TUN. */
   readonly linkType: number;
   readonly packets: readonly CapturedPacket[];
 }

@@ -1,27 +1,26 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 
 const root = new URL('../..', import.meta.url).pathname;
+/** As scripts/test names it to mocha. */
+const reporter = join('test/support', 'summary-reporter.ts');
 
 /** Runs mocha with our reporter on one file of `source`, as scripts/test does. */
 function runTests(source: string): { output: string; counts: string; status: number | null } {
-  const folder = mkdtempSync(join(root, 'test/support/.summary-'));
+  const folder = mkdtempSync(join(tmpdir(), 'summary-'));
   try {
     const file = join(folder, 'sample.test.ts');
     const counts = join(folder, 'counts');
     writeFileSync(file, source);
     writeFileSync(counts, '');
-    const run = spawnSync(
-      'node_modules/.bin/mocha',
-      ['--reporter', 'test/support/summary-reporter.ts', file],
-      {
-        cwd: root,
-        encoding: 'utf8',
-        env: { ...process.env, DVIPA_COUNTS: counts },
-      },
-    );
+    const run = spawnSync('node_modules/.bin/mocha', ['--reporter', reporter, file], {
+      cwd: root,
+      encoding: 'utf8',
+      env: { ...process.env, DVIPA_COUNTS: counts },
+    });
     return { output: run.stdout + run.stderr, counts: readFileSync(counts, 'utf8'), status: run.status };
   } finally {
     rmSync(folder, { recursive: true });
@@ -31,7 +30,7 @@ function runTests(source: string): { output: string; counts: string; status: num
 describe('summary-reporter', () => {
   it('counts passes, failures and skips, and prints the reason of a skip', () => {
     const { output, counts, status } = runTests(`
-      import { skipBecause } from '../summary-reporter.ts';
+      import { skipBecause } from ${JSON.stringify(join(root, reporter))};
       describe('sample', () => {
         it('passes', () => {});
         it('passes too', () => {});
@@ -52,7 +51,7 @@ describe('summary-reporter', () => {
 
   it('is the reporter that scripts/test asks for', () => {
     expect(
-      execFileSync('grep', ['-c', 'test/support/summary-reporter.ts', join(root, 'scripts/test')], {
+      execFileSync('grep', ['-c', reporter, join(root, 'scripts/test')], {
         encoding: 'utf8',
       }).trim(),
     ).to.equal('1');

@@ -37,7 +37,7 @@ export interface Check {
 }
 
 /** Frames on the outside network that should not be there, and packets on either that show what the tunnel hides. */
-export function clearPackets(seen: Measurement): number {
+export function clearPackets(seen: Pick<Measurement, 'outside' | 'cluster' | 'markerOnWires'>): number {
   return (seen.outside.other ?? 0) + (seen.cluster.other ?? 0) + seen.markerOnWires;
 }
 
