@@ -122,7 +122,8 @@ export interface ConnectionSnapshot {
   readonly destinationPort: number;
   readonly target: string;
   readonly state: 'tentative' | 'confirmed' | 'closing';
-  readonly ageMs: number;
+  /** Routing host: until it is forgotten unless its target reports it again. */
+  readonly remainingMs?: number | undefined;
 }
 
 /** Packets per reason; every reason is there, zeros included. */

@@ -102,7 +102,7 @@ export const CONNECTIONS: ConnectionSnapshot[] = [
     destinationPort: 80,
     target: 'target2',
     state: 'confirmed',
-    ageMs: 61_000,
+    remainingMs: 61_000,
   },
 ];
 

@@ -73,8 +73,8 @@ describe('views', () => {
   it('the connection view names the protocol', () => {
     expect(renderConnections(CONNECTIONS, PLAIN)).to.equal(
       lines(
-        'PROTOCOL  SOURCE          DESTINATION      REQID  TARGET   STATE          AGE',
-        'tcp       10.1.1.1:40000  203.0.113.10:80      1  target2  confirmed  1 m 1 s',
+        'PROTOCOL  SOURCE          DESTINATION      REQID  TARGET   STATE      FORGOTTEN IN',
+        'tcp       10.1.1.1:40000  203.0.113.10:80      1  target2  confirmed       1 m 1 s',
       ),
     );
   });

@@ -161,6 +161,6 @@ function connections({ distributor, cluster, now }: RoutingParts): ConnectionSna
     destinationPort: entry.destinationPort,
     target: cluster.peers[entry.target]?.host ?? '',
     state: entry.state === 'established' ? 'confirmed' : entry.state,
-    ageMs: 0,
+    remainingMs: Math.round(entry.remainingMs),
   }));
 }

@@ -136,6 +136,5 @@ function connections({ flows, config }: TargetParts): ConnectionSnapshot[] {
     destinationPort: flow.destinationPort,
     target: config.host,
     state: 'confirmed',
-    ageMs: 0,
   }));
 }

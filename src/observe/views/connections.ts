@@ -13,7 +13,11 @@ export function renderConnections(connections: readonly ConnectionSnapshot[], st
       { title: 'REQID', cell: (connection) => connection.reqid, align: 'right' },
       { title: 'TARGET', cell: (connection) => connection.target },
       { title: 'STATE', cell: (connection) => connection.state, isState: true },
-      { title: 'AGE', cell: (connection) => formatDuration(connection.ageMs), align: 'right' },
+      {
+        title: 'FORGOTTEN IN',
+        cell: (connection) => formatDuration(connection.remainingMs),
+        align: 'right',
+      },
     ],
     'no connections',
     style,
