@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto';
+import { DropCounters } from '../../src/base/verdict.ts';
+import { DispatchFloor } from '../../src/dataplane/dispatch-floor.ts';
+import { type FilterMode, type FilterRule, InboundFilter } from '../../src/dataplane/inbound-filter.ts';
+import { InboundSad } from '../../src/dataplane/inbound-sad.ts';
+import { CommittedNumbers } from '../../src/dataplane/replay-reports.ts';
+import { type ShadowInboundSa, TargetInbound } from '../../src/dataplane/target-inbound.ts';
+import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
+import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
+import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
+import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
+import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
+import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
+import { DVIPA, ENDPOINT, ip } from '../support/inner-packets.ts';
+
+export interface ShadowOptions {
+  readonly filterMode?: FilterMode;
+  readonly rules?: readonly FilterRule[];
+  readonly credit?: LifesizeCredit;
+}
+
+const UNLIMITED = { bytes: Number.MAX_SAFE_INTEGER, packets: Number.MAX_SAFE_INTEGER };
+
+/** A target's way in, with a TUN that keeps what it gets. */
+export class TargetBench {
+  readonly drops = new DropCounters();
+  readonly tun = new RecordingSink();
+  readonly sad = new InboundSad<ShadowInboundSa>();
+  readonly crypto = new EspNodeCrypto({ randomBytes });
+  readonly addresses = { endpoints: new Set([ip(ENDPOINT)]), dvipas: new Set([ip(DVIPA)]) };
+  floor = new DispatchFloor();
+  epoch = 3;
+  /** What was told of authenticated packets: destination port each. */
+  readonly authenticated: number[] = [];
+  readonly reports: Uint8Array[] = [];
+  #dispatch = 0;
+  readonly inbound = new TargetInbound({
+    sad: this.sad,
+    crypto: this.crypto,
+    tun: this.tun,
+    drops: this.drops,
+    onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
+    onReportDue: (entry) => this.reports.push(entry.committed.take()),
+  });
+
+  install(sa: SecurityAssociation, options: ShadowOptions = {}): ShadowInboundSa {
+    const { filterMode = 'bypass', rules = [] } = options;
+    const { bytes, packets } = sa.lifetime;
+    const entry = this.sad.add(sa, (slot) => ({
+      slot,
+      sa,
+      destination: ip(sa.outer.destination),
+      window: new ReplayWindow(sa.replayWindowPackets + 4096),
+      check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
+      dvipa: { address: ip(sa.dvipa), filterMode, filter: new InboundFilter(rules) },
+      meter: new LifesizeMeter(options.credit ?? UNLIMITED, {
+        hardBytes: bytes.hard,
+        hardPackets: packets.hard,
+      }),
+      committed: new CommittedNumbers(sa.id),
+    }));
+    this.crypto.install(entry.slot, sa);
+    return entry;
+  }
+
+  /** One vector from the link, each packet with the next dispatch number. */
+  run(...datagrams: readonly Uint8Array[]) {
+    return this.runAs(this.epoch, datagrams);
+  }
+
+  /** As `run`, under the epoch that the link carries; `dispatches` in place of the next numbers. */
+  runAs(epoch: number, datagrams: readonly Uint8Array[], dispatches?: readonly number[]) {
+    const vector = vectorOf(...datagrams);
+    datagrams.forEach((_, i) => {
+      vector.dispatch[i] = dispatches?.[i] ?? ++this.#dispatch;
+    });
+    this.inbound.run(vector, epoch, this.epoch, this.addresses, this.floor);
+    return vector;
+  }
+}
