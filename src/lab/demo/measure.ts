@@ -17,7 +17,7 @@ export interface MeasureOptions {
   readonly downloadBytes: number;
   readonly downloadSeconds: number;
   readonly requestSeconds?: number;
-  /** False: the captures are not waited for to include the start of the tunnels. */
+  /** Bring the tunnels up while the captures run. */
   readonly initiates: boolean;
   readonly progress: (line: string) => void;
 }
@@ -49,7 +49,7 @@ export async function measure(lab: Lab, options: MeasureOptions): Promise<Measur
   );
   const marker = newMarker(`${options.name} ${process.pid} ${performance.timeOrigin}`);
   let isOver = false;
-  const meanwhile = requestUntil(second, dvipa, () => isOver);
+  const meanwhile = requestUntil(second, dvipa, () => isOver, options.requestSeconds);
   const downloaded = await download(first, dvipa, options.downloadBytes, marker, options.downloadSeconds);
   isOver = true;
   const during = await meanwhile;

@@ -36,10 +36,15 @@ export async function requestMany(
 }
 
 /** Goes on asking until `isOver` says so. */
-export async function requestUntil(client: Host, dvipa: string, isOver: () => boolean): Promise<Requests> {
+export async function requestUntil(
+  client: Host,
+  dvipa: string,
+  isOver: () => boolean,
+  seconds = REQUEST_SECONDS,
+): Promise<Requests> {
   const total = { failed: 0, made: 0 };
   while (!isOver()) {
-    const { failed, made } = await requestMany(client, dvipa, 5);
+    const { failed, made } = await requestMany(client, dvipa, 5, seconds);
     total.failed += failed;
     total.made += made;
   }
