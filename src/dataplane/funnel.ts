@@ -5,7 +5,7 @@ import type { NumberingOwner } from '../ipsec/numbering-owner.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { encapsulate, type OuterHeader } from './encapsulate.ts';
-import { HoldQueue } from './hold-queue.ts';
+import { HoldQueue, TAKEN } from './hold-queue.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { OutboundEntry, OutboundSad } from './outbound-sad.ts';
 import type { PacketSink } from './ports.ts';
@@ -94,10 +94,15 @@ export class Funnel {
       vector.push(packet);
       const i = vector.count - 1;
       const bad = this.#policy(vector, i);
-      const verdict = bad === KEEP ? this.#number(vector, i, now) : bad;
-      if (verdict === ELSEWHERE) vector.count--;
-      else vector.verdict[i] = verdict;
-      return verdict !== ELSEWHERE;
+      const slot = vector.saSlot[i] as number;
+      const isBehind = slot !== entry.slot && this.#queue.has(slot);
+      const verdict = bad !== KEEP ? bad : isBehind ? ELSEWHERE : this.#number(vector, i, now);
+      if (verdict === ELSEWHERE) {
+        vector.count--;
+        return slot; // charon has switched SAs meanwhile, perhaps
+      }
+      vector.verdict[i] = verdict;
+      return TAKEN;
     });
     this.#transmit(vector);
     this.#reportNumbering();

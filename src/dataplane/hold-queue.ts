@@ -1,5 +1,8 @@
 import type { Verdict } from '../base/verdict.ts';
 
+/** Of `drain`: the packet waits no more. */
+export const TAKEN = -1;
+
 interface Held {
   readonly packet: Buffer;
   readonly until: number;
@@ -27,10 +30,7 @@ export class HoldQueue {
   /** Copies the packet (it outlives its vector); false when full: the caller drops it. */
   hold(packet: Uint8Array, key: number, now: number): boolean {
     if (this.#size >= this.#capacity) return false;
-    const queue = this.#byKey.get(key);
-    const held = { packet: Buffer.from(packet), until: now + this.#holdMs };
-    if (queue === undefined) this.#byKey.set(key, [held]);
-    else queue.push(held);
+    this.#append(key, { packet: Buffer.from(packet), until: now + this.#holdMs });
     this.#size++;
     return true;
   }
@@ -41,15 +41,22 @@ export class HoldQueue {
   }
 
   /**
-   * Offers the packets of `key` in order until `take` returns false; that one stays, and those behind it. `take` must
-   * not call back into this queue. A packet is wiped when it was taken: it may be plaintext.
+   * Offers the packets of `key` in order. `take` answers what the packet waits for now: `TAKEN` (it is wiped, since it
+   * may be plaintext), another key (it goes to the end of that one's packets), or `key` itself: it stays, and so do
+   * those behind it. `take` must not call back into this queue.
    */
-  drain(key: number, take: (packet: Buffer) => boolean): void {
+  drain(key: number, take: (packet: Buffer) => number): void {
     const queue = this.#byKey.get(key);
     if (queue === undefined) return;
-    let taken = 0;
-    while (taken < queue.length && take((queue[taken] as Held).packet)) taken++;
-    this.#remove(key, queue, taken);
+    let done = 0;
+    for (const held of queue) {
+      const waitsFor = take(held.packet);
+      if (waitsFor === key) break;
+      done++;
+      if (waitsFor === TAKEN) this.#forget(held);
+      else this.#append(waitsFor, held);
+    }
+    this.#cut(key, queue, done);
   }
 
   /** Removes what has waited too long; `expired` says which verdict to count for a key. */
@@ -57,14 +64,27 @@ export class HoldQueue {
     for (const [key, queue] of this.#byKey) {
       let late = 0;
       while (late < queue.length && (queue[late] as Held).until <= now) late++;
-      for (let i = 0; i < late; i++) count(expired(key));
-      this.#remove(key, queue, late);
+      for (const held of queue.slice(0, late)) {
+        count(expired(key));
+        this.#forget(held);
+      }
+      this.#cut(key, queue, late);
     }
   }
 
-  #remove(key: number, queue: Held[], count: number): void {
-    for (const { packet } of queue.splice(0, count)) packet.fill(0);
-    this.#size -= count;
+  #append(key: number, held: Held): void {
+    const queue = this.#byKey.get(key);
+    if (queue === undefined) this.#byKey.set(key, [held]);
+    else queue.push(held);
+  }
+
+  #forget({ packet }: Held): void {
+    packet.fill(0);
+    this.#size--;
+  }
+
+  #cut(key: number, queue: Held[], count: number): void {
+    queue.splice(0, count);
     if (queue.length === 0) this.#byKey.delete(key);
   }
 }

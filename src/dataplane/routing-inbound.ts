@@ -7,7 +7,7 @@ import type { Peeker } from '../ipsec/peek.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
-import { HoldQueue } from './hold-queue.ts';
+import { HoldQueue, TAKEN } from './hold-queue.ts';
 import type { FilterMode, InboundFilter } from './inbound-filter.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
@@ -87,7 +87,9 @@ export class RoutingInbound {
   release(spi: number, now: number): void {
     const vector = this.#released;
     vector.reset();
-    for (const queue of [this.#unknown, this.#notServing]) queue.drain(spi, (packet) => vector.push(packet));
+    for (const queue of [this.#unknown, this.#notServing]) {
+      queue.drain(spi, (packet) => (vector.push(packet) ? TAKEN : spi));
+    }
     if (vector.count > 0) this.#route(vector, now);
   }
 

@@ -1,0 +1,214 @@
+import { randomBytes } from 'node:crypto';
+import { KeyMaterial } from '../../src/base/key-material.ts';
+import { DropCounters } from '../../src/base/verdict.ts';
+import type { OuterHeader } from '../../src/dataplane/encapsulate.ts';
+import { Funnel, type FunnelPeer, type RoutingOutboundSa } from '../../src/dataplane/funnel.ts';
+import { OutboundSad } from '../../src/dataplane/outbound-sad.ts';
+import { type ShadowOutboundSa, TargetOutbound } from '../../src/dataplane/target-outbound.ts';
+import type { PacketVector } from '../../src/dataplane/vector.ts';
+import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
+import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
+import { LinkHeader, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
+import { NumberingHolder } from '../../src/ipsec/numbering-holder.ts';
+import { NumberingOwner } from '../../src/ipsec/numbering-owner.ts';
+import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
+import { IvCounter } from '../../src/ipsec/sender-ids.ts';
+import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
+import { EspPeer, type Opened } from '../support/esp-peer.ts';
+import { DVIPA, ip } from '../support/inner-packets.ts';
+import { policyFor } from '../support/test-sas.ts';
+
+const UNLIMITED = { bytes: Number.MAX_SAFE_INTEGER, packets: Number.MAX_SAFE_INTEGER };
+/** IPv4 and UDP in front of ESP. */
+export const OUTER_BYTES = 28;
+
+function outerOf(sa: SecurityAssociation): OuterHeader {
+  const { source, destination, sourcePort, destinationPort } = sa.outer;
+  const { df, ecn, dscp } = sa.copy;
+  const copies = { copyDf: df, copyEcn: ecn, copyDscp: dscp };
+  return { source: ip(source), destination: ip(destination), sourcePort, destinationPort, ...copies };
+}
+
+function meterOf(sa: SecurityAssociation, credit: LifesizeCredit): LifesizeMeter {
+  const { bytes, packets } = sa.lifetime;
+  return new LifesizeMeter(credit, { hardBytes: bytes.hard, hardPackets: packets.hard });
+}
+
+/** What the peer makes of sent datagrams; undefined where it could not open one. */
+export function openAll(datagrams: readonly Buffer[], ...sas: readonly EspPeer[]): (Opened | undefined)[] {
+  return datagrams.map((datagram) => {
+    const esp = datagram.subarray(OUTER_BYTES);
+    for (const sa of sas) {
+      const opened = sa.open(esp);
+      if (opened !== undefined) return opened;
+    }
+    return undefined;
+  });
+}
+
+export interface OutboundOptions {
+  readonly credit?: LifesizeCredit;
+  readonly senderId?: number;
+  /** Without: nothing asks for the SA (no switch yet). */
+  readonly hasPolicy?: boolean;
+}
+
+/** A target's way out, with a raw socket and a funnel that keep what they get. */
+export class OutboundBench {
+  readonly drops = new DropCounters();
+  readonly raw = new RecordingSink();
+  readonly sad = new OutboundSad<ShadowOutboundSa>();
+  readonly crypto = new EspNodeCrypto({ randomBytes });
+  readonly funnelled: Buffer[] = [];
+  /** Actions that holders asked for, by kind. */
+  readonly asked: string[] = [];
+  readonly outboundSeen: number[] = [];
+  now = 1000;
+  readonly outbound: TargetOutbound;
+
+  constructor() {
+    this.outbound = new TargetOutbound({
+      sad: this.sad,
+      crypto: this.crypto,
+      raw: this.raw,
+      drops: this.drops,
+      dvipas: new Set([ip(DVIPA)]),
+      sendToFunnel: (vector) => {
+        for (let i = 0; i < vector.count; i++) {
+          if (vector.verdict[i] === 0) this.funnelled.push(Buffer.from(vector.packet(i)));
+        }
+      },
+      onNumbering: (entry) => this.#carryOut(entry),
+      onOutbound: (vector, i) => this.outboundSeen.push(vector.destinationPort[i] as number),
+    });
+  }
+
+  install(sa: SecurityAssociation, options: OutboundOptions = {}): ShadowOutboundSa {
+    const entry = this.sad.add(sa, (slot) => ({
+      slot,
+      sa,
+      outer: outerOf(sa),
+      holder: new NumberingHolder(),
+      iv: options.senderId === 0 ? undefined : new IvCounter(options.senderId ?? 5),
+      meter: meterOf(sa, options.credit ?? UNLIMITED),
+    }));
+    this.crypto.install(entry.slot, sa);
+    if (options.hasPolicy !== false) this.sad.installPolicy(policyFor(sa));
+    return entry;
+  }
+
+  remove(entry: ShadowOutboundSa): void {
+    this.sad.remove(entry.sa.id);
+    this.crypto.remove(entry.slot);
+    this.outbound.resume(entry, this.now);
+  }
+
+  /** What the routing host answers a lease request with. */
+  grant(entry: ShadowOutboundSa, first: number, count: number, lease = 1): void {
+    entry.holder.granted(lease, BigInt(first), count, 200, this.now);
+    this.#carryOut(entry);
+  }
+
+  way(entry: ShadowOutboundSa, way: 'funnel' | 'exclusive'): void {
+    entry.holder.way(way, 0n, this.now);
+    this.#carryOut(entry);
+  }
+
+  run(...packets: readonly Uint8Array[]): PacketVector {
+    const vector = vectorOf(...packets);
+    this.outbound.run(vector, this.now);
+    return vector;
+  }
+
+  #carryOut(entry: ShadowOutboundSa): void {
+    for (const action of entry.holder.takeActions()) {
+      this.asked.push(action.kind);
+      if (action.kind === 'resume') this.outbound.resume(entry, this.now);
+    }
+  }
+}
+
+/** The funnel with one or more targets, the store answering when told. */
+export class FunnelBench {
+  readonly drops = new DropCounters();
+  readonly raw = new RecordingSink();
+  readonly sad = new OutboundSad<RoutingOutboundSa>();
+  readonly crypto = new EspNodeCrypto({ randomBytes });
+  readonly funnel: Funnel;
+  readonly revoked: string[] = [];
+  now = 1000;
+  readonly epoch = 3;
+  /** False: marks are not stored, so no number is given. */
+  isStoring = true;
+
+  constructor() {
+    this.funnel = new Funnel({
+      sad: this.sad,
+      crypto: this.crypto,
+      raw: this.raw,
+      drops: this.drops,
+      onNumbering: (entry) => this.settle(entry),
+    });
+  }
+
+  install(
+    sa: SecurityAssociation,
+    targets: readonly string[] = ['target1', 'target2'],
+    credit: LifesizeCredit = UNLIMITED,
+  ): RoutingOutboundSa {
+    const entry = this.sad.add(sa, (slot) => ({
+      slot,
+      sa,
+      outer: outerOf(sa),
+      numbering: new NumberingOwner({ origin: 'new', hasEsn: false, epoch: this.epoch, now: this.now }),
+      meter: meterOf(sa, credit),
+    }));
+    this.crypto.install(entry.slot, sa);
+    this.sad.installPolicy(policyFor(sa));
+    for (const target of targets) entry.numbering.targetReady(target, 1n, this.now);
+    this.settle(entry);
+    return entry;
+  }
+
+  settle(entry: RoutingOutboundSa): void {
+    for (const action of entry.numbering.takeActions()) {
+      if (action.kind === 'store-marks' && this.isStoring) {
+        entry.numbering.storeDone(action.marks, this.now);
+        this.settle(entry);
+      } else if (action.kind === 'funnel-open') this.funnel.resume(entry, this.now);
+      else if (action.kind === 'revoke') this.revoked.push(action.target);
+    }
+  }
+
+  /** One vector of a target's link packets, as they came. */
+  run(from: FunnelTarget, packets: readonly Uint8Array[], epoch = this.epoch): PacketVector {
+    const vector = vectorOf(...packets);
+    this.funnel.run(vector, from.peer, epoch, this.epoch, this.now);
+    return vector;
+  }
+}
+
+/** A target that seals for the link, and the routing host's view of it. */
+export class FunnelTarget {
+  readonly peer: FunnelPeer;
+  readonly #sealer: LinkSealer;
+  readonly #epoch: number;
+
+  constructor(host: string, options: { epoch?: number; dvipas?: readonly string[] } = {}) {
+    const key = () => KeyMaterial.copyOf(Buffer.alloc(32, host));
+    const opener = new LinkOpener();
+    opener.install({ keyId: 1, key: key() });
+    this.#sealer = new LinkSealer({ keyId: 1, key: key() });
+    this.#epoch = options.epoch ?? 3;
+    this.peer = { host, opener, dvipas: new Set((options.dvipas ?? [DVIPA]).map(ip)) };
+  }
+
+  /** `kind` 1 is a packet for the funnel. */
+  seal(inner: Uint8Array, kind = 1): Buffer {
+    const vector = vectorOf(inner);
+    const header = new LinkHeader();
+    header.kind = kind;
+    if (this.#sealer.seal(vector, 0, header, this.#epoch) !== 0) throw new Error('not sealed');
+    return Buffer.from(vector.packet(0));
+  }
+}
