@@ -1,4 +1,5 @@
 import { KEEP, verdictOf } from '../base/verdict.ts';
+import { hasPorts } from '../packet/protocols.ts';
 import type { PacketVector } from './vector.ts';
 
 const FILTER = verdictOf('filter');
@@ -10,7 +11,7 @@ export interface FilterRule {
   readonly action: 'permit' | 'deny';
   /** IP protocol; 0 = any. */
   readonly protocol: number;
-  /** Inclusive destination port range; 0..65535 = any. Applies to protocols with ports only. */
+  /** Inclusive destination port range; 0..65535 = any. A narrower one matches protocols with ports only. */
   readonly fromPort: number;
   readonly toPort: number;
   /** Source network as host number and mask; 0/0 = any. */
@@ -33,7 +34,7 @@ export class InboundFilter {
     if (this.rules.length === 0) return true;
     for (const rule of this.rules) {
       if (rule.protocol !== 0 && rule.protocol !== protocol) continue;
-      if (destinationPort < rule.fromPort || destinationPort > rule.toPort) continue;
+      if (!matchesPort(rule, protocol, destinationPort)) continue;
       if ((source & rule.sourceMask) >>> 0 !== rule.sourceNetwork) continue;
       return rule.action === 'permit';
     }
@@ -49,4 +50,10 @@ export class InboundFilter {
     );
     return permitted ? KEEP : FILTER;
   }
+}
+
+/** What stands for the port of ICMP is type and code: no rule means those. */
+function matchesPort({ fromPort, toPort }: FilterRule, protocol: number, port: number): boolean {
+  if (fromPort === 0 && toPort === 0xffff) return true;
+  return hasPorts(protocol) && fromPort <= port && port <= toPort;
 }

@@ -14,7 +14,7 @@ import { NumberingOwner } from '../../src/ipsec/numbering-owner.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { IvCounter } from '../../src/ipsec/sender-ids.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
-import { EspPeer, type Opened } from '../support/esp-peer.ts';
+import type { EspPeer, Opened } from '../support/esp-peer.ts';
 import { DVIPA, ip } from '../support/inner-packets.ts';
 import { policyFor } from '../support/test-sas.ts';
 
