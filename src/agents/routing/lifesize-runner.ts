@@ -1,8 +1,9 @@
 import { type Clock, every, type Timer } from '../../base/clock.ts';
+import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
 import type { Log } from '../../observe/log.ts';
 import { pushCounters, type Requester, type SaCounters } from '../../vici/index.ts';
 import type { Rekeyer } from './rekeyer.ts';
-import { type AnySa, FUNNEL_USER, type RoutingSas } from './routing-sas.ts';
+import { type AnySa, FUNNEL_USER, type OutboundSa, type RoutingSas } from './routing-sas.ts';
 import type { Cluster } from './target-peers.ts';
 
 /** charon sees the cluster's totals that often; they never go back there. */
@@ -58,6 +59,13 @@ export class LifesizeRunner {
     }
   }
 
+  /** The funnel sealed on this SA: where its credit runs low, more comes at once, not at the next look. */
+  funnelUsed({ sa, meter }: RoutingOutboundSa): void {
+    if (!meter.isDue) return;
+    const entry = this.#sas.outbound.get(sa.id);
+    if (entry !== undefined) this.#readMeter(entry, this.#clock.now());
+  }
+
   removed(entry: AnySa): void {
     this.#pushed.delete(entry.pluginId);
   }
@@ -77,12 +85,14 @@ export class LifesizeRunner {
 
   #readFunnel(): void {
     const now = this.#clock.now();
-    for (const entry of this.#sas.outbound.values()) {
-      const report = entry.meter.report(now);
-      if (report === undefined) continue;
-      entry.lifesize.reported(FUNNEL_USER, report, now);
-      this.changed(entry);
-    }
+    for (const entry of this.#sas.outbound.values()) this.#readMeter(entry, now);
+  }
+
+  #readMeter(entry: OutboundSa, now: number): void {
+    const report = entry.meter.report(now);
+    if (report === undefined) return;
+    entry.lifesize.reported(FUNNEL_USER, report, now);
+    this.changed(entry);
   }
 
   #eachSecond(): void {

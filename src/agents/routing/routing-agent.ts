@@ -140,7 +140,10 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     crypto: sas.sealing,
     raw,
     drops,
-    onNumbering: (entry) => numbering.changed(entry),
+    onNumbering: (entry) => {
+      numbering.changed(entry);
+      lifesize.funnelUsed(entry);
+    },
   });
 
   const captured = new PacketVector(VECTOR_PACKETS);
