@@ -186,8 +186,11 @@ METHOD(kernel_dvipa_journal_t, wait_ack, bool,
 	};
 	bool cancelable;
 
-	if (!this->wait_ms || !this->agents ||
-		(u_int)this->waiting->get_count(this->waiting) >= this->waiters)
+	if (!this->wait_ms || !this->agents)
+	{
+		return TRUE;
+	}
+	if ((u_int)this->waiting->get_count(this->waiting) >= this->waiters)
 	{
 		return FALSE;
 	}

@@ -95,7 +95,7 @@ struct kernel_dvipa_journal_t {
 	 * The lock is given up meanwhile, tables may be changed afterwards.
 	 *
 	 * @param id		id that an event named under the same lock
-	 * @return			TRUE if acknowledged
+	 * @return			FALSE if there is an agent that has not acknowledged it
 	 */
 	bool (*wait_ack)(kernel_dvipa_journal_t *this, uint64_t id);
 
