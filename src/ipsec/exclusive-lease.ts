@@ -69,7 +69,8 @@ export class ExclusiveLease {
     const lastCount = this.#last.target === target ? this.#last.count : 0;
     const most = Math.min(Math.max(LEASE_MIN_NUMBERS, lastCount * LEASE_MAX_GROWTH), LEASE_MAX_NUMBERS);
     const least = held === undefined ? LEASE_MIN_NUMBERS : 1;
-    const count = Math.min(Math.max(wanted, least), most);
+    // A short rest of the stored numbers is better than a wait for the store.
+    const count = Math.min(Math.max(wanted, least), most, Math.max(marks.sequenceRoom, least));
     const first = marks.takeSequence(count);
     if (first < 0) return undefined;
 

@@ -1,4 +1,4 @@
-import type { Marks } from './numbering-marks.ts';
+import type { MarkBlocks, Marks } from './numbering-marks.ts';
 
 export type SendWay = 'funnel' | 'exclusive';
 export type NumberingRekeyCause = 'numbers' | 'sender-ids' | 'marks-lost';
@@ -41,6 +41,8 @@ export interface NumberingOwnerOptions {
   /** This life of the routing agent; lease ids of two lives do not meet. */
   readonly epoch: number;
   readonly now: number;
+  /** How far marks are stored ahead; a lease is never larger than its block. */
+  readonly blocks?: MarkBlocks | undefined;
 }
 
 /**

@@ -14,6 +14,14 @@ export interface Marks {
   readonly nextSenderId: number;
 }
 
+/** How far the marks are stored ahead. */
+export interface MarkBlocks {
+  readonly sequences: number;
+  readonly senderIds: number;
+}
+
+export const STANDARD_BLOCKS: MarkBlocks = { sequences: SEQUENCE_BLOCK, senderIds: SENDER_ID_BLOCK };
+
 /** Where a new SA starts: numbers from 1 (RFC 4303 section 2.2), ids from 1 (0 is the owner itself). */
 const START = { sequence: 1, senderId: 1 };
 
@@ -25,6 +33,7 @@ const START = { sequence: 1, senderId: 1 };
  */
 export class NumberingMarks {
   readonly #lastSequence: number;
+  readonly #blocks: MarkBlocks;
   #nextSequence: number;
   #storedSequence: number;
   #nextSenderId: number;
@@ -33,7 +42,8 @@ export class NumberingMarks {
   #retryAt = Number.NEGATIVE_INFINITY;
   #retryMs = STORE_RETRY_MS;
 
-  private constructor(sequence: number, senderId: number, hasEsn: boolean) {
+  private constructor(sequence: number, senderId: number, hasEsn: boolean, blocks: MarkBlocks) {
+    this.#blocks = blocks;
     this.#lastSequence = hasEsn ? LAST_SEQUENCE_ESN : LAST_SEQUENCE;
     this.#nextSequence = sequence;
     this.#storedSequence = sequence;
@@ -41,18 +51,22 @@ export class NumberingMarks {
     this.#storedSenderId = senderId;
   }
 
-  static forNewSa(hasEsn: boolean): NumberingMarks {
-    return new NumberingMarks(START.sequence, START.senderId, hasEsn);
+  static forNewSa(hasEsn: boolean, blocks = STANDARD_BLOCKS): NumberingMarks {
+    return new NumberingMarks(START.sequence, START.senderId, hasEsn, blocks);
   }
 
   /** Undefined if the marks cannot be believed: then nothing is sent on the SA until it is rekeyed. */
-  static restore(marks: Marks | undefined, hasEsn: boolean): NumberingMarks | undefined {
+  static restore(
+    marks: Marks | undefined,
+    hasEsn: boolean,
+    blocks = STANDARD_BLOCKS,
+  ): NumberingMarks | undefined {
     if (marks === undefined) return undefined;
     const last = hasEsn ? LAST_SEQUENCE_ESN : LAST_SEQUENCE;
     if (marks.nextSequence < 1n || marks.nextSequence > BigInt(last) + 1n) return undefined;
     const id = marks.nextSenderId;
     if (!Number.isSafeInteger(id) || id < 1 || id > LAST_SENDER_ID + 1) return undefined;
-    return new NumberingMarks(Number(marks.nextSequence), id, hasEsn);
+    return new NumberingMarks(Number(marks.nextSequence), id, hasEsn, blocks);
   }
 
   /** The next number; never used so far. Goes back only by `giveBack`. */
@@ -90,8 +104,8 @@ export class NumberingMarks {
   /** Marks to write now, or undefined. After this call they are in flight until `done` or `failed`. */
   write(now: number): Marks | undefined {
     if (this.#inFlight !== undefined || now < this.#retryAt || !this.#isLow()) return undefined;
-    const sequence = Math.min(this.#nextSequence + SEQUENCE_BLOCK, this.#lastSequence + 1);
-    const senderId = Math.min(this.#nextSenderId + SENDER_ID_BLOCK, LAST_SENDER_ID + 1);
+    const sequence = Math.min(this.#nextSequence + this.#blocks.sequences, this.#lastSequence + 1);
+    const senderId = Math.min(this.#nextSenderId + this.#blocks.senderIds, LAST_SENDER_ID + 1);
     this.#inFlight = {
       nextSequence: BigInt(Math.max(sequence, this.#storedSequence)),
       nextSenderId: Math.max(senderId, this.#storedSenderId),
@@ -126,9 +140,10 @@ export class NumberingMarks {
   }
 
   #isLow(): boolean {
-    const sequenceLow = this.sequenceRoom < SEQUENCE_BLOCK / 2 && this.#storedSequence <= this.#lastSequence;
+    const sequenceLow =
+      this.sequenceRoom < this.#blocks.sequences / 2 && this.#storedSequence <= this.#lastSequence;
     const idsLow =
-      this.#storedSenderId - this.#nextSenderId < SENDER_ID_BLOCK / 2 &&
+      this.#storedSenderId - this.#nextSenderId < this.#blocks.senderIds / 2 &&
       this.#storedSenderId <= LAST_SENDER_ID;
     return sequenceLow || idsLow;
   }

@@ -12,7 +12,6 @@ import {
   LEASE_MARGIN_MS,
   LEASE_TTL_MS,
   MOVE_TIMEOUT_MS,
-  PATH_DIFFERENCE_MS,
   REKEY_SENDER_ID,
   REKEY_SEQUENCE,
   REKEY_SEQUENCE_ESN,
@@ -21,6 +20,7 @@ import {
 } from './numbering-constants.ts';
 import { type Marks, NumberingMarks } from './numbering-marks.ts';
 import { RekeyNeed } from './rekey-need.ts';
+import { FUNNEL, SendGate } from './send-gate.ts';
 import { type LeaseRequest, SenderBook } from './sender-book.ts';
 import { IvCounter } from './sender-ids.ts';
 
@@ -41,11 +41,7 @@ export class NumberingOwner {
   readonly #rekey = new RekeyNeed();
   #state: OwnerState;
   readonly #lease: ExclusiveLease;
-  /** Nobody takes a number earlier (silence after a jump). */
-  #notBefore: number;
-  /** Who may have sent last (a target, or the funnel), and when at the latest: another way starts Delta later. */
-  #lastSender: string | undefined;
-  #lastSentAt = Number.NEGATIVE_INFINITY;
+  readonly #gate: SendGate;
   #reviewAt = Number.POSITIVE_INFINITY;
   #isStarved = false;
   #iv: IvCounter | undefined;
@@ -54,14 +50,16 @@ export class NumberingOwner {
   readonly #actions = new Outbox<OwnerAction>();
 
   constructor(options: NumberingOwnerOptions) {
-    const { origin, hasEsn, now } = options;
+    const { origin, hasEsn, now, blocks } = options;
     this.#now = now;
     this.#rekeyAt = hasEsn ? REKEY_SEQUENCE_ESN : REKEY_SEQUENCE;
     this.#marks =
-      origin === 'new' ? NumberingMarks.forNewSa(hasEsn) : NumberingMarks.restore(options.marks, hasEsn);
+      origin === 'new'
+        ? NumberingMarks.forNewSa(hasEsn, blocks)
+        : NumberingMarks.restore(options.marks, hasEsn, blocks);
     this.#state = { name: this.#marks === undefined ? 'blocked' : 'idle' };
     // Leases of the life before this one may still be used: everything waits until they are dead and silent.
-    this.#notBefore = origin === 'new' ? now : now + LEASE_TTL_MS + LEASE_MARGIN_MS + SILENCE_MS;
+    this.#gate = new SendGate(origin === 'new' ? now : now + LEASE_TTL_MS + LEASE_MARGIN_MS + SILENCE_MS);
     this.#iv = origin === 'new' ? new IvCounter(0) : undefined;
     this.#lease = new ExclusiveLease(options.epoch);
     this.#progress(now);
@@ -136,8 +134,7 @@ export class NumberingOwner {
     const used = this.#lease.giveBack(target, peer.incarnation, lease, firstUnused, this.#marks);
     if (used === undefined) return false;
     if (used > 0) peer.lastActive = now;
-    this.#lastSender = target;
-    this.#lastSentAt = now;
+    this.#gate.sent(target, now);
     this.#progress(now);
     return true;
   }
@@ -197,8 +194,7 @@ export class NumberingOwner {
       this.#isStarved = true;
       this.#starvedCount = count;
     } else {
-      this.#lastSender = undefined;
-      this.#lastSentAt = now;
+      this.#gate.sent(FUNNEL, now);
     }
     this.#progress(now);
     return first;
@@ -236,8 +232,7 @@ export class NumberingOwner {
     consider(this.#lease.held?.expiresAt);
     consider(this.#rekey.raised > 0 ? this.#rekey.nextAt : undefined);
     if (this.#senders.requests.size > 0 || this.#isStarved || state.name === 'drain-to-exclusive') {
-      consider(this.#notBefore);
-      consider(this.#lastSentAt + PATH_DIFFERENCE_MS);
+      for (const due of this.#gate.times) consider(due);
     }
     if (state.name === 'funnel') consider(this.#reviewAt);
     if (state.name === 'exclusive' && this.#lease.held === undefined) consider(this.#idleAt(state.target));
@@ -283,9 +278,8 @@ export class NumberingOwner {
   #expireLease(now: number): void {
     const dead = this.#lease.expire(now);
     if (dead === undefined) return;
-    this.#notBefore = Math.max(this.#notBefore, dead.expiresAt + SILENCE_MS);
-    this.#lastSender = dead.target;
-    this.#lastSentAt = dead.expiresAt;
+    this.#gate.closeUntil(dead.expiresAt + SILENCE_MS);
+    this.#gate.sent(dead.target, dead.expiresAt);
   }
 
   /** Changes of state that time brings. */
@@ -310,7 +304,7 @@ export class NumberingOwner {
     const peer = this.#senders.lookup(state.target);
     const isDrained =
       peer === undefined || peer.seenCounter >= peer.flushCounter || now >= state.flushedAt + FLUSH_WAIT_MS;
-    if (!isDrained || now < this.#notBefore || now < this.#lastSentAt + PATH_DIFFERENCE_MS) return;
+    if (!isDrained || !this.#gate.isOpenFor(state.target, now)) return;
     this.#state = { name: 'exclusive', target: state.target };
     if (peer !== undefined) peer.lastActive = now;
   }
@@ -318,6 +312,7 @@ export class NumberingOwner {
   /** Has the funnel one sender left, or none? */
   #review(since: number, now: number): void {
     this.#reviewAt = now + REVIEW_MS;
+    if (this.#isStarved) return; // packets wait in the funnel
     const active = this.#senders.activeAfter(now - ACTIVITY_MS);
     if (now < since + ACTIVITY_MS || active.length > 1) return;
     const [target] = active;
@@ -379,10 +374,7 @@ export class NumberingOwner {
     const incarnation = this.#senders.lookup(target)?.incarnation;
     if (incarnation === undefined || this.#marks === undefined || !this.#senders.requests.has(target))
       return false;
-    if (this.#lease.held === undefined) {
-      if (now < this.#notBefore) return false;
-      if (this.#lastSender !== target && now < this.#lastSentAt + PATH_DIFFERENCE_MS) return false;
-    }
+    if (this.#lease.held === undefined && !this.#gate.isOpenFor(target, now)) return false;
     const grant = this.#lease.grant(target, incarnation, request.count, this.#marks, now);
     if (grant === undefined) return false;
     this.#senders.requests.delete(target);
@@ -401,7 +393,6 @@ export class NumberingOwner {
   #mayFunnelSend(now: number): boolean {
     const { name } = this.#state;
     if ((name !== 'funnel' && name !== 'drain-to-exclusive') || this.#lease.held !== undefined) return false;
-    if (this.#iv === undefined || now < this.#notBefore) return false;
-    return this.#lastSender === undefined || now >= this.#lastSentAt + PATH_DIFFERENCE_MS;
+    return this.#iv !== undefined && this.#gate.isOpenFor(FUNNEL, now);
   }
 }
