@@ -8,13 +8,16 @@ import type { PcapFile } from './pcap.ts';
 /** Classes of the outside network; anything `other` there should not exist. */
 export type OutsideClass = 'esp' | 'ike' | 'nat-keepalive' | 'arp' | 'other';
 
-/** Classes of the cluster network: the coupling channel (TLS), the trusted link (GRE in UDP), ARP. */
-export type ClusterClass = 'coupling' | 'link' | 'arp' | 'other';
+/**
+ * Classes of the cluster network: the coupling channel (TLS), the trusted link (GRE in UDP), ARP; and what a host says
+ * whose agent is gone, which quotes a link packet as it was, sealed.
+ */
+export type ClusterClass = 'coupling' | 'link' | 'unreachable' | 'arp' | 'other';
 
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_ARP = 0x0806;
 const ETHERNET_HEADER_BYTES = 14;
-const PROTOCOL = { tcp: 6, udp: 17, esp: 50 } as const;
+const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, esp: 50 } as const;
 const PORT = { ike: 500, ikeNat: 4500, cluster: 4754 } as const;
 
 interface Ipv4View {
@@ -69,9 +72,19 @@ export function classifyCluster(frame: Buffer): ClusterClass {
   const etherType = frame.readUInt16BE(12);
   if (etherType === ETHERTYPE_ARP) return 'arp';
   const ip = etherType === ETHERTYPE_IPV4 ? ipv4Of(frame) : undefined;
-  if (ip === undefined || !hasPort(ip.payload, PORT.cluster)) return 'other';
+  if (ip === undefined) return 'other';
+  if (ip.protocol === PROTOCOL.icmp) return isUnreachableLink(ip.payload) ? 'unreachable' : 'other';
+  if (!hasPort(ip.payload, PORT.cluster)) return 'other';
   if (ip.protocol === PROTOCOL.tcp) return 'coupling';
   return ip.protocol === PROTOCOL.udp ? 'link' : 'other';
+}
+
+/** Destination unreachable about a datagram of the trusted link (RFC 792: type 3, the datagram from octet 8 on). */
+function isUnreachableLink(icmp: Buffer): boolean {
+  if (icmp.length < 8 || icmp[0] !== 3) return false;
+  const quoted = icmp.subarray(8);
+  const headerBytes = ((quoted[0] ?? 0) & 0x0f) * 4;
+  return quoted[9] === PROTOCOL.udp && hasPort(quoted.subarray(headerBytes), PORT.cluster);
 }
 
 /** How many packets of a capture are of which class. */

@@ -87,6 +87,15 @@ describe('wire classes of the cluster network', () => {
     expect(classifyCluster(ipv4(6, udp(40_000, 80, Buffer.alloc(20))))).to.equal('other');
     expect(classifyCluster(ipv4(4, esp))).to.equal('other');
   });
+
+  it('knows an unreachable link port, and no other ICMP', () => {
+    const quoting = (port: number) => ipv4(17, udp(4754, port, esp)).subarray(14);
+    const unreachable = (about: Buffer) => ipv4(1, Buffer.concat([hex('03 03 0000 00000000'), about]));
+    expect(classifyCluster(unreachable(quoting(4754)))).to.equal('unreachable');
+    expect(classifyCluster(unreachable(ipv4(17, udp(80, 80, esp)).subarray(14)))).to.equal('other');
+    expect(classifyCluster(unreachable(hex('45')))).to.equal('other');
+    expect(classifyCluster(ipv4(1, hex('0800 0000 00010001')))).to.equal('other');
+  });
 });
 
 describe('pcap', () => {
