@@ -33,6 +33,8 @@ export interface LifesizeOwnerOptions {
   readonly percentage: number;
   readonly now: number;
   readonly rekeyDelayMs?: number;
+  /** The SA is older than this life of the agent: targets that come may have used it, and their first report says how much. */
+  readonly isRestored?: boolean;
 }
 
 /**
@@ -45,6 +47,7 @@ export class LifesizeOwner {
   readonly #bytes: LifesizeUnit;
   readonly #packets: LifesizeUnit;
   readonly #rekeyDelayMs: number;
+  readonly #isRestored: boolean;
   readonly #rekey = new RekeyNeed();
   readonly #actions = new Outbox<LifesizeAction>();
   #percentage: number;
@@ -57,6 +60,7 @@ export class LifesizeOwner {
     this.#packets = new LifesizeUnit(options.lifetime.packets, GRAIN_PACKETS);
     this.#percentage = options.percentage;
     this.#rekeyDelayMs = options.rekeyDelayMs ?? REKEY_DELAY_MS;
+    this.#isRestored = options.isRestored ?? false;
     this.#rate.at = options.now;
   }
 
@@ -95,8 +99,8 @@ export class LifesizeOwner {
 
   /** A target incarnation that will serve the SA; it has credit at once (`creditOf`). */
   targetReady(target: string, incarnation: bigint, now: number): void {
-    this.#bytes.ready(target, incarnation);
-    this.#packets.ready(target, incarnation);
+    this.#bytes.ready(target, incarnation, this.#isRestored);
+    this.#packets.ready(target, incarnation, this.#isRestored);
     this.#topUp(target);
     this.#check(target, now);
   }

@@ -19,6 +19,8 @@ interface Account {
   /** Size of the last grant. */
   granted: number;
   isLost: boolean;
+  /** It may have used the SA before this owner's life: its first report is the base to count from. */
+  isUnknown: boolean;
 }
 
 /** Sum that stays at 2^53 - 1 rather than become inexact. */
@@ -79,8 +81,8 @@ export class LifesizeUnit {
     return this.isLimited ? (this.#accounts.get(target)?.credit ?? 0) : UNLIMITED;
   }
 
-  /** Opens an account, or the same one again if this incarnation was here before. */
-  ready(target: string, incarnation: bigint): void {
+  /** Opens an account, or the same one again if this incarnation was here before. `isUnknown`: see there. */
+  ready(target: string, incarnation: bigint, isUnknown: boolean): void {
     const account = this.#accounts.get(target);
     if (account?.incarnation === incarnation) {
       account.isLost = false;
@@ -90,7 +92,7 @@ export class LifesizeUnit {
       this.#closedCharged = add(this.#closedCharged, this.isLimited ? account.credit : account.reported);
       this.#closedReported = add(this.#closedReported, account.reported);
     }
-    this.#accounts.set(target, { incarnation, credit: 0, reported: 0, granted: 0, isLost: false });
+    this.#accounts.set(target, { incarnation, credit: 0, reported: 0, granted: 0, isLost: false, isUnknown });
   }
 
   lost(target: string): void {
@@ -105,6 +107,10 @@ export class LifesizeUnit {
   report(target: string, total: number): boolean {
     const account = this.#accounts.get(target);
     if (account === undefined) return false;
+    if (account.isUnknown) {
+      account.isUnknown = false;
+      account.credit = Math.max(account.credit, total);
+    }
     const isAllowed = this.hard === 0 || total <= account.credit;
     account.reported = Math.max(account.reported, isAllowed ? total : account.credit);
     return isAllowed;

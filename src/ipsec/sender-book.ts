@@ -70,7 +70,7 @@ export class SenderBook {
       const incarnation = this.#senders.get(target)?.incarnation;
       if (incarnation === undefined) continue;
       const senderId = this.#ids.lookup(target, incarnation) ?? marks.takeSenderId();
-      if (senderId < 0) return;
+      if (senderId < 0) continue; // others may have theirs already: those must never wait
       this.#ids.assign(target, incarnation, senderId);
       this.#waitingForId.delete(target);
       give(target, incarnation, senderId);

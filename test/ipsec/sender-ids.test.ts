@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { IvCounter } from '../../src/ipsec/sender-ids.ts';
 
 const ivOf = (iv: IvCounter, counter: number) =>
