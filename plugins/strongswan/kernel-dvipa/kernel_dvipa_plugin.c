@@ -77,13 +77,13 @@ plugin_t *kernel_dvipa_plugin_create()
 	if (!kernel_dvipa_version_running(version))
 	{
 		DBG1(DBG_LIB, "kernel-dvipa: can't find out what version of "
-			 "strongSwan this is, it needs %s", VERSION);
+			 "strongSwan this is, it needs %s", kernel_dvipa_plugin_version);
 		return NULL;
 	}
-	if (!streq(version, VERSION))
+	if (!streq(version, kernel_dvipa_plugin_version))
 	{
 		DBG1(DBG_LIB, "kernel-dvipa: built for strongSwan %s, but this is %s",
-			 VERSION, version);
+			 kernel_dvipa_plugin_version, version);
 		return NULL;
 	}
 

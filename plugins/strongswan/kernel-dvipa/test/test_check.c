@@ -1,0 +1,245 @@
+/*
+ * Copyright (C) 2026 the strongswan-dvipa authors
+ *
+ * This program is free software; you can redistribute it and/or modify it
+ * under the terms of the GNU General Public License as published by the
+ * Free Software Foundation; either version 2 of the License, or (at your
+ * option) any later version.  See <http://www.fsf.org/copyleft/gpl.txt>.
+ *
+ * This program is distributed in the hope that it will be useful, but
+ * WITHOUT ANY WARRANTY; without even the implied warranty of MERCHANTABILITY
+ * or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU General Public License
+ * for more details.
+ */
+
+#include "unit.h"
+#include "fixture.h"
+
+#include "../kernel_dvipa_check.h"
+
+static kernel_dvipa_addresses_t *addresses;
+
+/**
+ * Check an SA; release what comes with a yes
+ */
+static const char *check(fixture_t *f)
+{
+	const char *reason;
+	host_t *dvipa = NULL;
+
+	reason = kernel_dvipa_check_sa(addresses, &f->id, &f->data, &dvipa);
+	expect(!reason == (dvipa != NULL));
+	DESTROY_IF(dvipa);
+	return reason;
+}
+
+/**
+ * One change to the SA, and the reason it is refused for
+ */
+#define refused(change, why) ({ \
+	fixture_t *f = fixture_create(); \
+	change; \
+	const char *reason = check(f); \
+	if (!reason || !strstr(reason, why)) \
+	{ \
+		fprintf(stderr, "got %s for ", reason ?: "no refusal"); \
+		expect(!#change); \
+	} \
+	fixture_destroy(f); \
+})
+
+#define accepted(change) ({ \
+	fixture_t *f = fixture_create(); \
+	change; \
+	expect(check(f) == NULL); \
+	fixture_destroy(f); \
+})
+
+static void test_sa()
+{
+	chunk_t key = chunk_alloca(64);
+	traffic_selector_t *other, *ip6;
+	host_t *stranger, *host6, *dvipa;
+	traffic_selector_t *removed;
+	mark_t mark = { .value = 42, .mask = 0xffffffff, };
+
+	memset(key.ptr, 7, key.len);
+	other = traffic_selector_create_from_cidr("203.0.113.11/32", 0, 0, 65535);
+	ip6 = traffic_selector_create_from_cidr("2001:db8::1/128", 0, 0, 65535);
+	stranger = host_create_from_string("198.51.100.7", 4500);
+	host6 = host_create_from_string("2001:db8::2", 4500);
+	dvipa = host_create_from_string("203.0.113.10", 4500);
+
+	accepted();
+	accepted(fixture_outbound(f));
+	accepted(f->id.dst = dvipa);
+	accepted(f->data.enc_key.len = 20);
+	accepted(f->data.enc_key = chunk_create(key.ptr, 36));
+	accepted(f->data.enc_alg = ENCR_AES_CBC;
+			 f->data.enc_key = chunk_create(key.ptr, 16);
+			 f->data.int_alg = AUTH_HMAC_SHA2_256_128;
+			 f->data.int_key = chunk_create(key.ptr, 32));
+	accepted(f->data.hw_offload = HW_OFFLOAD_AUTO);
+	accepted(f->data.replay_window = 0);
+
+	refused(f->id.dst = stranger, "neither an endpoint");
+	refused(fixture_outbound(f); f->id.src = stranger, "neither an endpoint");
+	refused(f->id.src = host6, "IPv6 outside");
+	refused(f->id.proto = IPPROTO_AH, "AH");
+	refused(f->data.mode = MODE_TRANSPORT, "transport mode");
+	refused(f->data.mode = MODE_BEET, "BEET");
+	refused(f->data.mode = MODE_PASS, "other mode");
+	refused(f->data.ipcomp = IPCOMP_DEFLATE, "IPComp");
+	refused(f->data.mark = mark, "marks");
+	refused(f->id.mark = mark, "marks");
+	refused(f->id.if_id = 7, "interface ids");
+	refused(f->data.interface = "eth0", "interface");
+	refused(f->data.label = (sec_label_t*)f, "labels");
+	refused(f->data.hw_offload = HW_OFFLOAD_YES, "hardware offload");
+	refused(f->data.tfc = 1, "padding");
+	refused(f->data.esn = TRUE, "Extended Sequence");
+	refused(f->data.encap = FALSE, "without UDP");
+	refused(f->data.enc_key.len = 19, "128 or 256");
+	refused(f->data.enc_key = chunk_create(key.ptr, 28), "128 or 256");
+	refused(f->data.enc_key = chunk_create(key.ptr, 2), "128 or 256");
+	refused(f->data.int_key = chunk_create(key.ptr, 32), "another integrity");
+	refused(f->data.enc_alg = ENCR_NULL, "encryption other");
+	refused(f->data.enc_alg = ENCR_CHACHA20_POLY1305, "encryption other");
+	refused(f->data.enc_alg = ENCR_AES_GCM_ICV8, "encryption other");
+	refused(f->data.enc_alg = ENCR_AES_CBC, "128 or 256");
+	refused(f->data.enc_alg = ENCR_AES_CBC;
+			f->data.enc_key = chunk_create(key.ptr, 16), "other integrity");
+	refused(f->data.enc_alg = ENCR_AES_CBC;
+			f->data.enc_key = chunk_create(key.ptr, 16);
+			f->data.int_alg = AUTH_HMAC_SHA2_256_96;
+			f->data.int_key = chunk_create(key.ptr, 32), "other integrity");
+	refused(f->our_list->insert_last(f->our_list, other), "beyond the DVIPA");
+	refused(f->our_list->insert_first(f->our_list, other), "no DVIPA");
+	refused(f->our_list->remove_first(f->our_list, (void**)&removed),
+			"no traffic selector");
+	refused(f->peer_list->insert_last(f->peer_list, ip6), "IPv6 inside");
+
+	other->destroy(other);
+	ip6->destroy(ip6);
+	stranger->destroy(stranger);
+	host6->destroy(host6);
+	dvipa->destroy(dvipa);
+}
+
+static void test_update()
+{
+	fixture_t *f = fixture_create();
+	kernel_ipsec_update_sa_t data = {
+		.new_src = f->peer,
+		.new_dst = f->us,
+		.encap = TRUE,
+		.new_encap = TRUE,
+	};
+
+	expect(!kernel_dvipa_check_update(addresses, TRUE, &data));
+	expect(kernel_dvipa_check_update(addresses, FALSE, &data));
+	data.new_encap = FALSE;
+	expect(kernel_dvipa_check_update(addresses, TRUE, &data));
+	fixture_destroy(f);
+}
+
+static void test_policy()
+{
+	fixture_t *f = fixture_create();
+	kernel_ipsec_policy_id_t id;
+	host_t *any, *stranger;
+	bool keep;
+
+	any = host_create_any(AF_INET);
+	stranger = host_create_from_string("198.51.100.7", 0);
+
+	id = fixture_policy(f, POLICY_IN);
+	expect(!kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+	expect(keep);
+	id.dir = POLICY_FWD;
+	expect(!kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+	/* our side and theirs exchanged */
+	id = fixture_policy(f, POLICY_OUT);
+	expect(kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+	fixture_outbound(f);
+	expect(!kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+	f->manage.src = stranger;
+	expect(kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+	/* a trap may know no addresses */
+	f->manage.src = any;
+	expect(kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+	f->manage.prio = POLICY_PRIORITY_ROUTED;
+	expect(!kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+	expect(keep);
+	f->sa_cfg.mode = MODE_TRANSPORT;
+	expect(kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+
+	/* dropped is what a DVIPA is without a policy, in clear it may not be */
+	f->manage.type = POLICY_DROP;
+	expect(!kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+	expect(!keep);
+	f->manage.type = POLICY_PASS;
+	expect(kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+	/* of others we let pass anything, and can't drop it */
+	id.src_ts = id.dst_ts;
+	expect(!kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+	expect(!keep);
+	f->manage.type = POLICY_DROP;
+	expect(kernel_dvipa_check_policy(addresses, &id, &f->manage, &keep));
+
+	any->destroy(any);
+	stranger->destroy(stranger);
+	fixture_destroy(f);
+}
+
+static void test_addresses()
+{
+	traffic_selector_t *ts;
+	host_t *host;
+
+	ts = traffic_selector_create_from_cidr("203.0.113.10/31", 0, 0, 65535);
+	expect(!addresses->find_dvipa(addresses, ts));
+	ts->destroy(ts);
+	/* protocol and ports may be narrower */
+	ts = traffic_selector_create_from_cidr("203.0.113.10/32", IPPROTO_TCP, 80,
+										   80);
+	host = addresses->find_dvipa(addresses, ts);
+	expect(host);
+	host->destroy(host);
+	ts->destroy(ts);
+
+	expect(addresses->put_state(addresses, "203.0.113.10",
+								chunk_from_str("kept")));
+	expect(!addresses->put_state(addresses, "192.0.2.10",
+								 chunk_from_str("an endpoint is no DVIPA")));
+	expect(!addresses->put_state(addresses, "nonsense", chunk_empty));
+
+	/* what is wrong changes nothing */
+	lib->settings->set_str(lib->settings, "%s.plugins.kernel-dvipa.dvipas",
+						   "203.0.113.20 300.1.1.1", lib->ns);
+	expect(!addresses->reload(addresses));
+	ts = traffic_selector_create_from_cidr("203.0.113.20/32", 0, 0, 65535);
+	expect(!addresses->find_dvipa(addresses, ts));
+	lib->settings->set_str(lib->settings, "%s.plugins.kernel-dvipa.dvipas",
+						   " 203.0.113.20,203.0.113.10, ", lib->ns);
+	expect(addresses->reload(addresses));
+	host = addresses->find_dvipa(addresses, ts);
+	expect(host);
+	host->destroy(host);
+	ts->destroy(ts);
+}
+
+void test_check()
+{
+	lib->settings->set_str(lib->settings, "%s.plugins.kernel-dvipa.dvipas",
+						   "203.0.113.10", lib->ns);
+	lib->settings->set_str(lib->settings, "%s.plugins.kernel-dvipa.endpoints",
+						   "192.0.2.10", lib->ns);
+	addresses = kernel_dvipa_addresses_create();
+	expect(addresses);
+	test_sa();
+	test_update();
+	test_policy();
+	test_addresses();
+	addresses->destroy(addresses);
+}

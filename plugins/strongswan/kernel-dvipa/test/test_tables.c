@@ -1,0 +1,366 @@
+/*
+ * Copyright (C) 2026 the strongswan-dvipa authors
+ *
+ * This program is free software; you can redistribute it and/or modify it
+ * under the terms of the GNU General Public License as published by the
+ * Free Software Foundation; either version 2 of the License, or (at your
+ * option) any later version.  See <http://www.fsf.org/copyleft/gpl.txt>.
+ *
+ * This program is distributed in the hope that it will be useful, but
+ * WITHOUT ANY WARRANTY; without even the implied warranty of MERCHANTABILITY
+ * or FITNESS FOR A PARTICULAR PURPOSE.  See the GNU General Public License
+ * for more details.
+ */
+
+#include "unit.h"
+#include "fixture.h"
+
+#include "../kernel_dvipa_reader.h"
+#include "../kernel_dvipa_sad.h"
+#include "../kernel_dvipa_spd.h"
+
+#include <threading/thread.h>
+
+#include <unistd.h>
+
+static kernel_dvipa_journal_t *journal;
+
+/** names of all events since the last look, each with a blank after it */
+static char told[4096];
+
+/** message of the last event */
+static chunk_t last;
+
+static void record(void *user, const char *event, chunk_t packet)
+{
+	strcat(strcat(told, event), " ");
+	chunk_free(&last);
+	last = chunk_clone(chunk_skip(packet, 4 + 2 + strlen(event)));
+	expect(untoh32(packet.ptr) == packet.len - 4);
+	expect(kernel_dvipa_reader_valid(last));
+}
+
+#define expect_told(events) ({ \
+	if (!streq(told, events)) \
+	{ \
+		fprintf(stderr, "told %s\n", told); \
+		expect(!events); \
+	} \
+	told[0] = '\0'; \
+})
+
+/**
+ * Get a number out of a section of the last event
+ */
+static uint64_t last_number(const char *section, const char *name)
+{
+	uint64_t number;
+	chunk_t body = last;
+
+	expect(!*section || kernel_dvipa_reader_get(last, DVIPA_SECTION_START,
+												section, &body));
+	expect(kernel_dvipa_reader_get_number(body, name, UINT64_MAX, &number));
+	return number;
+}
+
+static bool add(kernel_dvipa_sad_t *sad, fixture_t *f)
+{
+	return sad->add(sad, &f->id, &f->data,
+					host_create_from_string("203.0.113.10", 0));
+}
+
+static void test_spi()
+{
+	kernel_dvipa_sad_t *sad;
+	uint32_t spi, i;
+
+	sad = kernel_dvipa_sad_create(journal, 0, 0);
+	for (i = 0; i < 1000; i++)
+	{
+		expect(sad->get_spi(sad, &spi));
+		expect(ntohl(spi) >= 0x100);
+	}
+	sad->destroy(sad);
+
+	/* the owner's bits, and with them 0 still nothing reserved */
+	sad = kernel_dvipa_sad_create(journal, 0xabc, 12);
+	expect(sad->get_spi(sad, &spi));
+	expect(ntohl(spi) >> 20 == 0xabc);
+	sad->destroy(sad);
+	sad = kernel_dvipa_sad_create(journal, 0, 16);
+	for (i = 0; i < 5000; i++)
+	{
+		expect(sad->get_spi(sad, &spi));
+		expect(ntohl(spi) >= 0x100 && ntohl(spi) < 0x10000);
+	}
+	sad->destroy(sad);
+	expect_told("");
+}
+
+static void test_sad()
+{
+	kernel_dvipa_sad_t *sad;
+	kernel_ipsec_update_sa_t update;
+	uint64_t bytes, packets, id;
+	uint32_t spi;
+	fixture_t *f;
+	host_t *dst;
+	time_t used;
+	chunk_t section, value;
+
+	f = fixture_create();
+	sad = kernel_dvipa_sad_create(journal, 0, 0);
+	sad->delete(sad, &f->id);
+	expect_told("");
+	expect(add(sad, f));
+	expect_told("sa-add ");
+	id = last_number("sa", "id");
+	expect(kernel_dvipa_reader_get(last, DVIPA_SECTION_START, "sa", &section));
+	expect(kernel_dvipa_reader_get(section, DVIPA_KEY_VALUE, "encr-key",
+								   &value));
+	expect(chunk_equals(value, f->data.enc_key));
+	expect(!add(sad, f));
+	expect_told("");
+
+	/* another peer behind the same NAT chose the same SPI */
+	host_t *port = f->peer->clone(f->peer);
+	port->set_port(port, 5555);
+	f->id.src = port;
+	expect(add(sad, f));
+	expect_told("sa-add ");
+	sad->set_counters(sad, last_number("sa", "id"), 1, 1, 0);
+	expect(sad->query(sad, &f->id, &bytes, NULL, NULL) && bytes == 1);
+	sad->delete(sad, &f->id);
+	f->id.src = f->peer;
+	expect_told("sa-delete ");
+
+	/* never used, then used, never downwards; unknown ids do no harm */
+	expect(sad->query(sad, &f->id, &bytes, &packets, &used));
+	expect(bytes == 0 && packets == 0 && used == 0);
+	sad->set_counters(sad, id, 0, 0, 5);
+	expect(sad->query(sad, &f->id, &bytes, &packets, &used) && used == 0);
+	sad->set_counters(sad, id, 1000, 10, 0);
+	sad->set_counters(sad, id, 900, 9, 1000000000);
+	sad->set_counters(sad, id + 999, 1, 1, 1);
+	expect(sad->query(sad, &f->id, &bytes, &packets, &used));
+	expect(bytes == 1000 && packets == 10);
+	expect(used > time_monotonic(NULL) - 3 && used <= time_monotonic(NULL));
+	expect(sad->get_use_time(sad, 1, TRUE) == used);
+	expect(sad->get_use_time(sad, 1, FALSE) == 0);
+
+	/* moved: found by its new addresses, keys are not told again */
+	update = (kernel_ipsec_update_sa_t){
+		.new_src = port,
+		.new_dst = f->us,
+		.encap = TRUE,
+		.new_encap = TRUE,
+	};
+	expect(sad->update(sad, &f->id, &update));
+	expect_told("sa-update ");
+	expect(last_number("sa", "sport") == 5555);
+	expect(kernel_dvipa_reader_get(last, DVIPA_SECTION_START, "sa", &section));
+	expect(!kernel_dvipa_reader_get(section, DVIPA_KEY_VALUE, "encr-key",
+									&value));
+	expect(sad->put_state(sad, id, chunk_from_str("state")));
+	expect(!sad->put_state(sad, id + 999, chunk_from_str("state")));
+	expect(sad->get_name(sad, id, &spi, &dst));
+	expect(spi == f->id.spi && dst->equals(dst, f->us));
+	dst->destroy(dst);
+
+	f->id.spi++;
+	expect(!sad->query(sad, &f->id, NULL, NULL, NULL));
+	expect(!sad->update(sad, &f->id, &update));
+	expect(add(sad, f));
+	sad->flush(sad);
+	sad->flush(sad);
+	expect_told("sa-add sa-delete sa-delete ");
+	sad->destroy(sad);
+	port->destroy(port);
+	fixture_destroy(f);
+}
+
+static void count_expire(void *user, uint32_t spi, host_t *dst, bool hard)
+{
+	u_int *counts = user;
+
+	expect(spi && dst);
+	counts[hard]++;
+}
+
+static void test_expires()
+{
+	kernel_dvipa_sad_t *sad;
+	fixture_t *f;
+	uint64_t now, next;
+	u_int counts[2] = {};
+
+	f = fixture_create();
+	f->lifetime.time.rekey = 10;
+	f->lifetime.time.life = 20;
+	sad = kernel_dvipa_sad_create(journal, 0, 0);
+	expect(sad->run_expires(sad, 0, count_expire, counts) == 0);
+	expect(add(sad, f));
+	now = kernel_dvipa_now_ms();
+	next = sad->run_expires(sad, now, count_expire, counts);
+	expect(next > now + 9000 && next <= now + 10000);
+	expect(!counts[0] && !counts[1]);
+	next = sad->run_expires(sad, next, count_expire, counts);
+	expect(counts[0] == 1 && !counts[1]);
+	/* each once */
+	expect(sad->run_expires(sad, next - 1, count_expire, counts) == next);
+	expect(counts[0] == 1 && !counts[1]);
+	expect(sad->run_expires(sad, next, count_expire, counts) == 0);
+	expect(counts[0] == 1 && counts[1] == 1);
+	/* gone with the SA */
+	sad->delete(sad, &f->id);
+	expect(add(sad, f));
+	sad->delete(sad, &f->id);
+	expect(sad->run_expires(sad, next * 2, count_expire, counts) == 0);
+	expect(counts[0] == 1 && counts[1] == 1);
+	sad->destroy(sad);
+	fixture_destroy(f);
+	told[0] = '\0';
+}
+
+static void test_spd()
+{
+	kernel_dvipa_spd_t *spd;
+	kernel_ipsec_policy_id_t id;
+	kernel_ipsec_manage_policy_t trap;
+	ipsec_sa_cfg_t new_cfg, no_cfg = { .mode = MODE_TUNNEL, .reqid = 1, };
+	kernel_ipsec_manage_policy_t new_use;
+	uint64_t first;
+	uint32_t reqid;
+	fixture_t *f;
+
+	f = fixture_create();
+	fixture_outbound(f);
+	id = fixture_policy(f, POLICY_OUT);
+	new_cfg = f->sa_cfg;
+	new_cfg.esp.spi++;
+	new_use = f->manage;
+	new_use.sa = &new_cfg;
+	trap = f->manage;
+	trap.sa = &no_cfg;
+	trap.prio = POLICY_PRIORITY_ROUTED;
+
+	spd = kernel_dvipa_spd_create(journal);
+	spd->delete(spd, &id, &f->manage);
+	expect(!spd->get_reqid(spd, &id, &reqid));
+	expect_told("");
+
+	/* a trap, a tunnel over it, a rekeying of that, back to the trap */
+	spd->add(spd, &id, &trap);
+	expect_told("policy-add ");
+	spd->add(spd, &id, &f->manage);
+	expect_told("policy-add ");
+	first = last_number("policy", "id");
+	spd->add(spd, &id, &trap);
+	spd->delete(spd, &id, &trap);
+	expect_told("");
+	spd->add(spd, &id, &new_use);
+	expect_told("policy-add ");
+	expect(last_number("policy", "id") > first);
+	spd->delete(spd, &id, &f->manage);
+	spd->delete(spd, &id, &f->manage);
+	expect_told("");
+	expect(spd->get_reqid(spd, &id, &reqid) && reqid == 1);
+	spd->delete(spd, &id, &new_use);
+	expect_told("policy-add ");
+	spd->delete(spd, &id, &trap);
+	expect_told("policy-delete ");
+
+	/* the new one fails: back to the old */
+	spd->add(spd, &id, &f->manage);
+	spd->add(spd, &id, &new_use);
+	spd->delete(spd, &id, &new_use);
+	expect_told("policy-add policy-add policy-add ");
+	spd->flush(spd);
+	expect_told("policy-delete ");
+	spd->add(spd, &id, &f->manage);
+	spd->destroy(spd);
+	fixture_destroy(f);
+	told[0] = '\0';
+}
+
+static void *acknowledge(uintptr_t id)
+{
+	usleep(20000);
+	journal->ack(journal, id - 1);
+	journal->ack(journal, id);
+	return NULL;
+}
+
+static void *leave(void *unused)
+{
+	usleep(20000);
+	journal->set_agents(journal, 0);
+	return NULL;
+}
+
+static void *wait_for(uintptr_t id)
+{
+	bool acked;
+
+	journal->lock(journal);
+	acked = journal->wait_ack(journal, id);
+	journal->unlock(journal);
+	return (void*)(uintptr_t)acked;
+}
+
+static void test_barrier()
+{
+	kernel_dvipa_journal_t *old = journal;
+	thread_t *thread;
+	uint64_t start;
+
+	/* nobody there: no wait; a silent agent: all of it */
+	journal = kernel_dvipa_journal_create(100, 2);
+	start = kernel_dvipa_now_ms();
+	expect(wait_for(7));
+	expect(kernel_dvipa_now_ms() - start < 50);
+	journal->set_agents(journal, 1);
+	expect(!wait_for(7));
+	expect(kernel_dvipa_now_ms() - start >= 100);
+	journal->destroy(journal);
+
+	journal = kernel_dvipa_journal_create(5000, 1);
+	journal->set_agents(journal, 1);
+	thread = thread_create((void*)acknowledge, (void*)7);
+	expect(wait_for(7));
+	thread->join(thread);
+	thread = thread_create(leave, NULL);
+	expect(!wait_for(7));
+	thread->join(thread);
+	/* too many: the second does not wait, as the first can't be done yet */
+	journal->set_agents(journal, 1);
+	thread = thread_create((void*)wait_for, (void*)8);
+	usleep(50000);
+	start = kernel_dvipa_now_ms();
+	expect(!wait_for(9));
+	expect(kernel_dvipa_now_ms() - start < 1000);
+	journal->ack(journal, 8);
+	expect(thread->join(thread));
+	journal->destroy(journal);
+
+	/* not wanted */
+	journal = kernel_dvipa_journal_create(0, 4);
+	journal->set_agents(journal, 1);
+	expect(wait_for(7));
+	journal->destroy(journal);
+	journal = old;
+}
+
+void test_tables()
+{
+	journal = kernel_dvipa_journal_create(0, 0);
+	expect(journal && strlen(journal->get_instance(journal)) == 16);
+	journal->set_sink(journal, record, NULL);
+	test_spi();
+	test_sad();
+	test_expires();
+	test_spd();
+	test_barrier();
+	chunk_free(&last);
+	journal->destroy(journal);
+}
