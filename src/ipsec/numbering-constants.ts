@@ -29,8 +29,11 @@ export const SILENCE_MS = 20;
 export const ACTIVITY_MS = 1000;
 /** How often the owner looks whether the funnel has a lone sender left. */
 export const REVIEW_MS = 100;
-/** After FLUSH the owner waits at most so long for link packets with counters up to the flushed one. */
-export const FLUSH_WAIT_MS = 2;
+/**
+ * After FLUSH the owner waits at most so long for link packets with counters up to the flushed one; later ones are
+ * dropped. They come by another socket than FLUSH: a turn of a busy event loop may lie in between.
+ */
+export const FLUSH_WAIT_MS = 50;
 /** A target that does not answer "way exclusive" with FLUSH in this time stays on the funnel. */
 export const MOVE_TIMEOUT_MS = 1000;
 
