@@ -5,8 +5,11 @@ import type { PcapFile } from './pcap.ts';
  * header codecs: this is the witness against them.
  */
 
-/** Classes of the outside network; anything `other` there should not exist. */
-export type OutsideClass = 'esp' | 'ike' | 'nat-keepalive' | 'arp' | 'other';
+/**
+ * Classes of the outside network; anything `other` there should not exist. `unreachable`: ICMP about an IKE or ESP datagram
+ * whose port is closed, as while charon restarts; what it quotes is as protected as it was.
+ */
+export type OutsideClass = 'esp' | 'ike' | 'nat-keepalive' | 'arp' | 'unreachable' | 'other';
 
 /**
  * Classes of the cluster network: the coupling channel (TLS), the trusted link (GRE in UDP), ARP; and what a host says
@@ -47,6 +50,8 @@ export function classifyOutside(frame: Buffer): OutsideClass {
   // SPIs 0 to 255 are reserved (RFC 4303 §2.1).
   if (ip.protocol === PROTOCOL.esp)
     return ip.payload.length >= 8 && ip.payload.readUInt32BE(0) > 255 ? 'esp' : 'other';
+  if (ip.protocol === PROTOCOL.icmp)
+    return isUnreachable(ip.payload, [PORT.ike, PORT.ikeNat]) ? 'unreachable' : 'other';
   if (ip.protocol !== PROTOCOL.udp) return 'other';
   const data = ip.payload.subarray(8);
   if (hasPort(ip.payload, PORT.ikeNat)) return classifyNatTraversal(data);
@@ -73,18 +78,19 @@ export function classifyCluster(frame: Buffer): ClusterClass {
   if (etherType === ETHERTYPE_ARP) return 'arp';
   const ip = etherType === ETHERTYPE_IPV4 ? ipv4Of(frame) : undefined;
   if (ip === undefined) return 'other';
-  if (ip.protocol === PROTOCOL.icmp) return isUnreachableLink(ip.payload) ? 'unreachable' : 'other';
+  if (ip.protocol === PROTOCOL.icmp)
+    return isUnreachable(ip.payload, [PORT.cluster]) ? 'unreachable' : 'other';
   if (!hasPort(ip.payload, PORT.cluster)) return 'other';
   if (ip.protocol === PROTOCOL.tcp) return 'coupling';
   return ip.protocol === PROTOCOL.udp ? 'link' : 'other';
 }
 
-/** Destination unreachable about a datagram of the trusted link (RFC 792: type 3, the datagram from octet 8 on). */
-function isUnreachableLink(icmp: Buffer): boolean {
+/** Destination unreachable about a UDP datagram of these ports (RFC 792: type 3, the datagram from octet 8 on). */
+function isUnreachable(icmp: Buffer, ports: readonly number[]): boolean {
   if (icmp.length < 8 || icmp[0] !== 3) return false;
   const quoted = icmp.subarray(8);
   const headerBytes = ((quoted[0] ?? 0) & 0x0f) * 4;
-  return quoted[9] === PROTOCOL.udp && hasPort(quoted.subarray(headerBytes), PORT.cluster);
+  return quoted[9] === PROTOCOL.udp && ports.some((port) => hasPort(quoted.subarray(headerBytes), port));
 }
 
 /** How many packets of a capture are of which class. */

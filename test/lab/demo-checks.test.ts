@@ -42,6 +42,7 @@ describe('demo checks', () => {
     ['a wrong checksum', { download: { ...good.download, sha256ok: false } }, ['download']],
     ['a download that stopped', { download: { ...good.download, bytes: 49_999_999 } }, ['download']],
     ['a foreign frame outside', { outside: { ...good.outside, other: 1 } }, ['wires']],
+    ['an ICMP error outside', { outside: { ...good.outside, unreachable: 1 } }, ['wires']],
     ['a foreign frame between the hosts', { cluster: { ...good.cluster, other: 1 } }, ['wires']],
     ['captures that saw nothing', { outside: {}, cluster: {} }, ['wires']],
     ['the marker on a wire', { markerOnWires: 1 }, ['marker']],

@@ -64,6 +64,16 @@ describe('wire classes of the outside network', () => {
     ],
     ['a fragment', ipv4(17, udp(500, 500, ike), 0x2000), 'other'],
     ['ICMP', ipv4(1, Buffer.alloc(8)), 'other'],
+    [
+      'an unreachable IKE port',
+      ipv4(1, Buffer.concat([hex('0303 0000 00000000'), ipv4(17, udp(500, 500, ike)).subarray(14)])),
+      'unreachable',
+    ],
+    [
+      'an unreachable port of anything else',
+      ipv4(1, Buffer.concat([hex('0303 0000 00000000'), ipv4(17, udp(53, 53, esp)).subarray(14)])),
+      'other',
+    ],
     ['IPv6', hex('020000000001 020000000002 86dd 60000000 0000 3a ff'), 'other'],
     ['a frame that ends in its header', hex('0200000000'), 'other'],
     ['an IPv4 packet cut short', hex('020000000001 020000000002 0800 4500 0014'), 'other'],

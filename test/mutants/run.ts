@@ -38,7 +38,7 @@ function copyTree(): string {
   ]) {
     cpSync(join(root, file), join(copy, file), { recursive: true });
   }
-  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  for (const folder of ['node_modules', 'build']) symlinkSync(join(root, folder), join(copy, folder));
   return copy;
 }
 
