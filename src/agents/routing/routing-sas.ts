@@ -141,6 +141,7 @@ export class RoutingSas {
   }
 }
 
-function lifesizeOf({ sa, percentage, now }: NewSa): LifesizeOwner {
-  return new LifesizeOwner({ lifetime: sa.lifetime, percentage, now });
+function lifesizeOf({ sa, percentage, now, numbering }: NewSa): LifesizeOwner {
+  const isRestored = numbering.origin === 'restored';
+  return new LifesizeOwner({ lifetime: sa.lifetime, percentage, now, isRestored });
 }
