@@ -13,19 +13,10 @@
  */
 
 #include "kernel_dvipa_sad.h"
+#include "kernel_dvipa_index.h"
+#include "kernel_dvipa_spis.h"
 
-#include <collections/hashtable.h>
-
-/**
- * SPIs below are reserved (RFC 4303, section 2.1)
- */
-#define SPI_MIN 0x100
-
-/**
- * Seconds after which an SPI that was given but never used is free again, as
- * in the kernel
- */
-#define SPI_LIFETIME 165
+#include <collections/linked_list.h>
 
 typedef struct private_kernel_dvipa_sad_t private_kernel_dvipa_sad_t;
 typedef struct due_t due_t;
@@ -46,48 +37,15 @@ struct private_kernel_dvipa_sad_t {
 	kernel_dvipa_journal_t *journal;
 
 	/**
-	 * SAs by running number, which own them
+	 * SAs
 	 */
-	hashtable_t *sas;
+	kernel_dvipa_index_t *sas;
 
 	/**
-	 * The same SAs by SPI, of which there may be several
+	 * SPIs handed out
 	 */
-	hashlist_t *by_spi;
-
-	/**
-	 * SPIs given to charon, as reserved_t by SPI
-	 */
-	hashtable_t *reserved;
-
-	/**
-	 * Upper bits of every SPI
-	 */
-	uint32_t prefix;
-
-	/**
-	 * Number of these bits
-	 */
-	u_int prefix_bits;
-
-	/**
-	 * Source of SPIs, created when first needed
-	 */
-	rng_t *rng;
+	kernel_dvipa_spis_t *spis;
 };
-
-/**
- * An SPI given to charon
- */
-typedef struct {
-
-	/** SPI, in network order */
-	uint32_t spi;
-
-	/** time_monotonic() until which it is taken */
-	time_t until;
-
-} reserved_t;
 
 /**
  * A time limit that was reached
@@ -104,185 +62,19 @@ struct due_t {
 	bool hard;
 };
 
-/**
- * Hash a running number
- */
-static u_int hash_id(const void *key)
+CALLBACK(is_taken, bool,
+	private_kernel_dvipa_sad_t *this, uint32_t spi)
 {
-	return chunk_hash(chunk_create((u_char*)key, sizeof(uint64_t)));
-}
-
-/**
- * Compare running numbers
- */
-static bool equals_id(const void *a, const void *b)
-{
-	return *(uint64_t*)a == *(uint64_t*)b;
-}
-
-/**
- * Hash an SPI
- */
-static u_int hash_spi(const void *key)
-{
-	return chunk_hash(chunk_create((u_char*)key, sizeof(uint32_t)));
-}
-
-/**
- * Compare SPIs
- */
-static bool equals_spi(const void *a, const void *b)
-{
-	return *(uint32_t*)a == *(uint32_t*)b;
-}
-
-/**
- * Hash the SPI of an SA: those with the same SPI are found together
- */
-static u_int hash_sa(const void *key)
-{
-	return hash_spi(&((kernel_dvipa_sa_t*)key)->spi);
-}
-
-/**
- * Compare SAs by identity
- */
-static bool same_sa(const void *a, const void *b)
-{
-	return a == b;
-}
-
-/**
- * Match SAs by SPI
- */
-static bool match_spi(const void *a, const void *b)
-{
-	const kernel_dvipa_sa_t *key = a, *sa = b;
-
-	return key->spi == sa->spi;
-}
-
-/**
- * Match SAs by SPI and outer addresses with ports
- */
-static bool match_exactly(const void *a, const void *b)
-{
-	const kernel_dvipa_sa_t *key = a, *sa = b;
-
-	return key->spi == sa->spi && key->dst->equals(key->dst, sa->dst) &&
-		   key->src->equals(key->src, sa->src);
-}
-
-/**
- * Match SAs by SPI and outer addresses
- */
-static bool match_loosely(const void *a, const void *b)
-{
-	const kernel_dvipa_sa_t *key = a, *sa = b;
-
-	return key->spi == sa->spi && key->dst->ip_equals(key->dst, sa->dst) &&
-		   key->src->ip_equals(key->src, sa->src);
-}
-
-/**
- * Find an SA by charon's data. Behind one NAT several peers may have chosen
- * the same SPI, so ports decide, if there is one with these ports.
- */
-static kernel_dvipa_sa_t *find(private_kernel_dvipa_sad_t *this,
-							   kernel_ipsec_sa_id_t *id)
-{
-	kernel_dvipa_sa_t *sa, key = {
-		.spi = id->spi,
-		.src = id->src,
-		.dst = id->dst,
-	};
-
-	if (id->proto != IPPROTO_ESP)
-	{
-		return NULL;
-	}
-	sa = this->by_spi->get_match(this->by_spi, &key, match_exactly);
-	return sa ?: this->by_spi->get_match(this->by_spi, &key, match_loosely);
-}
-
-/**
- * Free an SPI that was given to charon
- */
-static void unreserve(private_kernel_dvipa_sad_t *this, uint32_t spi)
-{
-	free(this->reserved->remove(this->reserved, &spi));
-}
-
-/**
- * Free SPIs that were never used
- */
-static void forget_reserved(private_kernel_dvipa_sad_t *this)
-{
-	enumerator_t *enumerator;
-	reserved_t *reserved;
-	time_t now = time_monotonic(NULL);
-
-	enumerator = this->reserved->create_enumerator(this->reserved);
-	while (enumerator->enumerate(enumerator, NULL, &reserved))
-	{
-		if (reserved->until <= now)
-		{
-			this->reserved->remove_at(this->reserved, enumerator);
-			free(reserved);
-		}
-	}
-	enumerator->destroy(enumerator);
-}
-
-/**
- * Check if an SPI is taken, by whatever
- */
-static bool is_taken(private_kernel_dvipa_sad_t *this, uint32_t spi)
-{
-	kernel_dvipa_sa_t key = {
-		.spi = spi,
-	};
-
-	return this->reserved->get(this->reserved, &spi) ||
-		   this->by_spi->get_match(this->by_spi, &key, match_spi);
+	return this->sas->has_spi(this->sas, spi);
 }
 
 METHOD(kernel_dvipa_sad_t, get_spi, bool,
 	private_kernel_dvipa_sad_t *this, uint32_t *spi)
 {
-	reserved_t *reserved;
-	uint32_t value;
-	bool found = FALSE;
-	int tries;
+	bool found;
 
 	this->journal->lock(this->journal);
-	if (!this->rng)
-	{
-		this->rng = lib->crypto->create_rng(lib->crypto, RNG_WEAK);
-	}
-	forget_reserved(this);
-	for (tries = 0; this->rng && !found && tries < 1000; tries++)
-	{
-		if (!this->rng->get_bytes(this->rng, sizeof(value), (uint8_t*)&value))
-		{
-			break;
-		}
-		if (this->prefix_bits)
-		{
-			value >>= this->prefix_bits;
-			value |= this->prefix << (32 - this->prefix_bits);
-		}
-		*spi = htonl(value);
-		found = value >= SPI_MIN && !is_taken(this, *spi);
-	}
-	if (found)
-	{
-		INIT(reserved,
-			.spi = *spi,
-			.until = time_monotonic(NULL) + SPI_LIFETIME,
-		);
-		this->reserved->put(this->reserved, &reserved->spi, reserved);
-	}
+	found = this->spis->draw(this->spis, is_taken, this, spi);
 	this->journal->unlock(this->journal);
 	return found;
 }
@@ -291,15 +83,11 @@ METHOD(kernel_dvipa_sad_t, add, bool,
 	private_kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id,
 	kernel_ipsec_add_sa_t *data, host_t *dvipa)
 {
-	kernel_dvipa_sa_t *sa, key = {
-		.spi = id->spi,
-		.src = id->src,
-		.dst = id->dst,
-	};
+	kernel_dvipa_sa_t *sa;
 	uint64_t num;
 
 	this->journal->lock(this->journal);
-	if (this->by_spi->get_match(this->by_spi, &key, match_exactly))
+	if (this->sas->find(this->sas, id, TRUE))
 	{
 		this->journal->unlock(this->journal);
 		dvipa->destroy(dvipa);
@@ -307,12 +95,11 @@ METHOD(kernel_dvipa_sad_t, add, bool,
 	}
 	if (data->inbound)
 	{
-		unreserve(this, id->spi);
+		this->spis->forget(this->spis, id->spi);
 	}
 	num = this->journal->next_id(this->journal);
 	sa = kernel_dvipa_sa_create(num, id, data, dvipa);
-	this->sas->put(this->sas, &sa->id, sa);
-	this->by_spi->ht.put(&this->by_spi->ht, sa, sa);
+	this->sas->put(this->sas, sa);
 	this->journal->raise(this->journal, "sa-add",
 						 (kernel_dvipa_encode_t)kernel_dvipa_sa_encode, sa);
 	/* sa may be gone afterwards */
@@ -331,7 +118,7 @@ METHOD(kernel_dvipa_sad_t, get_direction, bool,
 	kernel_dvipa_sa_t *sa;
 
 	this->journal->lock(this->journal);
-	sa = find(this, id);
+	sa = this->sas->find(this->sas, id, FALSE);
 	if (sa)
 	{
 		*inbound = sa->inbound;
@@ -347,7 +134,7 @@ METHOD(kernel_dvipa_sad_t, update, bool,
 	kernel_dvipa_sa_t *sa;
 
 	this->journal->lock(this->journal);
-	sa = find(this, id);
+	sa = this->sas->find(this->sas, id, FALSE);
 	if (sa)
 	{
 		sa->src->destroy(sa->src);
@@ -372,8 +159,14 @@ METHOD(kernel_dvipa_sad_t, update, bool,
  */
 static time_t last_use(private_kernel_dvipa_sad_t *this, kernel_dvipa_sa_t *sa)
 {
-	return sa->used ? max(sa->used, this->journal->unknown_until(this->journal))
-					: 0;
+	time_t unknown;
+
+	unknown = this->journal->unknown_until(this->journal);
+	if ((uint64_t)unknown * 1000 > sa->installed)
+	{
+		return max(sa->used, unknown);
+	}
+	return sa->used;
 }
 
 METHOD(kernel_dvipa_sad_t, query, bool,
@@ -383,7 +176,7 @@ METHOD(kernel_dvipa_sad_t, query, bool,
 	kernel_dvipa_sa_t *sa;
 
 	this->journal->lock(this->journal);
-	sa = find(this, id);
+	sa = this->sas->find(this->sas, id, FALSE);
 	if (sa)
 	{
 		if (bytes)
@@ -429,8 +222,7 @@ METHOD(kernel_dvipa_sad_t, get_use_time, time_t,
  */
 static void delete_sa(private_kernel_dvipa_sad_t *this, kernel_dvipa_sa_t *sa)
 {
-	this->sas->remove(this->sas, &sa->id);
-	this->by_spi->ht.remove(&this->by_spi->ht, sa);
+	this->sas->remove(this->sas, sa);
 	this->journal->raise(this->journal, "sa-delete",
 					(kernel_dvipa_encode_t)kernel_dvipa_sa_encode_name, sa);
 	kernel_dvipa_sa_destroy(sa);
@@ -442,8 +234,8 @@ METHOD(kernel_dvipa_sad_t, delete_, void,
 	kernel_dvipa_sa_t *sa;
 
 	this->journal->lock(this->journal);
-	unreserve(this, id->spi);
-	sa = find(this, id);
+	this->spis->forget(this->spis, id->spi);
+	sa = this->sas->find(this->sas, id, FALSE);
 	if (sa)
 	{
 		delete_sa(this, sa);
@@ -456,23 +248,22 @@ METHOD(kernel_dvipa_sad_t, flush, void,
 {
 	enumerator_t *enumerator;
 	kernel_dvipa_sa_t *sa;
+	linked_list_t *all;
 
+	all = linked_list_create();
 	this->journal->lock(this->journal);
-	while (this->sas->get_count(this->sas))
+	enumerator = this->sas->create_enumerator(this->sas);
+	while (enumerator->enumerate(enumerator, NULL, &sa))
 	{
-		enumerator = this->sas->create_enumerator(this->sas);
-		if (!enumerator->enumerate(enumerator, NULL, &sa))
-		{
-			sa = NULL;
-		}
-		enumerator->destroy(enumerator);
-		if (!sa)
-		{
-			break;
-		}
+		all->insert_last(all, sa);
+	}
+	enumerator->destroy(enumerator);
+	while (all->remove_first(all, (void**)&sa) == SUCCESS)
+	{
 		delete_sa(this, sa);
 	}
 	this->journal->unlock(this->journal);
+	all->destroy(all);
 }
 
 METHOD(kernel_dvipa_sad_t, set_counters, void,
@@ -484,7 +275,7 @@ METHOD(kernel_dvipa_sad_t, set_counters, void,
 	time_t used;
 
 	this->journal->lock(this->journal);
-	sa = this->sas->get(this->sas, &id);
+	sa = this->sas->get(this->sas, id);
 	if (sa && packets)
 	{
 		sa->bytes = max(sa->bytes, bytes);
@@ -502,7 +293,7 @@ METHOD(kernel_dvipa_sad_t, put_state, bool,
 	kernel_dvipa_sa_t *sa;
 
 	this->journal->lock(this->journal);
-	sa = this->sas->get(this->sas, &id);
+	sa = this->sas->get(this->sas, id);
 	if (sa)
 	{
 		chunk_clear(&sa->state);
@@ -518,7 +309,7 @@ METHOD(kernel_dvipa_sad_t, get_name, bool,
 	kernel_dvipa_sa_t *sa;
 
 	this->journal->lock(this->journal);
-	sa = this->sas->get(this->sas, &id);
+	sa = this->sas->get(this->sas, id);
 	if (sa)
 	{
 		*spi = sa->spi;
@@ -599,29 +390,11 @@ METHOD(kernel_dvipa_sad_t, encode, void,
 	enumerator->destroy(enumerator);
 }
 
-/**
- * Destroy an entry of a table
- */
-static void destroy_sa(kernel_dvipa_sa_t *sa, const void *key)
-{
-	kernel_dvipa_sa_destroy(sa);
-}
-
-/**
- * Destroy a reserved_t
- */
-static void destroy_reserved(reserved_t *reserved, const void *key)
-{
-	free(reserved);
-}
-
 METHOD(kernel_dvipa_sad_t, destroy, void,
 	private_kernel_dvipa_sad_t *this)
 {
-	this->by_spi->destroy(this->by_spi);
-	this->sas->destroy_function(this->sas, (void*)destroy_sa);
-	this->reserved->destroy_function(this->reserved, (void*)destroy_reserved);
-	DESTROY_IF(this->rng);
+	this->spis->destroy(this->spis);
+	this->sas->destroy(this->sas);
 	free(this);
 }
 
@@ -651,11 +424,8 @@ kernel_dvipa_sad_t *kernel_dvipa_sad_create(kernel_dvipa_journal_t *journal,
 			.destroy = _destroy,
 		},
 		.journal = journal,
-		.sas = hashtable_create(hash_id, equals_id, 32),
-		.by_spi = hashlist_create(hash_sa, same_sa, 32),
-		.reserved = hashtable_create(hash_spi, equals_spi, 32),
-		.prefix = prefix,
-		.prefix_bits = prefix_bits,
+		.sas = kernel_dvipa_index_create(),
+		.spis = kernel_dvipa_spis_create(prefix, prefix_bits),
 	);
 	return &this->public;
 }

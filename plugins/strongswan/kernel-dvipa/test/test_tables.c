@@ -109,6 +109,7 @@ static void test_sad()
 	chunk_t section, value;
 
 	f = fixture_create();
+	journal->set_agents(journal, 1);
 	sad = kernel_dvipa_sad_create(journal, 0, 0);
 	sad->delete(sad, &f->id);
 	expect_told("");
@@ -147,6 +148,10 @@ static void test_sad()
 	expect(used > time_monotonic(NULL) - 3 && used <= time_monotonic(NULL));
 	expect(sad->get_use_time(sad, 1, TRUE) == used);
 	expect(sad->get_use_time(sad, 1, FALSE) == 0);
+	/* nobody there: it may be in use */
+	used = time_monotonic(NULL);
+	journal->set_agents(journal, 0);
+	expect(sad->get_use_time(sad, 1, TRUE) >= used);
 
 	/* moved: found by its new addresses, keys are not told again */
 	update = (kernel_ipsec_update_sa_t){
