@@ -23,14 +23,14 @@ export interface ReportOutcome {
  * The routing host's view of one inbound SA (docs/inbound.md): which numbers are spent, and which target
  * has a number that is not settled yet. It verifies nothing itself, so window and top are fed by the
  * targets' replay reports alone (RFC 4303 section 3.4.3); a packet merely passing by changes only the ring
- * of unsettled numbers, where an entry is never overwritten by another number.
+ * of unsettled numbers, where an entry is never overwritten by another number as long as the window would take its own.
  *
  * ```
  *   number s, chosen target t     window refuses s ............................ replay
  *                                 slot free ................................... send; slot := {s, t, dispatch}
  *                                 slot has s at t ............................. send again (its window decides)
  *                                 slot has s at another target, or another
- *                                 unsettled number ............................ conflict
+ *                                 unsettled number that the window takes ...... conflict
  * ```
  *
  * A slot is settled by a report that lists its number, by a report whose floor has reached its dispatch
@@ -47,6 +47,8 @@ export class InboundOwners {
   #ring: Ring | undefined;
   /** Per target index: dispatches of this SA up to here are settled. */
   #floors = new Float64Array(0);
+  /** Per target: entries that made room for others while a report of them may still come. */
+  readonly #evicted = new Map<number, number>();
   #undecided = 0;
 
   /** `windowPackets` 0: the SA's replay check is off, everything is sent (RFC 4303 section 3.4.3). */
@@ -94,7 +96,13 @@ export class InboundOwners {
       if (!this.#window.burn(ring.high[slot] as number, ring.low[slot] as number)) return CONFLICT;
     } else if (owner !== FREE && !this.#isSettled(owner, ring.dispatch[slot] as number)) {
       // Place for opening the packet here (steps 4 and 5): until then both kinds of conflict are dropped.
-      if (!isSame || owner !== target) return CONFLICT;
+      if (
+        isSame ? owner !== target : this.#window.check(ring.high[slot] as number, ring.low[slot] as number)
+      ) {
+        return CONFLICT;
+      }
+      // The window has passed the other number: it is refused without its entry, which guards nothing any more.
+      if (!isSame) this.#evicted.set(owner, (this.#evicted.get(owner) ?? 0) + 1);
     }
     ring.high[slot] = high;
     ring.low[slot] = low;
@@ -109,6 +117,7 @@ export class InboundOwners {
    * it was not given are not believed. The numbers are taken first, then the floor.
    */
   reported(target: number, numbers: Uint8Array, floor: number): ReportOutcome {
+    if (this.#window.packets === 0) return { committed: numbers.byteLength >> 3, refused: 0 }; // nobody owns a number
     const view = new DataView(numbers.buffer, numbers.byteOffset, numbers.byteLength);
     let committed = 0;
     let refused = 0;
@@ -117,7 +126,9 @@ export class InboundOwners {
       else refused++;
     }
     if (floor > this.#floorOf(target)) this.#setFloor(target, floor);
-    return { committed, refused };
+    const late = refused === 0 ? 0 : Math.min(refused, this.#evicted.get(target) ?? 0);
+    if (late > 0) this.#evicted.set(target, (this.#evicted.get(target) ?? 0) - late);
+    return { committed, refused: refused - late };
   }
 
   /**
@@ -136,6 +147,7 @@ export class InboundOwners {
       }
     }
     this.#setFloor(target, 0);
+    this.#evicted.delete(target);
     this.#undecided += burnt;
     return burnt;
   }
