@@ -1,0 +1,24 @@
+import { expect } from 'chai';
+import { KeyedHash, newConnectionKey } from '../../src/connections/connection-key.ts';
+
+const SEED = Uint8Array.from({ length: 8 }, (_, i) => i);
+
+describe('keyed hash of a connection', () => {
+  it('is HalfSipHash-1-3 (Linux lib/tests/siphash_kunit.c, hsiphash, 32 bits, input of 20 bytes)', () => {
+    const hash = new KeyedHash(SEED);
+    expect(hash.words(0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c, 0x13121110)).equal(0x911bb605);
+  });
+
+  it('depends on every field and on the seed', () => {
+    const hash = new KeyedHash(SEED);
+    const key = { ...newConnectionKey(), dvipa: 1, source: 2, sourcePort: 3, destinationPort: 4 };
+    const seen = new Set([hash.hash(key), new KeyedHash(SEED.map((byte) => byte ^ 1)).hash(key)]);
+    const fields = ['dvipa', 'reqid', 'protocol', 'source', 'sourcePort', 'destinationPort'] as const;
+    for (const field of fields) seen.add(hash.hash({ ...key, [field]: key[field] + 1 }));
+    expect(seen.size).equal(8);
+  });
+
+  it('takes a seed of 8 bytes only', () => {
+    expect(() => new KeyedHash(new Uint8Array(7))).throw(RangeError);
+  });
+});

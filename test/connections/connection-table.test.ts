@@ -1,0 +1,192 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { type ConnectionKey, newConnectionKey } from '../../src/connections/connection-key.ts';
+import { ConnectionTable, type ConnectionTableOptions } from '../../src/connections/connection-table.ts';
+
+const SEED = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+const DVIPA = 0xcb00710a; // 203.0.113.10
+const flow = (sourcePort: number, more: Partial<ConnectionKey> = {}): ConnectionKey => ({
+  ...newConnectionKey(),
+  dvipa: DVIPA,
+  reqid: 1,
+  protocol: 6,
+  source: 0x0a010101,
+  sourcePort,
+  destinationPort: 80,
+  ...more,
+});
+
+const tableOf = (more: Partial<ConnectionTableOptions> = {}) =>
+  new ConnectionTable({ seed: SEED, capacity: 64, tentativePerGroup: 8, tentativeTotal: 16, ...more });
+
+describe('connection table', () => {
+  it('finds what was put in, and nothing else', () => {
+    const table = tableOf();
+    expect(table.lookup(flow(1))).equal(-1);
+    expect(table.addTentative(flow(1), 2, 0)).equal(true);
+    expect(table.lookup(flow(1))).equal(2);
+    expect(table.lookup(flow(2))).equal(-1);
+  });
+
+  it('keeps peers with equal addresses apart by SA group', () => {
+    const table = tableOf();
+    table.addTentative(flow(1, { reqid: 1 }), 1, 0);
+    table.addTentative(flow(1, { reqid: 2 }), 2, 0);
+    expect([table.lookup(flow(1, { reqid: 1 })), table.lookup(flow(1, { reqid: 2 }))]).deep.equal([1, 2]);
+  });
+
+  it('forgets a tentative entry after 5 s, however often it is looked up', () => {
+    const table = tableOf();
+    table.addTentative(flow(1), 2, 0);
+    expect(table.addTentative(flow(1), 1, 3000), 'exists').equal(false);
+    table.sweep(4999, 128);
+    expect(table.lookup(flow(1))).equal(2);
+    expect(table.sweep(5000, 128)).equal(1);
+    expect(table.lookup(flow(1))).equal(-1);
+    expect(table.size).equal(0);
+  });
+
+  it('keeps a confirmed entry until it was idle for 15 minutes, reports of its target refresh it', () => {
+    const table = tableOf();
+    table.addTentative(flow(1), 2, 0);
+    expect(table.confirm(flow(1), 2, 1000)).equal('new');
+    expect(table.confirm(flow(1), 2, 500_000)).equal('known');
+    table.sweep(1_399_999, 128);
+    expect(table.lookup(flow(1))).equal(2);
+    table.sweep(1_400_000, 128);
+    expect(table.lookup(flow(1))).equal(-1);
+  });
+
+  it('keeps a closed connection for 60 s on its target, and opens it again if it is reported open', () => {
+    const table = tableOf();
+    table.confirm(flow(1), 2, 0);
+    expect(table.close(flow(1), 2, 1000)).equal(true);
+    expect(table.close(flow(1), 2, 30_000), 'again: no new time').equal(true);
+    table.sweep(60_999, 128);
+    expect(table.lookup(flow(1))).equal(2);
+    expect(table.confirm(flow(1), 2, 60_999)).equal('new');
+    table.sweep(61_000, 128);
+    expect(table.lookup(flow(1))).equal(2);
+  });
+
+  it('believes a target only about its own connections', () => {
+    const table = tableOf();
+    table.addTentative(flow(1), 1, 0);
+    table.confirm(flow(2), 1, 0);
+    expect(table.confirm(flow(1), 2, 1)).equal('refused');
+    expect(table.confirm(flow(2), 2, 1)).equal('refused');
+    expect(table.close(flow(2), 2, 1)).equal(false);
+    expect(table.close(flow(1), 1, 1), 'tentative').equal(false);
+    expect([table.lookup(flow(1)), table.lookup(flow(2))]).deep.equal([1, 1]);
+  });
+
+  it('holds tentative entries to their quota per SA group and in all; confirmed ones do not count', () => {
+    const table = tableOf();
+    for (let port = 0; port < 20; port++) table.addTentative(flow(port), 1, 0);
+    expect(table.tentativeCount).equal(8);
+    expect(table.hasRoomFor(1)).equal(false);
+    for (let port = 0; port < 20; port++) table.addTentative(flow(port, { reqid: 2 }), 1, 0);
+    expect(table.tentativeCount).equal(16);
+    expect(table.hasRoomFor(3)).equal(false);
+    table.confirm(flow(0), 1, 1);
+    expect(table.hasRoomFor(1)).equal(true);
+    expect([table.tentativeCount, table.confirmedCount]).deep.equal([15, 1]);
+    table.sweep(5000, 128);
+    expect([table.tentativeCount, table.confirmedCount]).deep.equal([0, 1]);
+  });
+
+  it('refuses when it is full', () => {
+    const table = tableOf();
+    for (let port = 0; port < 64; port++) expect(table.confirm(flow(port), 1, 0)).equal('new');
+    expect(table.confirm(flow(64), 1, 0)).equal('full');
+    expect(table.addTentative(flow(64), 1, 0)).equal(false);
+    expect(table.confirm(flow(63), 1, 0)).equal('known');
+  });
+
+  it('forgets the connections of a lost target, and those of an SA group that is gone', () => {
+    const table = tableOf();
+    for (let port = 0; port < 30; port++) table.confirm(flow(port, { reqid: port % 2 }), port % 3, 0);
+    expect(table.removeTarget(1)).equal(10);
+    for (let port = 0; port < 30; port++) {
+      expect(table.lookup(flow(port, { reqid: port % 2 }))).equal(port % 3 === 1 ? -1 : port % 3);
+    }
+    expect(table.removeGroup(1)).equal(10);
+    expect(table.size).equal(10);
+  });
+
+  it('lists its entries with state and remaining time', () => {
+    const table = tableOf();
+    table.addTentative(flow(1), 1, 0);
+    table.confirm(flow(2), 2, 0);
+    table.confirm(flow(3), 2, 0);
+    table.close(flow(3), 2, 0);
+    const views = [...table.entries(1000)].toSorted((a, b) => a.sourcePort - b.sourcePort);
+    expect(views.map(({ state, target, remainingMs }) => [state, target, remainingMs])).deep.equal([
+      ['tentative', 1, 4000],
+      ['established', 2, 899_000],
+      ['closing', 2, 59_000],
+    ]);
+    expect(views[0]).include(flow(1));
+  });
+
+  it('tells of every tentative entry when it ends, once', () => {
+    let ended = 0;
+    const table = tableOf({ onTentativeEnd: () => ended++ });
+    for (let port = 0; port < 6; port++) table.addTentative(flow(port), port % 2, 0);
+    table.confirm(flow(0), 0, 0);
+    table.confirm(flow(0), 0, 0);
+    expect(ended).equal(1);
+    table.removeTarget(1);
+    expect(ended).equal(4);
+    table.sweep(5000, 128);
+    expect(ended).equal(6);
+  });
+
+  it('behaves as a plain map, under any sequence of operations', () => {
+    const operation = fc.tuple(fc.nat(5), fc.nat(40), fc.nat(2));
+    fc.assert(
+      fc.property(
+        fc.array(operation, { maxLength: 300 }),
+        fc.uint8Array({ minLength: 8, maxLength: 8 }),
+        (steps, seed) => {
+          const table = new ConnectionTable({
+            seed,
+            capacity: 16,
+            tentativePerGroup: 16,
+            tentativeTotal: 16,
+          });
+          const model = new Map<number, { target: number; expires: number }>();
+          let now = 0;
+          for (const [what, port, target] of steps) {
+            now += 500;
+            const known = model.get(port);
+            if (what <= 1 && table.addTentative(flow(port), target, now)) {
+              expect(known).equal(undefined);
+              model.set(port, { target, expires: now + 5000 });
+            } else if (what === 2 && ['new', 'known'].includes(table.confirm(flow(port), target, now))) {
+              expect(known?.target ?? target).equal(target);
+              model.set(port, { target, expires: now + 900_000 });
+            } else if (what === 3) {
+              table.removeTarget(target);
+              for (const [key, entry] of model) if (entry.target === target) model.delete(key);
+            } else if (what === 4) {
+              table.sweep(now, 32);
+              for (const [key, entry] of model) if (entry.expires <= now) model.delete(key);
+            }
+            expect(table.size).equal(model.size);
+            for (let each = 0; each <= 40; each++) {
+              expect(table.lookup(flow(each))).equal(model.get(each)?.target ?? -1);
+            }
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('takes a capacity that is a power of two only, up to 2^20', () => {
+    for (const capacity of [0, 8, 100, 2 ** 21]) {
+      expect(() => new ConnectionTable({ seed: SEED, capacity }), `${capacity}`).throw(RangeError);
+    }
+  });
+});

@@ -1,0 +1,131 @@
+import { expect } from 'chai';
+import { newConnectionKey } from '../../src/connections/connection-key.ts';
+import { chooseByHash } from '../../src/connections/distribution.ts';
+import { Distributor } from '../../src/connections/distributor.ts';
+
+const DVIPA = 0xcb00710a;
+const flow = (sourcePort: number, reqid = 1) => ({
+  ...newConnectionKey(),
+  dvipa: DVIPA,
+  reqid,
+  protocol: 6,
+  source: 0x0a010101,
+  sourcePort,
+  destinationPort: 80,
+});
+
+function distributorOf(targets: number[], tentativePerGroup = 100): Distributor {
+  const seed = Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1);
+  const distributor = new Distributor({ seed, capacity: 1024, tentativePerGroup });
+  distributor.addDvipa(DVIPA);
+  for (const target of targets) distributor.addTarget(DVIPA, target);
+  return distributor;
+}
+
+describe('distributor', () => {
+  it('cycles through the targets, confirmed or not', () => {
+    const distributor = distributorOf([0, 1, 2]);
+    const tentative = [1, 2, 3, 4].map((port) => distributor.route(flow(port), true, undefined, 0));
+    expect(tentative).deep.equal([0, 1, 2, 0]);
+    for (const [i, target] of tentative.entries()) distributor.confirm(flow(i + 1), target, 1);
+    expect([5, 6, 7].map((port) => distributor.route(flow(port), true, undefined, 0))).deep.equal([1, 2, 0]);
+  });
+
+  it('keeps a connection on its target whatever the flags', () => {
+    const distributor = distributorOf([0, 1, 2]);
+    const target = distributor.route(flow(1), true, undefined, 0);
+    for (const opening of [true, false])
+      expect(distributor.route(flow(1), opening, undefined, 9)).equal(target);
+  });
+
+  it('makes no entry for a segment that opens nothing, and chooses the same target each time', () => {
+    const distributor = distributorOf([0, 1, 2]);
+    const first = distributor.route(flow(1), false, undefined, 0);
+    expect(distributor.table.size).equal(0);
+    expect(distributor.route(flow(1), false, undefined, 0)).equal(first);
+  });
+
+  it('goes by hash over quota, and the group of another peer is not affected', () => {
+    const distributor = distributorOf([0, 1, 2], 10);
+    for (let port = 0; port < 1000; port++)
+      expect(distributor.route(flow(port), true, undefined, 0)).within(0, 2);
+    expect(distributor.table.tentativeCount).equal(10);
+    distributor.route(flow(1, 2), true, undefined, 0);
+    expect(distributor.table.tentativeCount).equal(11);
+  });
+
+  it('cannot be steered for long by forged openings between the genuine ones', () => {
+    const distributor = distributorOf([0, 1, 2], 10);
+    const shares = [0, 0, 0];
+    let now = 0;
+    for (let i = 0; i < 3000; i++) {
+      now += 100;
+      distributor.table.sweep(now, 2048);
+      // Two forged ones bring a plain pointer back to the same target each time.
+      for (let forged = 0; forged < 2; forged++)
+        distributor.route(flow(2 * i + forged, 666), true, undefined, now);
+      const target = distributor.route(flow(i), true, undefined, now);
+      if (distributor.confirm(flow(i), target, now) !== 'refused') shares[target] = (shares[target] ?? 0) + 1;
+      distributor.close(flow(i), target, now);
+    }
+    for (const share of shares) expect(share).within(1000 - 40, 1000 + 40);
+  });
+
+  it('gives a newcomer its share, not everything', () => {
+    const distributor = distributorOf([0, 1]);
+    const open = (port: number) => {
+      const target = distributor.route(flow(port), true, undefined, 0);
+      distributor.confirm(flow(port), target, 0);
+      return target;
+    };
+    for (let port = 0; port < 50; port++) open(port);
+    distributor.addTarget(DVIPA, 2);
+    const next = Array.from({ length: 9 }, (_, i) => open(100 + i));
+    for (const target of [0, 1, 2]) expect(next.filter((each) => each === target)).have.length(3);
+  });
+
+  it('chooses only targets that have the SA', () => {
+    const distributor = distributorOf([0, 1, 2]);
+    const eligible = new Set([1]);
+    for (let port = 0; port < 20; port++) {
+      expect(distributor.route(flow(port), port % 2 === 0, eligible, 0)).equal(1);
+    }
+    expect(distributor.route(flow(99), true, new Set(), 0)).equal(-1);
+  });
+
+  it('gives a lost target nothing more, and its connections to others', () => {
+    const distributor = distributorOf([0, 1, 2]);
+    for (let port = 0; port < 30; port++) {
+      distributor.confirm(flow(port), distributor.route(flow(port), true, undefined, 0), 0);
+    }
+    expect(distributor.removeTarget(1)).equal(10);
+    for (let port = 0; port < 60; port++)
+      expect(distributor.route(flow(port), true, undefined, 0)).not.equal(1);
+  });
+
+  it('lets a drained target keep what it has', () => {
+    const distributor = distributorOf([0, 1]);
+    expect(distributor.route(flow(1), true, undefined, 0)).equal(0);
+    distributor.drainTarget(DVIPA, 0);
+    expect(distributor.route(flow(1), false, undefined, 0)).equal(0);
+    expect(distributor.route(flow(2), true, undefined, 0)).equal(1);
+  });
+
+  it('has no target for a DVIPA without targets, or for another address', () => {
+    expect(distributorOf([]).route(flow(1), true, undefined, 0)).equal(-1);
+    expect(distributorOf([0]).route({ ...flow(1), dvipa: 1 }, true, undefined, 0)).equal(-1);
+  });
+});
+
+describe('choice by hash', () => {
+  it('spreads evenly, and moves only the connections of the target that goes', () => {
+    const shares = [0, 0, 0, 0];
+    for (let i = 0; i < 8000; i++) {
+      const hash = Math.imul(i, 2654435761) >>> 0;
+      const target = chooseByHash(hash, [0, 1, 2, 3], undefined);
+      shares[target] = (shares[target] ?? 0) + 1;
+      if (target !== 3) expect(chooseByHash(hash, [0, 1, 2], undefined)).equal(target);
+    }
+    for (const share of shares) expect(share).within(1800, 2200);
+  });
+});

@@ -1,0 +1,168 @@
+import { expect } from 'chai';
+import { newConnectionKey } from '../../src/connections/connection-key.ts';
+import { FlowTracker } from '../../src/connections/flow-tracker.ts';
+import { ACK, FIN, RST, SYN } from '../../src/connections/tcp-state.ts';
+
+const flow = (sourcePort: number, more = {}) => ({
+  ...newConnectionKey(),
+  dvipa: 0xcb00710a,
+  reqid: 1,
+  protocol: 6,
+  source: 0x0a010101,
+  sourcePort,
+  destinationPort: 80,
+  ...more,
+});
+const IN = true;
+const OUT = false;
+
+function trackerOf(maxFlows = 64): FlowTracker {
+  return new FlowTracker({ seed: new Uint8Array(8), maxFlows, idleMs: 900_000 });
+}
+
+function ports(keys: readonly { sourcePort: number }[] | undefined): number[] {
+  return (keys ?? []).map(({ sourcePort }) => sourcePort);
+}
+
+/** Runs segments, returns the ports reported opened and closed after each. */
+function run(tracker: FlowTracker, segments: readonly [number, boolean][], now = 0): string[] {
+  return segments.map(([flags, isInbound]) => {
+    tracker.observe(flow(1), flags, isInbound, now);
+    const events = tracker.take(512);
+    return `${ports(events?.opened).length}${ports(events?.closed).length}`;
+  });
+}
+
+describe('flow tracker', () => {
+  it('reports a connection as open when our own host has answered, and as closed after both FINs', () => {
+    const conversation: [number, boolean][] = [
+      [SYN, IN],
+      [SYN | ACK, OUT],
+      [ACK, IN],
+      [ACK, OUT],
+      [FIN | ACK, IN],
+      [ACK, OUT],
+      [FIN | ACK, OUT],
+      [ACK, IN],
+      [FIN | ACK, OUT],
+    ];
+    expect(run(trackerOf(), conversation)).deep.equal(['00', '10', '00', '00', '00', '00', '01', '00', '00']);
+  });
+
+  it('never reports a connection that our host refuses', () => {
+    expect(
+      run(trackerOf(), [
+        [SYN, IN],
+        [RST | ACK, OUT],
+        [SYN, IN],
+        [RST | ACK, OUT],
+      ]),
+    ).deep.equal(['00', '00', '00', '00']);
+  });
+
+  it('reports a reset at once, and the connection again if it lives on (RFC 5961)', () => {
+    expect(
+      run(trackerOf(), [
+        [SYN, IN],
+        [SYN | ACK, OUT],
+        [RST, IN],
+        [ACK, OUT],
+      ]),
+    ).deep.equal(['00', '10', '01', '10']);
+  });
+
+  it('reports a new connection with the same ports', () => {
+    const segments: [number, boolean][] = [
+      [SYN, IN],
+      [SYN | ACK, OUT],
+      [FIN | ACK, IN],
+      [FIN | ACK, OUT],
+      [SYN, IN],
+      [SYN | ACK, OUT],
+    ];
+    expect(run(trackerOf(), segments)).deep.equal(['00', '10', '00', '01', '00', '10']);
+  });
+
+  it('picks up a connection in the middle by what our host sends, not by what comes in', () => {
+    expect(
+      run(trackerOf(), [
+        [ACK, IN],
+        [ACK, OUT],
+      ]),
+    ).deep.equal(['00', '10']);
+  });
+
+  it('reports a connection that our own host opens', () => {
+    expect(
+      run(trackerOf(), [
+        [SYN, OUT],
+        [SYN | ACK, IN],
+      ]),
+    ).deep.equal(['10', '00']);
+  });
+
+  it('passes over other protocols', () => {
+    const tracker = trackerOf();
+    tracker.observe(flow(1, { protocol: 17 }), SYN, OUT, 0);
+    expect(tracker.size).equal(0);
+  });
+
+  it('lists everything in parts on demand, in place of what was waiting', () => {
+    const tracker = trackerOf();
+    for (let port = 0; port < 10; port++) tracker.observe(flow(port), ACK, OUT, 0);
+    tracker.listAll();
+    const parts = [tracker.take(4), tracker.take(4), tracker.take(4), tracker.take(4)];
+    expect(parts.map((part) => [part?.opened.length, part?.full])).deep.equal([
+      [4, true],
+      [4, false],
+      [2, false],
+      [undefined, undefined],
+    ]);
+  });
+
+  it('reports an empty list too: it says that nothing is open', () => {
+    const tracker = trackerOf();
+    tracker.listAll();
+    expect(tracker.take(4)).deep.equal({ opened: [], closed: [], full: true });
+    expect(tracker.take(4)).equal(undefined);
+  });
+
+  it('is bounded, and counts what found no room', () => {
+    const tracker = trackerOf(8);
+    for (let port = 0; port < 20; port++) tracker.observe(flow(port), ACK, OUT, 0);
+    expect([tracker.size, tracker.overflow]).deep.equal([8, 12]);
+    expect(tracker.take(512)?.opened).have.length(8);
+  });
+
+  it('lists connections again that are in use, and closes idle ones', () => {
+    const tracker = trackerOf();
+    tracker.observe(flow(1), ACK, OUT, 0);
+    tracker.observe(flow(2), ACK, OUT, 0);
+    tracker.take(512);
+    tracker.observe(flow(1), ACK, OUT, 100_000);
+    tracker.sweep(150_000, 128);
+    expect(ports(tracker.take(512)?.opened)).deep.equal([1]);
+    tracker.sweep(300_000, 128);
+    expect(tracker.take(512)).equal(undefined);
+    tracker.sweep(900_000, 128);
+    expect(ports(tracker.take(512)?.closed)).deep.equal([2]);
+    expect(tracker.size).equal(1);
+  });
+
+  it('forgets connections that never opened or are over', () => {
+    const tracker = trackerOf();
+    tracker.observe(flow(1), SYN, IN, 0);
+    tracker.sweep(60_000, 128);
+    expect(tracker.size).equal(0);
+    expect(tracker.hasEvents).equal(false);
+  });
+
+  it('closes the connections of an SA group that is gone', () => {
+    const tracker = trackerOf();
+    for (let port = 0; port < 10; port++) tracker.observe(flow(port, { reqid: port % 2 }), ACK, OUT, 0);
+    tracker.take(512);
+    tracker.removeGroup(0);
+    expect(ports(tracker.take(512)?.closed).toSorted((a, b) => a - b)).deep.equal([0, 2, 4, 6, 8]);
+    expect(tracker.size).equal(5);
+  });
+});
