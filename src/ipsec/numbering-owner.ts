@@ -179,7 +179,8 @@ export class NumberingOwner {
       if (!isFlushing || (state.flushedAt !== undefined && linkCounter > peer.flushCounter))
         this.#enterFunnel(now);
     }
-    this.#progress(now);
+    // The last packet of a flush takes its number before the way changes: `takeNumbers` goes on from here.
+    if (this.#state.name !== 'drain-to-exclusive') this.#progress(now);
     return true;
   }
 

@@ -259,6 +259,20 @@ describe('numbering owner', () => {
     expect(desk.owner.funnelArrived('b', 12, desk.now), 'a late one').equal(false);
   });
 
+  it('numbers the last link packet of a flush, though Delta has passed when it comes', () => {
+    const desk = Desk.funnel();
+    for (let i = 1; i <= 12; i++) {
+      desk.do(100, (owner, now) => owner.funnelArrived('b', i, now));
+      desk.owner.takeNumbers(1, desk.now);
+    }
+    const { nextSequence } = desk.owner;
+    desk.request('b', 64, 2);
+    desk.do(0, (owner, now) => owner.flush('b', 13n, now));
+    expect(desk.do(FLUSH_WAIT_MS - 0.1, (owner, now) => owner.funnelArrived('b', 13, now))).deep.equal([]);
+    expect(desk.owner.takeNumbers(1, desk.now)).equal(nextSequence);
+    expect(desk.wait(1)[0]).include({ kind: 'grant', target: 'b', first: BigInt(nextSequence + 1) });
+  });
+
   it('does not wait for lost link packets for ever', () => {
     const desk = Desk.funnel();
     for (let i = 1; i <= 12; i++) desk.do(100, (owner, now) => owner.funnelArrived('b', i, now));
