@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { waitFor } from './wait-for.ts';
 
@@ -33,7 +33,18 @@ function readStat(pid: number): { state: string; startTime: string } | undefined
 /** The start time of a running process; undefined once it is gone or only a zombie. */
 export function startTimeOf(pid: number): string | undefined {
   const stat = readStat(pid);
-  return stat === undefined || stat.state === 'Z' || stat.state === 'X' ? undefined : stat.startTime;
+  if (stat === undefined) return undefined;
+  const isDead = stat.state === 'X' || (stat.state === 'Z' && !hasOtherThreads(pid));
+  return isDead ? undefined : stat.startTime;
+}
+
+/** The first thread of a killed process may be a zombie while others still hold its sockets. */
+function hasOtherThreads(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1;
+  } catch {
+    return false;
+  }
 }
 
 /** True while the very process that was recorded still runs. */
