@@ -19,6 +19,9 @@ import type { SaLifecycle } from './sa-lifecycle.ts';
 import { snapshotRecords } from './shadow-records.ts';
 import type { Cluster, TargetPeer } from './target-peers.ts';
 
+/** Without ESN no number is beyond (RFC 4303 section 3.3.3). */
+const LAST_SEQUENCE = 0xffff_ffffn;
+
 export interface TargetSessionsOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -123,7 +126,11 @@ export class TargetSessions implements RoutingHandlers {
         return true;
       case 'window': {
         const entry = this.#inbound(body.sa, peer);
-        entry?.owners.merge(body);
+        // Only while it is waited for: a target could stop an SA with a window that is far ahead.
+        if (entry?.awaiting.has(peer.host) === true) {
+          if (!entry.sa.hasEsn && body.top > LAST_SEQUENCE) return false;
+          entry.owners.merge(body);
+        }
         return entry !== undefined || sas.get(body.sa) === undefined; // gone meanwhile
       }
       case 'windows-end':
@@ -219,8 +226,7 @@ export class TargetSessions implements RoutingHandlers {
     const dvipa = parseIpv4Address(flow.dvipa);
     const source = parseIpv4Address(flow.source);
     if (dvipa === undefined || source === undefined || !peer.dvipas.has(dvipa)) return undefined;
-    const hasGroup = [...this.#options.sas.inbound.values()].some(({ sa }) => sa.reqid === flow.reqid);
-    if (!hasGroup) return undefined;
+    if (this.#options.sas.group(flow.reqid).size === 0) return undefined;
     const { reqid, protocol, sourcePort, destinationPort } = flow;
     return { dvipa, reqid, protocol, source, sourcePort, destinationPort };
   }

@@ -83,6 +83,7 @@ export class TargetRelations implements TargetHandlers {
     this.lastHeardAt = session.heardAt;
     this.#session = undefined;
     this.isSnapshotComplete = false;
+    this.linkKeys.wipe(); // the next session brings others; until then nothing goes to the funnel
     this.#options.reports.sessionClosed();
     this.#options.log.warn('routing host lost', { router: session.host, reason, error: cause });
   }

@@ -1,0 +1,105 @@
+import { expect } from 'chai';
+import { packNumbers } from '../../src/coupling/records.ts';
+import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
+import { counted, vectorOf } from '../support/dataplane-parts.ts';
+import { reply } from '../support/inner-packets.ts';
+import { answers, connection, drops, load } from './cluster-helpers.ts';
+
+describe('a routing agent and a target that lies', () => {
+  const setUp = async () => {
+    const cluster = new MemoryCluster();
+    await cluster.up();
+    const { port, at } = await connection(cluster);
+    await cluster.run(30);
+    const [inbound] = [...cluster.router.sas.inbound.values()];
+    const [outbound] = [...cluster.router.sas.outbound.values()];
+    const liar = cluster.target((at % 3) + 1).relations.session;
+    if (inbound === undefined || outbound === undefined || liar === undefined) throw new Error('not up');
+    return { cluster, port, at, inbound, outbound, liar, sa: inbound.sa.id };
+  };
+
+  it('believes no numbers that were not dispatched to it', async () => {
+    const { cluster, inbound, liar, sa } = await setUp();
+    const { top } = inbound.owners;
+    liar.send('replay-report', { sa, numbers: packNumbers([top + 1n, 0xffff_ff00n]), floor: 1_000_000n });
+    await cluster.run(5);
+    expect(inbound.owners.top).to.equal(top);
+    expect(drops(cluster)).to.deep.equal({ 'coupling-not-granted': 1 });
+  });
+
+  it('believes no window of a target that it does not wait for: one record would stop the SA', async () => {
+    const { cluster, inbound, liar, sa, port } = await setUp();
+    const { top } = inbound.owners;
+    liar.send('window', { sa, top: 0xffff_fff0n, bitmap: new Uint8Array(8).fill(0xff) });
+    await cluster.run(5);
+    expect(inbound.owners.top).to.equal(top);
+    const sent = await load(cluster, port, 5);
+    await cluster.run(20);
+    expect(answers(cluster, sent)).to.equal(5);
+  });
+
+  it('believes no bytes beyond the credit', async () => {
+    const cluster = new MemoryCluster();
+    await cluster.up({ soft: 50_000, hard: 100_000 });
+    const [entry] = [...cluster.router.sas.inbound.values()];
+    if (entry === undefined) throw new Error('not up');
+    const credit = entry.lifesize.creditOf('target2').bytes;
+    cluster
+      .target(2)
+      .relations.session?.send('lifesize-report', { sa: entry.sa.id, bytes: 99_000, packets: 1, idleMs: 0 });
+    await cluster.run(5);
+    expect(drops(cluster)).to.deep.equal({ 'coupling-not-granted': 1 });
+    expect(entry.lifesize.totals(0).bytes).to.equal(credit);
+  });
+
+  it("lets it neither take nor close another target's connection", async () => {
+    const { cluster, port, at, liar } = await setUp();
+    const flow = {
+      dvipa: '203.0.113.10',
+      reqid: 1,
+      protocol: 6,
+      source: '10.1.1.1',
+      sourcePort: port,
+      destinationPort: 80,
+    };
+    liar.send('flow-report', { opened: [flow], closed: [], full: false });
+    liar.send('flow-report', { opened: [], closed: [flow], full: false });
+    liar.send('flow-report', { opened: [{ ...flow, dvipa: '203.0.113.99' }], closed: [], full: false });
+    await cluster.run(5);
+    expect(drops(cluster)['coupling-not-granted']).to.be.greaterThan(1);
+    const sent = await load(cluster, port, 3);
+    await cluster.run(20);
+    expect(sent.map(({ text }) => cluster.deliveredTo(text))).to.deep.equal([at, at, at]);
+  });
+
+  it('takes no lease back that another holds, and says nothing of SAs that are gone', async () => {
+    const { cluster, outbound, liar, sa } = await setUp();
+    const next = outbound.numbering.nextSequence;
+    for (const lease of [1, 2, 2 ** 20 + 1])
+      liar.send('lease-return', { sa: outbound.sa.id, lease, firstUnused: 1n });
+    liar.send('lease-request', { sa, count: 64 });
+    await cluster.run(5);
+    expect(outbound.numbering.nextSequence).to.be.at.least(next);
+    expect(drops(cluster)['coupling-not-granted']).to.be.greaterThan(0);
+    await cluster.rekey(1);
+    const refused = drops(cluster)['coupling-not-granted'];
+    liar.send('lifesize-report', { sa, bytes: 1, packets: 1, idleMs: 0 });
+    await cluster.run(5);
+    expect(drops(cluster)['coupling-not-granted']).to.equal(refused); // late, not a lie
+  });
+
+  it('drops what a target sends over the link without a session, on either side: nothing is sealed', async () => {
+    const { cluster, port } = await setUp();
+    const two = await connection(cluster);
+    await load(cluster, port, 20);
+    await load(cluster, two.port, 20);
+    cluster.killRouter();
+    await cluster.run(10);
+    const target = cluster.target(two.at);
+    const before = counted(target.drops)['no-number'] ?? 0;
+    const states = [...target.cache.outbound.values()].map(({ holder }) => holder.state);
+    expect(states).to.deep.equal(['funnel']);
+    target.outbound.run(vectorOf(reply({ destinationPort: two.port })), cluster.clock.now());
+    expect((counted(target.drops)['no-number'] ?? 0) - before).to.equal(1);
+  });
+});

@@ -1,0 +1,49 @@
+import { expect } from 'chai';
+import { RoutingSas } from '../../src/agents/routing/routing-sas.ts';
+import { Cluster } from '../../src/agents/routing/target-peers.ts';
+import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
+import { DVIPA } from '../support/inner-packets.ts';
+import { routeConfig } from '../support/cluster/router.ts';
+import { type SaTest, testSa } from '../support/test-sas.ts';
+
+function make() {
+  const sas = new RoutingSas();
+  const service = new Cluster(routeConfig(1)).dvipas.get(DVIPA);
+  if (service === undefined) throw new Error('not configured');
+  const add = (given: SaTest) => {
+    const sa = testSa(given);
+    const numbering = { origin: 'new', epoch: 1, now: 0 } as const;
+    return sas.add(
+      { sa, pluginId: sa.id, service, numbering, percentage: 10, now: 0 },
+      () => new InboundOwners(64),
+    );
+  };
+  return { sas, add };
+}
+
+describe("the routing host's SAs", () => {
+  it('know the SAs of a group in both directions, the oldest first, and forget an empty one', () => {
+    const { sas, add } = make();
+    const [old, out, young] = [
+      add({ spi: 0x1001 }),
+      add({ spi: 0x2001, direction: 'out' }),
+      add({ spi: 0x1002 }),
+    ];
+    add({ spi: 0x1003, reqid: 2 });
+    expect([...sas.group(1)]).to.deep.equal([old, out, young]);
+    sas.remove(old.sa.id);
+    sas.remove(out.sa.id);
+    expect([...sas.group(1)]).to.deep.equal([young]);
+    sas.remove(young.sa.id);
+    expect(sas.group(1).size).to.equal(0);
+    expect(sas.group(2).size).to.equal(1);
+  });
+
+  it('keep an SA in its group when its outer addresses change', () => {
+    const { sas, add } = make();
+    const entry = add({ spi: 0x2001, direction: 'out' });
+    Object.assign(entry, { sa: { ...entry.sa, outer: { ...entry.sa.outer, destinationPort: 31_000 } } });
+    sas.remove(entry.sa.id);
+    expect(sas.group(1).size).to.equal(0);
+  });
+});
