@@ -28,13 +28,23 @@ export function snapshotRefuses(snapshot: ReplaySnapshot, number: bigint): boole
 export function mergeSnapshots(a: ReplaySnapshot, b: ReplaySnapshot): ReplaySnapshot {
   const top = a.top > b.top ? a.top : b.top;
   const bitmap = new Uint8Array(Math.max(a.bitmap.length, b.bitmap.length));
-  for (let back = 0; back < bitmap.length * 8; back++) {
-    const number = top - BigInt(back);
-    if (number >= 1n && (snapshotRefuses(a, number) || snapshotRefuses(b, number))) {
+  // Plain numbers: a restarted agent merges thousands of windows before it serves. Exact where it matters.
+  const behindA = Number(top - a.top);
+  const behindB = Number(top - b.top);
+  const numbers = Math.min(bitmap.length * 8, Number(top));
+  for (let back = 0; back < numbers; back++) {
+    if (refusesBack(a.bitmap, back - behindA) || refusesBack(b.bitmap, back - behindB)) {
       bitmap[back >> 3] = (bitmap[back >> 3] as number) | (1 << (back & 7));
     }
   }
   return { top, bitmap };
+}
+
+/** `back` below the snapshot's own top; negative: above it. */
+function refusesBack(bitmap: Uint8Array, back: number): boolean {
+  if (back < 0) return false;
+  const byte = bitmap[back >> 3];
+  return byte === undefined || ((byte >> (back & 7)) & 1) === 1;
 }
 
 /** Whether a snapshot from outside is one: a 64-bit top, and not more bits than a window can have. */

@@ -1,15 +1,21 @@
 import { expect } from 'chai';
 import { RoutingSas } from '../../src/agents/routing/routing-sas.ts';
-import { Cluster } from '../../src/agents/routing/target-peers.ts';
+import type { DvipaService } from '../../src/agents/routing/target-peers.ts';
+import { InboundFilter } from '../../src/dataplane/inbound-filter.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
-import { DVIPA } from '../support/inner-packets.ts';
-import { routeConfig } from '../support/cluster/router.ts';
+import { DVIPA, ENDPOINT, ip } from '../support/inner-packets.ts';
 import { type SaTest, testSa } from '../support/test-sas.ts';
+
+const service: DvipaService = {
+  address: ip(DVIPA),
+  filterMode: 'bypass',
+  filter: new InboundFilter([]),
+  targets: new Set(['target1']),
+  record: { address: DVIPA, endpoint: ENDPOINT, filterMode: 'bypass', rules: [], router: '198.51.100.1' },
+};
 
 function make() {
   const sas = new RoutingSas();
-  const service = new Cluster(routeConfig(1)).dvipas.get(DVIPA);
-  if (service === undefined) throw new Error('not configured');
   const add = (given: SaTest) => {
     const sa = testSa(given);
     const numbering = { origin: 'new', epoch: 1, now: 0 } as const;

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import * as fc from 'fast-check';
 import {
   EMPTY_SNAPSHOT,
   isReplaySnapshot,
@@ -53,6 +54,23 @@ describe('replay-snapshot', () => {
     expect(merged.top).to.equal(100n);
     const refused = [100n, 99n, 98n, 97n, 50n, 49n, 37n, 36n].map((n) => snapshotRefuses(merged, n));
     expect(refused).to.deep.equal([true, true, true, false, true, false, false, true]);
+  });
+
+  it('merges any two, on either side of the other, to exactly what either refuses', () => {
+    const snapshot = fc.record({
+      top: fc.oneof(fc.bigInt(0n, 80n), fc.bigInt(0n, (1n << 64n) - 1n)),
+      bitmap: fc.uint8Array({ maxLength: 12 }),
+    });
+    fc.assert(
+      fc.property(snapshot, snapshot, fc.bigInt(1n, 200n), (a, b, back) => {
+        const merged = mergeSnapshots(a, b);
+        const number = merged.top - back + 1n;
+        if (number < 1n || back > BigInt(merged.bitmap.length * 8)) return;
+        expect(snapshotRefuses(merged, number)).to.equal(
+          snapshotRefuses(a, number) || snapshotRefuses(b, number),
+        );
+      }),
+    );
   });
 
   it('merges with nothing to the same', () => {

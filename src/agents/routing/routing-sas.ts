@@ -49,6 +49,8 @@ export interface NewSa {
 /** This host's name as one more user of an SA's lifesize: what the funnel seals. */
 export const FUNNEL_USER = '(funnel)';
 
+const NONE: ReadonlySet<AnySa> = new Set();
+
 /**
  * The routing host's SAs. It owns their keys and wipes them. Inbound ones are installed for the peek,
  * outbound ones for the funnel.
@@ -58,6 +60,8 @@ export class RoutingSas {
   readonly outbound = new OutboundSad<OutboundSa>();
   readonly peeker = new Peeker();
   readonly sealing = new EspNodeCrypto({ randomBytes });
+  /** By SA group (reqid): a rekey, and each flow that a target reports, asks for the others of its group. */
+  readonly #groups = new Map<number, Set<AnySa>>();
 
   /** Throws if the data plane cannot serve the SA: nothing is installed then, the keys are wiped. */
   add(given: NewSa, makeOwners: (sa: SecurityAssociation) => InboundOwners): AnySa {
@@ -65,7 +69,12 @@ export class RoutingSas {
     try {
       const reason = algorithmRefusal(sa);
       if (reason !== undefined) throw new Error(reason);
-      return sa.direction === 'in' ? this.#addInbound(given, makeOwners(sa)) : this.#addOutbound(given);
+      const entry =
+        sa.direction === 'in' ? this.#addInbound(given, makeOwners(sa)) : this.#addOutbound(given);
+      const group = this.#groups.get(sa.reqid);
+      if (group === undefined) this.#groups.set(sa.reqid, new Set([entry]));
+      else group.add(entry);
+      return entry;
     } catch (error) {
       wipeKeys(sa);
       throw error;
@@ -83,8 +92,18 @@ export class RoutingSas {
     if (inbound !== undefined) this.peeker.remove(inbound.slot);
     if (outbound !== undefined) this.sealing.remove(outbound.slot);
     const entry = inbound ?? outbound;
-    if (entry !== undefined) wipeKeys(entry.sa);
+    if (entry === undefined) return undefined;
+    wipeKeys(entry.sa);
+    const { reqid } = entry.sa;
+    const group = this.#groups.get(reqid);
+    group?.delete(entry);
+    if (group?.size === 0) this.#groups.delete(reqid);
     return entry;
+  }
+
+  /** SAs of one group, both directions, the oldest first; empty: the group is gone. */
+  group(reqid: number): ReadonlySet<AnySa> {
+    return this.#groups.get(reqid) ?? NONE;
   }
 
   *all(): IterableIterator<AnySa> {

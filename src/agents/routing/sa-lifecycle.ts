@@ -177,9 +177,9 @@ export class SaLifecycle {
 
   #startInbound(entry: InboundSa, isRestored: boolean): void {
     const { cluster, sas, lifesize, clock } = this.#options;
-    for (const older of sas.inbound.values()) {
+    for (const older of sas.group(entry.sa.reqid)) {
       // A younger SA of the group: the rekey that was asked for has come.
-      if (older !== entry && older.sa.reqid === entry.sa.reqid) older.lifesize.replaced();
+      if (older !== entry && 'owners' in older) older.lifesize.replaced();
     }
     if (isRestored) this.#awaitWindows(entry);
     const peers = cluster.connected(entry.service);
@@ -244,8 +244,7 @@ export class SaLifecycle {
       numbering().removed(entry);
       funnel().resume(entry, clock.now());
     }
-    const isGroupGone = ![...sas.all()].some(({ sa }) => sa.reqid === entry.sa.reqid);
-    if (isGroupGone) distributor.table.removeGroup(entry.sa.reqid);
+    if (sas.group(entry.sa.reqid).size === 0) distributor.table.removeGroup(entry.sa.reqid);
     log.info('SA removed', { sa: id, spi: formatSpi(entry.sa.spi), direction: entry.sa.direction });
   }
 
