@@ -34,6 +34,33 @@ export class IvCounter {
   }
 }
 
+/** SAs whose sender ids a target remembers; the oldest are forgotten first, long after they are gone. */
+const REMEMBERED_SAS = 65_536;
+
+/**
+ * A target's counters of all outbound SAs, for the life of the process. A shadow SA may be removed and come
+ * again (a snapshot without it, a session that breaks): with the same sender id its counter goes on, and an
+ * id below one that was used already is refused. So whatever the routing host does, no IV comes twice.
+ */
+export class IvCounters {
+  readonly #bySa = new Map<string, IvCounter>();
+
+  /** The counter to seal with; undefined: this id must not be used, so nothing is sealed on the SA. */
+  get(sa: string, senderId: number): IvCounter | undefined {
+    const known = this.#bySa.get(sa);
+    if (known?.senderId === senderId) return known;
+    if (senderId < 1 || (known !== undefined && senderId < known.senderId)) return undefined;
+    const fresh = new IvCounter(senderId);
+    this.#bySa.delete(sa);
+    this.#bySa.set(sa, fresh);
+    for (const oldest of this.#bySa.keys()) {
+      if (this.#bySa.size <= REMEMBERED_SAS) break;
+      this.#bySa.delete(oldest);
+    }
+    return fresh;
+  }
+}
+
 /**
  * Which sender id belongs to which target incarnation on one SA. Ids ascend and are never handed out
  * twice; the same incarnation that comes back over a new coupling session keeps its id (and its

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { IvCounter } from '../../src/ipsec/sender-ids.ts';
+import { IvCounter, IvCounters } from '../../src/ipsec/sender-ids.ts';
 
 const ivOf = (iv: IvCounter, counter: number) =>
   Buffer.from(Uint32Array.of(iv.high(counter), iv.low(counter)).buffer)
@@ -36,5 +36,23 @@ describe('IV counter', () => {
         expect(ivOf(new IvCounter(a[0]), a[1]) === ivOf(new IvCounter(b[0]), b[1])).equal(same);
       }),
     );
+  });
+});
+
+describe('IV counters of a target', () => {
+  it('go on when an SA comes again with its sender id', () => {
+    const ivs = new IvCounters();
+    expect(ivs.get('sa', 3)?.take(5)).equal(1);
+    expect(ivs.get('sa', 3)?.take(1)).equal(6);
+    expect(ivs.get('other', 3)?.take(1)).equal(1);
+  });
+
+  it('start anew with a higher id, and refuse a lower one and that of the routing host', () => {
+    const ivs = new IvCounters();
+    ivs.get('sa', 3)?.take(5);
+    expect(ivs.get('sa', 4)?.take(1)).equal(1);
+    expect(ivs.get('sa', 3)).equal(undefined);
+    expect(ivs.get('sa', 0)).equal(undefined);
+    expect(ivs.get('sa', 4)?.take(1)).equal(2);
   });
 });

@@ -11,7 +11,7 @@ import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
 import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
 import { ReplayWindow } from '../../ipsec/replay-window.ts';
 import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
-import { IvCounter } from '../../ipsec/sender-ids.ts';
+import { IvCounters } from '../../ipsec/sender-ids.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { inboundFilterOf } from '../inbound-filter.ts';
 import { addressNumber, algorithmRefusal, meterOf, outerHeaderOf } from '../sa-settings.ts';
@@ -35,6 +35,8 @@ export class ShadowCache {
   /** Inbound and outbound slots are numbered apart, so each direction has its own contexts. */
   readonly opening = new EspNodeCrypto({ randomBytes });
   readonly sealing = new EspNodeCrypto({ randomBytes });
+  /** Outlives the SAs: one that comes again goes on where it was. */
+  readonly #ivs = new IvCounters();
   readonly #dvipas = new Map<string, CachedDvipa>();
   readonly #configured: ReadonlySet<string>;
   readonly #endpoints = new Set<number>();
@@ -152,7 +154,7 @@ export class ShadowCache {
       known.meter.granted(credit);
       known.outer = outerHeaderOf(sa);
       // Another id is another IV space; with the same id the counter must go on.
-      if (senderId !== undefined && known.iv?.senderId !== senderId) known.iv = new IvCounter(senderId);
+      if (senderId !== undefined) known.iv = this.#ivs.get(sa.id, senderId);
       return;
     }
     const entry = this.outbound.add(sa, (slot) => ({
@@ -160,7 +162,7 @@ export class ShadowCache {
       sa,
       outer: outerHeaderOf(sa),
       holder: new NumberingHolder(),
-      iv: senderId === undefined || senderId === 0 ? undefined : new IvCounter(senderId),
+      iv: senderId === undefined ? undefined : this.#ivs.get(sa.id, senderId),
       meter: meterOf(sa, credit),
     }));
     this.sealing.install(entry.slot, sa);
