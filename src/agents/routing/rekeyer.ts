@@ -1,4 +1,6 @@
-import type { Clock } from '../../base/clock.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import { Deadlines } from '../../base/deadlines.ts';
+import { RekeyNeed } from '../../ipsec/rekey-need.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { type ChildSa, expireSa, type IkeSa, listSas, type Requester, rekey } from '../../vici/index.ts';
@@ -13,26 +15,47 @@ export type RekeyCause =
   | 'replay-undecided'
   | 'windows-lost';
 
+/** Causes that no machine asks for again: they last as long as the SA does. */
+const LASTING: ReadonlySet<RekeyCause> = new Set(['replay-undecided', 'windows-lost']);
+
 export interface SaNames {
   readonly ike: string;
   readonly child: string;
 }
 
+interface Found {
+  readonly ike: IkeSa;
+  readonly child: ChildSa;
+}
+
 /** charon may still be busy with the exchange that made the SA. */
 const LIST_TIMEOUT_MS = 5000;
+const REFRESH_MS = 200;
+/** Pause between lists, in multiples of what the last one took: with many SAs a list costs charon a lot. */
+const REFRESH_PAUSES = 10;
+const EXPIRE_RETRY_MS = 1000;
 
 /**
  * Asks charon for rekeys (claim 14). charon's stock interface knows a CHILD_SA by its unique id, we know an SA by
- * its SPI: each request looks the id up, so it never names a wrong one. Also keeps charon's names for people.
+ * its SPI: each request looks the id up, so it never names a wrong one. One list serves all requests that wait, and
+ * they go out one after the other. Also keeps charon's names for people.
  */
 export class Rekeyer {
   readonly #charon: Requester;
   readonly #plugin: Requester;
   readonly #log: Log;
   readonly #clock: Clock;
-  /** By direction and SPI. */
-  readonly #names = new Map<string, SaNames>();
-  #isRefreshing = false;
+  /** By direction, SPI and reqid. */
+  #names = new Map<string, SaNames>();
+  readonly #wanted = new Map<AnySa, RekeyCause>();
+  #isAsking = false;
+  /** Lasting needs, until their SA is gone. */
+  readonly #lasting = new Map<AnySa, { readonly cause: RekeyCause; readonly need: RekeyNeed }>();
+  readonly #repeats: Deadlines<AnySa>;
+  readonly #expires: Deadlines<AnySa>;
+  #refresh: Timer | undefined;
+  #areNamesOld = false;
+  #isClosed = false;
   requested = 0;
 
   constructor(options: { charon: Requester; plugin: Requester; log: Log; clock: Clock }) {
@@ -40,93 +63,168 @@ export class Rekeyer {
     this.#plugin = options.plugin;
     this.#log = options.log;
     this.#clock = options.clock;
+    this.#repeats = new Deadlines(options.clock, (entry, now) => this.#repeat(entry, now));
+    this.#expires = new Deadlines(options.clock, (entry) => this.#tellExpire(entry));
   }
 
-  namesOf({ sa }: AnySa): SaNames | undefined {
-    return this.#names.get(`${sa.direction}/${sa.spi}/${sa.reqid}`);
+  namesOf(entry: AnySa): SaNames | undefined {
+    return this.#names.get(nameOf(entry));
   }
 
-  /** One request; the machines that ask repeat it with back-off if charon does not finish. */
+  /**
+   * Asks once; the machines that ask repeat it with back-off if charon does not finish. A lasting need (what was
+   * delivered is not known) is repeated here, with the same back-off, until the SA is gone.
+   */
   request(entry: AnySa, cause: RekeyCause): void {
-    entry.isRekeying = true;
-    void this.#request(entry, cause);
+    if (!LASTING.has(cause)) this.#ask(entry, cause);
+    else if (!this.#lasting.has(entry)) {
+      this.#lasting.set(entry, { cause, need: new RekeyNeed() });
+      this.#repeat(entry, this.#clock.now());
+    }
   }
 
-  /** The hard limit is used up: charon deletes the SA. */
+  /** The hard limit is used up: charon deletes the SA. Repeated until it was told. */
   expire(entry: AnySa): void {
-    const fields = { sa: entry.sa.id, spi: formatSpi(entry.sa.spi), direction: entry.sa.direction };
-    this.#log.warn('hard limit reached, the SA expires', fields);
-    expireSa(this.#plugin, entry.pluginId, 'hard').catch((error: unknown) => {
-      this.#log.error('charon was not told of the expire', { ...fields, error });
-    });
+    this.#log.warn('hard limit reached, the SA expires', fieldsOf(entry));
+    this.#tellExpire(entry);
   }
 
   /** Learns names anew; call it when SAs changed. Calls in quick succession are one. */
   refreshNames(): void {
-    if (this.#isRefreshing) return;
-    this.#isRefreshing = true;
-    this.#clock.after(200, () => {
-      this.#isRefreshing = false;
-      this.#list().catch((error: unknown) => this.#log.debug('names of SAs are not known', { error }));
-    });
+    this.#areNamesOld = true;
+    this.#armRefresh(REFRESH_MS);
   }
 
-  async #request(entry: AnySa, cause: RekeyCause): Promise<void> {
-    const { sa } = entry;
-    const fields = {
-      sa: sa.id,
-      spi: formatSpi(sa.spi),
-      direction: sa.direction,
-      reqid: sa.reqid,
-      reason: cause,
-    };
-    try {
-      const found = findChild(await this.#list(), entry);
-      if (found === undefined) {
-        this.#log.warn('charon does not know the SA that needs a rekey', fields);
-        return;
+  close(): void {
+    this.#isClosed = true;
+    this.#refresh?.cancel();
+    this.#repeats.close();
+    this.#expires.close();
+    this.#wanted.clear();
+    this.#lasting.clear();
+  }
+
+  #repeat(entry: AnySa, now: number): void {
+    const lasting = this.#lasting.get(entry);
+    if (lasting === undefined) return;
+    if (isGone(entry)) {
+      this.#lasting.delete(entry);
+      return;
+    }
+    if (lasting.need.raise(now)) this.#ask(entry, lasting.cause);
+    this.#repeats.set(entry, lasting.need.nextAt);
+  }
+
+  #ask(entry: AnySa, cause: RekeyCause): void {
+    entry.isRekeying = true;
+    if (!this.#wanted.has(entry)) this.#wanted.set(entry, cause);
+    if (!this.#isAsking) void this.#askAll();
+  }
+
+  async #askAll(): Promise<void> {
+    this.#isAsking = true;
+    while (this.#wanted.size > 0 && !this.#isClosed) {
+      const batch = [...this.#wanted];
+      this.#wanted.clear();
+      let found: ReadonlyMap<string, Found> | Error;
+      try {
+        found = await this.#list();
+      } catch (error) {
+        found = error instanceof Error ? error : new Error('charon does not list its SAs');
       }
-      const { ike, child } = found;
+      for (const [entry, cause] of batch) {
+        if (isGone(entry) || this.#isClosed) continue;
+        entry.isRekeying = await this.#askFor(entry, cause, found);
+      }
+    }
+    this.#isAsking = false;
+  }
+
+  /** False: charon was not asked. Never rejects. */
+  async #askFor(
+    entry: AnySa,
+    cause: RekeyCause,
+    found: ReadonlyMap<string, Found> | Error,
+  ): Promise<boolean> {
+    const { sa } = entry;
+    const fields = { ...fieldsOf(entry), reqid: sa.reqid, reason: cause };
+    try {
+      if (found instanceof Error) throw found;
+      const place = found.get(nameOf(entry));
+      if (place === undefined) {
+        this.#log.warn('charon does not know the SA that needs a rekey', fields);
+        return false;
+      }
+      const { ike, child } = place;
       if (child.state !== 'INSTALLED') {
         // The other direction asked first, or the peer did: one rekey serves both.
         this.#log.debug('the SA is being rekeyed already', { ...fields, state: child.state });
-        return;
+        return true;
       }
       await rekey(this.#charon, { childId: child.uniqueId });
       this.requested++;
-      const totals = entry.lifesize.totals(this.#clock.now());
-      this.#log.info('rekey requested', {
-        ...fields,
-        ike: ike.name,
-        child: child.name,
-        bytes: totals.bytes,
-        packets: totals.packets,
-      });
+      const { bytes, packets } = entry.lifesize.totals(this.#clock.now());
+      this.#log.info('rekey requested', { ...fields, ike: ike.name, child: child.name, bytes, packets });
+      return true;
     } catch (error) {
       this.#log.warn('rekey could not be requested', { ...fields, error });
+      return false;
     }
   }
 
-  async #list(): Promise<IkeSa[]> {
+  #tellExpire(entry: AnySa): void {
+    if (isGone(entry)) return;
+    expireSa(this.#plugin, entry.pluginId, 'hard').catch((error: unknown) => {
+      this.#log.error('charon was not told of the expire', { ...fieldsOf(entry), error });
+      this.#expires.set(entry, this.#clock.now() + EXPIRE_RETRY_MS);
+    });
+  }
+
+  #armRefresh(delayMs: number): void {
+    if (this.#refresh !== undefined || this.#isClosed) return;
+    this.#refresh = this.#clock.after(delayMs, () => void this.#refreshNow());
+  }
+
+  async #refreshNow(): Promise<void> {
+    const began = this.#clock.now();
+    this.#areNamesOld = false;
+    try {
+      await this.#list();
+    } catch (error) {
+      this.#log.debug('names of SAs are not known', { error });
+    }
+    this.#refresh = undefined;
+    const tookMs = this.#clock.now() - began;
+    if (this.#areNamesOld) this.#armRefresh(Math.max(REFRESH_MS, tookMs * REFRESH_PAUSES));
+  }
+
+  async #list(): Promise<ReadonlyMap<string, Found>> {
     const ikes = await listSas(this.#charon, {}, { timeoutMs: LIST_TIMEOUT_MS });
-    this.#names.clear();
+    const found = new Map<string, Found>();
     for (const ike of ikes) {
       for (const child of ike.children) {
-        const names = { ike: ike.name, child: child.name };
-        if (child.spiIn !== undefined) this.#names.set(`in/${child.spiIn}/${child.reqid}`, names);
-        if (child.spiOut !== undefined) this.#names.set(`out/${child.spiOut}/${child.reqid}`, names);
+        if (child.spiIn !== undefined) found.set(keyOf('in', child.spiIn, child.reqid), { ike, child });
+        if (child.spiOut !== undefined) found.set(keyOf('out', child.spiOut, child.reqid), { ike, child });
       }
     }
-    return ikes;
+    this.#names = new Map(
+      Array.from(found, ([key, { ike, child }]) => [key, { ike: ike.name, child: child.name }]),
+    );
+    return found;
   }
 }
 
-function findChild(ikes: readonly IkeSa[], { sa }: AnySa): { ike: IkeSa; child: ChildSa } | undefined {
-  for (const ike of ikes) {
-    const child = ike.children.find(
-      ({ spiIn, spiOut, reqid }) => reqid === sa.reqid && (sa.direction === 'in' ? spiIn : spiOut) === sa.spi,
-    );
-    if (child !== undefined) return { ike, child };
-  }
-  return undefined;
+const keyOf = (direction: string, spi: number, reqid: number) => `${direction}/${spi}/${reqid}`;
+
+function nameOf({ sa }: AnySa): string {
+  return keyOf(sa.direction, sa.spi, sa.reqid);
+}
+
+/** It was removed: its keys are wiped then. */
+function isGone({ sa }: AnySa): boolean {
+  return sa.encryption.key.isWiped;
+}
+
+function fieldsOf({ sa }: AnySa) {
+  return { sa: sa.id, spi: formatSpi(sa.spi), direction: sa.direction };
 }

@@ -94,6 +94,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     log.warn('stored state is doubtful', { sa: of }),
   );
   const rekeyer = new Rekeyer({ charon: charon.stock, plugin: charon.plugin.session, log, clock });
+  stops.add(() => rekeyer.close());
   const lifesize = new LifesizeRunner({ clock, log, sas, cluster, plugin: charon.plugin.session, rekeyer });
   stops.add(() => lifesize.close());
 

@@ -95,7 +95,7 @@ export class TargetSessions implements RoutingHandlers {
       lifesize.changed(entry);
       if (burnt === 0) continue;
       drops.count('replay-undecided', burnt);
-      if (!entry.isRekeying) rekeyer.request(entry, 'replay-undecided');
+      rekeyer.request(entry, 'replay-undecided');
     }
     for (const entry of sas.outbound.values()) {
       entry.installedOn.delete(peer.host);

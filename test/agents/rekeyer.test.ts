@@ -1,0 +1,155 @@
+import { expect } from 'chai';
+import { Rekeyer } from '../../src/agents/routing/rekeyer.ts';
+import type { AnySa } from '../../src/agents/routing/routing-sas.ts';
+import { LifesizeOwner } from '../../src/ipsec/lifesize-owner.ts';
+import { wipeKeys } from '../../src/ipsec/sa.ts';
+import { REKEY_RETRY_MS } from '../../src/ipsec/rekey-need.ts';
+import type { Log } from '../../src/observe/log.ts';
+import { type Requester, ViciError, ViciMessage } from '../../src/vici/index.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { testSa } from '../support/test-sas.ts';
+
+const silent: Log = {
+  error: () => {},
+  warn: () => {},
+  info: () => {},
+  debug: () => {},
+  child: () => silent,
+};
+
+/** charon's two sockets in one, with the SAs that it knows. */
+class Daemon implements Requester {
+  readonly asked: string[] = [];
+  readonly installed = new Map<number, number>();
+  isDown = false;
+  lists = 0;
+
+  request(command: string, message?: ViciMessage): Promise<ViciMessage> {
+    if (this.isDown) return Promise.reject(new ViciError('disconnected', 'down'));
+    this.asked.push(`${command} ${message?.text('child-id') ?? message?.text('sa') ?? ''}`);
+    return Promise.resolve(ViciMessage.of({ matches: 1 }));
+  }
+
+  requestStream(
+    _command: string,
+    _events: readonly string[],
+    onEvent: (message: ViciMessage, event: string) => void,
+  ): Promise<ViciMessage> {
+    if (this.isDown) return Promise.reject(new ViciError('disconnected', 'down'));
+    this.lists++;
+    const children = [...this.installed].map(([spi, id]) => [
+      `web-${id}`,
+      ViciMessage.of({
+        name: 'web',
+        uniqueid: id,
+        reqid: 1,
+        state: 'INSTALLED',
+        mode: 'TUNNEL',
+        'spi-in': spi.toString(16).padStart(8, '0'),
+      }),
+    ]);
+    const ike = ViciMessage.of({
+      uniqueid: 1,
+      version: 2,
+      state: 'ESTABLISHED',
+      'local-host': '192.0.2.10',
+      'remote-host': '192.0.2.101',
+      'child-sas': ViciMessage.of(Object.fromEntries(children)),
+    });
+    onEvent(ViciMessage.of({ dvipa: ike }), 'list-sa');
+    return Promise.resolve(new ViciMessage());
+  }
+}
+
+function make() {
+  const clock = new ManualClock();
+  const daemon = new Daemon();
+  const rekeyer = new Rekeyer({ charon: daemon, plugin: daemon, log: silent, clock });
+  const add = (spi: number, id: number): AnySa => {
+    daemon.installed.set(spi, id);
+    const sa = testSa({ spi });
+    const lifesize = new LifesizeOwner({ lifetime: sa.lifetime, percentage: 10, now: 0 });
+    return { sa, pluginId: String(id), lifesize, isRekeying: false } as unknown as AnySa;
+  };
+  const settle = () => new Promise((resolve) => setImmediate(resolve));
+  return { clock, daemon, rekeyer, add, settle };
+}
+
+describe('the rekeyer', () => {
+  it('lists once for all SAs that ask at the same time', async () => {
+    const { daemon, rekeyer, add, settle } = make();
+    const entries = Array.from({ length: 50 }, (_, i) => add(0x1001 + i, i + 1));
+    for (const entry of entries) rekeyer.request(entry, 'windows-lost');
+    await settle();
+    expect(daemon.asked).to.have.length(50);
+    expect(daemon.lists).to.be.at.most(2);
+    expect(rekeyer.requested).to.equal(50);
+  });
+
+  it('repeats what lasts, with back-off, until the SA is gone', async () => {
+    const { clock, daemon, rekeyer, add, settle } = make();
+    const entry = add(0x1001, 7);
+    daemon.isDown = true;
+    rekeyer.request(entry, 'replay-undecided');
+    await settle();
+    expect(entry.isRekeying).to.equal(false);
+    daemon.isDown = false;
+    rekeyer.request(entry, 'replay-undecided'); // the target was lost once more: no second row of requests
+    clock.advance(REKEY_RETRY_MS);
+    await settle();
+    expect(daemon.asked).to.deep.equal(['rekey 7']);
+    expect(entry.isRekeying).to.equal(true);
+    clock.advance(REKEY_RETRY_MS * 2);
+    await settle();
+    expect(daemon.asked).to.deep.equal(['rekey 7', 'rekey 7']);
+    wipeKeys(entry.sa);
+    clock.advance(1_000_000);
+    await settle();
+    expect(daemon.asked).to.have.length(2);
+    expect(clock.pending).to.equal(0);
+  });
+
+  it('leaves repeats to the machines that have their own, and says so when charon was not asked', async () => {
+    const { clock, daemon, rekeyer, add, settle } = make();
+    const entry = add(0x1001, 7);
+    daemon.installed.clear();
+    rekeyer.request(entry, 'bytes');
+    await settle();
+    expect(entry.isRekeying).to.equal(false);
+    expect(clock.pending).to.equal(0);
+  });
+
+  it('tells charon of an expire again until it was told', async () => {
+    const { clock, daemon, rekeyer, add, settle } = make();
+    const entry = add(0x1001, 7);
+    daemon.isDown = true;
+    rekeyer.expire(entry);
+    await settle();
+    daemon.isDown = false;
+    clock.advance(1000);
+    await settle();
+    clock.advance(10_000);
+    await settle();
+    expect(daemon.asked).to.deep.equal(['expire 7']);
+  });
+
+  it('refreshes names one list at a time, and not after close', async () => {
+    const { clock, daemon, rekeyer, add, settle } = make();
+    const entry = add(0x1001, 7);
+    rekeyer.refreshNames();
+    rekeyer.refreshNames();
+    clock.advance(200);
+    rekeyer.refreshNames(); // while the list is under way
+    clock.advance(1000);
+    await settle();
+    expect(daemon.lists).to.equal(1);
+    expect(rekeyer.namesOf(entry)).to.deep.equal({ ike: 'dvipa', child: 'web' });
+    clock.advance(200);
+    await settle();
+    rekeyer.refreshNames();
+    rekeyer.close();
+    clock.advance(10_000);
+    await settle();
+    expect(clock.pending).to.equal(0);
+  });
+});
