@@ -13,44 +13,20 @@
  */
 
 #include "kernel_dvipa_server.h"
+#include "kernel_dvipa_clients.h"
 #include "kernel_dvipa_reader.h"
 #include "kernel_dvipa_socket.h"
 
-#include <collections/linked_list.h>
-#include <threading/mutex.h>
 #include <threading/thread.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /**
  * How long not to accept clients after that failed, in ms
  */
 #define ACCEPT_PAUSE 100
-
-/**
- * Events, each with a bit in a connection's subscriptions
- */
-static const char *event_names[] = {
-	"sa-add",
-	"sa-update",
-	"sa-delete",
-	"policy-add",
-	"policy-delete",
-	"list-sa",
-	"list-policy",
-};
-
-/**
- * Bits of some events
- */
-enum {
-	SUBSCRIBED_SA_ADD = 1 << 0,
-	SUBSCRIBED_LISTS = 1 << 5 | 1 << 6,
-};
 
 typedef struct private_kernel_dvipa_server_t private_kernel_dvipa_server_t;
 
@@ -85,24 +61,19 @@ struct private_kernel_dvipa_server_t {
 	int wakeup;
 
 	/**
-	 * The thread. Only it accepts, reads, and destroys connections.
+	 * The thread
 	 */
 	thread_t *thread;
 
 	/**
 	 * The thread shall end
 	 */
-	bool stopped;
+	refcount_t stopped;
 
 	/**
-	 * Connections, as kernel_dvipa_connection_t
+	 * Clients
 	 */
-	linked_list_t *connections;
-
-	/**
-	 * Lock for the list, for what waits on connections, and for stopped
-	 */
-	mutex_t *mutex;
+	kernel_dvipa_clients_t *clients;
 
 	/**
 	 * Clients that had subscribed to SAs when the handler was told
@@ -114,24 +85,6 @@ struct private_kernel_dvipa_server_t {
 	 */
 	bool paused;
 };
-
-/**
- * Get the bit of an event, 0 if there is no such event
- */
-static u_int get_bit(chunk_t event)
-{
-	u_int i;
-
-	for (i = 0; i < countof(event_names); i++)
-	{
-		if (chunk_equals(event, chunk_create((u_char*)event_names[i],
-											 strlen(event_names[i]))))
-		{
-			return 1 << i;
-		}
-	}
-	return 0;
-}
 
 /**
  * Wake the thread
@@ -146,50 +99,18 @@ static void wake(private_kernel_dvipa_server_t *this)
 METHOD(kernel_dvipa_server_t, broadcast, void,
 	private_kernel_dvipa_server_t *this, const char *event, chunk_t packet)
 {
-	enumerator_t *enumerator;
-	kernel_dvipa_connection_t *conn;
-	u_int bit, bits;
-
-	bit = get_bit(chunk_create((u_char*)event, strlen(event)));
-	this->mutex->lock(this->mutex);
-	enumerator = this->connections->create_enumerator(this->connections);
-	while (enumerator->enumerate(enumerator, &conn))
-	{
-		bits = conn->get_subscriptions(conn);
-		if (bits & bit && !conn->queue(conn, chunk_clone(packet), FALSE))
-		{
-			DBG1(DBG_KNL, "kernel-dvipa: a client does not take its events, "
-				 "disconnected");
-			conn->set_subscriptions(conn, 0);
-			/* the thread destroys it when it sees that */
-			shutdown(conn->get_fd(conn), SHUT_RDWR);
-		}
-	}
-	enumerator->destroy(enumerator);
-	this->mutex->unlock(this->mutex);
+	this->clients->broadcast(this->clients, event, packet);
 	wake(this);
 }
 
 /**
- * Tell the handler when the number of subscribed clients has changed
+ * Tell the handler when the number of agents has changed
  */
 static void count_agents(private_kernel_dvipa_server_t *this)
 {
-	enumerator_t *enumerator;
-	kernel_dvipa_connection_t *conn;
-	u_int count = 0;
+	u_int count;
 
-	this->mutex->lock(this->mutex);
-	enumerator = this->connections->create_enumerator(this->connections);
-	while (enumerator->enumerate(enumerator, &conn))
-	{
-		if (conn->get_subscriptions(conn) & SUBSCRIBED_SA_ADD)
-		{
-			count++;
-		}
-	}
-	enumerator->destroy(enumerator);
-	this->mutex->unlock(this->mutex);
+	count = this->clients->count(this->clients, DVIPA_SUBSCRIBED_SAS);
 	if (count != this->agents)
 	{
 		this->agents = count;
@@ -204,13 +125,8 @@ static void answer(private_kernel_dvipa_server_t *this,
 				   kernel_dvipa_connection_t *conn,
 				   kernel_dvipa_writer_t *writer)
 {
-	chunk_t packets;
-
-	packets = writer->extract(writer);
+	this->clients->answer(this->clients, conn, writer->extract(writer));
 	writer->destroy(writer);
-	this->mutex->lock(this->mutex);
-	conn->queue(conn, packets, TRUE);
-	this->mutex->unlock(this->mutex);
 }
 
 /**
@@ -220,17 +136,12 @@ static void subscribe(private_kernel_dvipa_server_t *this,
 					  kernel_dvipa_connection_t *conn, chunk_t event, bool on)
 {
 	kernel_dvipa_writer_t *writer;
-	u_int bit, bits;
+	bool known;
 
-	bit = get_bit(event);
-	this->mutex->lock(this->mutex);
-	bits = conn->get_subscriptions(conn);
-	conn->set_subscriptions(conn, on ? bits | bit : bits & ~bit);
-	this->mutex->unlock(this->mutex);
-
+	known = this->clients->subscribe(this->clients, conn, event, on);
 	writer = kernel_dvipa_writer_create();
-	writer->begin_packet(writer, bit ? DVIPA_EVENT_CONFIRM :
-									   DVIPA_EVENT_UNKNOWN, NULL);
+	writer->begin_packet(writer, known ? DVIPA_EVENT_CONFIRM :
+										 DVIPA_EVENT_UNKNOWN, NULL);
 	writer->end_packet(writer);
 	answer(this, conn, writer);
 }
@@ -251,10 +162,10 @@ static bool run_command(private_kernel_dvipa_server_t *this,
 			 "disconnected");
 		return FALSE;
 	}
-	lists = conn->get_subscriptions(conn) & SUBSCRIBED_LISTS;
+	lists = conn->get_subscriptions(conn) & DVIPA_SUBSCRIBED_LISTS;
 	writer = kernel_dvipa_writer_create();
 	this->handler.command(this->handler.user, name, message, writer,
-						  lists == SUBSCRIBED_LISTS);
+						  lists == DVIPA_SUBSCRIBED_LISTS);
 	answer(this, conn, writer);
 	return TRUE;
 }
@@ -297,7 +208,6 @@ CALLBACK(handle_packet, bool,
  */
 static void accept_client(private_kernel_dvipa_server_t *this)
 {
-	kernel_dvipa_connection_t *conn;
 	int fd;
 
 	fd = kernel_dvipa_socket_accept(this->fd);
@@ -306,20 +216,10 @@ static void accept_client(private_kernel_dvipa_server_t *this)
 		this->paused = errno != EAGAIN && errno != EINTR;
 		return;
 	}
-	conn = kernel_dvipa_connection_create(fd);
-	this->mutex->lock(this->mutex);
-	if (this->connections->get_count(this->connections) <
-		KERNEL_DVIPA_MAX_CLIENTS)
-	{
-		this->connections->insert_last(this->connections, conn);
-		conn = NULL;
-	}
-	this->mutex->unlock(this->mutex);
-	if (conn)
+	if (!this->clients->add(this->clients, kernel_dvipa_connection_create(fd)))
 	{
 		DBG1(DBG_KNL, "kernel-dvipa: more than %d clients, one turned away",
 			 KERNEL_DVIPA_MAX_CLIENTS);
-		conn->destroy(conn);
 	}
 }
 
@@ -333,12 +233,10 @@ static bool serve(private_kernel_dvipa_server_t *this,
 
 	if (revents & POLLOUT)
 	{
-		this->mutex->lock(this->mutex);
-		alive = conn->send(conn);
-		this->mutex->unlock(this->mutex);
+		alive = this->clients->send(this->clients, conn);
 	}
 	if (alive && revents & POLLIN)
-	{	/* without the lock: it runs commands */
+	{
 		return conn->receive(conn, (kernel_dvipa_packet_cb_t)handle_packet,
 							 this);
 	}
@@ -346,77 +244,48 @@ static bool serve(private_kernel_dvipa_server_t *this,
 }
 
 /**
- * Fill in what to poll for. Returns the number of entries, the first two are
- * of the thread itself.
- */
-static u_int prepare_poll(private_kernel_dvipa_server_t *this,
-						  struct pollfd *fds, kernel_dvipa_connection_t **conns)
-{
-	enumerator_t *enumerator;
-	kernel_dvipa_connection_t *conn;
-	u_int count = 2;
-
-	fds[0] = (struct pollfd){ .fd = this->wakeup, .events = POLLIN, };
-	fds[1] = (struct pollfd){
-		.fd = this->paused ? -1 : this->fd,
-		.events = POLLIN,
-	};
-	enumerator = this->connections->create_enumerator(this->connections);
-	while (enumerator->enumerate(enumerator, &conn))
-	{
-		fds[count] = (struct pollfd){
-			.fd = conn->get_fd(conn),
-			.events = conn->get_events(conn),
-		};
-		conns[count++] = conn;
-	}
-	enumerator->destroy(enumerator);
-	return count;
-}
-
-/**
  * Run the server
  */
 static void *run(private_kernel_dvipa_server_t *this)
 {
-	struct pollfd fds[2 + KERNEL_DVIPA_MAX_CLIENTS];
-	kernel_dvipa_connection_t *conns[2 + KERNEL_DVIPA_MAX_CLIENTS];
+	struct pollfd fds[KERNEL_DVIPA_MAX_CLIENTS + 2], *own;
+	kernel_dvipa_connection_t *conns[KERNEL_DVIPA_MAX_CLIENTS];
 	uint64_t wakeups;
 	u_int count, i;
 
 	thread_cancelability(FALSE);
-	this->mutex->lock(this->mutex);
-	while (!this->stopped)
+	while (!ref_cur(&this->stopped))
 	{
-		count = prepare_poll(this, fds, conns);
-		this->mutex->unlock(this->mutex);
-		if (poll(fds, count, this->paused ? ACCEPT_PAUSE : -1) < 0)
-		{	/* EINTR, or no memory for the moment */
-			count = 0;
+		count = this->clients->prepare_poll(this->clients, fds, conns);
+		own = fds + count;
+		own[0] = (struct pollfd){ .fd = this->wakeup, .events = POLLIN, };
+		own[1] = (struct pollfd){
+			.fd = this->paused ? -1 : this->fd,
+			.events = POLLIN,
+		};
+		if (poll(fds, count + 2, this->paused ? ACCEPT_PAUSE : -1) < 0)
+		{	/* a signal, or no memory for the moment */
+			usleep(errno == EINTR ? 0 : ACCEPT_PAUSE * 1000);
+			continue;
 		}
 		this->paused = FALSE;
-		for (i = 2; i < count; i++)
-		{
-			if (fds[i].revents && !serve(this, conns[i], fds[i].revents))
-			{
-				this->mutex->lock(this->mutex);
-				this->connections->remove(this->connections, conns[i], NULL);
-				this->mutex->unlock(this->mutex);
-				conns[i]->destroy(conns[i]);
-			}
-		}
-		if (count && fds[0].revents)
+		if (own[0].revents)
 		{
 			ignore_result(read(this->wakeup, &wakeups, sizeof(wakeups)));
 		}
-		if (count && fds[1].revents)
+		for (i = 0; i < count; i++)
+		{
+			if (fds[i].revents && !serve(this, conns[i], fds[i].revents))
+			{
+				this->clients->remove(this->clients, conns[i]);
+			}
+		}
+		if (own[1].revents)
 		{
 			accept_client(this);
 		}
 		count_agents(this);
-		this->mutex->lock(this->mutex);
 	}
-	this->mutex->unlock(this->mutex);
 	return NULL;
 }
 
@@ -425,14 +294,11 @@ METHOD(kernel_dvipa_server_t, destroy, void,
 {
 	if (this->thread)
 	{
-		this->mutex->lock(this->mutex);
-		this->stopped = TRUE;
-		this->mutex->unlock(this->mutex);
+		ref_get(&this->stopped);
 		wake(this);
 		this->thread->join(this->thread);
 	}
-	this->connections->destroy_offset(this->connections,
-							offsetof(kernel_dvipa_connection_t, destroy));
+	this->clients->destroy(this->clients);
 	if (this->wakeup >= 0)
 	{
 		close(this->wakeup);
@@ -441,7 +307,6 @@ METHOD(kernel_dvipa_server_t, destroy, void,
 	{
 		kernel_dvipa_socket_close(this->fd, this->uri);
 	}
-	this->mutex->destroy(this->mutex);
 	free(this->uri);
 	free(this);
 }
@@ -463,8 +328,7 @@ kernel_dvipa_server_t *kernel_dvipa_server_create(const char *uri,
 		.handler = *handler,
 		.fd = kernel_dvipa_socket_open(uri),
 		.wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-		.connections = linked_list_create(),
-		.mutex = mutex_create(MUTEX_TYPE_DEFAULT),
+		.clients = kernel_dvipa_clients_create(),
 	);
 	if (this->fd >= 0 && this->wakeup >= 0)
 	{

@@ -26,11 +26,6 @@ typedef struct kernel_dvipa_server_t kernel_dvipa_server_t;
 typedef struct kernel_dvipa_handler_t kernel_dvipa_handler_t;
 
 /**
- * Clients at a time, more are turned away.
- */
-#define KERNEL_DVIPA_MAX_CLIENTS 16
-
-/**
  * What the server serves. Called on the server's thread.
  */
 struct kernel_dvipa_handler_t {

@@ -95,7 +95,7 @@ static void test_sa()
 	refused(f->id.if_id = 7, "interface ids");
 	refused(f->data.interface = "eth0", "interface");
 	refused(f->data.label = (sec_label_t*)f, "labels");
-	refused(f->data.hw_offload = HW_OFFLOAD_YES, "hardware offload");
+	refused(f->data.hw_offload = (hw_offload_t)1, "hardware offload");
 	refused(f->data.tfc = 1, "padding");
 	refused(f->data.esn = TRUE, "Extended Sequence");
 	refused(f->data.encap = FALSE, "without UDP");
