@@ -18,6 +18,9 @@ export type Translated<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly reason: string };
 
+/** A target's window is wider by a report round trip, and must fit a record. A wider one of charon's is not served in full. */
+const WINDOW_MAX_PACKETS = 16_384;
+
 /** The name of a plugin's SA in the cluster. */
 export function saIdOf(instance: string, id: string): SaId {
   return `${instance}:${id}` as SaId;
@@ -50,7 +53,7 @@ export function toSecurityAssociation(instance: string, sa: PluginSa): Translate
     outer: outerOf(sa),
     hasUdpEncapsulation: sa.hasUdpEncapsulation,
     hasEsn: sa.hasEsn,
-    replayWindowPackets: sa.replayWindowPackets,
+    replayWindowPackets: Math.min(sa.replayWindowPackets, WINDOW_MAX_PACKETS),
     encryption: { transform: sa.encryptionTransform, key: sa.encryptionKey },
     ...integrity,
     sourceSelectors,
@@ -73,6 +76,7 @@ export function toOutboundPolicy(policy: PluginPolicy): Translated<OutboundPolic
   const source = toSelector(policy.sourceSelector);
   const destination = toSelector(policy.destinationSelector);
   if (source === undefined || destination === undefined) return { ok: false, reason: 'traffic-selector' };
+  if (source.family !== 4 || destination.family !== 4) return { ok: false, reason: 'family' };
   const { key, reqid, priority } = policy;
   const spi = policy.spi as Spi | undefined;
   return { ok: true, value: { key, source, destination, reqid, priority, spi, peer: policy.destination } };

@@ -52,6 +52,10 @@ export class OutboundSad<Entry extends OutboundEntry> {
     return this.#spd.remove(key);
   }
 
+  policy(key: string): OutboundPolicy | undefined {
+    return this.#spd.get(key);
+  }
+
   policies(): OutboundPolicy[] {
     return this.#spd.policies();
   }

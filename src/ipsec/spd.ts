@@ -52,7 +52,8 @@ const CACHE_SLOTS = 4096;
  */
 export class Spd {
   readonly #byKey = new Map<string, CompiledPolicy>();
-  #ordered: CompiledPolicy[] = [];
+  /** In order of priority; undefined after a change, so that a snapshot of many is sorted once. */
+  #ordered: CompiledPolicy[] | undefined = [];
   readonly #cached: (CompiledPolicy | undefined)[] = Array.from({ length: CACHE_SLOTS }, () => undefined);
   readonly #cacheSource = new Uint32Array(CACHE_SLOTS);
   readonly #cacheDestination = new Uint32Array(CACHE_SLOTS);
@@ -69,12 +70,12 @@ export class Spd {
       source: compile(policy.source),
       destination: compile(policy.destination),
     });
-    this.#rebuild();
+    this.#changed();
   }
 
   remove(key: string): OutboundPolicy | undefined {
     const removed = this.#byKey.get(key)?.policy;
-    if (this.#byKey.delete(key)) this.#rebuild();
+    if (this.#byKey.delete(key)) this.#changed();
     return removed;
   }
 
@@ -98,7 +99,7 @@ export class Spd {
     ) {
       return cached.policy;
     }
-    for (const entry of this.#ordered) {
+    for (const entry of this.#inOrder()) {
       if (
         matches(entry.source, source, protocol, sourcePort) &&
         matches(entry.destination, destination, protocol, destinationPort)
@@ -114,12 +115,22 @@ export class Spd {
     return undefined;
   }
 
-  policies(): OutboundPolicy[] {
-    return this.#ordered.map((entry) => entry.policy);
+  get(key: string): OutboundPolicy | undefined {
+    return this.#byKey.get(key)?.policy;
   }
 
-  #rebuild(): void {
-    this.#ordered = [...this.#byKey.values()].toSorted((a, b) => a.policy.priority - b.policy.priority);
+  policies(): OutboundPolicy[] {
+    return this.#inOrder().map((entry) => entry.policy);
+  }
+
+  #changed(): void {
+    if (this.#ordered === undefined) return; // the cache is empty since the change before
+    this.#ordered = undefined;
     this.#cached.fill(undefined);
+  }
+
+  #inOrder(): readonly CompiledPolicy[] {
+    this.#ordered ??= [...this.#byKey.values()].toSorted((a, b) => a.policy.priority - b.policy.priority);
+    return this.#ordered;
   }
 }

@@ -68,6 +68,10 @@ describe('plugin SA', () => {
     });
   }
 
+  it('plugin SA with a replay window too wide for a record is served with a narrower one', () => {
+    expect(saOf({ 'replay-window': 1_000_000 }).replayWindowPackets).to.equal(16_384);
+  });
+
   it('plugin SA with selectors that are none is not translated', () => {
     const selector = selectorSection('203.0.113.10', { 'from-port': 443, 'to-port': 80 });
     expect(translated({ 'dst-ts': { 0: selector } })).to.deep.equal({

@@ -53,7 +53,7 @@ export interface SaLifecycleOptions {
  */
 export class SaLifecycle {
   readonly #options: SaLifecycleOptions;
-  /** Policies by the plugin's id; the wire form of a policy has no key of ours. */
+  /** The plugin's id of each policy, by key: it names the use that charon switched to last. */
   readonly #policyIds = new Map<string, string>();
   /** Policies whose barrier in charon waits for targets. */
   readonly #unacknowledgedPolicies = new Map<string, Set<string>>();
@@ -90,11 +90,9 @@ export class SaLifecycle {
       case 'policy-add':
         this.#addPolicy(change.policy);
         break;
-      case 'policy-delete': {
-        const key = this.#policyIds.get(change.id) ?? change.key;
-        this.#removePolicy(key);
+      case 'policy-delete':
+        this.#removePolicy(change.key);
         break;
-      }
     }
   }
 
@@ -171,6 +169,7 @@ export class SaLifecycle {
       else this.#startOutbound(entry);
     } catch (error) {
       log.warn('SA cannot be served', { ...fields, error });
+      this.#remove(fields.sa); // whatever of it was installed before that
     }
     this.#options.rekeyer().refreshNames();
   }
@@ -221,12 +220,19 @@ export class SaLifecycle {
   }
 
   #update(id: SaId, update: Parameters<typeof withUpdate>[1]): void {
-    const { sas, cluster } = this.#options;
+    const { sas, cluster, log } = this.#options;
     const entry = sas.get(id);
     if (entry === undefined) return;
     const sa = withUpdate(entry.sa, update);
+    try {
+      const outer = outerHeaderOf(sa);
+      if ('numbering' in entry) entry.outer = outer;
+    } catch (error) {
+      // The peer moved to where we cannot follow (IPv6): the SA stays as it is, and charon's liveness check ends it.
+      log.warn('update of an SA cannot be served', { sa: id, spi: formatSpi(sa.spi), error });
+      return;
+    }
     Object.assign(entry, { sa });
-    if ('numbering' in entry) entry.outer = outerHeaderOf(sa);
     for (const peer of cluster.connected(entry.service))
       peer.session?.send('sa-update', { id, outer: sa.outer });
   }
@@ -260,8 +266,11 @@ export class SaLifecycle {
     }
     const { sas, cluster } = this.#options;
     const policy = translated.value;
-    const before = sas.outbound.policies().find(({ key }) => key === policy.key);
-    this.#policyIds.set(given.id, policy.key);
+    const before = sas.outbound.policy(policy.key);
+    const replaced = this.#policyIds.get(policy.key);
+    if (replaced !== undefined && replaced !== given.id && this.#unacknowledgedPolicies.has(policy.key))
+      this.#acknowledgePolicyId(replaced);
+    this.#policyIds.set(policy.key, given.id);
     sas.outbound.installPolicy(policy);
     if (before !== undefined && before.spi !== policy.spi) this.#switched(before);
     const entry = sas.outbound.saOf(policy);
@@ -282,7 +291,8 @@ export class SaLifecycle {
 
   #removePolicy(key: string): void {
     const { sas, cluster } = this.#options;
-    for (const [id, known] of this.#policyIds) if (known === key) this.#policyIds.delete(id);
+    this.#policyIds.delete(key);
+    this.#unacknowledgedPolicies.delete(key);
     if (sas.outbound.removePolicy(key) === undefined) return;
     for (const peer of cluster.peers) if (peer.hasSnapshot) peer.session?.send('policy-remove', { key });
   }
@@ -295,7 +305,8 @@ export class SaLifecycle {
 
   #acknowledgePolicy(key: string): void {
     this.#unacknowledgedPolicies.delete(key);
-    for (const [id, known] of this.#policyIds) if (known === key) this.#acknowledgePolicyId(id);
+    const id = this.#policyIds.get(key);
+    if (id !== undefined) this.#acknowledgePolicyId(id);
   }
 
   #acknowledgePolicyId(policy: string): void {

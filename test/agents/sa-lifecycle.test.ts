@@ -1,0 +1,74 @@
+import { expect } from 'chai';
+import type { PluginPolicy, PluginSnapshot } from '../../src/vici/index.ts';
+import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
+import { answers, connection, load } from './cluster-helpers.ts';
+
+async function setUp() {
+  const cluster = new MemoryCluster();
+  await cluster.up();
+  const { charon, router } = cluster;
+  const { port } = await connection(cluster);
+  const [policy] = charon.snapshot().policies;
+  const [outbound] = [...router.sas.outbound.values()];
+  if (policy === undefined || outbound === undefined) throw new Error('not up');
+  const change = router.lifecycle.change.bind(router.lifecycle, charon.instance);
+  return { cluster, charon, router, port, policy, outbound, change };
+}
+
+describe('the life of SAs on the routing host', () => {
+  it('acknowledges the last use of a policy only, however often charon has switched', async () => {
+    const { cluster, charon, router, policy, change } = await setUp();
+    for (const id of ['a', 'b', 'c']) change({ type: 'policy-add', policy: { ...policy, id } });
+    await cluster.run(20);
+    expect([...charon.acknowledged]).to.include.members(['a', 'b', 'c']); // each barrier was opened
+    charon.acknowledged.clear();
+    const again: PluginSnapshot = { ...charon.snapshot(), policies: [{ ...policy, id: 'd' }] };
+    router.lifecycle.snapshot(again);
+    await cluster.run(20);
+    expect([...charon.acknowledged]).to.deep.equal(['d']);
+  });
+
+  it('removes a policy by its key', async () => {
+    const { cluster, router, policy, change } = await setUp();
+    change({ type: 'policy-delete', id: policy.id, key: policy.key });
+    await cluster.run(5);
+    expect(router.sas.outbound.policies()).to.deep.equal([]);
+    expect(cluster.target(1).cache.outbound.policies()).to.deep.equal([]);
+  });
+
+  it('outlives policies and moves of a peer that it cannot serve', async () => {
+    const { cluster, router, policy, outbound, change, port } = await setUp();
+    const selector = { ...policy.sourceSelector, family: 6, from: '2001:db8::1', to: '2001:db8::1' } as const;
+    const foreign: PluginPolicy = {
+      ...policy,
+      id: '77',
+      key: 'out 6',
+      sourceSelector: selector,
+      destinationSelector: selector,
+    };
+    change({ type: 'policy-add', policy: foreign });
+    const { outer } = outbound.sa;
+    const sa = {
+      id: outbound.pluginId,
+      source: '2001:db8::10',
+      destination: '2001:db8::99',
+      sourcePort: 4500,
+      destinationPort: 4500,
+      hasUdpEncapsulation: true,
+    };
+    change({ type: 'sa-update', sa } as Parameters<typeof change>[0]);
+    expect(outbound.sa.outer).to.deep.equal(outer);
+    expect(router.sas.outbound.policies()).to.have.length(1);
+    const sent = await load(cluster, port, 10);
+    await cluster.run(20);
+    expect(answers(cluster, sent)).to.equal(10);
+  });
+
+  it('keeps nothing of a policy that is gone', async () => {
+    const { cluster, charon, policy, change } = await setUp();
+    change({ type: 'policy-add', policy: { ...policy, id: 'a' } });
+    change({ type: 'policy-delete', id: 'a', key: policy.key });
+    await cluster.run(20);
+    expect(charon.acknowledged.has('a')).to.equal(false); // nobody waits for it any more
+  });
+});

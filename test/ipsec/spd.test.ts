@@ -1,0 +1,47 @@
+import { expect } from 'chai';
+import { Spd } from '../../src/ipsec/spd.ts';
+import { CLIENT_INNER, DVIPA, ip } from '../support/inner-packets.ts';
+import { policyFor, testSa } from '../support/test-sas.ts';
+
+const sa = testSa({ spi: 0x2001, direction: 'out' });
+const find = (spd: Spd) => spd.lookup(ip(DVIPA), ip(CLIENT_INNER), 6, 80, 40_000)?.key;
+
+describe('the outbound SPD', () => {
+  it('answers with the policy of the smallest priority number, in whatever order they came', () => {
+    const spd = new Spd();
+    spd.install(policyFor(sa, { key: 'wide', priority: 9 }));
+    spd.install(policyFor(sa, { key: 'narrow', priority: 3 }));
+    spd.install(policyFor(sa, { key: 'middle', priority: 5 }));
+    expect(find(spd)).to.equal('narrow');
+    expect(spd.policies().map(({ key }) => key)).to.deep.equal(['narrow', 'middle', 'wide']);
+  });
+
+  it('forgets what it remembered of a flow with every change', () => {
+    const spd = new Spd();
+    expect(find(spd)).to.equal(undefined);
+    spd.install(policyFor(sa, { key: 'wide', priority: 9 }));
+    expect(find(spd)).to.equal('wide');
+    spd.install(policyFor(sa, { key: 'narrow', priority: 3 }));
+    expect(find(spd)).to.equal('narrow');
+    spd.remove('narrow');
+    spd.remove('unknown');
+    expect(find(spd)).to.equal('wide');
+    spd.remove('wide');
+    expect(find(spd)).to.equal(undefined);
+  });
+
+  it('replaces a policy of the same key: the switch to another SA', () => {
+    const spd = new Spd();
+    spd.install(policyFor(sa, { key: 'one', spi: testSa({ spi: 0x2001 }).spi }));
+    spd.install(policyFor(sa, { key: 'one', spi: testSa({ spi: 0x2002 }).spi }));
+    expect(spd.policies()).to.have.length(1);
+    expect(spd.get('one')?.spi).to.equal(0x2002);
+    expect(spd.get('two')).to.equal(undefined);
+  });
+
+  it('takes thousands in a row without sorting them each time', () => {
+    const spd = new Spd();
+    for (let i = 0; i < 10_000; i++) spd.install(policyFor(sa, { key: `${i}`, priority: 10_000 - i }));
+    expect(find(spd)).to.equal('9999');
+  }).timeout(1000);
+});
