@@ -51,6 +51,7 @@ export class MemoryCluster {
   readonly #sessions = new Set<Session>();
   readonly #retryAt = new Map<number, number>();
   readonly #isRekeying = new Set<number>();
+  readonly #asked: { readonly n: number; readonly spi: number }[] = [];
   readonly #targetCount: number;
   #incarnation = 1n;
 
@@ -73,11 +74,11 @@ export class MemoryCluster {
     return this.targets[n - 1] as MemoryTarget;
   }
 
-  /** Milliseconds, one after the other; what was due and sent in each is handled before the next. */
-  async run(ms: number): Promise<void> {
-    for (let i = 0; i < ms; i++) {
+  /** Milliseconds, one after the other (or `step` at once); what was due and sent in each is handled before the next. */
+  async run(ms: number, step = 1): Promise<void> {
+    for (let i = 0; i < ms; i += step) {
       this.#connect();
-      this.clock.advance(1);
+      this.clock.advance(step);
       this.network.deliver();
       this.router.deliver();
       for (const target of this.targets) target.deliver();
@@ -160,7 +161,6 @@ export class MemoryCluster {
 
   startRouter(): void {
     this.router = this.#newRouter();
-    this.#isRekeying.clear();
   }
 
   /** All that must never be, by whoever saw it. */
@@ -295,16 +295,26 @@ export class MemoryCluster {
     }
   }
 
+  /** What was asked for while charon was busy with the same client waits. */
   #carryOutRekeys(): void {
     for (const { entry, cause } of this.router.rekeyer.asked.splice(0)) {
       this.rekeys.push(`${cause} ${entry.sa.direction}`);
-      const n = entry.sa.reqid;
-      const { spi } = entry.sa;
-      const isCurrent = this.charon.pairs.some(({ spiIn, spiOut }) => spiIn === spi || spiOut === spi);
-      if (!isCurrent || this.#isRekeying.has(n)) continue;
-      this.#isRekeying.add(n);
-      this.clock.after(20, () => this.#rekeyAsCharon(n));
+      this.#asked.push({ n: entry.sa.reqid, spi: entry.sa.spi });
     }
+    for (const asked of this.#asked.splice(0)) {
+      const isCurrent = this.charon.pairs.some(
+        ({ spiIn, spiOut }) => spiIn === asked.spi || spiOut === asked.spi,
+      );
+      if (isCurrent && this.#isRekeying.has(asked.n)) this.#asked.push(asked);
+      else if (isCurrent) this.rekeySoon(asked.n);
+    }
+  }
+
+  /** A rekey that charon carries out while other things happen; one at a time for a client. */
+  rekeySoon(n: number): void {
+    if (this.#isRekeying.has(n)) return;
+    this.#isRekeying.add(n);
+    this.clock.after(20, () => this.#rekeyAsCharon(n));
   }
 
   /** The steps of `rekey` on the clock, while other things happen. */
