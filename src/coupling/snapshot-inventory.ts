@@ -4,11 +4,12 @@ import type { TargetEvent } from './records.ts';
 /** Names of one sort, and which of them the running snapshot has named. */
 class Names<N extends string> {
   readonly #known = new Set<N>();
-  #named = new Set<N>();
+  /** Only while a snapshot runs. */
+  #named: Set<N> | undefined;
 
   add(name: N): void {
     this.#known.add(name);
-    this.#named.add(name);
+    this.#named?.add(name);
   }
 
   remove(name: N): void {
@@ -21,7 +22,10 @@ class Names<N extends string> {
 
   /** What is known and was not named since `begin`; it is forgotten here. */
   takeUnnamed(): N[] {
-    const unnamed = [...this.#known].filter((name) => !this.#named.has(name));
+    const named = this.#named;
+    this.#named = undefined;
+    if (named === undefined) return [];
+    const unnamed = [...this.#known].filter((name) => !named.has(name));
     for (const name of unnamed) this.#known.delete(name);
     return unnamed;
   }

@@ -22,6 +22,11 @@ export class MemoryStore implements CouplingStore {
     this.#sas.set(id, marks);
   }
 
+  forgetSa(id: SaId): void {
+    this.#monotonic.forgetSa(id);
+    this.#sas.delete(id);
+  }
+
   async putDvipa(dvipa: string, state: DvipaState): Promise<void> {
     checkDvipaState(state);
     this.#monotonic.advanceDvipa(dvipa, state);

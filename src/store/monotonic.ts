@@ -30,6 +30,10 @@ export class Monotonic {
     this.#marks.set(id, marks);
   }
 
+  forgetSa(id: SaId): void {
+    this.#marks.delete(id);
+  }
+
   /** Throws StoreError `regression`. */
   advanceDvipa(dvipa: string, state: DvipaState): void {
     if (state.epoch < (this.#epochs.get(dvipa) ?? 0)) {

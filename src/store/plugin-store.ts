@@ -40,6 +40,11 @@ export class PluginStore implements CouplingStore {
     await failing(this.#port.putSa(id, state));
   }
 
+  /** The plugin forgets by itself. */
+  forgetSa(id: SaId): void {
+    this.#monotonic.forgetSa(id);
+  }
+
   async putDvipa(dvipa: string, state: DvipaState): Promise<void> {
     const bytes = encodeDvipaState(state);
     this.#monotonic.advanceDvipa(dvipa, state);

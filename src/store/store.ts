@@ -23,5 +23,7 @@ export interface StoreSnapshot {
 export interface CouplingStore {
   load(): Promise<StoreSnapshot>;
   putSa(id: SaId, marks: SaMarks): Promise<void>;
+  /** The SA was deleted, its marks with it: nothing is put for it any more. */
+  forgetSa(id: SaId): void;
   putDvipa(dvipa: string, state: DvipaState): Promise<void>;
 }

@@ -48,6 +48,15 @@ describe('plugin store', () => {
   });
 });
 
+describe('what a store remembers', () => {
+  it('plugin store remembers no marks of an SA that was deleted', async () => {
+    const store = new PluginStore(portWith(Buffer.alloc(0)));
+    await store.putSa(SA, { nextSequence: 100n, nextSenderId: 5 });
+    store.forgetSa(SA);
+    await store.putSa(SA, { nextSequence: 1n, nextSenderId: 1 }); // no regression: nothing is remembered
+  });
+});
+
 describe('store state codec', () => {
   it('store state codec writes marks big endian, with kind, version and check sum', () => {
     expect(

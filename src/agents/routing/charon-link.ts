@@ -16,6 +16,8 @@ import {
 import type { CharonState } from './routing-snapshots.ts';
 import type { SaLifecycle } from './sa-lifecycle.ts';
 
+const STORE_RETRY_MS = 500;
+
 export interface CharonHandlers {
   readonly lifecycle: SaLifecycle;
   readonly store: CouplingStore;
@@ -35,6 +37,7 @@ export class CharonLink {
   readonly plugin: PluginSession;
   readonly stock: ViciSession;
   readonly state: CharonState = { isConnected: false, instance: undefined, version: undefined };
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #dvipas: readonly string[];
   readonly #pluginPath: string;
@@ -43,8 +46,10 @@ export class CharonLink {
   #handlers: CharonHandlers | undefined;
   #epoch = 0;
   #gate: EpochGate | undefined;
+  #isClosed = false;
 
   constructor({ config, clock, log }: { config: RouteConfig; clock: Clock; log: Log }) {
+    this.#clock = clock;
     this.#log = log;
     this.#pluginPath = config.charon.plugin;
     this.#dvipas = config.dvipas.map(({ address }) => address);
@@ -86,6 +91,7 @@ export class CharonLink {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.plugin.close();
     this.stock.close();
   }
@@ -124,12 +130,14 @@ export class CharonLink {
         await this.#storeEpoch(handlers.store, this.#epoch);
         break;
       } catch (error) {
+        if (this.#isClosed) return;
         this.#log.warn('the epoch is not stored, no target is let in yet', { epoch: this.#epoch, error });
-        await new Promise((resolve) => {
-          setTimeout(resolve, 500).unref();
+        await new Promise<void>((resolve) => {
+          this.#clock.after(STORE_RETRY_MS, resolve);
         });
       }
     }
+    if (this.#isClosed) return;
     this.#log.info('owner of the DVIPAs', { epoch: this.#epoch });
     this.#gate = new EpochGate(this.#epoch, (epoch) => this.#storeEpoch(handlers.store, epoch));
     await handlers.onOwner(this.#gate);

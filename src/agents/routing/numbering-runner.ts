@@ -43,6 +43,7 @@ export class NumberingRunner {
 
   removed(entry: OutboundSa): void {
     this.#deadlines.delete(entry);
+    this.#options.store.forgetSa(entry.sa.id);
   }
 
   close(): void {

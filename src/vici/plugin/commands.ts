@@ -73,19 +73,23 @@ export interface SaCounters {
   readonly idleMs: number;
 }
 
+/** SAs in one message: it stays far below VICI's 512 KiB. */
+const COUNTERS_PER_MESSAGE = 2000;
+
 /** Pushes totals by SA id; the plugin applies none downwards. charon answers `query_sa` from them. */
 export async function pushCounters(
   requester: Requester,
   totals: ReadonlyMap<string, SaCounters>,
   options?: CallOptions,
 ): Promise<void> {
-  const sas = ViciMessage.of(
-    [...totals].map(([id, { bytes, packets, idleMs }]) => [
-      id,
-      ViciMessage.of({ bytes, packets, 'idle-ms': Math.max(0, Math.round(idleMs)) }),
-    ]),
-  );
-  await requester.request('counters', ViciMessage.of({ sas }), options);
+  const sections = Array.from(totals, ([id, { bytes, packets, idleMs }]): [string, ViciMessage] => [
+    id,
+    ViciMessage.of({ bytes, packets, 'idle-ms': Math.max(0, Math.round(idleMs)) }),
+  ]);
+  for (let at = 0; at < sections.length; at += COUNTERS_PER_MESSAGE) {
+    const sas = ViciMessage.of(sections.slice(at, at + COUNTERS_PER_MESSAGE));
+    await requester.request('counters', ViciMessage.of({ sas }), options);
+  }
 }
 
 /** A byte or packet limit is reached: soft asks charon for a rekey, hard lets it delete the SA. */

@@ -63,6 +63,15 @@ describe('vici plugin commands', () => {
     ]);
   });
 
+  it('vici plugin counters of ten thousand SAs go in messages that fit, each SA once', async () => {
+    const most = { bytes: Number.MAX_SAFE_INTEGER, packets: Number.MAX_SAFE_INTEGER, idleMs: 10 ** 12 };
+    const totals = new Map(Array.from({ length: 10_000 }, (_, i) => [`${10 ** 9 + i}`, most]));
+    await pushCounters(session, totals);
+    const ids = plugin.received.flatMap(({ message }) => message.section('sas')?.sections() ?? []);
+    expect(new Set(ids.map(([id]) => id)).size).to.equal(10_000);
+    expect(ids).to.have.length(10_000);
+  });
+
   it('vici plugin expire is soft or hard, and mapping names the new address', async () => {
     await expireSa(session, '1', 'soft');
     await expireSa(session, '1', 'hard');
