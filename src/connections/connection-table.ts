@@ -59,6 +59,8 @@ export class ConnectionTable {
   readonly #tentativePerGroup: number;
   readonly #tentativeTotal: number;
   readonly #tentativeByGroup = new Map<number, number>();
+  /** Entries by SA group: a group without one is removed without a look at every slot. */
+  readonly #sizeByGroup = new Map<number, number>();
   readonly #onTentativeEnd: ((dvipa: number, target: number) => void) | undefined;
   #tentative = 0;
   #size = 0;
@@ -123,7 +125,7 @@ export class ConnectionTable {
     this.#slots.occupy(slot, key, hash, TENTATIVE);
     this.#slots.value[slot] = target;
     this.#slots.time[slot] = now + this.#timeouts.tentativeMs;
-    this.#size++;
+    this.#countEntry(key.reqid, 1);
     this.#countTentative(key.reqid, 1);
     return true;
   }
@@ -143,7 +145,7 @@ export class ConnectionTable {
       if (this.#size >= this.capacity) return 'full';
       this.#slots.occupy(slot, key, hash, ESTABLISHED);
       this.#slots.value[slot] = target;
-      this.#size++;
+      this.#countEntry(key.reqid, 1);
     }
     if (state === TENTATIVE) this.#endTentative(key.dvipa, key.reqid, target);
     this.#slots.state[slot] = ESTABLISHED;
@@ -171,6 +173,7 @@ export class ConnectionTable {
 
   /** The SA group is gone (its last SA was deleted). Returns how many connections went with it. */
   removeGroup(reqid: number): number {
+    if (!this.#sizeByGroup.has(reqid)) return 0;
     return this.#removeWhere((slot) => this.#slots.reqid[slot] === reqid);
   }
 
@@ -224,7 +227,7 @@ export class ConnectionTable {
       const { dvipa, reqid } = this.#slots.keyAt(slot);
       this.#endTentative(dvipa, reqid, this.#slots.value[slot] as number);
     }
-    this.#size--;
+    this.#countEntry(this.#slots.reqid[slot] as number, -1);
     this.#slots.release(slot);
   }
 
@@ -235,8 +238,18 @@ export class ConnectionTable {
 
   #countTentative(reqid: number, by: 1 | -1): void {
     this.#tentative += by;
-    const count = (this.#tentativeByGroup.get(reqid) ?? 0) + by;
-    if (count === 0) this.#tentativeByGroup.delete(reqid);
-    else this.#tentativeByGroup.set(reqid, count);
+    addTo(this.#tentativeByGroup, reqid, by);
   }
+
+  #countEntry(reqid: number, by: 1 | -1): void {
+    this.#size += by;
+    addTo(this.#sizeByGroup, reqid, by);
+  }
+}
+
+/** Counts by group; a group with none is not kept. */
+function addTo(counts: Map<number, number>, reqid: number, by: 1 | -1): void {
+  const count = (counts.get(reqid) ?? 0) + by;
+  if (count === 0) counts.delete(reqid);
+  else counts.set(reqid, count);
 }

@@ -13,6 +13,8 @@ export class EpochGate {
   #epoch: number;
   readonly #store: (epoch: number) => Promise<void>;
   #announced = new Set<string>();
+  /** Hosts that ever had an epoch from this life: they can have seen no higher one since. */
+  readonly #told = new Set<string>();
   #raising: Promise<void> = Promise.resolve();
   readonly #listeners: ((epoch: number) => void)[] = [];
 
@@ -33,11 +35,12 @@ export class EpochGate {
 
   /**
    * The epoch to tell `host`, raised first if it reports one that this agent did not give it. Throws
-   * `CouplingError` (`coupling-epoch`) for a leap beyond reason, and what `store` throws.
+   * `CouplingError` (`coupling-epoch`) for a leap beyond reason, or a second raise by one host: each raise ends every
+   * session, so one lying target could keep all others out. Throws what `store` throws.
    */
   async admit(host: string, epochSeen: number): Promise<number> {
     while (this.#isTooLow(host, epochSeen)) {
-      if (epochSeen >= EPOCH_MAX || epochSeen - this.#epoch > EPOCH_LEAP_MAX) {
+      if (this.#told.has(host) || epochSeen >= EPOCH_MAX || epochSeen - this.#epoch > EPOCH_LEAP_MAX) {
         throw new CouplingError(
           'coupling-epoch',
           `target reports epoch ${epochSeen}, ours is ${this.#epoch}`,
@@ -48,6 +51,7 @@ export class EpochGate {
       await raise;
     }
     this.#announced.add(host);
+    this.#told.add(host);
     return this.#epoch;
   }
 

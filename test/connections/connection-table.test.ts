@@ -114,6 +114,19 @@ describe('connection table', () => {
     expect(table.size).equal(10);
   });
 
+  it('removes groups without connections by the thousand at once: charon was restarted', () => {
+    const table = new ConnectionTable({ seed: SEED });
+    table.confirm(flow(1, { reqid: 7 }), 1, 0);
+    table.addTentative(flow(2, { reqid: 8 }), 1, 0);
+    table.sweep(5000, 2 ** 17);
+    const began = performance.now();
+    for (let reqid = 100; reqid < 10_100; reqid++) table.removeGroup(reqid);
+    expect(table.removeGroup(8), 'expired').equal(0);
+    expect(performance.now() - began).lessThan(200);
+    expect(table.removeGroup(7)).equal(1);
+    expect(table.size).equal(0);
+  });
+
   it('lists its entries with state and remaining time', () => {
     const table = tableOf();
     table.addTentative(flow(1), 1, 0);

@@ -56,6 +56,19 @@ describe('epoch gate', () => {
     expect(await made.admit('target1', 7)).to.equal(8);
   });
 
+  it('lets a host raise it once: after that it knows what this life told it', async () => {
+    const { gate: made, stored } = gate(1);
+    expect(await made.admit('liar', 7)).to.equal(8);
+    expect(await made.admit('target1', 8)).to.equal(9);
+    for (const seen of [9, 10, 60_000]) {
+      const refusal = await made.admit('liar', seen).catch((error: unknown) => error);
+      expect(refusal).to.have.property('code', 'coupling-epoch');
+    }
+    expect(await made.admit('liar', 8)).to.equal(9);
+    expect(await made.admit('liar', 0)).to.equal(9);
+    expect(stored).to.deep.equal([8, 9]);
+  });
+
   it('refuses a leap of more than 65536', async () => {
     const { gate: made, stored } = gate(1);
     const failure = await made.admit('target1', 70_000).catch((error: unknown) => error);
