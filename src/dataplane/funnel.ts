@@ -1,29 +1,21 @@
 import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
-import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
 import { LINK_KIND, LinkHeader, type LinkOpener } from '../ipsec/link-seal.ts';
 import type { NumberingOwner } from '../ipsec/numbering-owner.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
-import { IP_PROTOCOL } from '../packet/protocols.ts';
-import { encapsulate, type OuterHeader } from './encapsulate.ts';
-import { HoldQueue, TAKEN } from './hold-queue.ts';
 import { readInnerHeaders } from './inner-headers.ts';
-import type { OutboundEntry, OutboundSad } from './outbound-sad.ts';
+import type { OutboundSad } from './outbound-sad.ts';
+import { assignNumber, findOutboundSa, type SendingSa, SentCounts, sealAndSend } from './outbound-steps.ts';
 import type { PacketSink } from './ports.ts';
-import { PacketVector } from './vector.ts';
+import type { PacketVector } from './vector.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 const LINK_EPOCH = verdictOf('link-epoch');
 const LINK_UNKNOWN_KIND = verdictOf('link-unknown-kind');
 const SOURCE_NOT_DVIPA = verdictOf('source-not-dvipa');
-const NO_POLICY = verdictOf('no-policy');
-const NO_SA = verdictOf('no-sa');
 const NO_NUMBER = verdictOf('no-number');
-const HARD_LIMIT = verdictOf('hard-limit');
-const QUEUE_OVERFLOW = verdictOf('queue-overflow');
-const QUEUE_TIMEOUT = verdictOf('queue-timeout');
 
-/** While a lease is called back (one round trip) and the path difference passes. */
-const QUEUE_PACKETS = 1024;
-const QUEUE_MS = 300;
+/** Packets that wait while a lease is called back (one round trip) and the path difference passes. */
+const WAITING = { capacity: 1024, holdMs: 300 };
 
 /** A sending target, as the funnel knows it. */
 export interface FunnelPeer {
@@ -33,12 +25,9 @@ export interface FunnelPeer {
   readonly dvipas: ReadonlySet<number>;
 }
 
-/** An outbound SA on the routing host. */
-export interface RoutingOutboundSa extends OutboundEntry {
-  outer: OuterHeader;
+/** An outbound SA on the routing host; its meter counts what this host seals itself, like one more target. */
+export interface RoutingOutboundSa extends SendingSa {
   readonly numbering: NumberingOwner;
-  /** What this host seals itself, counted like one more target. */
-  readonly meter: LifesizeMeter;
 }
 
 export interface FunnelOptions {
@@ -57,18 +46,21 @@ export interface FunnelOptions {
  */
 export class Funnel {
   readonly #options: FunnelOptions;
-  readonly #queue = new HoldQueue({ capacity: QUEUE_PACKETS, holdMs: QUEUE_MS });
-  readonly #released = new PacketVector(64);
+  readonly #line: WaitingLine;
   readonly #header = new LinkHeader();
   /** SAs whose numbering was used in this vector; told after it, because that may lead back to `resume`. */
   readonly #touched = new Set<RoutingOutboundSa>();
-  sealed = 0;
-  sentPackets = 0;
-  sentBytes = 0;
+  readonly sent = new SentCounts();
   linkPackets = 0;
 
   constructor(options: FunnelOptions) {
     this.#options = options;
+    const steps = {
+      findSa: this.#findSa.bind(this),
+      number: this.#number.bind(this),
+      transmit: this.#transmit.bind(this),
+    };
+    this.#line = new WaitingLine(steps, WAITING);
   }
 
   /** One vector of sealed link packets of one target. */
@@ -84,70 +76,31 @@ export class Funnel {
 
   /** The SA gives numbers again, or is gone and another has taken its place: what waits goes out, in order. */
   resume(entry: RoutingOutboundSa, now: number): void {
-    const vector = this.#released;
-    vector.reset();
-    this.#queue.drain(entry.slot, (packet) => {
-      if (vector.count === vector.capacity) {
-        this.#transmit(vector);
-        vector.reset();
-      }
-      vector.push(packet);
-      const i = vector.count - 1;
-      const bad = this.#policy(vector, i);
-      const slot = vector.saSlot[i] as number;
-      const isBehind = slot !== entry.slot && this.#queue.has(slot);
-      const verdict = bad !== KEEP ? bad : isBehind ? ELSEWHERE : this.#number(vector, i, now);
-      if (verdict === ELSEWHERE) {
-        vector.count--;
-        return slot; // charon has switched SAs meanwhile, perhaps
-      }
-      vector.verdict[i] = verdict;
-      return TAKEN;
-    });
-    this.#transmit(vector);
+    this.#line.resume(entry.slot, now);
     this.#reportNumbering();
   }
 
   /** Drops what has waited too long. */
   tick(now: number): void {
-    this.#queue.expire(
-      now,
-      () => QUEUE_TIMEOUT,
-      (verdict) => this.#options.drops.add(verdict),
-    );
+    this.#line.expire(now, this.#options.drops);
   }
 
   #accept(vector: PacketVector, i: number, peer: FunnelPeer, epoch: number, now: number): number {
     const bad = peer.opener.open(vector, i, epoch, this.#header);
     if (bad !== KEEP) return bad;
     if (this.#header.kind !== LINK_KIND.FUNNEL) return LINK_UNKNOWN_KIND;
-    const refused = this.#policy(vector, i);
+    const refused = this.#findSa(vector, i);
     if (refused !== KEEP) return refused;
     if (!peer.dvipas.has(vector.innerSource[i] as number)) return SOURCE_NOT_DVIPA;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as RoutingOutboundSa;
     this.#touched.add(entry);
     if (!entry.numbering.funnelArrived(peer.host, this.#header.counter, now)) return NO_NUMBER;
-    const verdict = this.#queue.has(entry.slot) ? ELSEWHERE : this.#number(vector, i, now);
-    if (verdict !== ELSEWHERE) return verdict;
-    return this.#queue.hold(vector.packet(i), entry.slot, now) ? ELSEWHERE : QUEUE_OVERFLOW;
+    return this.#line.admit(vector, i, now);
   }
 
-  #policy(vector: PacketVector, i: number): number {
-    const bad = readInnerHeaders(vector, i);
-    if (bad !== KEEP) return bad;
-    const { sad } = this.#options;
-    const policy = sad.policyFor(
-      vector.innerSource[i] as number,
-      vector.innerDestination[i] as number,
-      vector.protocol[i] as number,
-      vector.sourcePort[i] as number,
-      vector.destinationPort[i] as number,
-    );
-    if (policy === undefined) return NO_POLICY;
-    const entry = sad.saOf(policy);
-    if (entry === undefined) return NO_SA;
-    vector.saSlot[i] = entry.slot;
-    return KEEP;
+  #findSa(vector: PacketVector, i: number): number {
+    const malformed = readInnerHeaders(vector, i);
+    return malformed === KEEP ? findOutboundSa(vector, i, this.#options.sad) : malformed;
   }
 
   /** KEEP with number and IV in the vector; ELSEWHERE: it must wait. */
@@ -156,16 +109,7 @@ export class Funnel {
     const number = entry.numbering.takeNumbers(1, now);
     this.#touched.add(entry);
     if (number < 0) return ELSEWHERE;
-    const iv = entry.numbering.iv;
-    const counter = iv?.take(1) ?? -1;
-    if (iv === undefined || counter < 0) return NO_NUMBER;
-    if (!entry.meter.count(1, vector.length[i] as number)) return HARD_LIMIT;
-    vector.sequenceHigh[i] = Math.floor(number / 0x1_0000_0000);
-    vector.sequenceLow[i] = number >>> 0;
-    vector.ivHigh[i] = iv.high(counter);
-    vector.ivLow[i] = iv.low(counter);
-    vector.nextHeader[i] = IP_PROTOCOL.IPV4;
-    return KEEP;
+    return assignNumber(vector, i, entry, number, entry.numbering.iv);
   }
 
   #reportNumbering(): void {
@@ -175,17 +119,7 @@ export class Funnel {
   }
 
   #transmit(vector: PacketVector): void {
-    const { sad, crypto, raw, drops } = this.#options;
-    crypto.seal(vector);
-    let kept = 0;
-    for (let i = 0; i < vector.count; i++) {
-      if (vector.verdict[i] !== KEEP) continue;
-      encapsulate(vector, i, (sad.at(vector.saSlot[i] as number) as RoutingOutboundSa).outer);
-      this.sentBytes += vector.length[i] as number;
-      kept++;
-    }
-    this.sealed += kept;
-    if (kept > 0) this.sentPackets += raw.send(vector);
-    vector.countDrops(drops);
+    sealAndSend(vector, this.#options, this.sent);
+    vector.countDrops(this.#options.drops);
   }
 }

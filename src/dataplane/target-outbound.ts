@@ -1,35 +1,30 @@
-import { type DropCounters, ELSEWHERE, KEEP, SENT, verdictOf } from '../base/verdict.ts';
-import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
+import { type DropCounters, KEEP, SENT, ELSEWHERE, verdictOf } from '../base/verdict.ts';
 import { type NumberingHolder, TAKE_FUNNEL, TAKE_WAIT } from '../ipsec/numbering-holder.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
-import { IP_PROTOCOL } from '../packet/protocols.ts';
-import { encapsulate, type OuterHeader } from './encapsulate.ts';
-import { HoldQueue, TAKEN } from './hold-queue.ts';
 import { readInnerHeaders } from './inner-headers.ts';
-import type { OutboundEntry, OutboundSad } from './outbound-sad.ts';
+import type { OutboundSad } from './outbound-sad.ts';
+import { assignNumber, findOutboundSa, type SendingSa, SentCounts, sealAndSend } from './outbound-steps.ts';
 import type { PacketSink } from './ports.ts';
-import { PacketVector } from './vector.ts';
+import type { PacketVector } from './vector.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 const SOURCE_NOT_DVIPA = verdictOf('source-not-dvipa');
-const NO_POLICY = verdictOf('no-policy');
 const NO_SA = verdictOf('no-sa');
-const NO_NUMBER = verdictOf('no-number');
-const HARD_LIMIT = verdictOf('hard-limit');
-const QUEUE_OVERFLOW = verdictOf('queue-overflow');
-const QUEUE_TIMEOUT = verdictOf('queue-timeout');
 
 /** Packets that wait for sequence numbers, and for how long: a lease is granted in one round trip. */
-const QUEUE_PACKETS = 1024;
-const QUEUE_MS = 500;
+const WAITING = { capacity: 1024, holdMs: 500 };
+
+/** In `nextHeader` until the packet is sealed: it goes to the funnel. 255 is reserved by IANA. */
+const FUNNEL = 255;
+/** Set aside while the others of its vector are sealed and sent. */
+const FUNNEL_ASIDE = 253;
 
 /** A shadow SA, outbound. */
-export interface ShadowOutboundSa extends OutboundEntry {
-  outer: OuterHeader;
+export interface ShadowOutboundSa extends SendingSa {
   readonly holder: NumberingHolder;
   /** Undefined until the routing host has given a sender id: nothing is sealed. */
   iv: IvCounter | undefined;
-  readonly meter: LifesizeMeter;
 }
 
 export interface TargetOutboundOptions {
@@ -53,26 +48,30 @@ export interface TargetOutboundOptions {
  */
 export class TargetOutbound {
   readonly #options: TargetOutboundOptions;
-  readonly #queue = new HoldQueue({ capacity: QUEUE_PACKETS, holdMs: QUEUE_MS });
-  readonly #released: PacketVector;
+  readonly #line: WaitingLine;
   /** Numbers taken per slot in this vector, given to `sent` after the send call. */
   readonly #taken = new Map<ShadowOutboundSa, number>();
   /** SAs that had no number for a packet of this vector. */
   readonly #waiting = new Set<ShadowOutboundSa>();
-  sealed = 0;
-  sentPackets = 0;
-  sentBytes = 0;
+  readonly sent = new SentCounts();
   funnelled = 0;
 
-  constructor(options: TargetOutboundOptions, capacity = 64) {
+  constructor(options: TargetOutboundOptions, vectorPackets?: number) {
     this.#options = options;
-    this.#released = new PacketVector(capacity);
+    const steps = {
+      findSa: this.#findSa.bind(this),
+      number: this.#number.bind(this),
+      transmit: this.#transmit.bind(this),
+    };
+    this.#line = new WaitingLine(steps, WAITING, vectorPackets);
   }
 
   /** One vector of inner packets from the TUN. */
   run(vector: PacketVector, now: number): void {
     for (let i = 0; i < vector.count; i++) {
-      if (vector.verdict[i] === KEEP) vector.verdict[i] = this.#choose(vector, i, now);
+      if (vector.verdict[i] !== KEEP) continue;
+      const bad = this.#findSa(vector, i);
+      vector.verdict[i] = bad === KEEP ? this.#line.admit(vector, i, now) : bad;
     }
     this.#transmit(vector, now);
   }
@@ -82,66 +81,24 @@ export class TargetOutbound {
    * in order, before anything newer.
    */
   resume(entry: ShadowOutboundSa, now: number): void {
-    const vector = this.#released;
-    vector.reset();
-    this.#queue.drain(entry.slot, (packet) => {
-      if (vector.count === vector.capacity) {
-        this.#transmit(vector, now);
-        vector.reset();
-      }
-      vector.push(packet);
-      const i = vector.count - 1;
-      const bad = this.#policy(vector, i);
-      const slot = vector.saSlot[i] as number;
-      const isBehind = slot !== entry.slot && this.#queue.has(slot);
-      const verdict = bad !== KEEP ? bad : isBehind ? ELSEWHERE : this.#number(vector, i, now);
-      if (verdict === ELSEWHERE) {
-        vector.count--;
-        return slot; // charon has switched SAs meanwhile, perhaps
-      }
-      vector.verdict[i] = verdict;
-      return TAKEN;
-    });
-    this.#transmit(vector, now);
+    this.#line.resume(entry.slot, now);
     this.#options.onNumbering(entry);
   }
 
   /** Drops what has waited too long. */
   tick(now: number): void {
-    this.#queue.expire(
-      now,
-      () => QUEUE_TIMEOUT,
-      (verdict) => this.#options.drops.add(verdict),
-    );
+    this.#line.expire(now, this.#options.drops);
   }
 
-  #choose(vector: PacketVector, i: number, now: number): number {
-    const bad = this.#policy(vector, i);
-    if (bad !== KEEP) return bad;
-    const slot = vector.saSlot[i] as number;
-    const verdict = this.#queue.has(slot) ? ELSEWHERE : this.#number(vector, i, now);
-    if (verdict !== ELSEWHERE) return verdict;
-    return this.#queue.hold(vector.packet(i), slot, now) ? ELSEWHERE : QUEUE_OVERFLOW;
-  }
-
-  #policy(vector: PacketVector, i: number): number {
-    const bad = readInnerHeaders(vector, i);
-    if (bad !== KEEP) return bad;
+  #findSa(vector: PacketVector, i: number): number {
     const { sad, dvipas } = this.#options;
-    const source = vector.innerSource[i] as number;
-    if (!dvipas.has(source)) return SOURCE_NOT_DVIPA;
-    const policy = sad.policyFor(
-      source,
-      vector.innerDestination[i] as number,
-      vector.protocol[i] as number,
-      vector.sourcePort[i] as number,
-      vector.destinationPort[i] as number,
-    );
-    if (policy === undefined) return NO_POLICY;
-    const entry = sad.saOf(policy);
-    if (entry?.iv === undefined) return NO_SA;
-    vector.saSlot[i] = entry.slot;
-    return KEEP;
+    const malformed = readInnerHeaders(vector, i);
+    if (malformed !== KEEP) return malformed;
+    if (!dvipas.has(vector.innerSource[i] as number)) return SOURCE_NOT_DVIPA;
+    const refused = findOutboundSa(vector, i, sad);
+    if (refused !== KEEP) return refused;
+    const entry = sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
+    return entry.iv === undefined ? NO_SA : KEEP;
   }
 
   /** KEEP: it has a number, or (`FUNNEL` in `nextHeader`) goes to the routing host. ELSEWHERE: it must wait. */
@@ -158,20 +115,12 @@ export class TargetOutbound {
       return KEEP;
     }
     this.#taken.set(entry, (this.#taken.get(entry) ?? 0) + 1);
-    const counter = entry.iv?.take(1) ?? -1;
-    if (counter < 0) return NO_NUMBER;
-    if (!entry.meter.count(1, vector.length[i] as number)) return HARD_LIMIT;
-    vector.sequenceHigh[i] = Math.floor(number / 0x1_0000_0000);
-    vector.sequenceLow[i] = number >>> 0;
-    vector.ivHigh[i] = entry.iv?.high(counter) ?? 0;
-    vector.ivLow[i] = entry.iv?.low(counter) ?? 0;
-    vector.nextHeader[i] = IP_PROTOCOL.IPV4;
-    return KEEP;
+    return assignNumber(vector, i, entry, number, entry.iv);
   }
 
   #transmit(vector: PacketVector, now: number): void {
     const toFunnel = this.#setAside(vector);
-    this.#sealAndSend(vector);
+    sealAndSend(vector, this.#options, this.sent);
     for (const [entry, count] of this.#taken) {
       entry.holder.sent(count, now);
       this.#options.onNumbering(entry);
@@ -203,24 +152,4 @@ export class TargetOutbound {
       else if (vector.verdict[i] === KEEP) vector.verdict[i] = SENT;
     }
   }
-
-  #sealAndSend(vector: PacketVector): void {
-    const { sad, crypto, raw } = this.#options;
-    crypto.seal(vector);
-    let kept = 0;
-    for (let i = 0; i < vector.count; i++) {
-      if (vector.verdict[i] !== KEEP) continue;
-      encapsulate(vector, i, (sad.at(vector.saSlot[i] as number) as ShadowOutboundSa).outer);
-      this.sentBytes += vector.length[i] as number;
-      kept++;
-    }
-    if (kept === 0) return;
-    this.sealed += kept;
-    this.sentPackets += raw.send(vector);
-  }
 }
-
-/** In `nextHeader` until the packet is sealed: it goes to the funnel. 255 is reserved by IANA. */
-const FUNNEL = 255;
-/** Set aside while the others of its vector are sealed and sent. */
-const FUNNEL_ASIDE = 253;

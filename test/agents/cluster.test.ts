@@ -55,7 +55,7 @@ describe('a cluster in memory', () => {
     const sent = await load(cluster, port, 100);
     await cluster.run(20);
     expect(answers(cluster, sent)).to.equal(100);
-    expect(cluster.router.funnel.sealed).to.equal(0);
+    expect(cluster.router.funnel.sent.sealed).to.equal(0);
     expect(cluster.allViolations).to.deep.equal([]);
   });
 
@@ -66,8 +66,8 @@ describe('a cluster in memory', () => {
     const both = [];
     for (let i = 0; i < 50; i++)
       both.push(...(await load(cluster, one.port, 1)), ...(await load(cluster, two.port, 1)));
-    expect(cluster.router.funnel.sealed).to.be.greaterThan(60);
-    const sealed = () => cluster.router.funnel.sealed;
+    expect(cluster.router.funnel.sent.sealed).to.be.greaterThan(60);
+    const sealed = () => cluster.router.funnel.sent.sealed;
     both.push(...(await load(cluster, one.port, 1400)));
     const before = sealed();
     both.push(...(await load(cluster, one.port, 100)));

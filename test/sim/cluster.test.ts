@@ -19,7 +19,7 @@ describe('a cluster, simulated with an attacker, crashes and loss', () => {
       sum.replayed += life.replayed;
       sum.crashes += life.crashes;
       sum.rekeys += cluster.rekeys.length;
-      sum.funnelled += cluster.router.funnel.sealed;
+      sum.funnelled += cluster.router.funnel.sent.sealed;
     }
   });
 

@@ -77,11 +77,11 @@ function status(parts: RoutingParts): StatusSnapshot {
     })),
     counters: {
       packetsIn: inbound.packets,
-      packetsOut: funnel.sentPackets,
+      packetsOut: funnel.sent.packets,
       bytesIn: inbound.bytes,
-      bytesOut: funnel.sentBytes,
+      bytesOut: funnel.sent.bytes,
       opened: 0, // no inbound packet is opened on a routing host: conflicts are dropped (docs/inbound.md)
-      sealed: funnel.sealed,
+      sealed: funnel.sent.sealed,
       linkIn: funnel.linkPackets,
       linkOut: inbound.dispatched,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
