@@ -43,7 +43,6 @@ export class NumberingRunner {
 
   removed(entry: OutboundSa): void {
     this.#deadlines.delete(entry);
-    this.#options.store.forgetSa(entry.sa.id);
   }
 
   close(): void {

@@ -114,6 +114,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     drops,
     cluster,
     sas,
+    store,
     plugin: () => charon.plugin,
     epoch: () => charon.epoch,
     ownerSince: startedAt,
@@ -187,7 +188,6 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     lifecycle,
     numbering,
     lifesize,
-    rekeyer,
     distributor,
   });
   stops.add(() => {

@@ -7,6 +7,7 @@ import { InboundOwners } from '../../ipsec/inbound-owners.ts';
 import { formatSpi, type OutboundPolicy, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { parseMarks } from '../../store/state-codec.ts';
+import type { CouplingStore } from '../../store/store.ts';
 import {
   acknowledge,
   type PluginChange,
@@ -25,6 +26,11 @@ import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts'
 import { saInstallRecord } from './shadow-records.ts';
 import type { Cluster, DvipaService, TargetPeer } from './target-peers.ts';
 
+/** Kept with an inbound SA of which a number's fate is not known. Only that it is there says something. */
+const UNDECIDED = { nextSequence: 1n, nextSenderId: 1 };
+/** In place of a target that would have to return its window, and cannot: it is dead. */
+const NOBODY = '(lost)';
+
 /** Targets that had an SA before this agent was restarted have so long to return their windows. */
 const WINDOWS_WAIT_MS = 1500;
 
@@ -34,6 +40,7 @@ export interface SaLifecycleOptions {
   readonly drops: DropCounters;
   readonly cluster: Cluster;
   readonly sas: RoutingSas;
+  readonly store: CouplingStore;
   readonly plugin: () => PluginSession;
   readonly epoch: () => number;
   /** When this agent became the owner: SAs made later cannot have been used by another. */
@@ -124,6 +131,18 @@ export class SaLifecycle {
     }
   }
 
+  /**
+   * A target was lost with numbers of this SA that it may have delivered. They are refused here, but the next life of
+   * this agent would not know them, and the target's next life does not either: so the SA is marked until its rekey.
+   */
+  undecided(entry: InboundSa): void {
+    const { rekeyer, store, log } = this.#options;
+    rekeyer().request(entry, 'replay-undecided');
+    store.putSa(entry.sa.id, UNDECIDED).catch((error: unknown) => {
+      log.warn('an SA is not marked as undecided', { sa: entry.sa.id, error });
+    });
+  }
+
   /** Sends the SA to one target, in the form that is its. */
   install(entry: AnySa, peer: TargetPeer): void {
     const record = saInstallRecord(entry, peer);
@@ -165,8 +184,10 @@ export class SaLifecycle {
         ({ replayWindowPackets }) => new InboundOwners(replayWindowPackets),
       );
       log.info('SA added', { ...fields, reqid: entry.sa.reqid });
-      if ('owners' in entry) this.#startInbound(entry, origin === 'restored');
-      else this.#startOutbound(entry);
+      if ('owners' in entry) {
+        if (given.state !== undefined) entry.awaiting.add(NOBODY);
+        this.#startInbound(entry, origin === 'restored');
+      } else this.#startOutbound(entry);
     } catch (error) {
       log.warn('SA cannot be served', { ...fields, error });
       this.#remove(fields.sa); // whatever of it was installed before that
@@ -238,7 +259,7 @@ export class SaLifecycle {
   }
 
   #remove(id: SaId): void {
-    const { sas, cluster, numbering, lifesize, log, clock, funnel, distributor } = this.#options;
+    const { sas, store, cluster, numbering, lifesize, log, clock, funnel, distributor } = this.#options;
     const entry = sas.remove(id);
     if (entry === undefined) return;
     for (const peer of cluster.authorised(entry.service)) {
@@ -246,6 +267,7 @@ export class SaLifecycle {
       if (peer.hasSnapshot) peer.session?.send('sa-remove', { id });
     }
     lifesize().removed(entry);
+    store.forgetSa(id);
     if ('numbering' in entry) {
       numbering().removed(entry);
       funnel().resume(entry, clock.now());

@@ -13,7 +13,6 @@ import type { Log } from '../../observe/log.ts';
 import { parseIpv4Address } from '../../packet/address.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
-import type { Rekeyer } from './rekeyer.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
 import type { SaLifecycle } from './sa-lifecycle.ts';
 import { snapshotRecords } from './shadow-records.ts';
@@ -31,7 +30,6 @@ export interface TargetSessionsOptions {
   readonly lifecycle: SaLifecycle;
   readonly numbering: NumberingRunner;
   readonly lifesize: LifesizeRunner;
-  readonly rekeyer: Rekeyer;
   readonly distributor: Distributor;
 }
 
@@ -80,7 +78,7 @@ export class TargetSessions implements RoutingHandlers {
   }
 
   onClose(session: RoutingSession, reason: CloseReason, cause?: unknown): void {
-    const { clock, log, sas, drops, numbering, lifesize, rekeyer, distributor } = this.#options;
+    const { clock, log, sas, drops, numbering, lifesize, lifecycle, distributor } = this.#options;
     const peer = this.#peer(session);
     if (peer.session !== session) return;
     const now = clock.now();
@@ -95,7 +93,7 @@ export class TargetSessions implements RoutingHandlers {
       lifesize.changed(entry);
       if (burnt === 0) continue;
       drops.count('replay-undecided', burnt);
-      rekeyer.request(entry, 'replay-undecided');
+      lifecycle.undecided(entry);
     }
     for (const entry of sas.outbound.values()) {
       entry.installedOn.delete(peer.host);

@@ -141,6 +141,7 @@ export class MemoryRouter {
       drops,
       cluster,
       sas,
+      store,
       plugin: () => ({ session: plugin }) as unknown as PluginSession,
       epoch: () => this.gate.epoch,
       ownerSince: clock.now(),
@@ -186,7 +187,6 @@ export class MemoryRouter {
       lifecycle,
       numbering,
       lifesize,
-      rekeyer,
       distributor,
     };
     this.sessions = new TargetSessions(sessionsOptions);
