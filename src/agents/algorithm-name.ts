@@ -1,14 +1,16 @@
-import { AUTH_HMAC_SHA2_256_128, ENCR_AES_CBC, ENCR_AES_GCM_16 } from '../ipsec/algorithms.ts';
+import { lookupEncryption, lookupIntegrity } from '../ipsec/algorithms.ts';
 import type { SecurityAssociation } from '../ipsec/sa.ts';
 
-const SALT_BYTES = 4;
-
-/** As `swanctl --list-sas` writes it: `AES_GCM_16-128`, `AES_CBC-256/HMAC_SHA2_256_128`. */
+/** As `swanctl --list-sas` writes it: `AES_GCM_16-128`, `AES_CBC-256/HMAC_SHA2_256_128`, `CHACHA20_POLY1305`. */
 export function algorithmName({ encryption, integrity }: SecurityAssociation): string {
-  const isGcm = encryption.transform === ENCR_AES_GCM_16;
-  const bits = (encryption.key.lengthBytes - (isGcm ? SALT_BYTES : 0)) * 8;
-  const name = isGcm ? 'AES_GCM_16' : encryption.transform === ENCR_AES_CBC ? 'AES_CBC' : 'ENCR';
-  if (integrity === undefined) return `${name}-${bits}`;
-  const auth = integrity.transform === AUTH_HMAC_SHA2_256_128 ? 'HMAC_SHA2_256_128' : 'AUTH';
-  return `${name}-${bits}/${auth}`;
+  const row = lookupEncryption(encryption.transform);
+  const name = written(row?.name ?? `ENCR ${encryption.transform}`);
+  const bits = (encryption.key.lengthBytes - (row?.saltBytes ?? 0)) * 8;
+  const encr = row?.keyBytes.length === 1 ? name : `${name}-${bits}`;
+  if (integrity === undefined) return encr;
+  return `${encr}/${written(lookupIntegrity(integrity.transform)?.name ?? `AUTH ${integrity.transform}`)}`;
+}
+
+function written(name: string): string {
+  return name.replaceAll(/[ -]/g, '_');
 }

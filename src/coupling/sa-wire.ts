@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { KeyMaterial } from '../base/key-material.ts';
+import { ENCR_NULL } from '../ipsec/algorithms.ts';
 import type { SecurityAssociation } from '../ipsec/sa.ts';
 import { address, outer, rawBytes, saId, selector, spi, total, u32 } from './fields.ts';
 import { KEY_MAX_BYTES, POLICY_KEY_MAX_CHARACTERS, SELECTORS_MAX } from './limits.ts';
@@ -10,7 +11,11 @@ const limit = z.strictObject({ soft: total, hard: total });
 /** IKEv2 transform id, 16 bits (RFC 7296 section 3.3.2). */
 const transform = z.int().min(1).max(0xffff);
 
-const keyed = z.strictObject({ transform, key: rawBytes(1, KEY_MAX_BYTES) });
+const integrityKey = z.strictObject({ transform, key: rawBytes(1, KEY_MAX_BYTES) });
+/** NULL (RFC 2410), and nothing else, has a key of no bytes. */
+const encryptionKey = z
+  .strictObject({ transform, key: rawBytes(0, KEY_MAX_BYTES) })
+  .refine(({ transform, key }) => (transform === ENCR_NULL) === (key.length === 0), 'length of the key');
 
 /** A `SecurityAssociation` with bytes in place of `KeyMaterial`. */
 export const saSchema = z.strictObject({
@@ -23,8 +28,8 @@ export const saSchema = z.strictObject({
   hasUdpEncapsulation: z.boolean(),
   hasEsn: z.boolean(),
   replayWindowPackets: u32,
-  encryption: keyed,
-  integrity: keyed.exactOptional(),
+  encryption: encryptionKey,
+  integrity: integrityKey.exactOptional(),
   sourceSelectors: z.array(selector).max(SELECTORS_MAX),
   destinationSelectors: z.array(selector).max(SELECTORS_MAX),
   lifetime: z.strictObject({ bytes: limit, packets: limit, seconds: limit }),

@@ -1,4 +1,4 @@
-import { type EspSuite, supported } from './algorithms.ts';
+import { type EncryptionAlgorithm, type EspSuite, supported } from './algorithms.ts';
 import type { EspKeys } from './packet-crypto.ts';
 
 /**
@@ -13,7 +13,7 @@ export class EspContext {
   readonly key: Buffer;
   /** Leads the nonce of counter modes, else empty; a view. */
   readonly salt: Buffer;
-  /** Key of the integrity algorithm; empty with an AEAD. */
+  /** Key of the integrity algorithm; empty if there is none. */
   readonly integrityKey: Buffer;
   readonly #keys: EspKeys;
   readonly #nonce: Buffer;
@@ -36,7 +36,10 @@ export class EspContext {
     const material = keys.encryption.key.reveal();
     this.key = material.subarray(0, result.suite.keyBytes);
     this.salt = material.subarray(result.suite.keyBytes);
-    this.#nonce = Buffer.alloc(this.salt.length + result.suite.encryption.ivBytes);
+    this.#nonce = Buffer.concat([
+      Buffer.alloc(this.salt.length + result.suite.encryption.ivBytes),
+      nonceTail(result.suite.encryption),
+    ]);
     this.integrityKey = keys.integrity?.key.reveal() ?? Buffer.alloc(0);
   }
 
@@ -45,7 +48,7 @@ export class EspContext {
     return !this.#keys.encryption.key.isWiped && this.#keys.integrity?.key.isWiped !== true;
   }
 
-  /** Salt and IV (RFC 4106 section 4); valid until the next call. */
+  /** Salt and IV (RFC 4106 section 4), with AES-CTR the first counter block; valid until the next call. */
   nonce(slab: Buffer, ivAt: number): Buffer {
     this.#nonce.set(this.salt, 0);
     slab.copy(this.#nonce, this.salt.length, ivAt, ivAt + this.suite.encryption.ivBytes);
@@ -64,10 +67,17 @@ export class EspContext {
     return this.#aad;
   }
 
-  /** The four bytes that an HMAC covers after the packet with ESN; undefined without. */
+  /** The four bytes that the integrity algorithm covers after the packet with ESN; undefined without. */
   impliedBytes(sequenceHigh: number): Buffer | undefined {
     if (!this.hasEsn) return undefined;
     this.#aad.writeUInt32BE(sequenceHigh, 0);
     return this.#aad.subarray(0, 4);
   }
+}
+
+/** AES-CTR takes its counter with the nonce (RFC 3686 section 4); the combined modes count by themselves. */
+function nonceTail({ kind, peek }: EncryptionAlgorithm): Buffer {
+  return kind === 'cipher' && peek.method === 'counter'
+    ? Buffer.from([0, 0, 0, peek.first])
+    : Buffer.alloc(0);
 }

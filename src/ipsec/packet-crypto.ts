@@ -16,7 +16,7 @@ export interface CryptoBatch {
   readonly saSlot: Int32Array;
   readonly sequenceHigh: Uint32Array;
   readonly sequenceLow: Uint32Array;
-  /** Seal only: the 64-bit IV (sender id | counter) of counter-mode algorithms. CBC draws its own. */
+  /** Seal only: the 64-bit IV (sender id | counter) where it is numbered (all but CBC, which draws its own, and NULL). */
   readonly ivHigh: Uint32Array;
   readonly ivLow: Uint32Array;
   /** Open: out, from the ESP trailer. Seal: in. */
@@ -44,6 +44,6 @@ export interface PacketCrypto {
    * `sequenceHigh` (ESN only) and writes both halves of the number that was authenticated: commit those.
    */
   open(batch: CryptoBatch): void;
-  /** RFC 4303 section 3.3: pads to 4 bytes or the block, encrypts, authenticates. Needs 24 bytes headroom, 34 tailroom (else `too-big`). */
+  /** RFC 4303 section 3.3: pads to 4 bytes or the block, encrypts, authenticates. Needs 24 bytes headroom, 49 tailroom (else `too-big`). */
   seal(batch: CryptoBatch): void;
 }

@@ -1,34 +1,32 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { ESP_HEADER_BYTES, ESP_TRAILER_BYTES } from '../packet/esp-header.ts';
+import type { PeekMethod } from './algorithms.ts';
 import { EspContext } from './esp-context.ts';
 import type { EspKeys } from './packet-crypto.ts';
+import {
+  BLOCK_BYTES,
+  type InnerReader,
+  LEAD_BLOCKS,
+  LONG_BLOCKS,
+  type PacketPlaces,
+  SPAN_BLOCKS,
+} from './inner-reader.ts';
 
-export const BLOCK_BYTES = 16;
-/** 20 bytes of IPv4 header and 14 of TCP, with room for 12 bytes of options. */
-export const LEAD_BLOCKS = 3;
-/** 60 bytes of IPv4 header and 14 of TCP. */
-const LONG_BLOCKS = 5;
-/** The lead and the block with the trailer. */
-export const SPAN_BLOCKS = LEAD_BLOCKS + 1;
 const SPAN_BYTES = SPAN_BLOCKS * BLOCK_BYTES;
-
-/** Where packets lie; part of a `PeekBatch`. */
-interface PacketPlaces {
-  readonly slab: Buffer;
-  readonly espOffset: Uint32Array;
-  readonly espLength: Uint32Array;
-}
 
 /**
  * Decrypts single blocks of one SA's packets, without authentication, through one long-lived AES-ECB object
  * (a cipher object per packet would cost a hundred times the AES).
  *
- * Counter mode (GCM, SP 800-38D section 6.5): block k of the plaintext is the ciphertext xor AES(salt | IV | k + 2).
+ * Counter modes (GCM, CCM, CTR): block k of the plaintext is the ciphertext xor AES(lead | salt | IV | first + k).
  * CBC: it is the AES decryption of ciphertext block k xor the block before, or the IV.
  */
-export class PeekBlocks {
+export class PeekBlocks implements InnerReader {
   readonly #context: EspContext;
-  readonly #isCounterMode: boolean;
+  /** `undefined`: CBC. */
+  readonly #counter: Extract<PeekMethod, { method: 'counter' }> | undefined;
+  /** Lead and salt, the first bytes of every counter block. */
+  readonly #prefix: Buffer;
   /** `undefined` after `close`. */
   #aes: { update(data: Uint8Array): Buffer; final(): Buffer } | undefined;
   #scratch = Buffer.alloc(64 * SPAN_BYTES);
@@ -37,8 +35,9 @@ export class PeekBlocks {
     this.#context = new EspContext(keys);
     const { encryption, keyBytes } = this.#context.suite;
     const name = `aes-${keyBytes * 8}-ecb`;
-    this.#isCounterMode = encryption.peek === 'ctr';
-    this.#aes = this.#isCounterMode
+    this.#counter = encryption.peek.method === 'counter' ? encryption.peek : undefined;
+    this.#prefix = Buffer.concat([Buffer.from(this.#counter?.lead ?? []), this.#context.salt]);
+    this.#aes = this.#counter
       ? createCipheriv(name, this.#context.key, null).setAutoPadding(false)
       : createDecipheriv(name, this.#context.key, null).setAutoPadding(false);
   }
@@ -55,13 +54,14 @@ export class PeekBlocks {
   close(): void {
     this.#aes?.final();
     this.#aes = undefined;
+    this.#prefix.fill(0);
   }
 
   /** Bytes of ciphertext in an ESP packet of this length; CBC's last block must be whole. Negative: truncated. */
   cipherBytes(espLength: number): number {
     const { encryption, icvBytes } = this.#context.suite;
     const bytes = espLength - ESP_HEADER_BYTES - encryption.ivBytes - icvBytes;
-    return this.#isCounterMode || bytes < ESP_TRAILER_BYTES ? bytes : bytes - (bytes % BLOCK_BYTES);
+    return this.#counter || bytes < ESP_TRAILER_BYTES ? bytes : bytes - (bytes % BLOCK_BYTES);
   }
 
   /**
@@ -107,16 +107,15 @@ export class PeekBlocks {
 
   /** One input block, byte by byte: a native copy or a `readUInt32BE` costs more than these loops. */
   #gather(slab: Buffer, payload: number, block: number, input: Buffer, to: number): void {
-    if (!this.#isCounterMode) {
+    if (this.#counter === undefined) {
       const from = payload + block * BLOCK_BYTES;
       for (let b = 0; b < BLOCK_BYTES; b++) input[to + b] = slab[from + b] as number;
       return;
     }
-    const { salt } = this.#context;
     const iv = payload - 8;
-    for (let b = 0; b < 4; b++) input[to + b] = salt[b] as number;
+    for (let b = 0; b < 4; b++) input[to + b] = this.#prefix[b] as number;
     for (let b = 0; b < 8; b++) input[to + 4 + b] = slab[iv + b] as number;
-    const counter = block + 2; // far below 2^16: an ESP packet has at most 4096 blocks
+    const counter = block + this.#counter.first; // far below 2^16: an ESP packet has at most 4096 blocks
     input[to + 12] = 0;
     input[to + 13] = 0;
     input[to + 14] = counter >>> 8;
@@ -125,8 +124,8 @@ export class PeekBlocks {
 
   #mix(slab: Buffer, payload: number, block: number, cipherBytes: number, output: Buffer, at: number): void {
     const start = block * BLOCK_BYTES;
-    const bytes = this.#isCounterMode ? Math.min(BLOCK_BYTES, cipherBytes - start) : BLOCK_BYTES;
-    const from = payload + (this.#isCounterMode ? start : start - BLOCK_BYTES);
+    const bytes = this.#counter ? Math.min(BLOCK_BYTES, cipherBytes - start) : BLOCK_BYTES;
+    const from = payload + (this.#counter ? start : start - BLOCK_BYTES);
     for (let b = 0; b < bytes; b++) {
       output[at + b] = (output[at + b] as number) ^ (slab[from + b] as number);
     }

@@ -3,8 +3,11 @@ import { ESP_TRAILER_BYTES } from '../packet/esp-header.ts';
 import { Ipv4Header, parseIpv4 } from '../packet/ipv4.ts';
 import { hasPorts, IP_PROTOCOL } from '../packet/protocols.ts';
 import { TCP_FLAGS_OFFSET } from '../packet/tcp.ts';
+import { lookupEncryption } from './algorithms.ts';
+import { BLOCK_BYTES, type InnerReader, LEAD_BLOCKS, SPAN_BLOCKS } from './inner-reader.ts';
 import type { EspKeys } from './packet-crypto.ts';
-import { BLOCK_BYTES, LEAD_BLOCKS, PeekBlocks, SPAN_BLOCKS } from './peek-blocks.ts';
+import { PeekBlocks } from './peek-blocks.ts';
+import { PeekStream } from './peek-stream.ts';
 import type { InnerColumns } from './tunnel-check.ts';
 
 /** What `peek` reads and writes; a `PacketVector` is one. */
@@ -36,14 +39,14 @@ const LEAD_BYTES = LEAD_BLOCKS * BLOCK_BYTES;
 
 /** One SA, and the packets of the current batch that are its. */
 interface PeekEntry {
-  readonly blocks: PeekBlocks;
+  readonly blocks: InnerReader;
   readonly members: number[];
 }
 
 /**
  * Looks at the inner headers of ESP packets without opening them (claims 4 and 5): decrypts the first three
  * blocks and the one with the trailer, whatever the packet's size. All packets of one SA in a batch cost
- * one call into the cipher.
+ * one call into the cipher, with AES.
  *
  * NOTHING HERE IS AUTHENTICATED. In counter mode and in CBC's first block anyone can flip header bits at
  * will. What a peek shows may choose a target for this packet, and no more: no window moves, no
@@ -60,7 +63,7 @@ export class Peeker {
   install(saSlot: number, keys: PeekKeys): void {
     if (keys.mode !== 'tunnel') throw new Error('only tunnel mode can be peeked at');
     this.remove(saSlot);
-    this.#entries.set(saSlot, { blocks: new PeekBlocks(keys), members: [] });
+    this.#entries.set(saSlot, { blocks: readerOf(keys), members: [] });
   }
 
   /** Later packets of the slot get `unknown-spi`. The key schedule is released at once. */
@@ -106,7 +109,7 @@ export class Peeker {
   }
 
   /** Reads the decrypted lead at `at` of `plain` (and the trailer block behind it) into the columns. */
-  #read(batch: PeekBatch, i: number, blocks: PeekBlocks, plain: Buffer, at: number): Verdict {
+  #read(batch: PeekBatch, i: number, blocks: InnerReader, plain: Buffer, at: number): Verdict {
     const cipherBytes = blocks.cipherBytes(batch.espLength[i] as number);
     const nextHeader = plain.readUInt8(at + LEAD_BYTES + ((cipherBytes - 1) % BLOCK_BYTES));
     batch.nextHeader[i] = nextHeader;
@@ -131,6 +134,11 @@ export class Peeker {
     long.fill(0);
     return verdict;
   }
+}
+
+function readerOf(keys: EspKeys): InnerReader {
+  const method = lookupEncryption(keys.encryption.transform)?.peek.method;
+  return method === 'chacha20' || method === 'clear' ? new PeekStream(keys) : new PeekBlocks(keys);
 }
 
 /** Bytes of the upper header that are looked at: ports and flags, type and code, or none. */

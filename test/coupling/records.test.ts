@@ -133,6 +133,7 @@ describe('coupling records', () => {
       () => ({ sa: { ...wireSa(), encryption: { transform: 20, key: Buffer.alloc(129) } } }),
     ],
     ['an empty key', () => ({ sa: { ...wireSa(), encryption: { transform: 20, key: Buffer.alloc(0) } } })],
+    ['a key for NULL', () => ({ sa: { ...wireSa(), encryption: { transform: 11, key: Buffer.alloc(16) } } })],
     ['text as key', () => ({ sa: { ...wireSa(), encryption: { transform: 20, key: 'k'.repeat(20) } } })],
     ["the routing host's own sender id", () => ({ sa: wireSa(), senderId: 0 })],
     ['a window of 32769 bits', () => ({ sa: wireSa(), window: { top: 1n, bitmap: Buffer.alloc(4097) } })],

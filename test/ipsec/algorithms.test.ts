@@ -1,5 +1,11 @@
 import { expect } from 'chai';
-import { type EspSuite, plainBytesWithin, sealedBytes, supported } from '../../src/ipsec/algorithms.ts';
+import {
+  type EspSuite,
+  knownAlgorithms,
+  plainBytesWithin,
+  sealedBytes,
+  supported,
+} from '../../src/ipsec/algorithms.ts';
 
 const GCM = 20;
 const CBC = 12;
@@ -17,26 +23,55 @@ describe('algorithms', () => {
     for (const bits of [128, 192, 256]) {
       const suite = suiteOf(choice(GCM, bits / 8 + 4));
       expect(suite).to.deep.include({ keyBytes: bits / 8, icvBytes: 16, cipherName: `aes-${bits}-gcm` });
-      expect(suite.encryption).to.deep.include({ ivBytes: 8, saltBytes: 4, alignBytes: 4, peek: 'ctr' });
+      expect(suite.encryption).to.deep.include({ ivBytes: 8, saltBytes: 4, alignBytes: 4, iv: 'numbered' });
     }
   });
 
   it('knows AES-CBC with HMAC-SHA2-256-128 (RFC 3602, RFC 4868)', () => {
     const suite = suiteOf(choice(CBC, 32), choice(SHA256, 32));
     expect(suite).to.deep.include({ keyBytes: 32, icvBytes: 16, cipherName: 'aes-256-cbc' });
-    expect(suite.integrity?.hashName).to.equal('sha256');
-    expect(suite.encryption).to.deep.include({ ivBytes: 16, saltBytes: 0, alignBytes: 16, peek: 'cbc' });
+    expect(suite.integrity?.primitive).to.equal('sha256');
+    expect(suite.encryption).to.deep.include({ ivBytes: 16, saltBytes: 0, alignBytes: 16, iv: 'random' });
+  });
+
+  it('has every combination of a cipher and an integrity algorithm, and every AEAD alone', () => {
+    const { encryption, integrity } = knownAlgorithms();
+    const suites = encryption.flatMap((row) =>
+      row.keyBytes.flatMap((bytes) => {
+        const encr = choice(row.transform, bytes + row.saltBytes);
+        return row.icvBytes > 0
+          ? [suiteOf(encr)]
+          : integrity.map((auth) => suiteOf(encr, choice(auth.transform, auth.keyBytes)));
+      }),
+    );
+    // GCM, CCM, GMAC: 7 rows of 3 keys; ChaCha20; CBC and CTR of 3 keys and NULL, each with 6 integrity algorithms.
+    expect(suites.length).to.equal(7 * 3 + 1 + 7 * 6);
+    for (const suite of suites) expect(suite.icvBytes).to.be.within(8, 32);
+    expect(new Set(encryption.map(({ transform }) => transform)).size).to.equal(encryption.length);
+  });
+
+  it('lets no IV repeat that must not: every counter mode numbers it (docs/outbound.md)', () => {
+    for (const { name, iv, peek, kind } of knownAlgorithms().encryption) {
+      const isCounterMode = peek.method === 'counter' || peek.method === 'chacha20' || kind === 'gmac';
+      expect(iv, name).to.equal(isCounterMode ? 'numbered' : kind === 'null' ? 'none' : 'random');
+    }
   });
 
   it('says why a pair is not possible', () => {
     const refused: [Parameters<typeof supported>, string][] = [
-      [[choice(28, 36)], 'encryption transform 28 (CHACHA20-POLY1305) is not supported'],
+      [[choice(23, 16)], 'encryption transform 23 (CAMELLIA-CBC) is not supported'],
+      [[choice(28, 32)], 'CHACHA20-POLY1305 has no key of 32 bytes'],
+      [[choice(14, 20)], 'AES-CCM-8 has no key of 20 bytes'],
+      [[choice(11, 0)], 'NULL needs an integrity algorithm'],
+      [[choice(11, 16), choice(SHA256, 32)], 'NULL has no key of 16 bytes'],
+      [[choice(21, 20), choice(2, 20)], 'NULL-AES-GMAC goes without an integrity algorithm'],
+      [[choice(13, 20)], 'AES-CTR needs an integrity algorithm'],
       [[choice(999, 36)], 'encryption transform 999 (unknown) is not supported'],
       [[choice(GCM, 16)], 'AES-GCM-16 has no key of 16 bytes'],
       [[choice(GCM, 20), choice(SHA256, 32)], 'AES-GCM-16 goes without an integrity algorithm'],
       [[choice(CBC, 16)], 'AES-CBC needs an integrity algorithm'],
       [[choice(CBC, 16), choice(0, 0)], 'AES-CBC needs an integrity algorithm'],
-      [[choice(CBC, 16), choice(2, 20)], 'integrity transform 2 (HMAC-SHA1-96) is not supported'],
+      [[choice(CBC, 16), choice(1, 16)], 'integrity transform 1 (HMAC-MD5-96) is not supported'],
       [[choice(CBC, 16), choice(SHA256, 20)], 'HMAC-SHA2-256-128 has no key of 20 bytes'],
     ];
     for (const [choices, reason] of refused)

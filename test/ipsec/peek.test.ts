@@ -79,7 +79,10 @@ describe('peek', () => {
     }
   });
 
-  for (const name of ['aes256gcm16', 'aes128-sha256']) {
+  const names = ['aes256gcm16', 'aes128-sha256', 'aes256ccm16', 'aes192ctr-sha256', 'chacha20poly1305'];
+  for (const name of [...names, 'aes128gmac', 'null-sha512']) {
+    const isChained = name === 'aes128-sha256';
+    const firstByte = isChained || name.startsWith('null') ? 8 : 16;
     const big = vectorOf(`${name}: tcp ack, 1300 bytes of data`);
 
     it(`${name}: looks at the first blocks and the trailer only`, () => {
@@ -88,9 +91,9 @@ describe('peek', () => {
       expectColumns(peekOne(big, esp), 0, big);
     });
 
-    it(`${name}: is not authenticated: a bit flipped in ${name.includes('gcm') ? 'the ciphertext' : 'the IV'} shows in the header`, () => {
+    it(`${name}: is not authenticated: a bit flipped in ${isChained ? 'the IV' : 'the payload'} shows in the header`, () => {
       const esp = fromHex(big.esp);
-      const at = name.includes('gcm') ? 16 + 15 : 8 + 15; // last byte of the inner source address
+      const at = firstByte + 15; // last byte of the inner source address
       esp.writeUInt8(esp.readUInt8(at) ^ 2, at);
       const batch = peekOne(big, esp);
       expect(batch.verdict[0]).to.equal(KEEP);

@@ -100,7 +100,6 @@ export interface EspVector extends KeyText {
   /** Decimal, 64 bits. */
   readonly sequence: string;
   readonly iv: string;
-  readonly datagram: string;
   readonly esp: string;
   readonly inner: string;
   readonly protocol: number;

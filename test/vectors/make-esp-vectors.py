@@ -6,6 +6,9 @@
 Debian packages: python3-scapy python3-cryptography. Keys and IVs are fixed: output is the same on every run.
 With a JSON array on standard input and the argument `open`, it does the reverse: decrypts ESP packets that we
 sealed and prints what scapy found inside (test/interop/esp-scapy.test.ts).
+
+What scapy 2.5 cannot do is done here with python-cryptography, around scapy's packets: the high half of ESN under an
+integrity algorithm, AES-GCM with a short ICV, AES-XCBC and AES-GMAC.
 """
 import hashlib
 import hmac
@@ -13,6 +16,9 @@ import json
 import struct
 import sys
 
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.cmac import CMAC
 from scapy import VERSION
 from scapy.all import ICMP, IP, TCP, UDP, Raw
 from scapy.layers.ipsec import ESP, SecurityAssociation
@@ -26,28 +32,92 @@ def material(label, size):
     return hashlib.shake_256(label.encode()).digest(size)
 
 
-# name -> (scapy's names, length of key material, salt included)
+# name -> (encryption, length of its key material with salt, ICV of an AEAD, integrity, length of its key)
 SUITES = {
-    "aes128gcm16": ("AES-GCM", 20, None, 0),
-    "aes192gcm16": ("AES-GCM", 28, None, 0),
-    "aes256gcm16": ("AES-GCM", 36, None, 0),
-    "aes128-sha256": ("AES-CBC", 16, "SHA2-256-128", 32),
-    "aes256-sha256": ("AES-CBC", 32, "SHA2-256-128", 32),
+    "aes128gcm16": ("AES-GCM", 20, 16, None, 0),
+    "aes192gcm16": ("AES-GCM", 28, 16, None, 0),
+    "aes256gcm16": ("AES-GCM", 36, 16, None, 0),
+    "aes128-sha256": ("AES-CBC", 16, 0, "SHA2-256-128", 32),
+    "aes256-sha256": ("AES-CBC", 32, 0, "SHA2-256-128", 32),
+    "aes128gcm8": ("AES-GCM", 20, 8, None, 0),
+    "aes256gcm12": ("AES-GCM", 36, 12, None, 0),
+    "aes128ccm8": ("AES-CCM", 19, 8, None, 0),
+    "aes192ccm12": ("AES-CCM", 27, 12, None, 0),
+    "aes256ccm16": ("AES-CCM", 35, 16, None, 0),
+    "chacha20poly1305": ("CHACHA20-POLY1305", 36, 16, None, 0),
+    "aes128gmac": ("AES-GMAC", 20, 16, None, 0),
+    "aes256gmac": ("AES-GMAC", 36, 16, None, 0),
+    "aes128ctr-sha1": ("AES-CTR", 20, 0, "HMAC-SHA1-96", 20),
+    "aes192ctr-sha256": ("AES-CTR", 28, 0, "SHA2-256-128", 32),
+    "aes256ctr-aescmac": ("AES-CTR", 36, 0, "AES-CMAC-96", 16),
+    "aes128-sha1": ("AES-CBC", 16, 0, "HMAC-SHA1-96", 20),
+    "aes192-sha384": ("AES-CBC", 24, 0, "SHA2-384-192", 48),
+    "aes256-sha512": ("AES-CBC", 32, 0, "SHA2-512-256", 64),
+    "aes128-aesxcbc": ("AES-CBC", 16, 0, "AES-XCBC-96", 16),
+    "aes128-aescmac": ("AES-CBC", 16, 0, "AES-CMAC-96", 16),
+    "null-sha1": ("NULL", 0, 0, "HMAC-SHA1-96", 20),
+    "null-sha512": ("NULL", 0, 0, "SHA2-512-256", 64),
 }
-TRANSFORMS = {"AES-GCM": 20, "AES-CBC": 12, "SHA2-256-128": 12}
+# Those of the first five lines come with every inner packet, the others with these.
+WHOLE = 5
+FEW = ("tcp syn", "tcp ack, 1300 bytes of data", "udp, empty", "tcp behind 40 bytes of options")
+TRANSFORMS = {"NULL": 11, "AES-CBC": 12, "AES-CTR": 13, "AES-GMAC": 21, "CHACHA20-POLY1305": 28, "HMAC-SHA1-96": 2,
+              "AES-XCBC-96": 5, "AES-CMAC-96": 8, "SHA2-256-128": 12, "SHA2-384-192": 13, "SHA2-512-256": 14}
+BY_ICV = {"AES-CCM": {8: 14, 12: 15, 16: 16}, "AES-GCM": {8: 18, 12: 19, 16: 20}}
+IV_LENGTHS = {"NULL": 0, "AES-CBC": 16}
+AUTH_ICV = {"HMAC-SHA1-96": 12, "SHA2-256-128": 16, "SHA2-384-192": 24, "SHA2-512-256": 32, "AES-XCBC-96": 12,
+            "AES-CMAC-96": 12}
+HASHES = {"HMAC-SHA1-96": "sha1", "SHA2-256-128": "sha256", "SHA2-384-192": "sha384", "SHA2-512-256": "sha512"}
 
 
 def association(suite, spi, encr_key, integ_key, esn, udp):
-    crypt, _, auth, _ = SUITES[suite]
+    crypt, _, icv, auth, _ = SUITES[suite]
     return SecurityAssociation(
-        ESP, spi=spi, crypt_algo=crypt, crypt_key=encr_key, auth_algo=auth, auth_key=integ_key or None,
+        ESP, spi=spi, crypt_algo="NULL" if crypt == "AES-GMAC" else crypt,
+        crypt_key=None if crypt in ("AES-GMAC", "NULL") else encr_key,
+        crypt_icv_size=icv if crypt == "AES-CCM" else None,
+        auth_algo=None if auth == "AES-XCBC-96" else auth, auth_key=integ_key or None,
         tunnel_header=OUTER, nat_t_header=UDP(sport=4500, dport=4500) if udp else None, esn_en=esn)
 
 
-def esn_icv(integ_key, esp, sequence):
-    """ICV of an ESP packet with ESN and HMAC (RFC 4303 section 2.2.1); scapy 2.5 leaves the high half out there."""
-    covered = esp[:-16] + struct.pack("!L", sequence >> 32)
-    return hmac.new(integ_key, covered, hashlib.sha256).digest()[:16]
+def xcbc(key, data):
+    """AES-XCBC-MAC (RFC 3566 section 4), block by block."""
+    def aes(with_key, block):
+        return Cipher(algorithms.AES(with_key), modes.ECB()).encryptor().update(block)
+
+    def xor(a, b):
+        return bytes(x ^ y for x, y in zip(a, b))
+
+    k1, k2, k3 = (aes(key, bytes([n]) * 16) for n in (1, 2, 3))
+    blocks = [data[at:at + 16] for at in range(0, len(data), 16)] or [b""]
+    state = bytes(16)
+    for block in blocks[:-1]:
+        state = aes(k1, xor(state, block))
+    last, k = (blocks[-1], k2) if len(blocks[-1]) == 16 else (blocks[-1] + b"\x80" + bytes(15 - len(blocks[-1])), k3)
+    return aes(k1, xor(xor(state, last), k))
+
+
+def integrity(auth, key, data):
+    if auth == "AES-XCBC-96":
+        mac = xcbc(key, data)
+    elif auth == "AES-CMAC-96":
+        cmac = CMAC(algorithms.AES(key))
+        cmac.update(data)
+        mac = cmac.finalize()
+    else:
+        mac = hmac.new(key, data, HASHES[auth]).digest()
+    return mac[:AUTH_ICV[auth]]
+
+
+def high_half(esn, sequence):
+    """What the ICV covers besides the packet (RFC 4303 section 2.2.1)."""
+    return struct.pack("!L", sequence >> 32) if esn else b""
+
+
+def gmac_icv(key, header_and_text, esn, sequence):
+    """RFC 4543 section 3.3: all is additional data, and the nonce is salt and IV."""
+    spi, low, iv, text = header_and_text[:4], header_and_text[4:8], header_and_text[8:16], header_and_text[16:]
+    return AESGCM(key[:-4]).encrypt(key[-4:] + iv, b"", spi + high_half(esn, sequence) + low + iv + text)
 
 
 INNER = {
@@ -63,29 +133,46 @@ INNER = {
 }
 
 
+def seal(suite, spi, encr_key, integ_key, esn, sequence, iv, inner):
+    """An ESP packet without anything around it."""
+    crypt, _, icv, auth, _ = SUITES[suite]
+    sa = association(suite, spi, encr_key, integ_key, esn, False)
+    scapy_iv = b"" if crypt == "AES-GMAC" else iv
+    packet = sa.encrypt(inner, seq_num=sequence & 0xFFFFFFFF, iv=scapy_iv, esn_en=esn, esn=sequence >> 32)
+    esp = bytes(IP(bytes(packet)).payload)
+    if crypt == "AES-GMAC":
+        esp = esp[:8] + iv + esp[8:]
+        return esp + gmac_icv(encr_key, esp, esn, sequence)
+    if crypt == "AES-GCM":
+        return esp[:len(esp) - 16 + icv]
+    if auth == "AES-XCBC-96":
+        return esp + integrity(auth, integ_key, esp + high_half(esn, sequence))
+    if auth and esn:
+        covered = esp[:-AUTH_ICV[auth]]
+        return covered + integrity(auth, integ_key, covered + high_half(esn, sequence))
+    return esp
+
+
 def make():
     vectors = []
-    for suite, (crypt, encr_len, auth, integ_len) in SUITES.items():
+    for at, (suite, (crypt, encr_len, icv, auth, integ_len)) in enumerate(SUITES.items()):
         for esn, sequence in ((False, 0x01020304), (True, 0x1_0000_0005)):
             for number, (it, inner) in enumerate(INNER.items()):
+                if at >= WHOLE and (it not in FEW or esn and "data" in it):
+                    continue
                 spi = 0xC0000000 + 256 * number + encr_len
                 encr_key, integ_key = material("encr " + suite, encr_len), material("integ " + suite, integ_len)
-                iv = material(f"iv {suite} {it} {sequence}", 8 if crypt == "AES-GCM" else 16)
-                udp = number % 2 == 0
-                sa = association(suite, spi, encr_key, integ_key, esn, udp)
-                packet = sa.encrypt(inner, seq_num=sequence & 0xFFFFFFFF, iv=iv, esn_en=esn, esn=sequence >> 32)
-                packet = IP(bytes(packet))
-                esp = bytes(packet[UDP].payload) if udp else bytes(packet.payload)
-                if esn and auth:
-                    icv = esn_icv(integ_key, esp, sequence)
-                    esp, packet = esp[:-16] + icv, bytes(packet)[:-16] + icv
+                iv = material(f"iv {suite} {it} {sequence}", IV_LENGTHS.get(crypt, 8))
+                esp = seal(suite, spi, encr_key, integ_key, esn, sequence, iv, inner)
                 upper = inner.payload
                 has_ports = isinstance(upper, (TCP, UDP))
                 vectors.append({
                     "it": f"{suite}{', ESN' if esn else ''}: {it}", "spi": spi, "hasEsn": esn,
-                    "sequence": str(sequence), "encryption": TRANSFORMS[crypt], "encryptionKey": encr_key.hex(),
+                    "sequence": str(sequence),
+                    "encryption": BY_ICV[crypt][icv] if crypt in BY_ICV else TRANSFORMS[crypt],
+                    "encryptionKey": encr_key.hex(),
                     "integrity": TRANSFORMS[auth] if auth else 0, "integrityKey": integ_key.hex(), "iv": iv.hex(),
-                    "datagram": bytes(packet).hex(), "esp": esp.hex(), "inner": bytes(inner).hex(),
+                    "esp": esp.hex(), "inner": bytes(inner).hex(),
                     "protocol": IP(bytes(inner)).proto,
                     "sourcePort": upper.sport if has_ports else 0,
                     "destinationPort": upper.dport if has_ports else 0x0800 if isinstance(upper, ICMP) else 0,
@@ -96,20 +183,38 @@ def make():
     print()
 
 
+def for_scapy(suite, encr_key, integ_key, esn, sequence, esp):
+    """Checks what scapy cannot, and returns what it can open; None: the ICV is wrong."""
+    crypt, _, icv, auth, _ = SUITES[suite]
+    if crypt == "AES-GMAC":
+        return esp[:8] + esp[16:-16] if gmac_icv(encr_key, esp[:-16], esn, sequence) == esp[-16:] else None
+    if crypt == "AES-GCM" and icv < 16:
+        # The whole tag follows from the plaintext, which in counter mode can be had without one.
+        spi, low, iv, text = esp[:4], esp[4:8], esp[8:16], esp[16:-icv]
+        nonce, aad = encr_key[-4:] + iv, spi + high_half(esn, sequence) + low
+        plain = Cipher(algorithms.AES(encr_key[:-4]), modes.CTR(nonce + b"\0\0\0\2")).decryptor().update(text)
+        whole = AESGCM(encr_key[:-4]).encrypt(nonce, plain, aad)
+        return esp[:-icv] + whole[-16:] if whole[-16:][:icv] == esp[-icv:] else None
+    if auth and (esn or auth == "AES-XCBC-96"):
+        covered = esp[:-AUTH_ICV[auth]]
+        if integrity(auth, integ_key, covered + high_half(esn, sequence)) != esp[len(covered):]:
+            return None
+        return covered if auth == "AES-XCBC-96" else covered + integrity(auth, integ_key, covered)
+    return esp
+
+
 def open_all():
     opened = []
     for item in json.load(sys.stdin):
-        sa = association(item["suite"], item["spi"], bytes.fromhex(item["encryptionKey"]),
-                         bytes.fromhex(item["integrityKey"]), item["hasEsn"], False)
-        esp, integ_key, sequence = bytes.fromhex(item["esp"]), bytes.fromhex(item["integrityKey"]), int(item["sequence"])
-        if item["hasEsn"] and integ_key:  # checked here, then replaced by what scapy expects
-            if esn_icv(integ_key, esp, sequence) != esp[-16:]:
-                opened.append("wrong ICV")
-                continue
-            esp = esp[:-16] + hmac.new(integ_key, esp[:-16], hashlib.sha256).digest()[:16]
-        packet = IP(bytes(OUTER / ESP(esp)))
+        encr_key, integ_key = bytes.fromhex(item["encryptionKey"]), bytes.fromhex(item["integrityKey"])
+        suite, esn, sequence = item["suite"], item["hasEsn"], int(item["sequence"])
+        esp = for_scapy(suite, encr_key, integ_key, esn, sequence, bytes.fromhex(item["esp"]))
+        if esp is None:
+            opened.append("wrong ICV")
+            continue
+        sa = association(suite, item["spi"], encr_key, integ_key, esn, False)
         try:
-            inner = sa.decrypt(packet, verify=True, esn_en=item["hasEsn"], esn=sequence >> 32)
+            inner = sa.decrypt(IP(bytes(OUTER / ESP(esp))), verify=True, esn_en=esn, esn=sequence >> 32)
             opened.append(bytes(inner).hex())
         except Exception as error:  # the test compares, and prints this
             opened.append(f"{type(error).__name__}: {error}")
@@ -117,7 +222,18 @@ def open_all():
     print()
 
 
+def suites():
+    """What the test seals with."""
+    rows = [{"suite": suite, "encryption": BY_ICV[crypt][icv] if crypt in BY_ICV else TRANSFORMS[crypt],
+             "encrBytes": encr_len, "integrity": TRANSFORMS[auth] if auth else 0, "integBytes": integ_len}
+            for suite, (crypt, encr_len, icv, auth, integ_len) in SUITES.items()]
+    json.dump(rows, sys.stdout)
+    print()
+
+
 if sys.argv[1:] == ["open"]:
     open_all()
+elif sys.argv[1:] == ["suites"]:
+    suites()
 else:
     make()
