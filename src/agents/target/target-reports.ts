@@ -47,6 +47,7 @@ export class TargetReports {
     ];
   }
 
+  /** Sends what the routing host must have before it dispatches: every connection, and what was used. */
   sessionOpened(session: TargetSession, floor: DispatchFloor): void {
     this.#session = session;
     this.#floor = floor;
@@ -56,6 +57,7 @@ export class TargetReports {
     for (const entry of [...this.#cache.inbound.values(), ...this.#cache.outbound.values()]) {
       this.#sendLifesize(entry);
     }
+    this.#sendFlows(session);
     this.#arm();
   }
 

@@ -71,8 +71,10 @@ export class TargetRelations implements TargetHandlers {
     for (const { sa, window } of cache.inbound.values()) {
       session.send('window', { sa: sa.id, ...window.snapshot() });
     }
-    session.send('windows-end', {});
+    // Connections before the end of the windows: with it the routing host dispatches again, and a segment that it
+    // knows no connection for goes by hash, to a host that resets it.
     reports.sessionOpened(session, this.#floor);
+    session.send('windows-end', {});
     for (const entry of cache.outbound.values()) {
       entry.holder.sessionStarted(isNewEpoch, clock.now());
       this.numberingChanged(entry);
