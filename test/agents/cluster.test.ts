@@ -125,6 +125,9 @@ describe('a cluster in memory', () => {
     const rest = all.slice(1);
     cluster.killTarget(lost.at);
     await cluster.run(5);
+    const serving = () =>
+      [...cluster.router.sas.inbound.values()].map((entry) => entry.serving.has(lost.at - 1));
+    expect(serving()).to.deep.equal([false]);
     for (const { port } of rest) {
       const sent = await load(cluster, port, 20);
       await cluster.run(400);
@@ -133,6 +136,7 @@ describe('a cluster in memory', () => {
     for (let i = 0; i < 4; i++) expect((await connection(cluster)).at).to.not.equal(lost.at);
     cluster.startTarget(lost.at);
     await cluster.run(100);
+    expect(serving()).to.deep.equal([true]);
     const at = [];
     for (let i = 0; i < 3; i++) at.push((await connection(cluster)).at);
     expect(at).to.include(lost.at);

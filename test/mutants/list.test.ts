@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { PROJECT_ROOT } from '../../src/lab/program.ts';
 import { mutate, readMutants } from './list.ts';
 
-const mutants = readMutants(`${PROJECT_ROOT}/test/mutants/mutants.yaml`);
+const mutants = readMutants(`${PROJECT_ROOT}/test/mutants`);
 
 describe('the list of mutants', () => {
   it('has at least 15', () => expect(mutants.length).to.be.at.least(15));

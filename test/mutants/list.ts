@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 
@@ -17,12 +18,19 @@ const mutantSchema = z.strictObject({
 
 export type Mutant = z.infer<typeof mutantSchema>;
 
-/** Reads the kept list; throws if it is not as it should be. */
-export function readMutants(file: string): Mutant[] {
-  const mutants = z.array(mutantSchema).parse(parse(readFileSync(file, 'utf8')));
+/** Reads the kept lists, every YAML file of the folder; throws if one is not as it should be, or a name is there twice. */
+export function readMutants(folder: string): Mutant[] {
+  const files = readdirSync(folder)
+    .filter((file) => file.endsWith('.yaml'))
+    .toSorted();
+  const mutants = files.flatMap((file) => {
+    const list = z.array(mutantSchema).safeParse(parse(readFileSync(join(folder, file), 'utf8')));
+    if (!list.success) throw new Error(`${file}: ${z.prettifyError(list.error)}`);
+    return list.data;
+  });
   const names = mutants.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw new Error(`${file}: mutant ${twice} is there twice`);
+  if (twice !== undefined) throw new Error(`${folder}: mutant ${twice} is there twice`);
   return mutants;
 }
 

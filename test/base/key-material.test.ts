@@ -1,0 +1,46 @@
+import { inspect } from 'node:util';
+import { expect } from 'chai';
+import { KeyMaterial } from '../../src/base/key-material.ts';
+
+const SECRET = 'a very secret key, 32 bytes long';
+const key = () => KeyMaterial.copyOf(Buffer.from(SECRET));
+
+describe('key-material', () => {
+  it('prints nothing of its bytes, however it is printed', () => {
+    const printed = [
+      `${key()}`,
+      JSON.stringify({ key: key() }),
+      inspect(key(), { showHidden: true, depth: 9 }),
+      inspect({ nested: { key: key() } }, { depth: 9 }),
+      String([key()]),
+      JSON.stringify(Object.entries(key())),
+    ].join('\n');
+    expect(printed).to.include('<redacted>');
+    for (const form of [
+      SECRET,
+      Buffer.from(SECRET).toString('hex'),
+      Buffer.from(SECRET).toString('base64'),
+      '97,32,118',
+    ]) {
+      expect(printed).to.not.include(form);
+    }
+  });
+
+  it('copies: what the caller does with the source does not matter', () => {
+    const source = Buffer.from(SECRET);
+    const copy = KeyMaterial.copyOf(source);
+    source.fill(0);
+    expect(copy.reveal().toString()).to.equal(SECRET);
+    expect(copy.lengthBytes).to.equal(32);
+  });
+
+  it('is zeros after wipe, in place, and refuses to be used', () => {
+    const wiped = key();
+    const view = wiped.reveal();
+    wiped.wipe();
+    wiped.wipe();
+    expect(view.every((byte) => byte === 0)).to.equal(true);
+    expect(wiped.isWiped).to.equal(true);
+    expect(() => wiped.reveal()).to.throw('wiped');
+  });
+});
