@@ -64,6 +64,24 @@ describe('the life of SAs on the routing host', () => {
     expect(answers(cluster, sent)).to.equal(10);
   });
 
+  it('counts the age of a listed SA from the question, not from the answer: it may be older than this agent', async () => {
+    for (const [askedAt, isDoubtful] of [
+      [30, true],
+      [100, false],
+    ] as const) {
+      const cluster = new MemoryCluster();
+      const { charon, router } = cluster;
+      await cluster.run(100);
+      charon.listener = undefined;
+      charon.addPair(1);
+      const snapshot = charon.snapshot();
+      const sas = snapshot.sas.map((sa) => ({ ...sa, ageMs: 40 }));
+      router.lifecycle.snapshot({ ...snapshot, sas }, askedAt);
+      const [entry] = [...router.sas.inbound.values()];
+      expect(entry?.isWaitingForWindows).to.equal(isDoubtful);
+    }
+  });
+
   it('keeps nothing of a policy that is gone', async () => {
     const { cluster, charon, policy, change } = await setUp();
     change({ type: 'policy-add', policy: { ...policy, id: 'a' } });

@@ -67,7 +67,7 @@ export class CharonLink {
     this.plugin = new PluginSession(
       { ...options, open: (signal) => connect(`unix://${config.charon.plugin}`, signal) },
       {
-        onSnapshot: (snapshot) => this.#listed(snapshot),
+        onSnapshot: (snapshot, askedAt) => this.#listed(snapshot, askedAt),
         onChange: (change) => this.#handlers?.lifecycle.change(this.plugin.instance, change),
         onDisconnected: (error, delayMs) => {
           this.state.isConnected = false;
@@ -102,7 +102,7 @@ export class CharonLink {
     this.#log[level](message, { path, delayMs: Math.round(delayMs), error });
   }
 
-  #listed(snapshot: PluginSnapshot): void {
+  #listed(snapshot: PluginSnapshot, askedAt: number): void {
     const handlers = this.#handlers;
     if (handlers === undefined) return;
     this.state.isConnected = true;
@@ -121,7 +121,7 @@ export class CharonLink {
         this.#log.warn('the epoch is not stored', { epoch: this.epoch, error });
       });
     }
-    handlers.lifecycle.snapshot(snapshot);
+    handlers.lifecycle.snapshot(snapshot, askedAt);
   }
 
   async #become(handlers: CharonHandlers): Promise<void> {

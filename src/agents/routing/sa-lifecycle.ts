@@ -69,13 +69,13 @@ export class SaLifecycle {
     this.#options = options;
   }
 
-  /** The whole truth: what is not named is gone. */
-  snapshot(snapshot: PluginSnapshot): void {
+  /** The whole truth: what is not named is gone. Ages in it are of `askedAt` or later, so an SA never seems younger. */
+  snapshot(snapshot: PluginSnapshot, askedAt = this.#options.clock.now()): void {
     const { sas } = this.#options;
     const named = new Set<SaId>(snapshot.sas.map(({ id }) => saIdOf(snapshot.instance, id)));
     for (const { sa } of sas.all()) if (!named.has(sa.id)) this.#remove(sa.id);
     for (const sa of snapshot.sas) {
-      if (sas.get(saIdOf(snapshot.instance, sa.id)) === undefined) this.#add(snapshot.instance, sa);
+      if (sas.get(saIdOf(snapshot.instance, sa.id)) === undefined) this.#add(snapshot.instance, sa, askedAt);
       else wipePluginSa(sa);
     }
     const keys = new Set(snapshot.policies.filter(isOutbound).map(({ key }) => key));
@@ -86,7 +86,7 @@ export class SaLifecycle {
   change(instance: string, change: PluginChange): void {
     switch (change.type) {
       case 'sa-add':
-        this.#add(instance, change.sa);
+        this.#add(instance, change.sa, this.#options.clock.now());
         break;
       case 'sa-update':
         this.#update(saIdOf(instance, change.sa.id), change.sa);
@@ -149,7 +149,7 @@ export class SaLifecycle {
     if (record !== undefined) peer.session?.send('sa-install', record);
   }
 
-  #add(instance: string, given: PluginSa): void {
+  #add(instance: string, given: PluginSa, agedAt: number): void {
     const { log, cluster, clock, sas, percentage, epoch } = this.#options;
     const fields = {
       sa: saIdOf(instance, given.id),
@@ -168,7 +168,7 @@ export class SaLifecycle {
       return;
     }
     const now = clock.now();
-    const isOurs = now - given.ageMs > this.#options.ownerSince;
+    const isOurs = agedAt - given.ageMs > this.#options.ownerSince;
     const origin = isOurs && given.state === undefined ? 'new' : 'restored';
     const marks = given.state === undefined ? undefined : parseMarks(given.state);
     try {

@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.ts';
 import { ViciError } from '../error.ts';
 import { Fields } from '../fields.ts';
 import type { ViciMessage } from '../message.ts';
@@ -15,9 +16,10 @@ import { type SessionOptions, ViciSession } from '../session.ts';
 export interface PluginHandlers {
   /**
    * The whole truth at this moment: after connecting, and whenever an event was missed. What it does not name is gone.
-   * SAs that were known before come again, with new copies of their keys: the callee owns and wipes them.
+   * SAs that were known before come again, with new copies of their keys: the callee owns and wipes them. Ages in it
+   * were taken at `askedAt` (of the clock) or later.
    */
-  readonly onSnapshot: (snapshot: PluginSnapshot) => void;
+  readonly onSnapshot: (snapshot: PluginSnapshot, askedAt: number) => void;
   /** The next change since the snapshot, in order, none missing. */
   readonly onChange: (change: PluginChange) => void;
   /** Changes may be missed from now on, until the next snapshot. */
@@ -37,6 +39,7 @@ export interface PluginHandlers {
 export class PluginSession {
   /** For the plugin's commands: `acknowledge(plugin.session, { sa })`. */
   readonly session: ViciSession;
+  readonly #clock: Clock;
   readonly #handlers: PluginHandlers;
   /** Undefined while following. */
   #waiting: PluginEvent[] | undefined = [];
@@ -47,6 +50,7 @@ export class PluginSession {
     options: Omit<SessionOptions, 'onConnected' | 'onDisconnected' | 'onInvalidEvent'>,
     handlers: PluginHandlers,
   ) {
+    this.#clock = options.clock;
     this.#handlers = handlers;
     this.session = new ViciSession({
       ...options,
@@ -82,11 +86,12 @@ export class PluginSession {
 
   async #list(): Promise<void> {
     this.#discardWaiting();
+    const askedAt = this.#clock.now();
     try {
       const snapshot = await listPlugin(this.session, (error) => this.#handlers.onInvalid?.(error));
       this.#instance = snapshot.instance;
       this.#sequence = snapshot.sequence;
-      this.#handlers.onSnapshot(snapshot);
+      this.#handlers.onSnapshot(snapshot, askedAt);
       this.#merge();
     } catch (error) {
       if (!(error instanceof ViciError)) throw error;
