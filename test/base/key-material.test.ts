@@ -8,7 +8,7 @@ const key = () => KeyMaterial.copyOf(Buffer.from(SECRET));
 describe('key-material', () => {
   it('prints nothing of its bytes, however it is printed', () => {
     const printed = [
-      `${key()}`,
+      key().toString(),
       JSON.stringify({ key: key() }),
       inspect(key(), { showHidden: true, depth: 9 }),
       inspect({ nested: { key: key() } }, { depth: 9 }),
