@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import {
   type EspSuite,
@@ -48,6 +49,26 @@ describe('algorithms', () => {
     expect(suites.length).to.equal(7 * 3 + 1 + 7 * 6);
     for (const suite of suites) expect(suite.icvBytes).to.be.within(8, 32);
     expect(new Set(encryption.map(({ transform }) => transform)).size).to.equal(encryption.length);
+  });
+
+  it('is what the plugin lets in, no more and no less (kernel_dvipa_check.c)', () => {
+    const file = new URL('../../plugins/strongswan/kernel-dvipa/kernel_dvipa_check.c', import.meta.url);
+    const text = readFileSync(file, 'utf8');
+    const rows = (pattern: RegExp) => Array.from(text.matchAll(pattern), ([, ...row]) => row.join(' '));
+    const wireName = (name: string) =>
+      name
+        .replace('NULL-AES-GMAC', 'NULL_AUTH_AES_GMAC')
+        .replace(/^(AES-[CG]CM)-/, '$1-ICV')
+        .replaceAll('-', '_');
+    const { encryption, integrity } = knownAlgorithms();
+    expect(rows(/\{ ENCR_(\w+),\s*(\d+),\s*(\d+),\s*(\d+),\s*(TRUE|FALSE)\s*\}/g)).to.deep.equal(
+      encryption.map(({ name, keyBytes, saltBytes, icvBytes }) =>
+        [wireName(name), keyBytes[0], keyBytes.at(-1), saltBytes, icvBytes > 0 ? 'TRUE' : 'FALSE'].join(' '),
+      ),
+    );
+    expect(rows(/\{ AUTH_(\w+),\s*(\d+)\s*\}/g)).to.deep.equal(
+      integrity.map(({ name, keyBytes }) => `${wireName(name)} ${keyBytes}`),
+    );
   });
 
   it('lets no IV repeat that must not: every counter mode numbers it (docs/outbound.md)', () => {

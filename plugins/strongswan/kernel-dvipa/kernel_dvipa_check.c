@@ -19,21 +19,68 @@
 #include <crypto/signers/signer.h>
 
 /**
- * Bytes of salt behind a key of AES-GCM (RFC 4106)
+ * What the data plane can encrypt with. These tables are those of
+ * src/ipsec/algorithms.ts; a test of it compares them.
  */
-#define GCM_SALT_LEN 4
+static const struct {
+	encryption_algorithm_t alg;
+	/** shortest and longest key in bytes, in steps of 8, without salt */
+	size_t min_key, max_key;
+	/** bytes of salt behind the key */
+	size_t salt;
+	/** brings its own ICV, so there is no integrity algorithm with it */
+	bool aead;
+} encryption[] = {
+	{ ENCR_NULL,					 0,	 0,	0,	FALSE	},
+	{ ENCR_AES_CBC,					16,	32,	0,	FALSE	},
+	{ ENCR_AES_CTR,					16,	32,	4,	FALSE	},
+	{ ENCR_AES_CCM_ICV8,			16,	32,	3,	TRUE	},
+	{ ENCR_AES_CCM_ICV12,			16,	32,	3,	TRUE	},
+	{ ENCR_AES_CCM_ICV16,			16,	32,	3,	TRUE	},
+	{ ENCR_AES_GCM_ICV8,			16,	32,	4,	TRUE	},
+	{ ENCR_AES_GCM_ICV12,			16,	32,	4,	TRUE	},
+	{ ENCR_AES_GCM_ICV16,			16,	32,	4,	TRUE	},
+	{ ENCR_NULL_AUTH_AES_GMAC,		16,	32,	4,	TRUE	},
+	{ ENCR_CHACHA20_POLY1305,		32,	32,	4,	TRUE	},
+};
 
 /**
- * Key of HMAC-SHA2-256 (RFC 4868)
+ * What it can authenticate with
  */
-#define SHA256_KEY_LEN 32
+static const struct {
+	integrity_algorithm_t alg;
+	/** bytes of the key */
+	size_t key;
+} integrity[] = {
+	{ AUTH_HMAC_SHA1_96,			20	},
+	{ AUTH_AES_XCBC_96,				16	},
+	{ AUTH_AES_CMAC_96,				16	},
+	{ AUTH_HMAC_SHA2_256_128,		32	},
+	{ AUTH_HMAC_SHA2_384_192,		48	},
+	{ AUTH_HMAC_SHA2_512_256,		64	},
+};
 
 /**
- * Check the length of an AES key
+ * Check the integrity algorithm that goes with encryption without an ICV
  */
-static bool is_aes_key(size_t len)
+static const char *check_integrity(kernel_ipsec_add_sa_t *data)
 {
-	return len == 16 || len == 32;
+	u_int i;
+
+	if (!data->int_key.len)
+	{
+		return "encryption without an integrity algorithm";
+	}
+	for (i = 0; i < countof(integrity); i++)
+	{
+		if (integrity[i].alg == data->int_alg)
+		{
+			return integrity[i].key == data->int_key.len ? NULL :
+					"an integrity key of a length that the algorithm has not";
+		}
+	}
+	return "integrity other than HMAC-SHA1-96, HMAC-SHA2-256-128, -384-192 "
+		   "and -512-256, AES-XCBC-96 and AES-CMAC-96";
 }
 
 /**
@@ -41,33 +88,31 @@ static bool is_aes_key(size_t len)
  */
 static const char *check_algorithms(kernel_ipsec_add_sa_t *data)
 {
-	switch (data->enc_alg)
+	size_t len;
+	u_int i;
+
+	for (i = 0; i < countof(encryption); i++)
 	{
-		case ENCR_AES_GCM_ICV16:
-			if (data->enc_key.len < GCM_SALT_LEN ||
-				!is_aes_key(data->enc_key.len - GCM_SALT_LEN))
-			{
-				return "AES-GCM with a key of other than 128 or 256 bits";
-			}
-			if (data->int_key.len)
-			{
-				return "AES-GCM with another integrity algorithm";
-			}
-			return NULL;
-		case ENCR_AES_CBC:
-			if (!is_aes_key(data->enc_key.len))
-			{
-				return "AES-CBC with a key of other than 128 or 256 bits";
-			}
-			if (data->int_alg != AUTH_HMAC_SHA2_256_128 ||
-				data->int_key.len != SHA256_KEY_LEN)
-			{
-				return "AES-CBC with other integrity than HMAC-SHA2-256-128";
-			}
-			return NULL;
-		default:
-			return "encryption other than AES-GCM-16 and AES-CBC";
+		if (encryption[i].alg != data->enc_alg)
+		{
+			continue;
+		}
+		len = data->enc_key.len - encryption[i].salt;
+		if (data->enc_key.len < encryption[i].salt ||
+			len < encryption[i].min_key || len > encryption[i].max_key ||
+			len % 8)
+		{
+			return "an encryption key of a length that the algorithm has not";
+		}
+		if (!encryption[i].aead)
+		{
+			return check_integrity(data);
+		}
+		return data->int_key.len ? "an integrity algorithm with encryption "
+								   "that brings its own" : NULL;
 	}
+	return "encryption other than NULL, AES-CBC, -CTR, -CCM, -GCM, -GMAC and "
+		   "ChaCha20-Poly1305";
 }
 
 /**
@@ -225,10 +270,6 @@ const char *kernel_dvipa_check_sa(kernel_dvipa_addresses_t *addresses,
 	if (reason)
 	{
 		return reason;
-	}
-	if (data->esn)
-	{
-		return "Extended Sequence Numbers";
 	}
 	if (!data->encap)
 	{

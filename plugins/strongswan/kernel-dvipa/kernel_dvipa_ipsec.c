@@ -106,8 +106,10 @@ METHOD(kernel_ipsec_t, get_features, kernel_feature_t,
 {
 	/* POLICY_SPI: add_policy is the switch of outbound traffic to another SA.
 	 * Encapsulation is all that the data plane knows for now, so ask peers
-	 * for it that are not behind a NAT. */
-	return KERNEL_POLICY_SPI | KERNEL_REQUIRE_UDP_ENCAPSULATION
+	 * for it that are not behind a NAT. It takes TFC padding, but adds none:
+	 * see the check of SAs. */
+	return KERNEL_POLICY_SPI | KERNEL_REQUIRE_UDP_ENCAPSULATION |
+		   KERNEL_ESP_V3_TFC
 #ifdef HAVE_KERNEL_SA_USE_TIME
 		   | KERNEL_SA_USE_TIME
 #endif
