@@ -23,7 +23,7 @@ const MARGIN = 3;
 
 /** Every rule, address and route on a host, and what else an agent may change. */
 async function traces(host: Host): Promise<{ rules: string; settings: string }> {
-  const rules = 'nft list ruleset; ip rule; ip -o -4 address; ip route show table all | sort';
+  const rules = 'nft -s list ruleset; ip rule; ip -o -4 address; ip route show table all | sort';
   const settings = 'grep . /proc/sys/net/ipv4/conf/*/rp_filter /proc/sys/net/ipv4/conf/*/arp_*';
   return {
     rules: await host.must(['sh', '-c', rules]),
