@@ -20,8 +20,10 @@ export class StopList {
     this.#fail = reject;
   });
 
+  /** What is started while everything is being stopped is stopped at once. */
   add(stop: () => void | Promise<void>): void {
-    this.#stops.push(stop);
+    if (this.#closed === undefined) this.#stops.push(stop);
+    else this.#closed = this.#closed.then(async () => stop());
   }
 
   /** The agent cannot go on. */

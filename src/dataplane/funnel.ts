@@ -15,7 +15,7 @@ const SOURCE_NOT_DVIPA = verdictOf('source-not-dvipa');
 const NO_NUMBER = verdictOf('no-number');
 
 /** Packets that wait while a lease is called back (one round trip) and the path difference passes. */
-const WAITING = { capacity: 1024, holdMs: 300 };
+const WAITING = { capacity: 4096, perKey: 1024, holdMs: 300 };
 
 /** A sending target, as the funnel knows it. */
 export interface FunnelPeer {

@@ -10,16 +10,19 @@ interface Held {
 
 /**
  * Packets that wait a moment for something that is on its way: an SA, a target that serves it, a sequence
- * number. First in, first out per key (what they wait for); bounded in count, over all keys, and in time.
+ * number. First in, first out per key (what they wait for); bounded in count, in all and per key, and in time.
  */
 export class HoldQueue {
   readonly #byKey = new Map<number, Held[]>();
   readonly #capacity: number;
+  readonly #perKey: number;
   readonly #holdMs: number;
   #size = 0;
 
-  constructor(limits: { readonly capacity: number; readonly holdMs: number }) {
+  /** `perKey` (default: all of it): so that what waits for one thing leaves room for others. */
+  constructor(limits: { readonly capacity: number; readonly perKey?: number; readonly holdMs: number }) {
     this.#capacity = limits.capacity;
+    this.#perKey = limits.perKey ?? limits.capacity;
     this.#holdMs = limits.holdMs;
   }
 
@@ -29,7 +32,7 @@ export class HoldQueue {
 
   /** Copies the packet (it outlives its vector); false when full: the caller drops it. */
   hold(packet: Uint8Array, key: number, now: number): boolean {
-    if (this.#size >= this.#capacity) return false;
+    if (this.#size >= this.#capacity || (this.#byKey.get(key)?.length ?? 0) >= this.#perKey) return false;
     this.#append(key, { packet: Buffer.from(packet), until: now + this.#holdMs });
     this.#size++;
     return true;

@@ -13,7 +13,7 @@ const SOURCE_NOT_DVIPA = verdictOf('source-not-dvipa');
 const NO_SA = verdictOf('no-sa');
 
 /** Packets that wait for sequence numbers, and for how long: a lease is granted in one round trip. */
-const WAITING = { capacity: 1024, holdMs: 500 };
+const WAITING = { capacity: 1024, perKey: 512, holdMs: 500 };
 
 /** In `nextHeader` until the packet is sealed: it goes to the funnel. 255 is reserved by IANA. */
 const FUNNEL = 255;

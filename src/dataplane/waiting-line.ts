@@ -26,7 +26,7 @@ export class WaitingLine {
 
   constructor(
     steps: OutboundSteps,
-    limits: { readonly capacity: number; readonly holdMs: number },
+    limits: { readonly capacity: number; readonly perKey: number; readonly holdMs: number },
     vectorPackets = 64,
   ) {
     this.#steps = steps;

@@ -185,7 +185,7 @@ describe('funnel', () => {
     expect(counted(bench.drops)).to.deep.equal({});
   });
 
-  it('holds 1024 packets at the most and 300 ms: queue-overflow, queue-timeout', () => {
+  it('holds 1024 packets of one SA at the most and 300 ms: queue-overflow, queue-timeout', () => {
     const bench = new FunnelBench();
     bench.isStoring = false;
     bench.install(out());

@@ -55,6 +55,18 @@ describe('packet-vector', () => {
 
 describe('hold-queue', () => {
   const queue = () => new HoldQueue({ capacity: 4, holdMs: 100 });
+
+  it('leaves room for others: what waits for one thing has a bound of its own', () => {
+    const held = new HoldQueue({ capacity: 4, perKey: 2, holdMs: 100 });
+    expect([1, 1, 1, 2, 2].map((key) => held.hold(Buffer.from('x'), key, 0))).to.deep.equal([
+      true,
+      true,
+      false,
+      true,
+      true,
+    ]);
+  });
+
   const texts = (held: HoldQueue, key: number) => {
     const seen: string[] = [];
     held.drain(key, (packet) => {

@@ -212,9 +212,9 @@ describe('target-outbound', () => {
     expect(entry.holder.available(bench.now)).to.equal(61);
   });
 
-  it('holds 1024 packets at the most: queue-overflow', () => {
+  it('holds 512 packets of one SA at the most: queue-overflow', () => {
     const { bench } = setUp();
-    for (let i = 0; i < 33; i++) bench.run(...Array.from({ length: 32 }, () => reply()));
+    for (let i = 0; i < 17; i++) bench.run(...Array.from({ length: 32 }, () => reply()));
     expect(counted(bench.drops)).to.deep.equal({ 'queue-overflow': 32 });
   });
 

@@ -24,7 +24,7 @@ import type { NumberingRunner } from './numbering-runner.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
 import { saInstallRecord } from './shadow-records.ts';
-import type { Cluster, DvipaService, TargetPeer } from './target-peers.ts';
+import type { Cluster, TargetPeer } from './target-peers.ts';
 
 /** Kept with an inbound SA of which a number's fate is not known. Only that it is there says something. */
 const UNDECIDED = { nextSequence: 1n, nextSenderId: 1 };
@@ -296,7 +296,7 @@ export class SaLifecycle {
     sas.outbound.installPolicy(policy);
     if (before !== undefined && before.spi !== policy.spi) this.#switched(before);
     const entry = sas.outbound.saOf(policy);
-    const service = entry?.service ?? serviceOf(cluster, policy);
+    const service = entry?.service ?? cluster.serviceOf(policy);
     const peers = service === undefined ? [] : cluster.connected(service);
     this.#unacknowledgedPolicies.set(policy.key, new Set(peers.map(({ host }) => host)));
     for (const peer of peers) peer.session?.send('policy-install', { policy });
@@ -345,11 +345,4 @@ export class SaLifecycle {
 
 function isOutbound(policy: PluginPolicy): boolean {
   return policy.direction === 'out';
-}
-
-/** The DVIPA that a policy without an SA (a trap) sends from. */
-function serviceOf(cluster: Cluster, policy: OutboundPolicy): DvipaService | undefined {
-  const first = Buffer.from(policy.source.from).readUInt32BE(0);
-  const last = Buffer.from(policy.source.to).readUInt32BE(0);
-  return [...cluster.dvipas.values()].find(({ address }) => first <= address && address <= last);
 }

@@ -22,7 +22,8 @@ export function* snapshotRecords(cluster: Cluster, sas: RoutingSas, peer: Target
     if (body !== undefined) yield { kind: 'sa-install', body };
   }
   for (const policy of sas.outbound.policies()) {
-    const entry = sas.outbound.saOf(policy);
-    if (entry?.service.targets.has(peer.host) === true) yield { kind: 'policy-install', body: { policy } };
+    // It may have come before its SA, which is then sent when the plugin tells it.
+    const service = sas.outbound.saOf(policy)?.service ?? cluster.serviceOf(policy);
+    if (service?.targets.has(peer.host) === true) yield { kind: 'policy-install', body: { policy } };
   }
 }

@@ -1,7 +1,7 @@
 import type { RoutedDvipa } from '../../dataplane/routing-inbound.ts';
 import type { RoutingSession } from '../../coupling/session.ts';
 import type { RouteConfig } from '../../config/index.ts';
-import type { SaId } from '../../ipsec/sa.ts';
+import type { OutboundPolicy, SaId } from '../../ipsec/sa.ts';
 import { inboundFilterOf, ruleRecords } from '../inbound-filter.ts';
 import { LinkKeys } from '../link-keys.ts';
 import { addressNumber } from '../sa-settings.ts';
@@ -94,6 +94,13 @@ export class Cluster {
 
   peer(host: string): TargetPeer | undefined {
     return this.#byHost.get(host);
+  }
+
+  /** The DVIPA that a policy without an SA (a trap) sends from. */
+  serviceOf({ source }: OutboundPolicy): DvipaService | undefined {
+    const first = Buffer.from(source.from).readUInt32BE(0);
+    const last = Buffer.from(source.to).readUInt32BE(0);
+    return [...this.dvipas.values()].find(({ address }) => first <= address && address <= last);
   }
 
   /** Targets that may have SAs of the DVIPA. */
