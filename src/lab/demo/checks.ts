@@ -20,6 +20,8 @@ export interface Measurement {
   /** Packets that hold the download's marker. */
   readonly markerOnWires: number;
   readonly markerOnTuns: number;
+  /** Sequence numbers and IVs that stand on the outside network twice under one SPI. */
+  readonly espRepeats: number;
   /** Packets that the captures themselves lost, or NaN if tcpdump did not say. */
   readonly lostByCaptures: number;
   readonly rekeys: number;
@@ -31,7 +33,16 @@ export interface Measurement {
 
 export interface Check {
   /** Stable, short: what a control names that it must fail. */
-  readonly name: 'spread' | 'requests' | 'download' | 'wires' | 'marker' | 'captures' | 'opened' | 'rekeys';
+  readonly name:
+    | 'spread'
+    | 'requests'
+    | 'download'
+    | 'wires'
+    | 'marker'
+    | 'numbers'
+    | 'captures'
+    | 'opened'
+    | 'rekeys';
   readonly holds: boolean;
   readonly line: string;
 }
@@ -82,6 +93,11 @@ export function judge(seen: Measurement, targets: readonly string[], router: str
       name: 'marker',
       holds: seen.markerOnWires === 0 && seen.markerOnTuns > 0,
       line: `packets with the download's marker: ${seen.markerOnWires} on both networks, ${seen.markerOnTuns} on the targets' TUNs`,
+    },
+    {
+      name: 'numbers',
+      holds: seen.espRepeats === 0,
+      line: `${seen.espRepeats} sequence numbers or IVs used twice under one SPI`,
     },
     {
       name: 'captures',

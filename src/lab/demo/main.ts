@@ -128,6 +128,7 @@ function writeReport(seen: Measurement, checks: readonly Check[], holds: boolean
     download: { bytes, sha256ok, mbitPerSecond: Math.round(mbitPerSecond * 10) / 10 },
     espPackets: seen.outside.esp ?? 0,
     clearPackets: clearPackets(seen),
+    espRepeats: seen.espRepeats,
     rekeys,
     rekeysFromCounts,
     drops,

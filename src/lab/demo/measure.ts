@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { askAgent } from '../agent.ts';
 import { type Capture, type CaptureResult, startCapture } from '../capture.ts';
 import { countRekeys } from '../charon-log.ts';
+import { findEspRepeats } from '../esp-repeats.ts';
 import type { Host } from '../host.ts';
 import type { Lab } from '../lab.ts';
 import { readPcap } from '../pcap.ts';
@@ -71,6 +72,7 @@ export async function measure(lab: Lab, options: MeasureOptions): Promise<Measur
     cluster: countClasses(cluster, classifyCluster),
     markerOnWires: countPacketsWith(outside, marker) + countPacketsWith(cluster, marker),
     markerOnTuns: tuns.reduce((sum, tun) => sum + countPacketsWith(tun, marker), 0),
+    espRepeats: findEspRepeats(outside).repeats.length,
     lostByCaptures: all.reduce((sum, { droppedByKernel }) => sum + droppedByKernel, 0),
     ...rekeysOf(log),
     opened: await openedBy(lab),
