@@ -8,6 +8,8 @@ interface Faults {
   readonly sessionLoss: number;
   readonly routerCrash: number;
   readonly rekey: number;
+  readonly attack: number;
+  readonly storeFailure: number;
   readonly isWireBad: boolean;
 }
 
@@ -31,6 +33,8 @@ export class ClusterLife {
   readonly #ports: number[][];
   readonly #downUntil = new Map<number, number>();
   #routerDownUntil = 0;
+  /** Nothing is broken, lost or attacked: then everything must be delivered and answered, over rekeys too. */
+  readonly isPeaceful: boolean;
   crashes = 0;
   replayed = 0;
 
@@ -46,25 +50,25 @@ export class ClusterLife {
       peerWindow: random.pick([64, 128]),
     });
     this.#ports = Array.from({ length: clients }, () => []);
-    const upTo = (probability: number) => (random.chance(0.5) ? random.between(0, probability) : 0);
+    this.isPeaceful = random.chance(0.3);
+    const upTo = (probability: number) =>
+      random.chance(0.5) && !this.isPeaceful ? random.between(0, probability) : 0;
     this.faults = {
       targetCrash: upTo(0.01),
       sessionLoss: upTo(0.01),
       routerCrash: upTo(0.006),
-      rekey: upTo(0.01),
-      isWireBad: random.chance(0.5),
+      rekey: random.chance(0.5) ? random.between(0, 0.01) : 0,
+      attack: upTo(0.4),
+      storeFailure: upTo(0.2),
+      isWireBad: upTo(1) > 0,
     };
-  }
-
-  get isFaultless(): boolean {
-    const { targetCrash, sessionLoss, routerCrash, isWireBad } = this.faults;
-    return targetCrash + sessionLoss + routerCrash === 0 && !isWireBad;
   }
 
   async run(): Promise<void> {
     const { cluster, random } = this;
-    await cluster.up();
-    cluster.charon.storeFailure = random.chance(0.3) ? random.between(0, 0.2) : 0;
+    const soft = random.integer(8000, 30_000);
+    await cluster.up(random.chance(0.5) ? { soft, hard: 3 * soft } : undefined);
+    cluster.charon.storeFailure = this.faults.storeFailure;
     if (this.faults.isWireBad) {
       cluster.network.faults = { loss: 0.02, duplicates: 0.05, jitterMs: random.integer(0, 4) };
     }
@@ -84,6 +88,15 @@ export class ClusterLife {
     for (const { datagram } of opened) cluster.send(datagram);
     await cluster.run(600, 2); // a way may change, and a burnt lease has its silence
     return opened.filter(({ text }, i) => !cluster.clients[i]?.answered.has(text)).length;
+  }
+
+  /** Packets without exactly one answer, in a life in peace. */
+  get lost(): number {
+    const { clients } = this.cluster;
+    return clients.reduce(
+      (sum, { sent, answered }) => sum + [...sent].filter((text) => answered.get(text) !== 1).length,
+      0,
+    );
   }
 
   #traffic(): void {
@@ -114,7 +127,7 @@ export class ClusterLife {
   #attack(): void {
     const { cluster, random } = this;
     const seen = this.#recorded[random.integer(0, RECORDED - 1)];
-    if (seen === undefined || !random.chance(0.2)) return;
+    if (seen === undefined || !random.chance(this.faults.attack)) return;
     const datagram = Buffer.from(seen);
     if (random.chance(0.3)) {
       const at = random.pick([28 + 6, 28 + 7, CIPHERTEXT_AT + 15, CIPHERTEXT_AT + 21, datagram.length - 1]);

@@ -170,7 +170,10 @@ export class MemoryRouter {
       crypto: sas.sealing,
       raw: new Sink((datagram) => options.toOutside(datagram)),
       drops,
-      onNumbering: (entry) => numbering.changed(entry),
+      onNumbering: (entry) => {
+        numbering.changed(entry);
+        lifesize.funnelUsed(entry);
+      },
     });
     link.onReceive((packets, index, protocol, carried) => {
       const peer = cluster.peers[index];
