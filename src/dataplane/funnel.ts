@@ -63,12 +63,13 @@ export class Funnel {
     this.#line = new WaitingLine(steps, WAITING);
   }
 
-  /** One vector of sealed link packets of one target. */
+  /** One vector of sealed link packets of one target; `current` is this host's epoch, 0 while it is not the owner. */
   run(vector: PacketVector, peer: FunnelPeer, epoch: number, current: number, now: number): void {
     this.linkPackets += vector.count;
+    const isCurrent = epoch === current && epoch !== 0;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      vector.verdict[i] = epoch === current ? this.#accept(vector, i, peer, epoch, now) : LINK_EPOCH;
+      vector.verdict[i] = isCurrent ? this.#accept(vector, i, peer, epoch, now) : LINK_EPOCH;
     }
     this.#transmit(vector);
     this.#reportNumbering();

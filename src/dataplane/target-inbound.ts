@@ -71,7 +71,7 @@ export class TargetInbound {
   }
 
   /**
-   * One vector of outer datagrams from the trusted link. `epoch` is the one they carry, `current` the owner's;
+   * One vector of outer datagrams from the trusted link. `epoch` is the one they carry, `current` the owner's (0: none yet);
    * `floor` numbers the dispatches of the current epoch.
    */
   run(
@@ -83,7 +83,7 @@ export class TargetInbound {
   ): void {
     this.linkPackets += vector.count;
     this.touched.clear();
-    if (epoch !== current) vector.verdict.fill(LINK_EPOCH, 0, vector.count);
+    if (epoch !== current || epoch === 0) vector.verdict.fill(LINK_EPOCH, 0, vector.count);
     else this.#refuseRepeatedDispatches(vector, floor);
     classify(vector, addresses);
     this.#lookup(vector);

@@ -300,6 +300,13 @@ describe('target-inbound', () => {
     expect(bench.inbound.touched.size).to.equal(0);
   });
 
+  it('takes nothing while it knows no owner, whatever epoch the link claims', () => {
+    const { bench, peer } = setUp();
+    bench.epoch = 0;
+    bench.runAs(0, [sealed(peer)]);
+    expect(counted(bench.drops)).to.deep.equal({ 'link-epoch': 1 });
+  });
+
   it('does not let a packet of an old epoch use a dispatch number up', () => {
     const { bench, peer } = setUp();
     const datagram = sealed(peer);

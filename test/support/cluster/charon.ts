@@ -93,6 +93,26 @@ export class MemoryCharon {
     this.#saStates.delete(pair.idOut);
   }
 
+  /** The peer moved behind its NAT: outer addresses of both SAs change. */
+  move(pair: SaPair, address: string, port: number): void {
+    const [into, out] = [this.#sa(pair, 'in'), this.#sa(pair, 'out')];
+    this.listener?.({ type: 'sa-update', sa: { ...into, source: address, sourcePort: port } });
+    this.listener?.({ type: 'sa-update', sa: { ...out, destination: address, destinationPort: port } });
+  }
+
+  removePolicy(client: number): void {
+    const policy = this.#policies.get(client);
+    this.#policies.delete(client);
+    if (policy !== undefined) this.listener?.({ type: 'policy-delete', id: policy.id, key: policy.key });
+  }
+
+  /** charon ended and came back: another instance, empty tables. The agent, if there is one, must list anew. */
+  restart(instance: string): void {
+    this.instance = instance;
+    this.pairs.length = 0;
+    for (const table of [this.#policies, this.#saStates, this.#dvipaStates]) table.clear();
+  }
+
   /** What the plugin's list command answers. */
   snapshot(): PluginSnapshot {
     return {

@@ -17,6 +17,8 @@ import { MemoryTarget } from './target.ts';
 export interface ClusterOptions {
   readonly seed?: number;
   readonly targets?: number;
+  /** The first so many targets are authorised for the DVIPA; all, unless given. */
+  readonly authorised?: number;
   readonly clients?: number;
   readonly suite?: EspSuite;
   /** The clients' anti-replay window, packets. */
@@ -52,7 +54,7 @@ export class MemoryCluster {
   readonly #retryAt = new Map<number, number>();
   readonly #isRekeying = new Set<number>();
   readonly #asked: { readonly n: number; readonly spi: number }[] = [];
-  readonly #targetCount: number;
+  readonly #counts: { readonly targets: number; readonly authorised: number };
   #incarnation = 1n;
 
   constructor(options: ClusterOptions = {}) {
@@ -61,7 +63,7 @@ export class MemoryCluster {
     this.network = new Network(this.clock, this.random);
     this.charon = new MemoryCharon(this.clock, this.random, suite);
     this.clients = Array.from({ length: clients }, (_, i) => new MemoryClient(i + 1, peerWindow));
-    this.#targetCount = targets;
+    this.#counts = { targets, authorised: options.authorised ?? targets };
     this.router = this.#newRouter();
     for (let n = 1; n <= targets; n++) this.startTarget(n);
   }
@@ -163,6 +165,12 @@ export class MemoryCluster {
     this.router = this.#newRouter();
   }
 
+  /** Everything is killed; what is left of it are timers, if somebody forgot one. */
+  close(): void {
+    this.killRouter();
+    for (const { n, isUp } of this.targets) if (isUp) this.killTarget(n);
+  }
+
   /** All that must never be, by whoever saw it. */
   get allViolations(): string[] {
     const twice = [...this.delivered]
@@ -182,7 +190,7 @@ export class MemoryCluster {
   #newRouter(): MemoryRouter {
     const { clock, charon, network } = this;
     const toOutside = (datagram: Buffer) => this.#toClient(datagram);
-    const router = new MemoryRouter({ clock, charon, network, targets: this.#targetCount, toOutside });
+    const router = new MemoryRouter({ clock, charon, network, toOutside, ...this.#counts });
     router.gate.onRaised(() => {
       for (const session of this.#sessions)
         if (session.router === router) session.routingEnd.close('epoch-raised');

@@ -33,8 +33,8 @@ export const silent: Log = {
   child: () => silent,
 };
 
-/** The configuration of the lab, for `targets` targets. */
-export function routeConfig(targets: number): RouteConfig {
+/** The configuration of the lab, for `targets` targets, of which the first `authorised` serve the DVIPA. */
+export function routeConfig(targets: number, authorised = targets): RouteConfig {
   const hosts = Array.from({ length: targets }, (_, i) => `target${i + 1}`);
   return {
     role: 'route',
@@ -46,7 +46,7 @@ export function routeConfig(targets: number): RouteConfig {
         inboundFilter: 'bypass',
         rules: [],
         distribution: 'round-robin',
-        targets: hosts,
+        targets: hosts.slice(0, authorised),
       },
     ],
     outside: { interface: 'outside0' },
@@ -83,6 +83,7 @@ export interface RouterOptions {
   readonly charon: MemoryCharon;
   readonly network: Network;
   readonly targets: number;
+  readonly authorised: number;
   /** A datagram on its way to a client. */
   readonly toOutside: (datagram: Buffer) => void;
 }
@@ -116,7 +117,7 @@ export class MemoryRouter {
     const store = new PluginStore(charon.statePort);
     void store.putDvipa(DVIPA, { epoch });
     this.gate = new EpochGate(epoch, (raised) => store.putDvipa(DVIPA, { epoch: raised }));
-    this.cluster = new Cluster(routeConfig(options.targets));
+    this.cluster = new Cluster(routeConfig(options.targets, options.authorised));
     const { cluster, sas, distributor, drops } = this;
     for (const { address } of cluster.dvipas.values()) distributor.addDvipa(address);
     const link = network.openLink(ROUTER_ADDRESS);
