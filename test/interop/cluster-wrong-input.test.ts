@@ -119,6 +119,13 @@ describe('cluster, wrong input', function () {
       });
     });
 
+    it('a forged packet with a number far ahead moves no window', async () => {
+      const forged = peer.seal(ping(), { sequence: sequence + 1_000_000 });
+      forged.writeUInt8(forged.readUInt8(forged.length - 1) ^ 1, forged.length - 1);
+      // What is good and far behind the forged number passes: expectDropOnATarget sends one.
+      await expectDropOnATarget('icv', () => peer.send(forged));
+    });
+
     it('a packet recorded on the outside network and sent again is refused on the routing host, new or old', async () => {
       const capture = await cluster.capture('outside', ['src', '192.0.2.101', 'and', 'udp', 'port', '4500']);
       const { failed } = await requestMany(cluster.lab.host('client1'), DVIPA, 12);
