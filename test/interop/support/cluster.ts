@@ -49,7 +49,7 @@ export class Cluster {
       if (all.charons !== false && all.tunnels !== false) await cluster.initiateAll();
       return cluster;
     } catch (error) {
-      await lab.release();
+      await cluster.down();
       throw error;
     }
   }
