@@ -4,7 +4,7 @@ const BLOCK_BYTES = 16;
 const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
 
 /**
- * AES-CMAC (NIST SP 800-38B, RFC 4493), a mode over the library's AES-CBC: Node 20 has no CMAC of its own (ADR 10). Cut
+ * AES-CMAC (NIST SP 800-38B, RFC 4493), a mode over the library's AES-CBC: Node 20 has no CMAC of its own (ADR 12). Cut
  * to 12 bytes it is AES-CMAC-96 (RFC 4494). `cipherName` is AES in CBC mode; the result is the whole block.
  */
 export function aesCmac(cipherName: string, key: Buffer, message: Buffer): Buffer {

@@ -4,7 +4,7 @@ import { cbcMac, lastBlock } from './aes-cmac.ts';
 const BLOCK_BYTES = 16;
 
 /**
- * AES-XCBC-MAC (RFC 3566), a mode over the library's AES-CBC: OpenSSL has none (ADR 10). Cut to 12 bytes it is
+ * AES-XCBC-MAC (RFC 3566), a mode over the library's AES-CBC: OpenSSL has none (ADR 12). Cut to 12 bytes it is
  * AES-XCBC-MAC-96. `cipherName` is AES in CBC mode; the result is the whole block.
  */
 export function aesXcbc(cipherName: string, key: Buffer, message: Buffer): Buffer {
