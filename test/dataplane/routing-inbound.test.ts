@@ -105,6 +105,18 @@ describe('routing-inbound', () => {
     expect(bench.link.sent).to.deep.equal([]);
   });
 
+  it('lets a replayed SYN leave no trace in the connection table, nor be counted as anything else', () => {
+    const { bench, entry, peer } = setUp();
+    const [datagram, foreign] = [tcp(), tcp({ source: '10.9.9.9' })].map((inner) =>
+      espInUdp(peer.seal(inner, 1)),
+    );
+    bench.run(datagram as Buffer);
+    entry.owners.reported(bench.link.take()[0]?.peer ?? -1, packNumbers([1n]), 1);
+    bench.distributor.table.removeGroup(1);
+    expect(outcomes(bench.run(datagram as Buffer, foreign as Buffer))).to.deep.equal(['replay', 'replay']);
+    expect(bench.distributor.table.size).to.equal(0);
+  });
+
   it('sends a repeated number to the same target only (its window decides)', () => {
     const { bench, peer } = setUp();
     const datagram = espInUdp(peer.seal(tcp()));

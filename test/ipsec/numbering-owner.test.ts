@@ -227,6 +227,16 @@ describe('numbering owner', () => {
     expect(desk.owner.nextSequence).equal(65);
   });
 
+  it('gives the next life of a holder no numbers before the lease of its last life is dead and silent', () => {
+    const { desk, lease } = Desk.exclusive();
+    desk.do(50, (owner, now) => owner.targetReady('a', 2n, now));
+    expect(desk.request('a')).deep.equal([]);
+    expect(desk.wait(203 + 20 - 50 - 1)).deep.equal([]);
+    const [grant] = desk.wait(1);
+    expect(grant).include({ kind: 'grant', target: 'a', first: 65n });
+    expect(grant).property('lease').not.equal(lease);
+  });
+
   it('goes idle when the holder has been silent for a second', () => {
     const { desk, lease } = Desk.exclusive();
     desk.do(100, (owner, now) => owner.leaseReturn('a', lease, 11n, now));
