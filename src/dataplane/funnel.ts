@@ -50,6 +50,7 @@ export class Funnel {
   readonly #header = new LinkHeader();
   /** SAs whose numbering was used in this vector; told after it, because that may lead back to `resume`. */
   readonly #touched = new Set<RoutingOutboundSa>();
+  #highestCounter = 0;
   readonly sent = new SentCounts();
   linkPackets = 0;
 
@@ -63,8 +64,12 @@ export class Funnel {
     this.#line = new WaitingLine(steps, WAITING);
   }
 
-  /** One vector of sealed link packets of one target; `current` is this host's epoch, 0 while it is not the owner. */
-  run(vector: PacketVector, peer: FunnelPeer, epoch: number, current: number, now: number): void {
+  /**
+   * One vector of sealed link packets of one target; `current` is this host's epoch, 0 while it is not the owner. Returns
+   * the highest link counter that proved genuine, or 0: it says how far a flush has come.
+   */
+  run(vector: PacketVector, peer: FunnelPeer, epoch: number, current: number, now: number): number {
+    this.#highestCounter = 0;
     this.linkPackets += vector.count;
     const isCurrent = epoch === current && epoch !== 0;
     for (let i = 0; i < vector.count; i++) {
@@ -73,6 +78,7 @@ export class Funnel {
     }
     this.#transmit(vector);
     this.#reportNumbering();
+    return this.#highestCounter;
   }
 
   /** The SA gives numbers again, or is gone and another has taken its place: what waits goes out, in order. */
@@ -89,6 +95,7 @@ export class Funnel {
   #accept(vector: PacketVector, i: number, peer: FunnelPeer, epoch: number, now: number): number {
     const bad = peer.opener.open(vector, i, epoch, this.#header);
     if (bad !== KEEP) return bad;
+    this.#highestCounter = Math.max(this.#highestCounter, this.#header.counter);
     if (this.#header.kind !== LINK_KIND.FUNNEL) return LINK_UNKNOWN_KIND;
     const refused = this.#findSa(vector, i);
     if (refused !== KEEP) return refused;

@@ -185,6 +185,16 @@ describe('funnel', () => {
     expect(counted(bench.drops)).to.deep.equal({});
   });
 
+  it('tells how far the link of a target has come, by counters that proved genuine', () => {
+    const bench = new FunnelBench();
+    bench.install(out());
+    const target = one();
+    bench.run(target, [target.seal(reply()), target.seal(reply())]);
+    expect(bench.linkCounter).to.equal(2);
+    bench.run(target, [flip(target.seal(reply()), 30)]);
+    expect(bench.linkCounter).to.equal(0);
+  });
+
   it('holds 1024 packets of one SA at the most and 300 ms: queue-overflow, queue-timeout', () => {
     const bench = new FunnelBench();
     bench.isStoring = false;

@@ -181,9 +181,12 @@ export class FunnelBench {
   }
 
   /** One vector of a target's link packets, as they came. */
+  /** What the last `run` returned. */
+  linkCounter = 0;
+
   run(from: FunnelTarget, packets: readonly Uint8Array[], epoch = this.epoch): PacketVector {
     const vector = vectorOf(...packets);
-    this.funnel.run(vector, from.peer, epoch, this.epoch, this.now);
+    this.linkCounter = this.funnel.run(vector, from.peer, epoch, this.epoch, this.now);
     return vector;
   }
 }

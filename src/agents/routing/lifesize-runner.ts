@@ -6,8 +6,10 @@ import type { Rekeyer } from './rekeyer.ts';
 import { type AnySa, FUNNEL_USER, type OutboundSa, type RoutingSas } from './routing-sas.ts';
 import type { Cluster } from './target-peers.ts';
 
-/** charon sees the cluster's totals that often; they never go back there. */
-const PUSH_MS = 1000;
+/** charon sees the cluster's totals that often, as far as they changed; they never go back there. */
+const PUSH_MS = 250;
+/** Rekeys that did not finish are looked at that often. */
+const TICK_MS = 1000;
 /** The funnel's own meters are read that often. */
 const FUNNEL_LOOK_MS = 100;
 
@@ -38,7 +40,8 @@ export class LifesizeRunner {
     this.#rekeyer = options.rekeyer;
     this.#timers = [
       every(options.clock, FUNNEL_LOOK_MS, () => this.#readFunnel()),
-      every(options.clock, PUSH_MS, () => this.#eachSecond()),
+      every(options.clock, PUSH_MS, () => this.#push(this.#sas.all())),
+      every(options.clock, TICK_MS, () => this.#tick()),
     ];
   }
 
@@ -50,6 +53,7 @@ export class LifesizeRunner {
           this.#grant(entry, action.target, { bytes: action.bytes, packets: action.packets });
           break;
         case 'rekey':
+          this.#push([entry]); // before the SA goes: charon tells people what it carried
           this.#rekeyer.request(entry, action.cause);
           break;
         case 'expire':
@@ -95,16 +99,22 @@ export class LifesizeRunner {
     this.changed(entry);
   }
 
-  #eachSecond(): void {
+  #tick(): void {
     const now = this.#clock.now();
-    const totals = new Map<string, SaCounters>();
     for (const entry of this.#sas.all()) {
       entry.lifesize.tick(now);
       this.changed(entry);
-      const { bytes, packets, idleMs } = entry.lifesize.totals(now);
-      if (idleMs === undefined || this.#pushed.get(entry.pluginId) === packets) continue;
-      this.#pushed.set(entry.pluginId, packets);
-      totals.set(entry.pluginId, { bytes, packets, idleMs });
+    }
+  }
+
+  #push(entries: Iterable<AnySa>): void {
+    const now = this.#clock.now();
+    const totals = new Map<string, SaCounters>();
+    for (const { lifesize, pluginId } of entries) {
+      const { bytes, packets, idleMs } = lifesize.totals(now);
+      if (idleMs === undefined || this.#pushed.get(pluginId) === packets) continue;
+      this.#pushed.set(pluginId, packets);
+      totals.set(pluginId, { bytes, packets, idleMs });
     }
     if (totals.size === 0) return;
     pushCounters(this.#plugin, totals).catch((error: unknown) => {

@@ -24,6 +24,8 @@ export interface NumberingRunnerOptions {
 export class NumberingRunner {
   readonly #options: NumberingRunnerOptions;
   readonly #deadlines: Deadlines<OutboundSa>;
+  /** SAs that leave the funnel: they wait for the last link packets of the target that goes on alone. */
+  readonly #draining = new Set<OutboundSa>();
 
   constructor(options: NumberingRunnerOptions) {
     this.#options = options;
@@ -39,10 +41,21 @@ export class NumberingRunner {
     if (entry === undefined) return;
     for (const action of entry.numbering.takeActions()) this.#carryOut(entry, action);
     this.#deadlines.set(entry, entry.numbering.deadline());
+    if (entry.numbering.state.name === 'drain-to-exclusive') this.#draining.add(entry);
+    else this.#draining.delete(entry);
+  }
+
+  /** Link packets of a target were opened, of whatever SA: counters say how far a flush has come. */
+  linkUsed(target: string, counter: number, now: number): void {
+    for (const entry of this.#draining) {
+      entry.numbering.linkCounterSeen(target, counter, now);
+      this.changed(entry);
+    }
   }
 
   removed(entry: OutboundSa): void {
     this.#deadlines.delete(entry);
+    this.#draining.delete(entry);
   }
 
   close(): void {

@@ -163,7 +163,10 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
       return;
     }
     const { host, dvipas: served, linkKeys } = peer;
-    funnel.run(packets, { host, dvipas: served, opener: linkKeys.opener }, epoch, charon.epoch, clock.now());
+    const from = { host, dvipas: served, opener: linkKeys.opener };
+    const now = clock.now();
+    const counter = funnel.run(packets, from, epoch, charon.epoch, now);
+    if (counter > 0) numbering.linkUsed(host, counter, now);
   });
   const housekeeping = every(clock, HOUSEKEEPING_MS, () => {
     const now = clock.now();

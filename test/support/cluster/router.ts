@@ -180,7 +180,8 @@ export class MemoryRouter {
       const peer = cluster.peers[index];
       if (peer === undefined || protocol !== LINK_PROTOCOL.SEALED) return;
       const from = { host: peer.host, dvipas: peer.dvipas, opener: peer.linkKeys.opener };
-      this.funnel.run(packets, from, carried, this.gate.epoch, clock.now());
+      const counter = this.funnel.run(packets, from, carried, this.gate.epoch, clock.now());
+      if (counter > 0) this.numbering.linkUsed(peer.host, counter, clock.now());
     });
     const sessionsOptions = {
       clock,
