@@ -152,6 +152,12 @@ export class ClusterLife {
       cluster.killRouter();
       this.#routerDownUntil = now + random.integer(1, 100);
       this.crashes++;
+      // A power failure takes more than one host: what only both knew is gone.
+      for (const { n, isUp } of cluster.targets) {
+        if (!isUp || !random.chance(0.3)) continue;
+        cluster.killTarget(n);
+        this.#downUntil.set(n, now + random.integer(1, 100));
+      }
     } else if (!cluster.router.isUp && now >= this.#routerDownUntil) cluster.startRouter();
     if (random.chance(faults.rekey)) cluster.rekeySoon(random.integer(1, cluster.clients.length));
   }

@@ -184,6 +184,9 @@ export class MemoryCluster {
       ...this.clients.flatMap(({ violations }) => violations),
       ...twice.map((what) => `delivered twice: ${what}`),
       ...invented.map((what) => `delivered, never sent: ${what}`),
+      ...this.clients.flatMap(({ answered }) =>
+        [...answered].filter(([, count]) => count > 1).map(([text]) => `answered twice: ${text}`),
+      ),
     ];
   }
 
