@@ -73,10 +73,12 @@ export function sealAndSend(
   for (let i = 0; i < vector.count; i++) {
     if (vector.verdict[i] !== KEEP) continue;
     encapsulate(vector, i, (parts.sad.at(vector.saSlot[i] as number) as SendingSa).outer);
-    counts.bytes += vector.length[i] as number;
     sealed++;
   }
   if (sealed === 0) return;
   counts.sealed += sealed;
   counts.packets += parts.raw.send(vector);
+  for (let i = 0; i < vector.count; i++) {
+    if (vector.verdict[i] === KEEP) counts.bytes += vector.length[i] as number;
+  }
 }

@@ -91,8 +91,16 @@ export class TargetInbound {
     this.#options.crypto.open(vector);
     this.#commit(vector);
     this.#checkOpened(vector);
-    this.deliveredPackets += this.#options.tun.send(vector);
+    this.#deliver(vector);
     vector.countDrops(this.#options.drops);
+  }
+
+  /** Counts what the TUN took: it marks the others. */
+  #deliver(vector: PacketVector): void {
+    this.deliveredPackets += this.#options.tun.send(vector);
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] === KEEP) this.deliveredBytes += vector.length[i] as number;
+    }
   }
 
   #refuseRepeatedDispatches(vector: PacketVector, floor: DispatchFloor): void {
@@ -158,7 +166,6 @@ export class TargetInbound {
       const verdict = checkOne(vector, i, entry);
       vector.verdict[i] = verdict;
       if (verdict !== KEEP) continue;
-      this.deliveredBytes += vector.length[i] as number;
       onAuthenticated(vector, i, entry);
     }
   }

@@ -237,8 +237,10 @@ describe('target-outbound', () => {
 
   it('gives numbers back to the holder when the send call failed: in flight is nothing for ever', () => {
     const { bench, entry } = leased();
+    const { bytes } = bench.outbound.sent;
     bench.raw.isBroken = true;
     bench.run(reply());
+    expect(bench.outbound.sent).to.include({ sealed: 2, packets: 1, bytes });
     expect(counted(bench.drops)).to.deep.equal({ 'send-failed': 1 });
     entry.holder.revoked(1, bench.now);
     expect(entry.holder.takeActions().map(({ kind }) => kind)).to.include('lease-return');

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { RoutingBench } from '../dataplane/routing-bench.ts';
 import { FunnelBench, FunnelTarget, OutboundBench } from '../dataplane/outbound-bench.ts';
 import { TargetBench } from '../dataplane/target-bench.ts';
