@@ -3,10 +3,6 @@ import { every, systemClock } from '../../base/clock.ts';
 import { DropCounters } from '../../base/verdict.ts';
 import type { RouteConfig } from '../../config/index.ts';
 import { HASH_SEED_BYTES } from '../../connections/connection-key.ts';
-import { Distributor } from '../../connections/distributor.ts';
-import { Funnel } from '../../dataplane/funnel.ts';
-import { LINK_PROTOCOL } from '../../dataplane/ports.ts';
-import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
 import { PacketVector } from '../../dataplane/vector.ts';
 import { startAdminServer } from '../../io/admin-server.ts';
 import { captureFilter } from '../../io/bpf.ts';
@@ -24,14 +20,10 @@ import { pluginStatePort } from '../plugin-sa.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
 import { addressNumber } from '../sa-settings.ts';
 import { CharonLink } from './charon-link.ts';
-import { LifesizeRunner } from './lifesize-runner.ts';
-import { NumberingRunner } from './numbering-runner.ts';
 import { Rekeyer } from './rekeyer.ts';
-import { RoutingSas } from './routing-sas.ts';
+import { RoutingHost } from './routing-host.ts';
 import { routingAnswers } from './routing-snapshots.ts';
-import { SaLifecycle } from './sa-lifecycle.ts';
 import { Cluster } from './target-peers.ts';
-import { TargetSessions } from './target-sessions.ts';
 
 const VECTOR_PACKETS = 256;
 /** Vectors read from the capture before other sources get their turn. */
@@ -56,7 +48,6 @@ export async function startRoutingAgent(config: RouteConfig, log: Log): Promise<
 
 async function start(config: RouteConfig, log: Log, stops: StopList): Promise<void> {
   const clock = systemClock;
-  const startedAt = clock.now();
   const drops = new DropCounters();
   const cluster = new Cluster(config);
   const tls = await readCredentials(config.coupling);
@@ -83,70 +74,31 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   stops.add(() => link.close());
   for (const peer of cluster.peers) link.setPeer(peer.index, peer.address);
 
-  const sas = new RoutingSas();
-  stops.add(() => sas.clear());
-  const distributor = new Distributor({ seed: randomBytes(HASH_SEED_BYTES) });
-  for (const { address } of cluster.dvipas.values()) distributor.addDvipa(address);
-
   const charon = new CharonLink({ config, clock, log });
-  stops.add(() => charon.close());
   const store = new PluginStore(pluginStatePort(charon.plugin), (of) =>
     log.warn('stored state is doubtful', { sa: of }),
   );
-  const rekeyer = new Rekeyer({ charon: charon.stock, plugin: charon.plugin.session, log, clock });
-  stops.add(() => rekeyer.close());
-  const lifesize = new LifesizeRunner({ clock, log, sas, cluster, plugin: charon.plugin.session, rekeyer });
-  stops.add(() => lifesize.close());
-
-  const inbound = new RoutingInbound({
-    sad: sas.inbound,
+  const plugin = charon.plugin.session;
+  const rekeyer = new Rekeyer({ charon: charon.stock, plugin, log, clock });
+  const host = new RoutingHost({
+    clock,
+    log,
+    drops,
+    cluster,
     addresses,
-    peek: sas.peeker,
-    distributor,
     link,
-    drops,
-    nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,
-    epoch: () => charon.epoch,
-  });
-  const lifecycle = new SaLifecycle({
-    clock,
-    log,
-    drops,
-    cluster,
-    sas,
-    store,
-    plugin: () => charon.plugin,
-    epoch: () => charon.epoch,
-    ownerSince: startedAt,
-    percentage: config.lifesize.percentage,
-    numbering: () => numbering,
-    lifesize: () => lifesize,
-    rekeyer: () => rekeyer,
-    inbound: () => inbound,
-    funnel: () => funnel,
-    distributor,
-  });
-  const numbering: NumberingRunner = new NumberingRunner({
-    clock,
-    log,
-    sas,
-    cluster,
+    raw,
     store,
     rekeyer,
-    funnel: () => funnel,
-    install: (entry, peer) => lifecycle.install(entry, peer),
+    plugin,
+    epoch: () => charon.epoch,
+    percentage: config.lifesize.percentage,
+    hashSeed: randomBytes(HASH_SEED_BYTES),
   });
-  stops.add(() => numbering.close());
-  const funnel: Funnel = new Funnel({
-    sad: sas.outbound,
-    crypto: sas.sealing,
-    raw,
-    drops,
-    onNumbering: (entry) => {
-      numbering.changed(entry);
-      lifesize.funnelUsed(entry);
-    },
-  });
+  const { lifecycle, sessions, inbound } = host;
+  stops.add(() => host.close());
+  stops.add(() => rekeyer.close());
+  stops.add(() => charon.close());
 
   const captured = new PacketVector(VECTOR_PACKETS);
   capture.onReadable(() => {
@@ -156,23 +108,8 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
       inbound.run(captured, clock.now());
     }
   });
-  link.onReceive((packets, index, protocol, epoch) => {
-    const peer = cluster.peers[index];
-    if (peer === undefined || protocol !== LINK_PROTOCOL.SEALED) {
-      drops.count('link-unknown-kind', packets.count);
-      return;
-    }
-    const { host, dvipas: served, linkKeys } = peer;
-    const from = { host, dvipas: served, opener: linkKeys.opener };
-    const now = clock.now();
-    const counter = funnel.run(packets, from, epoch, charon.epoch, now);
-    if (counter > 0) numbering.linkUsed(host, counter, now);
-  });
   const housekeeping = every(clock, HOUSEKEEPING_MS, () => {
-    const now = clock.now();
-    inbound.tick(now);
-    funnel.tick(now);
-    distributor.table.sweep(now);
+    host.tick(clock.now());
     capture.countLosses(drops);
   });
   stops.add(() => housekeeping.cancel());
@@ -182,20 +119,6 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   });
   stops.add(() => guardCheck.cancel());
 
-  const sessions = new TargetSessions({
-    clock,
-    log,
-    drops,
-    cluster,
-    sas,
-    lifecycle,
-    numbering,
-    lifesize,
-    distributor,
-  });
-  stops.add(() => {
-    for (const { linkKeys } of cluster.peers) linkKeys.wipe();
-  });
   charon.start({
     lifecycle,
     store,
@@ -225,6 +148,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     onFailure: (error) => stops.fail(error),
   });
 
+  const { startedAt, sas, funnel, distributor } = host;
   const answers = routingAnswers({
     config,
     startedAt,

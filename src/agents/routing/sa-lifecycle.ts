@@ -13,8 +13,8 @@ import {
   type PluginChange,
   type PluginPolicy,
   type PluginSa,
-  type PluginSession,
   type PluginSnapshot,
+  type Requester,
   wipePluginSa,
 } from '../../vici/index.ts';
 import { saIdOf, toOutboundPolicy, toSecurityAssociation, withUpdate } from '../plugin-sa.ts';
@@ -41,7 +41,8 @@ export interface SaLifecycleOptions {
   readonly cluster: Cluster;
   readonly sas: RoutingSas;
   readonly store: CouplingStore;
-  readonly plugin: () => PluginSession;
+  /** The plugin's socket. */
+  readonly plugin: Requester;
   readonly epoch: () => number;
   /** When this agent became the owner: SAs made later cannot have been used by another. */
   readonly ownerSince: number;
@@ -322,7 +323,7 @@ export class SaLifecycle {
   #acknowledge(entry: AnySa): void {
     if (entry.isAcknowledged) return;
     entry.isAcknowledged = true;
-    this.#tell(acknowledge(this.#options.plugin().session, { sa: entry.pluginId }));
+    this.#tell(acknowledge(this.#options.plugin, { sa: entry.pluginId }));
   }
 
   #acknowledgePolicy(key: string): void {
@@ -332,7 +333,7 @@ export class SaLifecycle {
   }
 
   #acknowledgePolicyId(policy: string): void {
-    this.#tell(acknowledge(this.#options.plugin().session, { policy }));
+    this.#tell(acknowledge(this.#options.plugin, { policy }));
   }
 
   /** charon's barrier ends by itself; a lost acknowledgement costs its wait. */

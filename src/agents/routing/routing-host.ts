@@ -1,0 +1,144 @@
+import type { Clock } from '../../base/clock.ts';
+import type { DropCounters } from '../../base/verdict.ts';
+import { Distributor } from '../../connections/distributor.ts';
+import type { ClusterAddresses } from '../../dataplane/classify.ts';
+import { Funnel } from '../../dataplane/funnel.ts';
+import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
+import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
+import type { PacketVector } from '../../dataplane/vector.ts';
+import type { Log } from '../../observe/log.ts';
+import type { CouplingStore } from '../../store/store.ts';
+import type { Requester } from '../../vici/index.ts';
+import { LifesizeRunner } from './lifesize-runner.ts';
+import { NumberingRunner } from './numbering-runner.ts';
+import type { Rekeyer } from './rekeyer.ts';
+import { RoutingSas } from './routing-sas.ts';
+import { SaLifecycle } from './sa-lifecycle.ts';
+import type { Cluster } from './target-peers.ts';
+import { TargetSessions } from './target-sessions.ts';
+
+/** What a routing host needs of the machine it is on; in a test, of the test. */
+export interface RoutingHostPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly drops: DropCounters;
+  readonly cluster: Cluster;
+  readonly addresses: ClusterAddresses;
+  readonly link: TrustedLink;
+  readonly raw: PacketSink;
+  readonly store: CouplingStore;
+  readonly rekeyer: Rekeyer;
+  /** The plugin's socket. */
+  readonly plugin: Requester;
+  /** 0 until this host is the owner. */
+  readonly epoch: () => number;
+  /** Credit of a target, in percent of an SA's lifesize. */
+  readonly percentage: number;
+  /** `HASH_SEED_BYTES` random bytes. */
+  readonly hashSeed: Uint8Array;
+}
+
+/**
+ * The routing host apart from sockets and charon: SAs, both ways of packets, numbering, lifesize and the
+ * targets' sessions, joined. Its owner feeds it what was captured and what charon says, and calls `tick`.
+ */
+export class RoutingHost {
+  readonly startedAt: number;
+  readonly sas = new RoutingSas();
+  readonly distributor: Distributor;
+  readonly inbound: RoutingInbound;
+  readonly funnel: Funnel;
+  readonly numbering: NumberingRunner;
+  readonly lifesize: LifesizeRunner;
+  readonly lifecycle: SaLifecycle;
+  readonly sessions: TargetSessions;
+  readonly #ports: RoutingHostPorts;
+
+  constructor(ports: RoutingHostPorts) {
+    this.#ports = ports;
+    const { clock, log, drops, cluster, link, store, rekeyer, plugin, epoch } = ports;
+    const { sas } = this;
+    this.startedAt = clock.now();
+    this.distributor = new Distributor({ seed: ports.hashSeed });
+    for (const { address } of cluster.dvipas.values()) this.distributor.addDvipa(address);
+    const { distributor } = this;
+    const common = { clock, log, drops, cluster, sas, rekeyer, distributor };
+    this.lifesize = new LifesizeRunner({ ...common, plugin });
+    this.inbound = new RoutingInbound({
+      sad: sas.inbound,
+      addresses: ports.addresses,
+      peek: sas.peeker,
+      distributor,
+      link,
+      drops,
+      nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,
+      epoch,
+    });
+    this.lifecycle = new SaLifecycle({
+      ...common,
+      store,
+      plugin,
+      epoch,
+      ownerSince: this.startedAt,
+      percentage: ports.percentage,
+      rekeyer: () => rekeyer,
+      numbering: () => this.numbering,
+      lifesize: () => this.lifesize,
+      inbound: () => this.inbound,
+      funnel: () => this.funnel,
+    });
+    this.numbering = new NumberingRunner({
+      ...common,
+      store,
+      funnel: () => this.funnel,
+      install: (entry, peer) => this.lifecycle.install(entry, peer),
+    });
+    this.funnel = new Funnel({
+      sad: sas.outbound,
+      crypto: sas.sealing,
+      raw: ports.raw,
+      drops,
+      onNumbering: (entry) => {
+        this.numbering.changed(entry);
+        this.lifesize.funnelUsed(entry);
+      },
+    });
+    const { lifecycle, numbering, lifesize } = this;
+    this.sessions = new TargetSessions({ ...common, lifecycle, numbering, lifesize });
+    link.onReceive((packets, peer, protocol, carried) => this.#fromLink(packets, peer, protocol, carried));
+  }
+
+  /** Call it about every 50 ms. */
+  tick(now: number): void {
+    this.inbound.tick(now);
+    this.funnel.tick(now);
+    this.distributor.table.sweep(now);
+  }
+
+  /** Stops its timers and wipes all keys. */
+  close(): void {
+    this.numbering.close();
+    this.lifesize.close();
+    this.sas.clear();
+    for (const { linkKeys } of this.#ports.cluster.peers) linkKeys.wipe();
+  }
+
+  #fromLink(packets: PacketVector, index: number, protocol: number, carried: number): void {
+    const { cluster, clock, drops, epoch } = this.#ports;
+    const peer = cluster.peers[index];
+    if (peer === undefined || protocol !== LINK_PROTOCOL.SEALED) {
+      drops.count('link-unknown-kind', packets.count);
+      return;
+    }
+    const { host, dvipas, linkKeys } = peer;
+    const now = clock.now();
+    const counter = this.funnel.run(
+      packets,
+      { host, dvipas, opener: linkKeys.opener },
+      carried,
+      epoch(),
+      now,
+    );
+    if (counter > 0) this.numbering.linkUsed(host, counter, now);
+  }
+}
