@@ -2,11 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { every, systemClock } from '../../base/clock.ts';
 import { DropCounters } from '../../base/verdict.ts';
 import type { TargetConfig } from '../../config/index.ts';
-import { type ConnectionKey, HASH_SEED_BYTES, newConnectionKey } from '../../connections/connection-key.ts';
-import { FlowTracker } from '../../connections/flow-tracker.ts';
-import { LINK_PROTOCOL } from '../../dataplane/ports.ts';
-import { TargetInbound } from '../../dataplane/target-inbound.ts';
-import { TargetOutbound } from '../../dataplane/target-outbound.ts';
+import { HASH_SEED_BYTES } from '../../connections/connection-key.ts';
 import { PacketVector } from '../../dataplane/vector.ts';
 import { startAdminServer } from '../../io/admin-server.ts';
 import { CouplingClient } from '../../io/coupling-client.ts';
@@ -18,16 +14,10 @@ import { readCredentials } from '../../io/tls-options.ts';
 import { Tun } from '../../io/tun.ts';
 import type { Log } from '../../observe/log.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
-import { addressNumber } from '../sa-settings.ts';
 import { keepGuard } from '../keep-guard.ts';
-import { sealForFunnel } from './funnel-sender.ts';
-import { ShadowCache } from './shadow-cache.ts';
-import { TargetReports } from './target-reports.ts';
-import { TargetRelations } from './target-session.ts';
+import { ROUTER_PEER, TargetHost } from './target-host.ts';
 import { targetAnswers } from './target-snapshots.ts';
 
-/** The routing host's number on the link; a target has one peer. */
-const ROUTER_PEER = 0;
 const VECTOR_PACKETS = 64;
 /** Vectors read from the TUN before other sources get their turn. */
 const VECTORS_PER_TURN = 4;
@@ -71,71 +61,29 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
   stops.add(() => link.close());
   link.setPeer(ROUTER_PEER, config.router.address);
 
-  const cache = new ShadowCache(config.dvipas);
-  stops.add(() => cache.clear());
-  const flows = new FlowTracker({ seed: randomBytes(HASH_SEED_BYTES) });
-  const reports = new TargetReports(clock, cache, flows);
-  stops.add(() => reports.close());
-  const relations = new TargetRelations({ clock, log, drops, cache, reports, outbound: () => outbound });
-  stops.add(() => relations.close());
-
-  const key = newConnectionKey();
-  const inbound = new TargetInbound({
-    sad: cache.inbound,
-    crypto: cache.opening,
+  const host = new TargetHost({
+    clock,
+    log,
+    drops,
+    dvipas: config.dvipas,
+    link,
     tun,
-    drops,
-    onAuthenticated: (vector, i, entry) => {
-      flows.observe(
-        readKey(key, vector, i, true, entry.sa.reqid),
-        vector.tcpFlags[i] as number,
-        true,
-        clock.now(),
-      );
-    },
-    onReportDue: (entry) => reports.numbersDue(entry),
-  });
-  const outbound = new TargetOutbound({
-    sad: cache.outbound,
-    crypto: cache.sealing,
     raw,
-    drops,
-    dvipas: new Set(config.dvipas.map(addressNumber)),
-    sendToFunnel: (vector) => {
-      sealForFunnel(vector, cache.outbound, relations.linkKeys.sealer, relations.epoch);
-      vector.target.fill(ROUTER_PEER, 0, vector.count);
-      link.send(vector, ROUTER_PEER, LINK_PROTOCOL.SEALED, relations.epoch);
-    },
-    onNumbering: (entry) => relations.numberingChanged(entry),
-    onOutbound: (vector, i, entry) => {
-      flows.observe(
-        readKey(key, vector, i, false, entry.sa.reqid),
-        vector.tcpFlags[i] as number,
-        false,
-        clock.now(),
-      );
-    },
+    hashSeed: randomBytes(HASH_SEED_BYTES),
   });
+  stops.add(() => host.close());
+  const { cache, relations, inbound, outbound, flows } = host;
 
-  link.onReceive((packets, _peer, protocol, epoch) => {
-    if (protocol !== LINK_PROTOCOL.OUTER_IPV4) {
-      drops.count('link-unknown-kind', packets.count);
-      return;
-    }
-    inbound.run(packets, epoch, relations.epoch, cache.addresses, relations.floor);
-    reports.inboundHandled(inbound.touched);
-  });
   const fromTun = new PacketVector(VECTOR_PACKETS);
   tun.onReadable(() => {
     for (let turn = 0; turn < VECTORS_PER_TURN; turn++) {
       fromTun.reset();
-      if (tun.receive(fromTun) === 0) break;
-      outbound.run(fromTun, clock.now());
+      if (tun.receive(fromTun) === 0) return;
+      host.send(fromTun);
     }
-    reports.flowsChanged();
   });
   const housekeeping = every(clock, HOUSEKEEPING_MS, () => {
-    outbound.tick(clock.now());
+    host.tick(clock.now());
     tun.countLosses(drops);
   });
   stops.add(() => housekeeping.cancel());
@@ -179,21 +127,4 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
   const admin = await startAdminServer(config.admin.socket, { ...answers });
   stops.add(() => admin.close());
   log.info('target agent started', { role: 'target' });
-}
-
-/** The connection of packet `i` as seen from the peer. */
-function readKey(
-  key: ConnectionKey,
-  vector: PacketVector,
-  i: number,
-  isInbound: boolean,
-  reqid: number,
-): ConnectionKey {
-  key.reqid = reqid;
-  key.protocol = vector.protocol[i] as number;
-  key.dvipa = (isInbound ? vector.innerDestination : vector.innerSource)[i] as number;
-  key.source = (isInbound ? vector.innerSource : vector.innerDestination)[i] as number;
-  key.sourcePort = (isInbound ? vector.sourcePort : vector.destinationPort)[i] as number;
-  key.destinationPort = (isInbound ? vector.destinationPort : vector.sourcePort)[i] as number;
-  return key;
 }

@@ -1,0 +1,140 @@
+import type { Clock } from '../../base/clock.ts';
+import type { DropCounters } from '../../base/verdict.ts';
+import { type ConnectionKey, newConnectionKey } from '../../connections/connection-key.ts';
+import { FlowTracker } from '../../connections/flow-tracker.ts';
+import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
+import { TargetInbound } from '../../dataplane/target-inbound.ts';
+import { TargetOutbound } from '../../dataplane/target-outbound.ts';
+import type { PacketVector } from '../../dataplane/vector.ts';
+import type { Log } from '../../observe/log.ts';
+import { addressNumber } from '../sa-settings.ts';
+import { sealForFunnel } from './funnel-sender.ts';
+import { ShadowCache } from './shadow-cache.ts';
+import { TargetReports } from './target-reports.ts';
+import { TargetRelations } from './target-session.ts';
+
+/** The routing host's number on the link; a target has one peer. */
+export const ROUTER_PEER = 0;
+
+/** What a target needs of the machine it is on; in a test, of the test. */
+export interface TargetHostPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly drops: DropCounters;
+  /** DVIPAs of this host's own configuration. */
+  readonly dvipas: readonly string[];
+  readonly link: TrustedLink;
+  readonly tun: PacketSink;
+  readonly raw: PacketSink;
+  /** `HASH_SEED_BYTES` random bytes. */
+  readonly hashSeed: Uint8Array;
+}
+
+/**
+ * A target apart from sockets: shadow cache, both ways of packets, flow tracking, reports and the relation to the
+ * routing host, joined. Its owner feeds it what the TUN has, and calls `tick`.
+ */
+export class TargetHost {
+  readonly cache: ShadowCache;
+  readonly flows: FlowTracker;
+  readonly reports: TargetReports;
+  readonly relations: TargetRelations;
+  readonly inbound: TargetInbound;
+  readonly outbound: TargetOutbound;
+  readonly #ports: TargetHostPorts;
+  readonly #key = newConnectionKey();
+
+  constructor(ports: TargetHostPorts) {
+    this.#ports = ports;
+    const { clock, log, drops, dvipas, link, tun, raw } = ports;
+    this.cache = new ShadowCache(dvipas);
+    this.flows = new FlowTracker({ seed: ports.hashSeed });
+    const { cache } = this;
+    this.reports = new TargetReports(clock, cache, this.flows);
+    const { reports } = this;
+    this.relations = new TargetRelations({
+      clock,
+      log,
+      drops,
+      cache,
+      reports,
+      outbound: () => this.outbound,
+    });
+    this.inbound = new TargetInbound({
+      sad: cache.inbound,
+      crypto: cache.opening,
+      tun,
+      drops,
+      onAuthenticated: (vector, i, { sa }) => this.#observe(vector, i, true, sa.reqid),
+      onReportDue: (entry) => reports.numbersDue(entry),
+    });
+    this.outbound = new TargetOutbound({
+      sad: cache.outbound,
+      crypto: cache.sealing,
+      raw,
+      drops,
+      dvipas: new Set(dvipas.map(addressNumber)),
+      sendToFunnel: (vector) => this.#toFunnel(vector),
+      onNumbering: (entry) => this.relations.numberingChanged(entry),
+      onOutbound: (vector, i, { sa }) => this.#observe(vector, i, false, sa.reqid),
+    });
+    link.onReceive((packets, _peer, protocol, epoch) => this.#fromLink(packets, protocol, epoch));
+  }
+
+  /** One vector of what the kernel sends from a DVIPA. */
+  send(vector: PacketVector): void {
+    this.outbound.run(vector, this.#ports.clock.now());
+    this.reports.flowsChanged();
+  }
+
+  /** Call it about every 50 ms. */
+  tick(now: number): void {
+    this.outbound.tick(now);
+  }
+
+  /** Stops its timers and wipes all keys. */
+  close(): void {
+    this.relations.close();
+    this.reports.close();
+    this.cache.clear();
+  }
+
+  #fromLink(packets: PacketVector, protocol: number, epoch: number): void {
+    if (protocol !== LINK_PROTOCOL.OUTER_IPV4) {
+      this.#ports.drops.count('link-unknown-kind', packets.count);
+      return;
+    }
+    const { relations, cache } = this;
+    this.inbound.run(packets, epoch, relations.epoch, cache.addresses, relations.floor);
+    this.reports.inboundHandled(this.inbound.touched);
+  }
+
+  #toFunnel(vector: PacketVector): void {
+    const { epoch, linkKeys } = this.relations;
+    sealForFunnel(vector, this.cache.outbound, linkKeys.sealer, epoch);
+    vector.target.fill(ROUTER_PEER, 0, vector.count);
+    this.#ports.link.send(vector, ROUTER_PEER, LINK_PROTOCOL.SEALED, epoch);
+  }
+
+  #observe(vector: PacketVector, i: number, isInbound: boolean, reqid: number): void {
+    const key = readKey(this.#key, vector, i, isInbound, reqid);
+    this.flows.observe(key, vector.tcpFlags[i] as number, isInbound, this.#ports.clock.now());
+  }
+}
+
+/** The connection of packet `i` as seen from the peer. */
+function readKey(
+  key: ConnectionKey,
+  vector: PacketVector,
+  i: number,
+  isInbound: boolean,
+  reqid: number,
+): ConnectionKey {
+  key.reqid = reqid;
+  key.protocol = vector.protocol[i] as number;
+  key.dvipa = (isInbound ? vector.innerDestination : vector.innerSource)[i] as number;
+  key.source = (isInbound ? vector.innerSource : vector.innerDestination)[i] as number;
+  key.sourcePort = (isInbound ? vector.sourcePort : vector.destinationPort)[i] as number;
+  key.destinationPort = (isInbound ? vector.destinationPort : vector.sourcePort)[i] as number;
+  return key;
+}
