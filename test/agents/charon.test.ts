@@ -87,7 +87,18 @@ describe('a cluster in memory, and what charon does', () => {
 
   it('gives the SAs of a DVIPA, and its keys, to authorised targets only', async () => {
     const cluster = new MemoryCluster({ targets: 3, authorised: 2 });
+    const kinds: string[] = [];
+    const stranger = cluster.target(3).relations;
+    const onRecord = stranger.onRecord.bind(stranger);
+    stranger.onRecord = (session, event) => {
+      kinds.push(event.kind);
+      return onRecord(session, event);
+    };
     await cluster.up();
+    cluster.cut(3); // and once more, with a snapshot now
+    await cluster.run(100);
+    expect(kinds.filter((kind) => kind === 'snapshot-end')).to.have.lengthOf(2);
+    expect(new Set(kinds)).to.deep.equal(new Set(['link-key', 'snapshot-begin', 'snapshot-end']));
     const at = [];
     for (let i = 0; i < 4; i++) at.push((await connection(cluster)).at);
     expect(at.toSorted((a, b) => a - b)).to.deep.equal([1, 1, 2, 2]);
