@@ -20,7 +20,6 @@ export const DROP_REASONS = [
   'icv',
   'padding',
   'dummy',
-  'outer-address',
   // inside
   'peek-malformed',
   'inner-not-dvipa',
@@ -30,7 +29,6 @@ export const DROP_REASONS = [
   // distribution
   'no-target',
   'hold-overflow',
-  'hold-timeout',
   // trusted link
   'link-stranger',
   'link-epoch',
