@@ -112,7 +112,8 @@ for (const { scenario, proposal, algorithm, filterMode } of variants) {
     });
 
     it('a download on its own goes straight from the target to the client (exclusive lease)', async () => {
-      const slow = slowDownload(client('client1'), dvipa, 5, marker);
+      // Long enough for a busy machine to start a capture before it ends.
+      const slow = slowDownload(client('client1'), dvipa, 10, marker);
       // The first second goes through the funnel: several targets have just answered this client.
       const way = await waitForWay(cluster, PEER, /^exclusive:/);
       const wire = await cluster.capture('outside', ['dst', '192.0.2.101', 'and', 'udp', 'port', '4500']);

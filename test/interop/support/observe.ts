@@ -99,5 +99,6 @@ export function slowDownload(client: Host, dvipa: string, seconds: number, marke
   };
 }
 
-const SLOW_BYTES_PER_SECOND = 200_000;
+/** So much that the client's receive buffer cannot take the rest of a download at once. */
+const SLOW_BYTES_PER_SECOND = 500_000;
 let downloads = 0;
