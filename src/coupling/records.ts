@@ -106,6 +106,13 @@ export interface TargetBodies {
     /** Nothing dispatched to this target up to this dispatch number will still be delivered. */
     readonly floor: bigint;
   };
+  /** The peer of an inbound SA sends from elsewhere: an authenticated packet with this number, the highest so far, did. */
+  'mapping-report': {
+    readonly sa: SaId;
+    readonly address: string;
+    readonly port: number;
+    readonly sequence: bigint;
+  };
   /** Cumulative per target incarnation and SA. */
   'lifesize-report': {
     readonly sa: SaId;

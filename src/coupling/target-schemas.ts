@@ -28,6 +28,9 @@ const flow = z.strictObject({
   destinationPort: u16,
 });
 
+/** UDP has no port 0 that one could answer to. */
+const port = u16.min(1);
+
 const flows = z.array(flow).max(FLOWS_MAX);
 
 const saInstalled = z.strictObject({
@@ -44,6 +47,7 @@ export const targetCodecs: BodyCodecs<TargetBodies> = {
   window: plain(window.extend({ sa: saId })),
   'windows-end': plain(nothing),
   'replay-report': plain(z.strictObject({ sa: saId, numbers, floor: u64 })),
+  'mapping-report': plain(z.strictObject({ sa: saId, address, port, sequence: u64 })),
   'lifesize-report': plain(z.strictObject({ sa: saId, bytes: total, packets: total, idleMs: total })),
   'flow-report': plain(z.strictObject({ opened: flows, closed: flows, full: z.boolean() })),
   'lease-request': plain(z.strictObject({ sa: saId, count })),

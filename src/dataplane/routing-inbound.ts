@@ -2,7 +2,7 @@ import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.t
 import { newConnectionKey } from '../connections/connection-key.ts';
 import type { Distributor } from '../connections/distributor.ts';
 import { isOpening } from '../connections/tcp-state.ts';
-import type { InboundOwners } from '../ipsec/inbound-owners.ts';
+import { type InboundOwners, outerSourceOf } from '../ipsec/inbound-owners.ts';
 import type { Peeker } from '../ipsec/peek.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
@@ -182,7 +182,9 @@ export class RoutingInbound {
   #assign(vector: PacketVector, i: number, entry: RoutingInboundSa, target: number): number {
     const dispatch = this.#options.nextDispatch(target);
     const high = vector.sequenceHigh[i] as number;
-    const verdict = entry.owners.decide(high, vector.sequenceLow[i] as number, target, dispatch);
+    const low = vector.sequenceLow[i] as number;
+    const source = outerSourceOf(vector.outerSource[i] as number, vector.outerSourcePort[i] as number);
+    const verdict = entry.owners.decide(high, low, target, dispatch, source);
     if (verdict !== KEEP) return verdict;
     vector.target[i] = target;
     vector.dispatch[i] = dispatch >>> 0;

@@ -38,6 +38,9 @@ export interface ShadowInboundSa extends InboundEntry {
   readonly dvipa: ServedDvipa;
   readonly meter: LifesizeMeter;
   readonly committed: CommittedNumbers;
+  /** Where charon has the peer: outer source address (host number) and port. Follows `sa-update`. */
+  peerAddress: number;
+  peerPort: number;
 }
 
 export interface TargetInboundOptions {
@@ -47,6 +50,11 @@ export interface TargetInboundOptions {
   readonly drops: DropCounters;
   /** Authenticated packets, on their way to the application: for flow tracking. Inner columns are filled in. */
   readonly onAuthenticated: (vector: PacketVector, i: number, entry: ShadowInboundSa) => void;
+  /**
+   * An authenticated packet, with the highest number of this SA so far, came from elsewhere than charon has the peer.
+   * Called for each such packet until the SA is updated; before its number can be reported.
+   */
+  readonly onMoved: (entry: ShadowInboundSa, vector: PacketVector, i: number) => void;
   /** The numbers of this SA must be reported now. */
   readonly onReportDue: (entry: ShadowInboundSa) => void;
 }
@@ -140,7 +148,7 @@ export class TargetInbound {
 
   /** The packets that are left are authenticated. Two with one number in one vector: the second loses here. */
   #commit(vector: PacketVector): void {
-    const { sad, onReportDue } = this.#options;
+    const { sad, onMoved, onReportDue } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       const isDummy = vector.verdict[i] === DUMMY;
       if (vector.verdict[i] !== KEEP && !isDummy) continue;
@@ -152,6 +160,7 @@ export class TargetInbound {
         vector.verdict[i] = REPLAY;
         continue;
       }
+      if (isMoved(vector, i, entry) && isHighest(vector, i, entry)) onMoved(entry, vector, i);
       if (entry.committed.isFull) onReportDue(entry);
       entry.committed.add(high, low);
       if (!entry.meter.count(1, vector.length[i] as number)) vector.verdict[i] = HARD_LIMIT;
@@ -169,6 +178,16 @@ export class TargetInbound {
       onAuthenticated(vector, i, entry);
     }
   }
+}
+
+/** The outer source is not where charon has the peer. Says something only after the ICV. */
+function isMoved(vector: PacketVector, i: number, { peerAddress, peerPort }: ShadowInboundSa): boolean {
+  return vector.outerSource[i] !== peerAddress || vector.outerSourcePort[i] !== peerPort;
+}
+
+/** Just committed, and nothing newer before it: not one that was held back on its way. */
+function isHighest(vector: PacketVector, i: number, { window }: ShadowInboundSa): boolean {
+  return vector.sequenceHigh[i] === window.topHigh && vector.sequenceLow[i] === window.topLow;
 }
 
 /** Trailer, tunnel check (claim 8) and filter (claim 6) of one opened packet. */

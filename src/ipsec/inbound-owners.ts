@@ -80,9 +80,10 @@ export class InboundOwners {
 
   /**
    * May this number go to `target` (a small index) under `dispatch` (ascending per target, from 1)? `KEEP`: it
-   * is the target's now; otherwise the reason to drop. No allocation after the first call.
+   * is the target's now; otherwise the reason to drop. `source` names the outer address and port that it came from
+   * (`outerSourceOf`), for `moved`. No allocation after the first call.
    */
-  decide(high: number, low: number, target: number, dispatch: number): Verdict {
+  decide(high: number, low: number, target: number, dispatch: number, source = 0): Verdict {
     if (!this.#window.check(high, low)) return REPLAY;
     if (this.#window.packets === 0) return KEEP;
     this.#ring ??= new Ring(this.#mask + 1);
@@ -104,6 +105,9 @@ export class InboundOwners {
       // The window has passed the other number: it is refused without its entry, which guards nothing any more.
       if (!isSame) this.#evicted.set(owner, (this.#evicted.get(owner) ?? 0) + 1);
     }
+    // Twice from two places: a target's word says nothing about which of them was genuine.
+    const isDoubtful = isSame && owner === target && ring.source[slot] !== source;
+    ring.source[slot] = isDoubtful ? 0 : source;
     ring.high[slot] = high;
     ring.low[slot] = low;
     ring.owner[slot] = target;
@@ -129,6 +133,29 @@ export class InboundOwners {
     const late = refused === 0 ? 0 : Math.min(refused, this.#evicted.get(target) ?? 0);
     if (late > 0) this.#evicted.set(target, (this.#evicted.get(target) ?? 0) - late);
     return { committed, refused: refused - late };
+  }
+
+  /**
+   * `target` says that the packet with this number was authenticated, and came from `source`, where the peer was not
+   * before. Its report of the number must come later. Changes nothing.
+   *
+   * ```
+   *   number not given to this target, or from elsewhere ... refused (`coupling-not-granted`)
+   *   some target has reported this number or a higher one .. late: the peer may have moved on since
+   *   sent from two places, the check is off ................ late: not known
+   * ```
+   */
+  moved(high: number, low: number, target: number, source: number): 'moved' | 'late' | 'refused' {
+    const ring = this.#ring;
+    if (this.#window.packets === 0 || ring === undefined)
+      return this.#window.packets === 0 ? 'late' : 'refused';
+    if (!this.#window.check(high, low)) return 'late';
+    const slot = low & this.#mask;
+    if (!this.#isOwner(high, low, target)) return 'refused';
+    if (ring.source[slot] === 0) return 'late';
+    if (ring.source[slot] !== source) return 'refused';
+    const { topHigh, topLow } = this.#window;
+    return high > topHigh || (high === topHigh && low > topLow) ? 'moved' : 'late';
   }
 
   /**
@@ -177,14 +204,19 @@ export class InboundOwners {
   }
 
   #commit(high: number, low: number, target: number): boolean {
-    const ring = this.#ring;
-    const slot = low & this.#mask;
-    if (ring?.owner[slot] !== target || ring.low[slot] !== low || ring.high[slot] !== high) return false;
-    if (this.#isSettled(target, ring.dispatch[slot] as number)) return false;
-    ring.owner[slot] = FREE;
+    if (this.#ring === undefined || !this.#isOwner(high, low, target)) return false;
+    this.#ring.owner[low & this.#mask] = FREE;
     // False if the window has passed the number meanwhile; then it is refused anyway.
     this.#window.commit(high, low);
     return true;
+  }
+
+  /** The number was given to this target and is not settled yet. */
+  #isOwner(high: number, low: number, target: number): boolean {
+    const ring = this.#ring;
+    const slot = low & this.#mask;
+    if (ring?.owner[slot] !== target || ring.low[slot] !== low || ring.high[slot] !== high) return false;
+    return !this.#isSettled(target, ring.dispatch[slot] as number);
   }
 
   #isSettled(target: number, dispatch: number): boolean {
@@ -206,17 +238,24 @@ export class InboundOwners {
   }
 }
 
+/** An outer source as one exact number (48 bits): IPv4 address as host number, UDP port. Never 0. */
+export function outerSourceOf(address: number, port: number): number {
+  return address * 0x1_0000 + port;
+}
+
 /** Parallel arrays of the unsettled numbers; the place of a number is its low bits. */
 class Ring {
   readonly high: Uint32Array;
   readonly low: Uint32Array;
   readonly owner: Int32Array;
   readonly dispatch: Float64Array;
+  readonly source: Float64Array;
 
   constructor(slots: number) {
     this.high = new Uint32Array(slots);
     this.low = new Uint32Array(slots);
     this.owner = new Int32Array(slots).fill(FREE);
     this.dispatch = new Float64Array(slots);
+    this.source = new Float64Array(slots);
   }
 }

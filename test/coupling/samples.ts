@@ -117,6 +117,7 @@ export function targetBodies(): TargetBodies {
     window: { sa: SA_ID, top: 0n, bitmap: new Uint8Array(0) },
     'windows-end': {},
     'replay-report': { sa: SA_ID, numbers: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 1]), floor: 1n },
+    'mapping-report': { sa: SA_ID, address: '192.0.2.99', port: 61_000, sequence: 2n ** 32n + 5n },
     'lifesize-report': { sa: SA_ID, bytes: 2 ** 33, packets: 2 ** 22, idleMs: 12 },
     'flow-report': { opened: [flow], closed: [{ ...flow, source: '2001:db8::2' }], full: true },
     'lease-request': { sa: SA_ID, count: 64 },

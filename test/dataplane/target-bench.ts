@@ -10,6 +10,7 @@ import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-met
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
+import { formatIpv4Address } from '../../src/packet/address.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
 import { DVIPA, ENDPOINT, ip } from '../support/inner-packets.ts';
 
@@ -33,6 +34,8 @@ export class TargetBench {
   /** What was told of authenticated packets: destination port each. */
   readonly authenticated: number[] = [];
   readonly reports: Uint8Array[] = [];
+  /** Packets from elsewhere that were the newest: outer source and number each. */
+  readonly moved: string[] = [];
   #dispatch = 0;
   readonly inbound = new TargetInbound({
     sad: this.sad,
@@ -40,6 +43,10 @@ export class TargetBench {
     tun: this.tun,
     drops: this.drops,
     onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
+    onMoved: (_entry, vector, i) =>
+      this.moved.push(
+        `${formatIpv4Address(vector.outerSource[i] as number)}:${vector.outerSourcePort[i]} ${vector.sequenceLow[i]}`,
+      ),
     onReportDue: (entry) => this.reports.push(entry.committed.take()),
   });
 
@@ -58,6 +65,8 @@ export class TargetBench {
         hardPackets: packets.hard,
       }),
       committed: new CommittedNumbers(sa.id),
+      peerAddress: ip(sa.outer.source),
+      peerPort: sa.outer.sourcePort,
     }));
     this.crypto.install(entry.slot, sa);
     return entry;

@@ -12,6 +12,7 @@ import type { Requester } from '../../vici/index.ts';
 import { LifesizeRunner } from './lifesize-runner.ts';
 import { NumberingRunner } from './numbering-runner.ts';
 import type { Rekeyer } from './rekeyer.ts';
+import { PeerMoves } from './peer-moves.ts';
 import { RoutingSas } from './routing-sas.ts';
 import { SaLifecycle } from './sa-lifecycle.ts';
 import type { Cluster } from './target-peers.ts';
@@ -74,8 +75,10 @@ export class RoutingHost {
       nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,
       epoch,
     });
+    const moves = new PeerMoves({ clock, log, plugin });
     this.lifecycle = new SaLifecycle({
       ...common,
+      moves,
       store,
       plugin,
       epoch,
@@ -104,7 +107,7 @@ export class RoutingHost {
       },
     });
     const { lifecycle, numbering, lifesize } = this;
-    this.sessions = new TargetSessions({ ...common, lifecycle, numbering, lifesize });
+    this.sessions = new TargetSessions({ ...common, lifecycle, numbering, lifesize, moves });
     link.onReceive((packets, peer, protocol, carried) => this.#fromLink(packets, peer, protocol, carried));
   }
 

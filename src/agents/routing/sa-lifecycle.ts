@@ -21,6 +21,7 @@ import { saIdOf, toOutboundPolicy, toSecurityAssociation, withUpdate } from '../
 import { outerHeaderOf } from '../sa-settings.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
+import type { PeerMoves } from './peer-moves.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
 import { saInstallRecord } from './shadow-records.ts';
@@ -53,6 +54,7 @@ export interface SaLifecycleOptions {
   readonly inbound: () => RoutingInbound;
   readonly funnel: () => Funnel;
   readonly distributor: Distributor;
+  readonly moves: PeerMoves;
 }
 
 /**
@@ -260,7 +262,8 @@ export class SaLifecycle {
   }
 
   #remove(id: SaId): void {
-    const { sas, store, cluster, numbering, lifesize, log, clock, funnel, distributor } = this.#options;
+    const { sas, store, cluster, numbering, lifesize, log, clock, funnel, distributor, moves } =
+      this.#options;
     const entry = sas.remove(id);
     if (entry === undefined) return;
     for (const peer of cluster.authorised(entry.service)) {
@@ -269,6 +272,7 @@ export class SaLifecycle {
     }
     lifesize().removed(entry);
     store.forgetSa(id);
+    moves.removed(id);
     if ('numbering' in entry) {
       numbering().removed(entry);
       funnel().resume(entry, clock.now());

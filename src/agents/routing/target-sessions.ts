@@ -13,6 +13,7 @@ import type { Log } from '../../observe/log.ts';
 import { parseIpv4Address } from '../../packet/address.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
+import type { PeerMoves } from './peer-moves.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
 import type { SaLifecycle } from './sa-lifecycle.ts';
 import { snapshotRecords } from './shadow-records.ts';
@@ -31,6 +32,7 @@ export interface TargetSessionsOptions {
   readonly numbering: NumberingRunner;
   readonly lifesize: LifesizeRunner;
   readonly distributor: Distributor;
+  readonly moves: PeerMoves;
 }
 
 /**
@@ -137,6 +139,11 @@ export class TargetSessions implements RoutingHandlers {
         return true;
       case 'replay-report':
         return this.#replayReport(peer, body);
+      case 'mapping-report': {
+        const entry = this.#inbound(body.sa, peer);
+        if (entry === undefined) return sas.get(body.sa) === undefined;
+        return this.#options.moves.reported(entry, peer, body);
+      }
       case 'lifesize-report':
         return this.#lifesizeReport(peer, body);
       case 'flow-report':

@@ -92,9 +92,15 @@ export class ShadowCache {
     }
   }
 
+  /** The peer has moved, and charon knows. */
   update(id: SaId, outer: OuterAddresses): void {
-    const entry = this.outbound.get(id);
-    if (entry !== undefined) entry.outer = outerHeaderOf({ ...entry.sa, outer });
+    const outbound = this.outbound.get(id);
+    if (outbound !== undefined) {
+      outbound.outer = outerHeaderOf({ ...outbound.sa, outer });
+      Object.assign(outbound, { sa: { ...outbound.sa, outer } });
+    }
+    const inbound = this.inbound.get(id);
+    if (inbound !== undefined) moveTo(inbound, outer);
   }
 
   /** Removes the SA and wipes its keys; the outbound entry is returned, since packets may wait for it. */
@@ -129,6 +135,7 @@ export class ShadowCache {
       wipeKeys(sa);
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
+      moveTo(known, sa.outer);
       known.meter.granted(credit);
       return;
     }
@@ -143,6 +150,8 @@ export class ShadowCache {
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
       meter: meterOf(sa, credit),
       committed: new CommittedNumbers(sa.id),
+      peerAddress: addressNumber(sa.outer.source),
+      peerPort: sa.outer.sourcePort,
     }));
     this.opening.install(entry.slot, sa);
   }
@@ -176,4 +185,10 @@ export class ShadowCache {
       this.#endpoints.add(addressNumber(record.endpoint));
     }
   }
+}
+
+function moveTo(entry: ShadowInboundSa, outer: OuterAddresses): void {
+  entry.peerAddress = addressNumber(outer.source);
+  entry.peerPort = outer.sourcePort;
+  Object.assign(entry, { sa: { ...entry.sa, outer } });
 }

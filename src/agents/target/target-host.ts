@@ -66,6 +66,7 @@ export class TargetHost {
       tun,
       drops,
       onAuthenticated: (vector, i, { sa }) => this.#observe(vector, i, true, sa.reqid),
+      onMoved: (entry, vector, i) => reports.peerMoved(entry, vector, i),
       onReportDue: (entry) => reports.numbersDue(entry),
     });
     this.outbound = new TargetOutbound({

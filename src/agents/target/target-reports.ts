@@ -6,6 +6,7 @@ import type { TargetSession } from '../../coupling/session.ts';
 import type { DispatchFloor } from '../../dataplane/dispatch-floor.ts';
 import { REPORT_BATCH_NUMBERS, REPORT_INTERVAL_MS } from '../../dataplane/replay-reports.ts';
 import type { ShadowInboundSa } from '../../dataplane/target-inbound.ts';
+import type { PacketVector } from '../../dataplane/vector.ts';
 import type { LifesizeMeter } from '../../ipsec/lifesize-meter.ts';
 import type { SaId } from '../../ipsec/sa.ts';
 import { formatIpv4Address } from '../../packet/address.ts';
@@ -15,6 +16,8 @@ import type { ShadowCache } from './shadow-cache.ts';
 const LIFESIZE_LOOK_MS = 100;
 const FLOW_SWEEP_MS = 1000;
 const FLOWS_PER_RECORD = 512;
+/** charon needs a moment to follow a peer that moved; until then every packet of it would say so again. */
+const MOVED_INTERVAL_MS = 1000;
 
 interface MeteredSa {
   readonly sa: { readonly id: SaId };
@@ -34,6 +37,8 @@ export class TargetReports {
   #floor: DispatchFloor | undefined;
   /** SAs that packets came for since their last report: their numbers are not settled yet. */
   readonly #unsettled = new Set<ShadowInboundSa>();
+  /** When it was told last that the SA's peer has moved. */
+  readonly #movedAt = new WeakMap<ShadowInboundSa, number>();
   #tick: Timer | undefined;
   readonly #timers: Timer[];
 
@@ -80,6 +85,22 @@ export class TargetReports {
     const numbers = entry.committed.take();
     if (numbers.length === 0) return;
     this.#session?.send('replay-report', { sa: entry.sa.id, numbers, floor: this.#floor?.floor ?? 0n });
+  }
+
+  /** The peer of the SA sends from elsewhere: packet `i` is authenticated, and the newest so far. */
+  peerMoved(entry: ShadowInboundSa, vector: PacketVector, i: number): void {
+    const session = this.#session;
+    const now = this.#clock.now();
+    const before = this.#movedAt.get(entry);
+    if (session === undefined || (before !== undefined && now - before < MOVED_INTERVAL_MS)) return;
+    this.#movedAt.set(entry, now);
+    const high = BigInt(vector.sequenceHigh[i] as number);
+    session.send('mapping-report', {
+      sa: entry.sa.id,
+      address: formatIpv4Address(vector.outerSource[i] as number),
+      port: vector.outerSourcePort[i] as number,
+      sequence: (high << 32n) | BigInt(vector.sequenceLow[i] as number),
+    });
   }
 
   /** Credit ran low on the way out. */
