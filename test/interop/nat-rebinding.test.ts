@@ -118,7 +118,9 @@ describe('NAT rebinding of a stock client', function () {
     const before = await cluster.allDrops();
     const attacker = cluster.lab.host('client2');
     for (const forged of [[], ['forged']])
-      await attacker.must(['/usr/bin/python3', '-c', SEND_COPIES, file, ATTACKER, ...forged], { timeoutMs: 20_000 });
+      await attacker.must(['/usr/bin/python3', '-c', SEND_COPIES, file, ATTACKER, ...forged], {
+        timeoutMs: 20_000,
+      });
     expect(await slow.isWhole).to.equal(true);
     const after = await cluster.allDrops();
     const [atRouter, atTargets] = [

@@ -95,12 +95,9 @@ export class ShadowCache {
   /** The peer has moved, and charon knows. */
   update(id: SaId, outer: OuterAddresses): void {
     const outbound = this.outbound.get(id);
-    if (outbound !== undefined) {
-      outbound.outer = outerHeaderOf({ ...outbound.sa, outer });
-      Object.assign(outbound, { sa: { ...outbound.sa, outer } });
-    }
+    if (outbound !== undefined) sendTo(outbound, outer);
     const inbound = this.inbound.get(id);
-    if (inbound !== undefined) moveTo(inbound, outer);
+    if (inbound !== undefined) receiveFrom(inbound, outer);
   }
 
   /** Removes the SA and wipes its keys; the outbound entry is returned, since packets may wait for it. */
@@ -135,7 +132,7 @@ export class ShadowCache {
       wipeKeys(sa);
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
-      moveTo(known, sa.outer);
+      receiveFrom(known, sa.outer);
       known.meter.granted(credit);
       return;
     }
@@ -161,7 +158,7 @@ export class ShadowCache {
     if (known !== undefined) {
       wipeKeys(sa);
       known.meter.granted(credit);
-      known.outer = outerHeaderOf(sa);
+      sendTo(known, sa.outer);
       // Another id is another IV space; with the same id the counter must go on.
       if (senderId !== undefined) known.iv = this.#ivs.get(sa.id, senderId);
       return;
@@ -187,7 +184,12 @@ export class ShadowCache {
   }
 }
 
-function moveTo(entry: ShadowInboundSa, outer: OuterAddresses): void {
+function sendTo(entry: ShadowOutboundSa, outer: OuterAddresses): void {
+  const sa = { ...entry.sa, outer };
+  Object.assign(entry, { sa, outer: outerHeaderOf(sa) });
+}
+
+function receiveFrom(entry: ShadowInboundSa, outer: OuterAddresses): void {
   entry.peerAddress = addressNumber(outer.source);
   entry.peerPort = outer.sourcePort;
   Object.assign(entry, { sa: { ...entry.sa, outer } });

@@ -44,6 +44,10 @@ export class MemoryCharon {
   readonly counters = new Map<string, { bytes: number; packets: number }>();
   listener: ((change: PluginChange) => void) | undefined;
   storeFailure = 0;
+  /** Moves of peers that it was told, `address:port` each. */
+  readonly mappings: string[] = [];
+  /** False: it does not follow them. */
+  follows = true;
   readonly suite: EspSuite;
   readonly #clock: ManualClock;
   readonly #random: Random;
@@ -147,11 +151,21 @@ export class MemoryCharon {
     return {
       request: async (command, message) => {
         if (command === 'ack') this.acknowledged.add(message?.text('sa') ?? message?.text('policy') ?? '');
+        if (command === 'mapping') this.#mapping(message ?? ViciMessage.of({}));
         if (command === 'counters') this.#count(message ?? ViciMessage.of({}));
         return ViciMessage.of({ success: true });
       },
       requestStream: async () => ViciMessage.of({ success: true }),
     };
+  }
+
+  /** As charon's `update_sa_job`, of both SAs, a moment later. */
+  #mapping(message: ViciMessage): void {
+    const [sa, address = '', port] = ['sa', 'address', 'port'].map((key) => message.text(key));
+    this.mappings.push(`${address}:${port}`);
+    const pair = this.pairs.find(({ idIn }) => idIn === sa);
+    if (pair !== undefined && this.follows)
+      this.#clock.after(1, () => this.move(pair, address, Number(port)));
   }
 
   #count(message: ViciMessage): void {

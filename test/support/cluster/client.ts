@@ -32,10 +32,14 @@ export class MemoryClient {
   #sending: EspPeer | undefined;
   #count = 0;
   #ports = 40_000;
+  #from: { source: string; sourcePort: number };
+  /** UDP port that the last datagram to this client had. */
+  addressedTo = 0;
 
   constructor(n: number, windowPackets: number) {
     this.n = n;
     this.#windowPackets = windowPackets;
+    this.#from = { source: outerOf(n), sourcePort: 4500 };
   }
 
   get isUp(): boolean {
@@ -76,8 +80,18 @@ export class MemoryClient {
     if (this.#sending === undefined) throw new Error('the tunnel is not up');
     return {
       text,
-      datagram: espInUdp(this.#sending.seal(inner), { source: outerOf(this.n), destination: ENDPOINT }),
+      datagram: espInUdp(this.#sending.seal(inner), { ...this.#from, destination: ENDPOINT }),
     };
+  }
+
+  /** Its NAT has another mapping for it: it knows nothing of that. */
+  moveTo(source: string, sourcePort: number): void {
+    this.#from = { source, sourcePort };
+  }
+
+  /** A copy of what it sent, as if from elsewhere. */
+  sentFrom(datagram: Buffer, source: string, sourcePort: number): Buffer {
+    return espInUdp(datagram.subarray(ESP_AT), { source, sourcePort, destination: ENDPOINT });
   }
 
   /** A datagram leaves one of our hosts: numbers and IVs are used once, whoever sends. */
@@ -96,6 +110,7 @@ export class MemoryClient {
 
   /** The same datagram reaches the client. */
   receives(datagram: Buffer): void {
+    this.addressedTo = datagram.readUInt16BE(22);
     const sa = this.#saOf(datagram);
     const opened = sa?.esp.open(datagram.subarray(ESP_AT));
     if (sa === undefined || opened === undefined) return;
