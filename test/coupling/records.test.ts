@@ -170,6 +170,21 @@ describe('coupling records', () => {
     }
   });
 
+  it('mapping-report refuses port 0, an address that is none, and a number that is no 64-bit one', () => {
+    const good = { sa: SA_ID, address: '192.0.2.99', port: 1, sequence: 1n };
+    expect(refusal(() => codec('mapping-report').decode(good))).to.equal(undefined);
+    for (const bad of [
+      { port: 0 },
+      { port: 65_536 },
+      { address: '192.0.2.999' },
+      { sequence: 1 },
+      { x: 1 },
+    ]) {
+      const wire = { ...good, ...bad };
+      expect(refusal(() => codec('mapping-report').decode(wire))).to.equal('coupling-malformed');
+    }
+  });
+
   it('a full flow-report of IPv6 flows fits into a frame', () => {
     const flow = {
       dvipa: '2001:db8:1111:2222:3333:4444:5555:6666',

@@ -55,7 +55,7 @@ export class PeerMoves {
     const before = this.#moves.get(sa.id);
     if (from === to || (before !== undefined && now - before.at < MOVE_INTERVAL_MS)) return;
     this.#moves.set(sa.id, { at: now, to });
-    const fields = { sa: sa.id, spi: formatSpi(sa.spi), from, to, target: peer.host };
+    const fields = { sa: sa.id, spi: formatSpi(sa.spi), peer: from, address, port, target: peer.host };
     // Once for each place: charon may not want to follow, and then this comes every second.
     this.#log[before?.to === to ? 'debug' : 'info']('the peer has moved', fields);
     reportMapping(this.#plugin, { sa: pluginId, address, port }).catch((error: unknown) => {
