@@ -33,10 +33,11 @@ async function mapTo(client: Host, address: string, port: number): Promise<void>
 /** Sends each datagram of a capture again, from the attacker's address. */
 const SEND_COPIES = `
 import sys
-from scapy.all import Ether, IP, UDP, rdpcap, sendp
+from scapy.all import Ether, IP, UDP, get_if_hwaddr, rdpcap, sendp
 copies = []
 for packet in rdpcap(sys.argv[1]):
     copy = packet.copy()
+    copy[Ether].src = get_if_hwaddr('outside0')  # or the bridge takes this for client1's place
     copy[IP].src = sys.argv[2]
     for checksum in (copy[IP], copy[UDP]):
         del checksum.chksum
