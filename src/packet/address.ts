@@ -16,3 +16,9 @@ export function parseIpv4Address(text: string): number | undefined {
 export function formatIpv4Address(address: number): string {
   return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
 }
+
+/** One host's address: not of "this network", loopback, multicast, reserved or broadcast (RFC 6890). */
+export function isUnicastIpv4Address(address: number): boolean {
+  const first = address >>> 24;
+  return first !== 0 && first !== 127 && first < 224;
+}

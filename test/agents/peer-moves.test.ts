@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
 import { outerOf } from '../support/cluster/charon.ts';
+import { ENDPOINT } from '../support/inner-packets.ts';
 import { answers, connection, drops, load } from './cluster-helpers.ts';
 
 const HERE = `${outerOf(1)}:4500`;
@@ -83,6 +84,29 @@ describe('a peer that moves, over the whole cluster', () => {
     expect(peers(cluster)).to.deep.equal([HERE]);
     expect(cluster.allViolations).to.deep.equal([]);
   });
+
+  for (const [address, port] of [
+    ['192.0.2.99', 0],
+    ['255.255.255.255', 4500],
+    ['224.0.0.1', 4500],
+    ['127.0.0.1', 4500],
+    ['0.0.0.0', 4500],
+    [ENDPOINT, 4500],
+  ] as const) {
+    it(`does not move to ${address}:${port}, whatever stood in the outer header of a genuine packet`, async () => {
+      const { cluster, client, charon, port: connected } = await setUp();
+      client.moveTo(address, port);
+      await load(cluster, connected, 3);
+      await cluster.run(20);
+      expect(charon.mappings).to.deep.equal([]);
+      expect(peers(cluster)).to.deep.equal([HERE]);
+      client.moveTo(outerOf(1), 61_000);
+      await load(cluster, connected, 3);
+      await cluster.run(20);
+      expect(charon.mappings).to.have.lengthOf(1); // the bad ones used nothing up
+      expect(drops(cluster)).to.deep.equal({});
+    });
+  }
 
   it('does not move for a genuine packet that was held back, at a target that never saw a newer one', async () => {
     const { cluster, client, charon, port, at } = await setUp();

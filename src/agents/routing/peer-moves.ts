@@ -3,7 +3,7 @@ import type { TargetBodies } from '../../coupling/records.ts';
 import { outerSourceOf } from '../../ipsec/inbound-owners.ts';
 import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
-import { parseIpv4Address } from '../../packet/address.ts';
+import { isUnicastIpv4Address, parseIpv4Address } from '../../packet/address.ts';
 import { type Requester, reportMapping } from '../../vici/index.ts';
 import type { InboundSa } from './routing-sas.ts';
 import type { TargetPeer } from './target-peers.ts';
@@ -37,8 +37,9 @@ export class PeerMoves {
   reported(entry: InboundSa, peer: TargetPeer, body: TargetBodies['mapping-report']): boolean {
     const { sequence, port } = body;
     const address = parseIpv4Address(body.address);
-    if (address === undefined) return false;
+    if (address === undefined || !isUnicastIpv4Address(address)) return false;
     const [high, low] = [Number(sequence >> 32n), Number(sequence & 0xffff_ffffn)];
+    if (address === entry.destination) return true; // ourselves: forged on the way, and no place of a peer
     const verdict = entry.owners.moved(high, low, peer.index, outerSourceOf(address, port));
     if (verdict === 'moved') this.#move(entry, peer, body.address, port);
     return verdict !== 'refused';
