@@ -239,6 +239,8 @@ describe('plugin kernel-dvipa in charon', () => {
     await waitFor('both moved', () => watcher.said(from).includes('sa-update out'));
     expect(watcher.said(from)).to.include('sa-update in');
     expect(new Set(peerPorts())).to.deep.equal(new Set([40_000]));
+    // Policies stay: without one, a target would drop what it sends meanwhile.
+    expect(watcher.said(from).filter((said) => said.startsWith('policy'))).to.deep.equal([]);
     await reportMapping(session(), { sa: watcher.newest('in').id, address: '192.0.2.101', port: 4500 });
     await waitFor('both moved back', () => peerPorts().filter((port) => port === 4500).length >= 2);
   });

@@ -107,9 +107,11 @@ METHOD(kernel_ipsec_t, get_features, kernel_feature_t,
 	/* POLICY_SPI: add_policy is the switch of outbound traffic to another SA.
 	 * Encapsulation is all that the data plane knows for now, so ask peers
 	 * for it that are not behind a NAT. It takes TFC padding, but adds none:
-	 * see the check of SAs. */
+	 * see the check of SAs. NO_POLICY_UPDATES: outer addresses are those of
+	 * the SA, so when a peer moves update_sa is all that is needed. charon
+	 * would take the policies away meanwhile, and put the same ones back. */
 	return KERNEL_POLICY_SPI | KERNEL_REQUIRE_UDP_ENCAPSULATION |
-		   KERNEL_ESP_V3_TFC
+		   KERNEL_ESP_V3_TFC | KERNEL_NO_POLICY_UPDATES
 #ifdef HAVE_KERNEL_SA_USE_TIME
 		   | KERNEL_SA_USE_TIME
 #endif
