@@ -27,9 +27,15 @@ export interface EspNodeCryptoOptions {
 export class EspNodeCrypto implements PacketCrypto {
   readonly #randomBytes: (bytes: number) => Buffer;
   readonly #contexts = new Map<number, EspContext>();
+  #opened = 0;
 
   constructor(options: EspNodeCryptoOptions) {
     this.#randomBytes = options.randomBytes;
+  }
+
+  /** Packets opened: the ICV and the trailer were right. Dummies count. */
+  get opened(): number {
+    return this.#opened;
   }
 
   install(saSlot: number, keys: EspKeys): void {
@@ -44,7 +50,9 @@ export class EspNodeCrypto implements PacketCrypto {
     for (let i = 0; i < batch.count; i++) {
       if (batch.verdict[i] !== KEEP) continue;
       const sa = this.#usable(batch.saSlot[i] as number);
-      batch.verdict[i] = sa === undefined ? UNKNOWN_SPI : openOne(sa, batch, i);
+      const verdict = sa === undefined ? UNKNOWN_SPI : openOne(sa, batch, i);
+      if (verdict === KEEP || verdict === DUMMY) this.#opened++;
+      batch.verdict[i] = verdict;
     }
   }
 

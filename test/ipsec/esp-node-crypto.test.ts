@@ -317,6 +317,7 @@ describe('esp-node-crypto', () => {
     later.saSlot[0] = 1;
     crypto.open(later);
     expect(later.reason()).to.equal('unknown-spi');
+    expect(crypto.opened, 'only what was opened is counted').to.equal(2);
   });
 
   it('says which number it authenticated, whatever the caller guessed: without ESN the high half is 0', () => {

@@ -53,7 +53,7 @@ export function routingAnswers(parts: RoutingParts): AdminHandlers {
 }
 
 function status(parts: RoutingParts): StatusSnapshot {
-  const { config, startedAt, now, epoch, cluster, charon, inbound, funnel, drops } = parts;
+  const { config, startedAt, now, epoch, cluster, sas, charon, inbound, funnel, drops } = parts;
   return {
     role: 'route',
     host: config.host,
@@ -80,7 +80,8 @@ function status(parts: RoutingParts): StatusSnapshot {
       packetsOut: funnel.sent.packets,
       bytesIn: inbound.bytes,
       bytesOut: funnel.sent.bytes,
-      opened: 0, // no inbound packet is opened on a routing host: conflicts are dropped (docs/inbound.md)
+      // Stays 0 until replay conflicts are opened here (docs/inbound.md): counted where it would happen.
+      opened: sas.sealing.opened,
       sealed: funnel.sent.sealed,
       linkIn: funnel.linkPackets,
       linkOut: inbound.dispatched,
@@ -125,7 +126,7 @@ function saSnapshot(entry: AnySa, { cluster, rekeyer, now }: RoutingParts): SaSn
     state: entry.isRekeying ? 'rekeying' : installedOn.length > 0 ? 'serving' : 'installing',
     installedOn,
     way: isInbound ? undefined : wayOf(entry.numbering.state),
-    openedHere: 0,
+    openedHere: 0, // inbound keys are here for the peek only
   };
 }
 
