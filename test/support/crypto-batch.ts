@@ -3,6 +3,7 @@ import { DROP_REASONS } from '../../src/base/verdict.ts';
 import type { CryptoBatch, EspKeys } from '../../src/ipsec/packet-crypto.ts';
 import type { PeekBatch } from '../../src/ipsec/peek.ts';
 import { fromHex } from './vectors.ts';
+import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
 
 const SLOT = 2048;
 const HEADROOM = 64;
@@ -29,7 +30,8 @@ export class TestBatch implements CryptoBatch, PeekBatch {
   readonly sourcePort: Uint16Array;
   readonly destinationPort: Uint16Array;
   readonly tcpFlags: Uint8Array;
-  readonly isFragment: Uint8Array;
+  readonly fragment: Uint8Array;
+  readonly fragmentId: Uint32Array;
 
   constructor(packets: readonly Uint8Array[]) {
     const n = packets.length;
@@ -42,9 +44,9 @@ export class TestBatch implements CryptoBatch, PeekBatch {
     this.espLength = Uint32Array.from(this.length);
     this.saSlot = new Int32Array(n);
     [this.sequenceHigh, this.sequenceLow, this.ivHigh, this.ivLow] = [u32(n), u32(n), u32(n), u32(n)];
-    [this.innerSource, this.innerDestination] = [u32(n), u32(n)];
+    [this.innerSource, this.innerDestination, this.fragmentId] = [u32(n * 4), u32(n * 4), u32(n)];
     [this.nextHeader, this.verdict, this.family, this.protocol] = [u8(n), u8(n), u8(n), u8(n)];
-    [this.tcpFlags, this.isFragment] = [u8(n), u8(n)];
+    [this.tcpFlags, this.fragment] = [u8(n), u8(n)];
     [this.sourcePort, this.destinationPort] = [new Uint16Array(n), new Uint16Array(n)];
   }
 
@@ -79,12 +81,15 @@ export interface KeyText {
   readonly integrityKey?: string;
 }
 
-export function keysOf(text: KeyText): EspKeys & { mode: 'tunnel' } {
+export function keysOf(
+  text: KeyText,
+): EspKeys & { mode: 'tunnel'; destinationSelectors: readonly TrafficSelector[] } {
   const material = (hex: string) => KeyMaterial.copyOf(fromHex(hex));
   return {
     spi: text.spi,
     hasEsn: text.hasEsn ?? false,
     mode: 'tunnel',
+    destinationSelectors: [],
     encryption: { transform: text.encryption, key: material(text.encryptionKey) },
     ...(text.integrity !== undefined &&
       text.integrity !== 0 && {
