@@ -12,6 +12,7 @@ import { hasPorts, IP_PROTOCOL, isIcmp } from '../packet/protocols.ts';
 import { TCP_FLAGS_OFFSET } from '../packet/tcp.ts';
 import { FRAGMENT, type InnerColumns } from './inner-columns.ts';
 
+const TRUNCATED = verdictOf('truncated');
 const MALFORMED = verdictOf('malformed');
 
 /** Where an inner packet lies: `length` bytes at `at`, of which the first `available` can be read. */
@@ -41,7 +42,7 @@ export class InnerHeaderReader {
 
   /** A packet with its IP header, of either family. */
   read(packet: InnerBytes, columns: InnerColumns, i: number): Verdict {
-    if (packet.length < 1) return MALFORMED;
+    if (packet.length < 1) return TRUNCATED;
     if (packet.available < 1) return INCOMPLETE;
     const isIpv6 = packet.bytes.readUInt8(packet.at) >> 4 === 6;
     return isIpv6 ? this.#readIpv6(packet, columns, i) : this.#readIpv4(packet, columns, i);

@@ -140,7 +140,7 @@ describe('connection table', () => {
       ['established', 2, 899_000],
       ['closing', 2, 59_000],
     ]);
-    expect(views[0]).include(flow(1));
+    expect(views[0]).deep.include(flow(1));
   });
 
   it('tells of every tentative entry when it ends, once', () => {

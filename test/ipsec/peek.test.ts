@@ -4,7 +4,7 @@ import { KEEP } from '../../src/base/verdict.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { Peeker } from '../../src/ipsec/peek.ts';
 import { formatAddress } from '../../src/packet/address.ts';
-import { type EspVector, keysOf, TestBatch } from '../support/crypto-batch.ts';
+import { type EspVector, keysOf, peekKeysOf, TestBatch } from '../support/crypto-batch.ts';
 import { fromHex, readVectors } from '../support/vectors.ts';
 
 const scapy = (readVectors('esp-scapy.json') as { vectors: EspVector[] }).vectors;
@@ -14,7 +14,7 @@ const DVIPA = '203.0.113.10';
 
 function peekOne(vector: EspVector, esp: Buffer = fromHex(vector.esp)): TestBatch {
   const peeker = new Peeker();
-  peeker.install(0, keysOf(vector));
+  peeker.install(0, peekKeysOf(vector));
   const batch = new TestBatch([esp]);
   peeker.peek(batch);
   return batch;
@@ -68,7 +68,7 @@ describe('peek', () => {
 
   it('does a whole batch of many SAs in one go', () => {
     const peeker = new Peeker();
-    scapy.forEach((vector, slot) => peeker.install(slot, keysOf(vector)));
+    scapy.forEach((vector, slot) => peeker.install(slot, peekKeysOf(vector)));
     const order = scapy.map((_, k) => (k * 37) % scapy.length);
     const packets = [...order, ...order].map((slot) => fromHex((scapy[slot] as EspVector).esp));
     const batch = new TestBatch(packets);
@@ -147,7 +147,7 @@ describe('peek', () => {
     const vector = vectorOf('aes128gcm16: udp, empty');
     const esp = fromHex(vector.esp);
     const peeker = new Peeker();
-    peeker.install(0, keysOf(vector));
+    peeker.install(0, peekKeysOf(vector));
     const batch = new TestBatch([esp]);
     const end = batch.slab.length - esp.length;
     batch.slab.set(esp, end);
@@ -162,7 +162,7 @@ describe('peek', () => {
   it('gives unknown-spi for an empty slot, another SPI, a removed SA and a wiped key', () => {
     const vector = vectorOf('aes128gcm16: tcp syn');
     const peeker = new Peeker();
-    const keys = keysOf(vector);
+    const keys = peekKeysOf(vector);
     const reason = () => {
       const batch = new TestBatch([fromHex(vector.esp)]);
       peeker.peek(batch);
@@ -184,7 +184,7 @@ describe('peek', () => {
   it('passes over packets that have a verdict', () => {
     const vector = vectorOf('aes128gcm16: tcp syn');
     const peeker = new Peeker();
-    peeker.install(0, keysOf(vector));
+    peeker.install(0, peekKeysOf(vector));
     const batch = new TestBatch([fromHex(vector.esp)]);
     batch.verdict[0] = 9;
     peeker.peek(batch);

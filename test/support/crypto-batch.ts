@@ -1,9 +1,8 @@
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { DROP_REASONS } from '../../src/base/verdict.ts';
 import type { CryptoBatch, EspKeys } from '../../src/ipsec/packet-crypto.ts';
-import type { PeekBatch } from '../../src/ipsec/peek.ts';
+import type { PeekBatch, PeekKeys } from '../../src/ipsec/peek.ts';
 import { fromHex } from './vectors.ts';
-import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
 
 const SLOT = 2048;
 const HEADROOM = 64;
@@ -81,21 +80,23 @@ export interface KeyText {
   readonly integrityKey?: string;
 }
 
-export function keysOf(
-  text: KeyText,
-): EspKeys & { mode: 'tunnel'; destinationSelectors: readonly TrafficSelector[] } {
+export function keysOf(text: KeyText): EspKeys & { mode: 'tunnel' } {
   const material = (hex: string) => KeyMaterial.copyOf(fromHex(hex));
   return {
     spi: text.spi,
     hasEsn: text.hasEsn ?? false,
     mode: 'tunnel',
-    destinationSelectors: [],
     encryption: { transform: text.encryption, key: material(text.encryptionKey) },
     ...(text.integrity !== undefined &&
       text.integrity !== 0 && {
         integrity: { transform: text.integrity, key: material(text.integrityKey ?? '') },
       }),
   };
+}
+
+/** As `keysOf`, for a peek; the selectors say only whether to expect IPv6. */
+export function peekKeysOf(text: KeyText): PeekKeys {
+  return { ...keysOf(text), destinationSelectors: [] };
 }
 
 /** A packet of test/vectors/esp-scapy.json. */
