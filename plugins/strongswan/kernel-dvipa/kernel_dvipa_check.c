@@ -218,18 +218,26 @@ static const char *check_hosts(kernel_dvipa_addresses_t *addresses,
 }
 
 /**
+ * Check for an address that is not known yet: that of a trap need not be
+ */
+static bool is_open(host_t *host, bool trap)
+{
+	return trap && host->is_anyaddr(host);
+}
+
+/**
  * Check that in transport mode addresses are what the selectors say: there is
  * no inner header that could have others. Behind a NAT, charon has put the
  * address that we see into the peer's selectors (RFC 7296, 2.23.1).
  */
 static const char *check_transport(host_t *dvipa, host_t *ours, host_t *theirs,
-								   linked_list_t *their_ts)
+								   linked_list_t *their_ts, bool trap)
 {
 	enumerator_t *enumerator;
 	traffic_selector_t *ts;
 	const char *reason = NULL;
 
-	if (!ours->ip_equals(ours, dvipa))
+	if (!is_open(ours, trap) && !ours->ip_equals(ours, dvipa))
 	{
 		return "transport mode with an endpoint in front of the DVIPA";
 	}
@@ -240,7 +248,7 @@ static const char *check_transport(host_t *dvipa, host_t *ours, host_t *theirs,
 	enumerator = their_ts->create_enumerator(their_ts);
 	while (!reason && enumerator->enumerate(enumerator, &ts))
 	{
-		if (!ts->is_host(ts, theirs))
+		if (!is_open(theirs, trap) && !ts->is_host(ts, theirs))
 		{
 			reason = "transport mode with a traffic selector that is not the "
 					 "peer's address";
@@ -301,7 +309,8 @@ const char *kernel_dvipa_check_sa(kernel_dvipa_addresses_t *addresses,
 	if (data->mode == MODE_TRANSPORT)
 	{
 		reason = check_transport(found, ours, theirs,
-								 data->inbound ? data->src_ts : data->dst_ts);
+								 data->inbound ? data->src_ts : data->dst_ts,
+								 FALSE);
 	}
 	if (reason)
 	{
@@ -342,26 +351,21 @@ static const char *check_policy_hosts(kernel_dvipa_addresses_t *addresses,
 	host_t *ours, *theirs;
 	linked_list_t *their_ts;
 	const char *reason;
+	bool trap = data->prio == POLICY_PRIORITY_ROUTED;
 
 	ours = out ? data->src : data->dst;
 	theirs = out ? data->dst : data->src;
-	/* a trap need not know its addresses yet */
-	if (data->prio == POLICY_PRIORITY_ROUTED && ours->is_anyaddr(ours))
-	{
-		return NULL;
-	}
-	if (!addresses->is_endpoint(addresses, ours))
+	if (!is_open(ours, trap) && !addresses->is_endpoint(addresses, ours))
 	{
 		return "our address is neither an endpoint nor a DVIPA";
 	}
-	if (data->sa->mode != MODE_TRANSPORT ||
-		(data->prio == POLICY_PRIORITY_ROUTED && theirs->is_anyaddr(theirs)))
+	if (data->sa->mode != MODE_TRANSPORT)
 	{
 		return NULL;
 	}
 	their_ts = linked_list_create_with_items(out ? id->dst_ts : id->src_ts,
 											 NULL);
-	reason = check_transport(dvipa, ours, theirs, their_ts);
+	reason = check_transport(dvipa, ours, theirs, their_ts, trap);
 	their_ts->destroy(their_ts);
 	return reason;
 }
