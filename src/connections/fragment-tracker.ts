@@ -142,6 +142,11 @@ export class FragmentTracker {
     }
   }
 
+  /** The keyed hash of a datagram. */
+  hashOf(key: FragmentKey): number {
+    return this.#hashOf(key);
+  }
+
   #isTooOld(slot: number, now: number): boolean {
     return (this.#learntAt[slot] as number) + this.#ageMs <= now;
   }
