@@ -114,14 +114,7 @@ export function writeTcpChecksum(
   destinationAt: number,
 ): void {
   slab.writeUInt16BE(0, offset + TCP_CHECKSUM_OFFSET);
-  const pseudo = pseudoHeaderSum(
-    source,
-    sourceAt,
-    destination,
-    destinationAt,
-    IP_PROTOCOL.TCP,
-    segmentBytes,
-  );
+  const pseudo = pseudoHeaderSum(source, sourceAt, destination, destinationAt, IP_PROTOCOL.TCP, segmentBytes);
   const checksum = foldChecksum(sumWords(slab, offset, segmentBytes, pseudo));
   slab.writeUInt16BE(checksum, offset + TCP_CHECKSUM_OFFSET);
 }
@@ -135,13 +128,6 @@ export function hasValidTcpChecksum(
   destination: Uint32Array,
   destinationAt: number,
 ): boolean {
-  const pseudo = pseudoHeaderSum(
-    source,
-    sourceAt,
-    destination,
-    destinationAt,
-    IP_PROTOCOL.TCP,
-    segmentBytes,
-  );
+  const pseudo = pseudoHeaderSum(source, sourceAt, destination, destinationAt, IP_PROTOCOL.TCP, segmentBytes);
   return foldChecksum(sumWords(slab, offset, segmentBytes, pseudo)) === 0;
 }
