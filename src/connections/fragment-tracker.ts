@@ -41,7 +41,7 @@ const EVICTION_LOOKS = 64;
  * is remembered for a moment: `value` is a target's index, or a slot.
  *
  * What a routing host learns is peeked, so not authenticated. An entry keeps its value until it is too old, whatever comes; when a
- * group has its quota, it loses its own oldest entry; when all is full, a group loses one only to a group that has fewer.
+ * group has its quota, it loses its own oldest entry; when all is full, a group loses one only to a group that has fewer still.
  * Outbound everything is our own, and one group for all is enough (`perGroup` = `capacity`).
  *
  * Nothing here allocates per packet; the first fragment of a group that had none does.
@@ -158,7 +158,7 @@ export class FragmentTracker {
     const size = own?.size ?? 0;
     let slot = this.#order.first;
     for (let looks = 0; looks < EVICTION_LOOKS && slot !== NONE; looks++) {
-      if (this.#groupOf(slot).size > size) {
+      if (this.#groupOf(slot).size > size + 1) {
         this.#remove(slot);
         return true;
       }
