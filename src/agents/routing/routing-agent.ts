@@ -14,6 +14,7 @@ import { RawSocket } from '../../io/raw-socket.ts';
 import { RouterGuard } from '../../io/router-guard.ts';
 import { readCredentials } from '../../io/tls-options.ts';
 import type { Log } from '../../observe/log.ts';
+import { ipv4Address } from '../../packet/address.ts';
 import { PluginStore } from '../../store/plugin-store.ts';
 import { keepGuard } from '../keep-guard.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
@@ -52,7 +53,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   const cluster = new Cluster(config);
   const tls = await readCredentials(config.coupling);
   const dvipas = config.dvipas.map(({ address }) => address);
-  const endpoints = [...new Set(config.dvipas.map(({ endpoint }) => endpoint))];
+  const endpoints = [...new Set(config.dvipas.flatMap(({ endpoints }) => endpoints))];
   const addresses = {
     dvipas: new Set(dvipas.map(addressNumber)),
     endpoints: new Set(endpoints.map(addressNumber)),
@@ -61,7 +62,10 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   const guard = new RouterGuard({ dvipas, endpoints });
   await guard.install();
   stops.add(() => guard.remove());
-  const filter = captureFilter({ dvipas: [...addresses.dvipas], endpoints: [...addresses.endpoints] });
+  const filter = captureFilter({
+    dvipas: [...addresses.dvipas].map(ipv4Address),
+    endpoints: [...addresses.endpoints].map(ipv4Address),
+  });
   const capture = Capture.open(config.outside.interface, filter);
   stops.add(() => capture.close());
   const raw = RawSocket.open({ mark: AGENT_MARK });

@@ -77,7 +77,7 @@ export class Cluster {
           targets: new Set(dvipa.targets),
           record: {
             address: dvipa.address,
-            endpoint: dvipa.endpoint,
+            endpoint: dvipa.endpoints[0] ?? dvipa.address,
             filterMode: dvipa.inboundFilter,
             rules: ruleRecords(dvipa.rules),
             router: config.cluster.address,

@@ -34,7 +34,7 @@ export function routeConfig(targets: number, authorised = targets): RouteConfig 
     dvipas: [
       {
         address: DVIPA,
-        endpoint: ENDPOINT,
+        endpoints: [ENDPOINT],
         inboundFilter: 'bypass',
         rules: [],
         distribution: 'round-robin',
@@ -42,7 +42,13 @@ export function routeConfig(targets: number, authorised = targets): RouteConfig 
       },
     ],
     outside: { interface: 'outside0' },
-    cluster: { interface: 'cluster0', address: ROUTER_ADDRESS, couplingPort: 4754, linkPort: 4754 },
+    cluster: {
+      interface: 'cluster0',
+      address: ROUTER_ADDRESS,
+      mtu: 1500,
+      couplingPort: 4754,
+      linkPort: 4754,
+    },
     targets: hosts.map((host, i) => ({ host, address: targetAddress(i + 1) })),
     coupling: { ca: '', certificate: '', key: '', heartbeatMs: 500, deadAfterMs: 1500 },
     charon: { vici: '', plugin: '' },
