@@ -116,7 +116,7 @@ function firstOfNetwork(address: IpAddress, length: number): IpAddress {
 }
 
 /** One value, or a list of 1 to `max` of them. The output is as in the file. */
-export function oneOrMore<Item extends z.ZodType<string>>(item: Item, what: string, max: number) {
+export function oneOrMore(item: z.ZodType<string>, what: string, max: number) {
   return z.unknown().transform((value, context): string | string[] => {
     const result = (Array.isArray(value) ? list(item, what, max) : item).safeParse(value);
     if (result.success) return result.data;

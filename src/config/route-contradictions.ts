@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { parseAddress } from '../packet/address.ts';
 import { familyOfText } from './fields.ts';
 import type { RouteFile } from './route-file.ts';
 import { refuseRepeats } from './shared.ts';
@@ -83,6 +84,8 @@ function refuseFamilies(
   index: number,
   context: z.core.$RefinementCtx,
 ): void {
+  // What is no address has been told.
+  if (parseAddress(address) === undefined) return;
   const family = familyOfText(address);
   const icmp = family === 'IPv6' ? 'icmpv6' : 'icmp';
   for (const [at, { source, protocol }] of (rules ?? []).entries()) {
@@ -92,7 +95,7 @@ function refuseFamilies(
     if (source !== undefined && familyOfText(source) !== family) {
       refuse('source', `is of the other family, expected an ${family} network, as the DVIPA is ${family}`);
     }
-    if (/^icmp/.test(protocol) && protocol !== icmp) {
+    if (protocol.startsWith('icmp') && protocol !== icmp) {
       refuse('protocol', `is of the other family, expected ${icmp}, as the DVIPA is ${family}`);
     }
   }
