@@ -6,16 +6,16 @@ import type { AdminConfig, CouplingConfig, LogConfig } from './shared.ts';
 /** What to do with one kind of inner packet. The first rule that fits decides; none fits: deny. No rules: permit. */
 export interface FilterRule {
   readonly action: 'permit' | 'deny';
-  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'any';
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6' | 'any';
   /** Inner destination ports; 0..65535 where the file says nothing. */
   readonly ports: PortRange;
-  /** Inner source network in CIDR form; undefined: any. */
+  /** Inner source network in CIDR form, of the DVIPA's family; undefined: any. */
   readonly source?: string | undefined;
 }
 
 export interface DvipaConfig {
   readonly address: string;
-  /** Addresses for IKE and outer ESP; the DVIPA itself where the file names no other. */
+  /** Addresses for IKE and outer ESP, of either family; the DVIPA itself where the file names none. */
   readonly endpoints: readonly string[];
   /** `filter`: the routing host applies the rules; `bypass`: the target does, on the authenticated packet. */
   readonly inboundFilter: 'bypass' | 'filter';
@@ -33,6 +33,8 @@ export interface RouteConfig {
   readonly cluster: {
     readonly interface: string;
     readonly address: string;
+    /** In bytes. */
+    readonly mtu: number;
     readonly couplingPort: number;
     readonly linkPort: number;
   };
@@ -55,7 +57,7 @@ function toConfig(file: RouteFile): RouteConfig {
     trustedLink,
     dvipas: dvipas.map((entry) => ({
       address: entry.address,
-      endpoints: [entry.endpoint ?? entry.address],
+      endpoints: [entry.endpoint ?? entry.address].flat(),
       inboundFilter: entry.inbound_filter,
       rules: (entry.rules ?? []).map((given) => ({ ...given, ports: given.ports ?? { from: 0, to: 65535 } })),
       distribution: entry.distribution,
@@ -64,6 +66,7 @@ function toConfig(file: RouteFile): RouteConfig {
     cluster: {
       interface: cluster.interface,
       address: cluster.address,
+      mtu: cluster.mtu,
       couplingPort: cluster.coupling_port,
       linkPort: cluster.link_port,
     },

@@ -40,6 +40,12 @@ export class NetHost {
     return execFileSync('ip', ['netns', 'exec', this.name, 'sh', '-c', command], { encoding: 'utf8' });
   }
 
+  /** The Ethernet address of an interface. */
+  linkAddress(link: string): string {
+    const [shown] = JSON.parse(this.ip(`-j link show dev ${link}`)) as { address: string }[];
+    return (shown as { address: string }).address;
+  }
+
   async worker(): Promise<NetWorker> {
     const worker = new NetWorker(this.name);
     this.#workers.add(worker);
