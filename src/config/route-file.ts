@@ -12,6 +12,7 @@ import {
   portRange,
   socketPath,
 } from './fields.ts';
+import { keysExportSection } from './keys-export.ts';
 import { adminSection, clusterPorts, couplingSection, logSection } from './shared.ts';
 
 const rule = object({
@@ -49,6 +50,7 @@ export const routeFile = object({
   }).prefault({}),
   lifesize: object({ percentage: integer(1, 50, 'percent').default(10) }).prefault({}),
   trusted_link: oneOf('sealed').default('sealed'),
+  keys_export: keysExportSection,
   admin: adminSection(ROUTE_ADMIN_SOCKET),
   log: logSection,
 });
