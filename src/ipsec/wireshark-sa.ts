@@ -9,7 +9,7 @@ import { formatSpi, type SecurityAssociation } from './sa.ts';
  * leaves the last two out, so they are written only where they are needed, with ESN.
  */
 
-/** Spelling of the algorithms, as `tshark` 4.0 wants it. It has no other names for them, and skips a line that it does not know. */
+/** Spelling of the algorithms. A version that does not know one skips the line, with a message. */
 const ENCRYPTION: Readonly<Record<number, string>> = {
   11: 'NULL',
   12: 'AES-CBC [RFC3602]',
@@ -17,7 +17,7 @@ const ENCRYPTION: Readonly<Record<number, string>> = {
   18: 'AES-GCM with 8 octet ICV [RFC4106]',
   19: 'AES-GCM with 12 octet ICV [RFC4106]',
   20: 'AES-GCM with 16 octet ICV [RFC4106]',
-  28: 'ChaCha20 with Poly1305 [RFC7634]', // not in 4.0
+  28: 'ChaCha20 with Poly1305 [RFC7634]', // known from 4.6 on
 };
 
 const INTEGRITY: Readonly<Record<number, string>> = {

@@ -13,6 +13,9 @@ import { RouterGuard, type RouterGuardOptions } from '../../../src/io/router-gua
 import { TargetGuard, type TargetGuardOptions } from '../../../src/io/target-guard.ts';
 import { Tun } from '../../../src/io/tun.ts';
 
+// For this process (net-host.ts), not for what it starts.
+delete process.env['LD_PRELOAD'];
+
 /** What came in at one place, and who waits for it. */
 class Inbox {
   readonly packets: string[] = [];
