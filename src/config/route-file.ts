@@ -15,6 +15,7 @@ import {
   socketPath,
 } from './fields.ts';
 import { adminSection, clusterMtu, clusterPorts, couplingSection, logSection } from './shared.ts';
+import { keysExportSection } from './keys-export.ts';
 
 const rule = object({
   action: oneOf('permit', 'deny'),
@@ -51,6 +52,7 @@ export const routeFile = object({
   }).prefault({}),
   lifesize: object({ percentage: integer(1, 50, 'percent').default(10) }).prefault({}),
   trusted_link: oneOf('sealed').default('sealed'),
+  keys_export: keysExportSection,
   admin: adminSection(ROUTE_ADMIN_SOCKET),
   log: logSection,
 });

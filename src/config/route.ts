@@ -1,4 +1,5 @@
 import type { PortRange } from './fields.ts';
+import type { KeysExportConfig } from './keys-export.ts';
 import { refuseContradictions } from './route-contradictions.ts';
 import { type RouteFile, routeFile } from './route-file.ts';
 import type { AdminConfig, CouplingConfig, LogConfig } from './shared.ts';
@@ -44,6 +45,8 @@ export interface RouteConfig {
   /** Credit of a target on an SA, in percent of the SA's total lifesize. */
   readonly lifesize: { readonly percentage: number };
   readonly trustedLink: 'sealed';
+  /** Undefined: no export of keys. */
+  readonly keysExport?: KeysExportConfig | undefined;
   readonly admin: AdminConfig;
   readonly log: LogConfig;
 }
@@ -51,10 +54,11 @@ export interface RouteConfig {
 export const routeSchema = routeFile.superRefine(refuseContradictions).transform(toConfig);
 
 function toConfig(file: RouteFile): RouteConfig {
-  const { dvipas, cluster, trusted_link: trustedLink, ...same } = file;
+  const { dvipas, cluster, trusted_link: trustedLink, keys_export: keysExport, ...same } = file;
   return {
     ...same,
     trustedLink,
+    ...(keysExport && { keysExport }),
     dvipas: dvipas.map((entry) => ({
       address: entry.address,
       endpoints: [entry.endpoint ?? entry.address].flat(),

@@ -22,6 +22,9 @@ interface Scope {
   readonly endpoints: string[];
 }
 
+// For this process (net-host.ts), not for what it starts.
+delete process.env['LD_PRELOAD'];
+
 /** What came in at one place, and who waits for it. */
 class Inbox {
   readonly packets: string[] = [];
