@@ -2,10 +2,20 @@ import ipaddr from 'ipaddr.js';
 import type { FilterRule as ConfiguredRule } from '../config/index.ts';
 import type { FilterRuleRecord } from '../coupling/records.ts';
 import { type FilterRule, InboundFilter } from '../dataplane/inbound-filter.ts';
+import { type IpAddress, newAddress } from '../packet/address.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
-import { addressNumber } from './sa-settings.ts';
+import { addressOf } from './sa-settings.ts';
 
-const PROTOCOLS = { any: 0, icmp: IP_PROTOCOL.ICMP, tcp: IP_PROTOCOL.TCP, udp: IP_PROTOCOL.UDP } as const;
+/** What an IPv4 address has in front of it as four words (`packet/address.ts`). */
+const MAPPED_PREFIX_BITS = 96;
+
+const PROTOCOLS = {
+  any: 0,
+  icmp: IP_PROTOCOL.ICMP,
+  icmpv6: IP_PROTOCOL.ICMPV6,
+  tcp: IP_PROTOCOL.TCP,
+  udp: IP_PROTOCOL.UDP,
+} as const;
 
 /** The rules of a configuration as they go to the targets. */
 export function ruleRecords(rules: readonly ConfiguredRule[]): FilterRuleRecord[] {
@@ -25,12 +35,21 @@ export function inboundFilterOf(rules: readonly FilterRuleRecord[]): InboundFilt
 
 function compile(rule: FilterRuleRecord): FilterRule {
   const { action, fromPort, toPort } = rule;
-  return { action, protocol: PROTOCOLS[rule.protocol], fromPort, toPort, ...networkOf(rule.source) };
+  return { action, protocol: PROTOCOLS[rule.protocol], fromPort, toPort, source: networkOf(rule.source) };
 }
 
-function networkOf(source: string | undefined): { sourceNetwork: number; sourceMask: number } {
-  if (source === undefined) return { sourceNetwork: 0, sourceMask: 0 };
+/** A network in CIDR notation, ready for comparing; undefined: any. */
+export function networkOf(source: string | undefined): FilterRule['source'] {
+  if (source === undefined) return undefined;
   const [address, bits] = ipaddr.parseCIDR(source);
-  const mask = bits === 0 ? 0 : (0xffff_ffff << (32 - bits)) >>> 0;
-  return { sourceNetwork: (addressNumber(address.toString()) & mask) >>> 0, sourceMask: mask };
+  const mask = maskOf(address.kind() === 'ipv4' ? bits + MAPPED_PREFIX_BITS : bits);
+  return { network: addressOf(address.toString()).map((word, at) => word & (mask[at] as number)), mask };
+}
+
+/** Ones from the left, in four words. */
+function maskOf(bits: number): IpAddress {
+  return newAddress().map((_, word) => {
+    const ones = Math.min(32, Math.max(0, bits - word * 32));
+    return ones === 0 ? 0 : 0xffff_ffff << (32 - ones);
+  });
 }

@@ -50,6 +50,7 @@ export function toSecurityAssociation(instance: string, sa: PluginSa): Translate
     direction: sa.direction,
     mode: sa.mode,
     reqid: sa.reqid,
+    group: sa.group,
     outer: outerOf(sa),
     hasUdpEncapsulation: sa.hasUdpEncapsulation,
     hasEsn: sa.hasEsn,
@@ -76,10 +77,12 @@ export function toOutboundPolicy(policy: PluginPolicy): Translated<OutboundPolic
   const source = toSelector(policy.sourceSelector);
   const destination = toSelector(policy.destinationSelector);
   if (source === undefined || destination === undefined) return { ok: false, reason: 'traffic-selector' };
-  if (source.family !== 4 || destination.family !== 4) return { ok: false, reason: 'family' };
-  const { key, reqid, priority } = policy;
+  const { key, reqid, group, priority } = policy;
   const spi = policy.spi as Spi | undefined;
-  return { ok: true, value: { key, source, destination, reqid, priority, spi, peer: policy.destination } };
+  return {
+    ok: true,
+    value: { key, source, destination, reqid, group, priority, spi, peer: policy.destination },
+  };
 }
 
 /** The plugin as a store, for `PluginStore`. Works while the session is connected. */

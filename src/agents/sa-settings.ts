@@ -2,21 +2,35 @@ import type { OuterHeader } from '../dataplane/encapsulate.ts';
 import { supported } from '../ipsec/algorithms.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../ipsec/lifesize-meter.ts';
 import type { SecurityAssociation } from '../ipsec/sa.ts';
-import { parseIpv4Address } from '../packet/address.ts';
+import { familyOf, type IpAddress, parseAddress } from '../packet/address.ts';
 
 /** What both agents derive from an SA when they install it. */
 
-/** IPv4 text to number; throws on anything else: such an SA is refused by name, not half installed. */
-export function addressNumber(text: string): number {
-  const number = parseIpv4Address(text);
-  if (number === undefined) throw new RangeError(`${text} is no IPv4 address`);
-  return number;
+/** Text to address; throws on anything else: such an SA is refused by name, not half installed. */
+export function addressOf(text: string): IpAddress {
+  const address = parseAddress(text);
+  if (address === undefined) throw new RangeError(`${text} is no address`);
+  return address;
+}
+
+/** Both outer addresses; throws unless they are addresses of one family. */
+export function outerAddressesOf({ outer }: SecurityAssociation): {
+  source: IpAddress;
+  destination: IpAddress;
+} {
+  const source = addressOf(outer.source);
+  const destination = addressOf(outer.destination);
+  if (familyOf(source) !== familyOf(destination)) {
+    throw new RangeError(`${outer.source} and ${outer.destination} are of two families`);
+  }
+  return { source, destination };
 }
 
 export function outerHeaderOf(sa: SecurityAssociation): OuterHeader {
   return {
-    source: addressNumber(sa.outer.source),
-    destination: addressNumber(sa.outer.destination),
+    mode: sa.mode,
+    hasUdpEncapsulation: sa.hasUdpEncapsulation,
+    ...outerAddressesOf(sa),
     sourcePort: sa.outer.sourcePort,
     destinationPort: sa.outer.destinationPort,
     copyDf: sa.copy.df,

@@ -8,6 +8,10 @@ export const DROP_REASONS = [
   'truncated',
   'malformed',
   'fragment',
+  'fragment-overlap',
+  'fragment-duplicate',
+  'fragment-overflow',
+  'fragment-timeout',
   'checksum',
   'not-esp',
   'outer-not-dvipa',
@@ -70,6 +74,8 @@ export const KEEP: Verdict = 0;
 /** Not reasons to drop: the packet went out already, or waits on another way; steps pass over it, nobody counts it. */
 export const SENT: Verdict = 255;
 export const ELSEWHERE: Verdict = 254;
+/** Of a parser: the bytes at hand end before the answer. Never in a vector. */
+export const INCOMPLETE: Verdict = 252;
 
 const indexByReason = new Map<DropReason, Verdict>(DROP_REASONS.map((reason, index) => [reason, index]));
 

@@ -1,30 +1,40 @@
+import { ADDRESS_WORDS, type IpAddress, newAddress } from '../packet/address.ts';
+
 /**
  * What tells connections apart (docs/inbound.md): seen from the peer, plus the SA group, so that two peers with
- * equal inner addresses never share an entry. Addresses are IPv4 as host numbers. The hot path keeps one
- * object and writes its fields per packet.
+ * equal inner addresses never share an entry. The hot path keeps one object and writes its fields per packet.
  */
 export interface ConnectionKey {
-  dvipa: number;
-  reqid: number;
+  readonly dvipa: IpAddress;
+  /** The plugin's number of the SA group. */
+  group: number;
   /** IP protocol number. */
   protocol: number;
   /** The peer's inner address. */
-  source: number;
+  readonly source: IpAddress;
   sourcePort: number;
   destinationPort: number;
 }
 
 export function newConnectionKey(): ConnectionKey {
-  return { dvipa: 0, reqid: 0, protocol: 0, source: 0, sourcePort: 0, destinationPort: 0 };
+  return {
+    dvipa: newAddress(),
+    group: 0,
+    protocol: 0,
+    source: newAddress(),
+    sourcePort: 0,
+    destinationPort: 0,
+  };
 }
 
 /** Bytes of seed that `KeyedHash` takes. */
 export const HASH_SEED_BYTES = 8;
-/** The five words of a key are hashed as 20 bytes. */
-const HASHED_BYTES = 20;
+/** Two addresses, group, ports, protocol. */
+const KEY_BYTES = 44;
+const FIVE_WORDS_BYTES = 20;
 
 /**
- * HalfSipHash-1-3 with a 32-bit result over the five words of a connection key (the function Linux calls
+ * HalfSipHash-1-3 with a 32-bit result over the words of a connection key (the function Linux calls
  * `hsiphash` on 32-bit machines). Keyed with a random seed, so that nobody outside can aim at one slot or
  * one target; not a MAC.
  */
@@ -46,22 +56,35 @@ export class KeyedHash {
 
   /** 32 bits, unsigned. No allocation. */
   hash(key: ConnectionKey): number {
-    const ports = (key.sourcePort << 16) | key.destinationPort;
-    return this.words(key.dvipa, key.reqid, key.source, ports, key.protocol);
+    this.#begin();
+    for (let word = 0; word < ADDRESS_WORDS; word++) this.#absorb(key.dvipa[word] as number);
+    for (let word = 0; word < ADDRESS_WORDS; word++) this.#absorb(key.source[word] as number);
+    this.#absorb(key.group);
+    this.#absorb((key.sourcePort << 16) | key.destinationPort);
+    this.#absorb(key.protocol);
+    return this.#end(KEY_BYTES);
   }
 
   /** The same over any five 32-bit words. */
   words(a: number, b: number, c: number, d: number, e: number): number {
-    this.#v0 = this.#key0;
-    this.#v1 = this.#key1;
-    this.#v2 = 0x6c796765 ^ this.#key0;
-    this.#v3 = 0x74656462 ^ this.#key1;
+    this.#begin();
     this.#absorb(a);
     this.#absorb(b);
     this.#absorb(c);
     this.#absorb(d);
     this.#absorb(e);
-    this.#absorb(HASHED_BYTES << 24);
+    return this.#end(FIVE_WORDS_BYTES);
+  }
+
+  #begin(): void {
+    this.#v0 = this.#key0;
+    this.#v1 = this.#key1;
+    this.#v2 = 0x6c796765 ^ this.#key0;
+    this.#v3 = 0x74656462 ^ this.#key1;
+  }
+
+  #end(bytes: number): number {
+    this.#absorb(bytes << 24);
     this.#v2 ^= 0xff;
     this.#round();
     this.#round();

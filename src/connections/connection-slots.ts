@@ -1,3 +1,4 @@
+import { ADDRESS_WORDS, copyAddress, equalAddresses } from '../packet/address.ts';
 import type { ConnectionKey } from './connection-key.ts';
 
 /** `state` of a free slot; what other values mean is the user's. */
@@ -13,7 +14,7 @@ export class ConnectionSlots {
   readonly state: Uint8Array;
   readonly value: Int16Array;
   readonly time: Float64Array;
-  readonly reqid: Uint32Array;
+  readonly group: Uint32Array;
   readonly #mask: number;
   readonly #hash: Uint32Array;
   readonly #dvipa: Uint32Array;
@@ -29,23 +30,13 @@ export class ConnectionSlots {
     this.state = new Uint8Array(slots);
     this.value = new Int16Array(slots);
     this.time = new Float64Array(slots);
-    this.reqid = new Uint32Array(slots);
+    this.group = new Uint32Array(slots);
     this.#hash = new Uint32Array(slots);
-    this.#dvipa = new Uint32Array(slots);
-    this.#source = new Uint32Array(slots);
+    this.#dvipa = new Uint32Array(slots * ADDRESS_WORDS);
+    this.#source = new Uint32Array(slots * ADDRESS_WORDS);
     this.#ports = new Uint32Array(slots);
     this.#protocol = new Uint8Array(slots);
-    this.#columns = [
-      this.state,
-      this.value,
-      this.time,
-      this.reqid,
-      this.#hash,
-      this.#dvipa,
-      this.#source,
-      this.#ports,
-      this.#protocol,
-    ];
+    this.#columns = [this.state, this.value, this.time, this.group, this.#hash, this.#ports, this.#protocol];
   }
 
   /** The slot of the key, or -1 - (the free slot where it belongs). */
@@ -55,11 +46,11 @@ export class ConnectionSlots {
     while (this.state[slot] !== FREE) {
       if (
         this.#hash[slot] === hash &&
-        this.#source[slot] === key.source &&
         this.#ports[slot] === ports &&
-        this.#dvipa[slot] === key.dvipa &&
-        this.reqid[slot] === key.reqid &&
-        this.#protocol[slot] === key.protocol
+        this.group[slot] === key.group &&
+        this.#protocol[slot] === key.protocol &&
+        equalAddresses(this.#source, slot * ADDRESS_WORDS, key.source, 0) &&
+        equalAddresses(this.#dvipa, slot * ADDRESS_WORDS, key.dvipa, 0)
       ) {
         return slot;
       }
@@ -71,9 +62,9 @@ export class ConnectionSlots {
   /** Writes the key into a free slot found by `find`. */
   occupy(slot: number, key: ConnectionKey, hash: number, state: number): void {
     this.#hash[slot] = hash;
-    this.#dvipa[slot] = key.dvipa;
-    this.reqid[slot] = key.reqid;
-    this.#source[slot] = key.source;
+    copyAddress(key.dvipa, 0, this.#dvipa, slot * ADDRESS_WORDS);
+    this.group[slot] = key.group;
+    copyAddress(key.source, 0, this.#source, slot * ADDRESS_WORDS);
     this.#ports[slot] = (key.sourcePort << 16) | key.destinationPort;
     this.#protocol[slot] = key.protocol;
     this.state[slot] = state;
@@ -98,11 +89,12 @@ export class ConnectionSlots {
   /** A copy of the key in an occupied slot. For slow paths. */
   keyAt(slot: number): ConnectionKey {
     const ports = this.#ports[slot] as number;
+    const words = slot * ADDRESS_WORDS;
     return {
-      dvipa: this.#dvipa[slot] as number,
-      reqid: this.reqid[slot] as number,
+      dvipa: this.#dvipa.slice(words, words + ADDRESS_WORDS),
+      group: this.group[slot] as number,
       protocol: this.#protocol[slot] as number,
-      source: this.#source[slot] as number,
+      source: this.#source.slice(words, words + ADDRESS_WORDS),
       sourcePort: ports >>> 16,
       destinationPort: ports & 0xffff,
     };
@@ -110,5 +102,8 @@ export class ConnectionSlots {
 
   #move(from: number, to: number): void {
     for (const column of this.#columns) column[to] = column[from] as number;
+    for (const words of [this.#dvipa, this.#source]) {
+      copyAddress(words, from * ADDRESS_WORDS, words, to * ADDRESS_WORDS);
+    }
   }
 }

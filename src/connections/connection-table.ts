@@ -1,3 +1,4 @@
+import type { IpAddress } from '../packet/address.ts';
 import { type ConnectionKey, KeyedHash } from './connection-key.ts';
 import { ConnectionSlots, FREE } from './connection-slots.ts';
 import { DEFAULT_CONNECTION_TIMEOUTS, type ConnectionTimeouts } from './timeouts.ts';
@@ -22,7 +23,7 @@ export interface ConnectionTableOptions {
   readonly tentativeTotal?: number;
   readonly timeouts?: Partial<ConnectionTimeouts>;
   /** A tentative entry ended: confirmed, expired or removed. */
-  readonly onTentativeEnd?: (dvipa: number, target: number) => void;
+  readonly onTentativeEnd?: (dvipa: IpAddress, target: number) => void;
 }
 
 export const DEFAULT_CAPACITY = 2 ** 16;
@@ -61,7 +62,7 @@ export class ConnectionTable {
   readonly #tentativeByGroup = new Map<number, number>();
   /** Entries by SA group: a group without one is removed without a look at every slot. */
   readonly #sizeByGroup = new Map<number, number>();
-  readonly #onTentativeEnd: ((dvipa: number, target: number) => void) | undefined;
+  readonly #onTentativeEnd: ((dvipa: IpAddress, target: number) => void) | undefined;
   #tentative = 0;
   #size = 0;
   #sweepAt = 0;
@@ -108,11 +109,11 @@ export class ConnectionTable {
    * Room for one more tentative entry of this SA group? False: a quota is used up or the table is full, so
    * choose by hash and make no entry.
    */
-  hasRoomFor(reqid: number): boolean {
+  hasRoomFor(group: number): boolean {
     return (
       this.#size < this.capacity &&
       this.#tentative < this.#tentativeTotal &&
-      (this.#tentativeByGroup.get(reqid) ?? 0) < this.#tentativePerGroup
+      (this.#tentativeByGroup.get(group) ?? 0) < this.#tentativePerGroup
     );
   }
 
@@ -120,13 +121,13 @@ export class ConnectionTable {
   addTentative(key: ConnectionKey, target: number, now: number): boolean {
     const hash = this.hashOf(key);
     const found = this.#slots.find(key, hash);
-    if (found >= 0 || !this.hasRoomFor(key.reqid)) return false;
+    if (found >= 0 || !this.hasRoomFor(key.group)) return false;
     const slot = -1 - found;
     this.#slots.occupy(slot, key, hash, TENTATIVE);
     this.#slots.value[slot] = target;
     this.#slots.time[slot] = now + this.#timeouts.tentativeMs;
-    this.#countEntry(key.reqid, 1);
-    this.#countTentative(key.reqid, 1);
+    this.#countEntry(key.group, 1);
+    this.#countTentative(key.group, 1);
     return true;
   }
 
@@ -145,9 +146,9 @@ export class ConnectionTable {
       if (this.#size >= this.capacity) return 'full';
       this.#slots.occupy(slot, key, hash, ESTABLISHED);
       this.#slots.value[slot] = target;
-      this.#countEntry(key.reqid, 1);
+      this.#countEntry(key.group, 1);
     }
-    if (state === TENTATIVE) this.#endTentative(key.dvipa, key.reqid, target);
+    if (state === TENTATIVE) this.#endTentative(key.dvipa, key.group, target);
     this.#slots.state[slot] = ESTABLISHED;
     this.#slots.time[slot] = now + this.#timeouts.establishedMs;
     return state === ESTABLISHED ? 'known' : 'new';
@@ -172,9 +173,9 @@ export class ConnectionTable {
   }
 
   /** The SA group is gone (its last SA was deleted). Returns how many connections went with it. */
-  removeGroup(reqid: number): number {
-    if (!this.#sizeByGroup.has(reqid)) return 0;
-    return this.#removeWhere((slot) => this.#slots.reqid[slot] === reqid);
+  removeGroup(group: number): number {
+    if (!this.#sizeByGroup.has(group)) return 0;
+    return this.#removeWhere((slot) => this.#slots.group[slot] === group);
   }
 
   /**
@@ -224,32 +225,32 @@ export class ConnectionTable {
 
   #remove(slot: number): void {
     if (this.#slots.state[slot] === TENTATIVE) {
-      const { dvipa, reqid } = this.#slots.keyAt(slot);
-      this.#endTentative(dvipa, reqid, this.#slots.value[slot] as number);
+      const { dvipa, group } = this.#slots.keyAt(slot);
+      this.#endTentative(dvipa, group, this.#slots.value[slot] as number);
     }
-    this.#countEntry(this.#slots.reqid[slot] as number, -1);
+    this.#countEntry(this.#slots.group[slot] as number, -1);
     this.#slots.release(slot);
   }
 
-  #endTentative(dvipa: number, reqid: number, target: number): void {
-    this.#countTentative(reqid, -1);
+  #endTentative(dvipa: IpAddress, group: number, target: number): void {
+    this.#countTentative(group, -1);
     this.#onTentativeEnd?.(dvipa, target);
   }
 
-  #countTentative(reqid: number, by: 1 | -1): void {
+  #countTentative(group: number, by: 1 | -1): void {
     this.#tentative += by;
-    addTo(this.#tentativeByGroup, reqid, by);
+    addTo(this.#tentativeByGroup, group, by);
   }
 
-  #countEntry(reqid: number, by: 1 | -1): void {
+  #countEntry(group: number, by: 1 | -1): void {
     this.#size += by;
-    addTo(this.#sizeByGroup, reqid, by);
+    addTo(this.#sizeByGroup, group, by);
   }
 }
 
 /** Counts by group; a group with none is not kept. */
-function addTo(counts: Map<number, number>, reqid: number, by: 1 | -1): void {
-  const count = (counts.get(reqid) ?? 0) + by;
-  if (count === 0) counts.delete(reqid);
-  else counts.set(reqid, count);
+function addTo(counts: Map<number, number>, group: number, by: 1 | -1): void {
+  const count = (counts.get(group) ?? 0) + by;
+  if (count === 0) counts.delete(group);
+  else counts.set(group, count);
 }

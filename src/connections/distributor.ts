@@ -1,3 +1,5 @@
+import type { IpAddress } from '../packet/address.ts';
+import { AddressMap } from '../packet/address-map.ts';
 import type { ConnectionKey } from './connection-key.ts';
 import { ConnectionTable, type ConnectionTableOptions } from './connection-table.ts';
 import { chooseByHash, type DistributionMethod, type EligibleTargets, RoundRobin } from './distribution.ts';
@@ -11,11 +13,11 @@ interface Service {
 
 /**
  * Connection table and distribution methods together: which target gets a packet. One per routing host, for
- * all its DVIPAs (addresses as host numbers). Targets are small indexes; `route` allocates nothing.
+ * all its DVIPAs. Targets are small indexes; `route` allocates nothing.
  */
 export class Distributor {
   readonly table: ConnectionTable;
-  readonly #services = new Map<number, Service>();
+  readonly #services = new AddressMap<Service>();
 
   constructor(options: DistributorOptions) {
     this.table = new ConnectionTable({
@@ -25,12 +27,12 @@ export class Distributor {
   }
 
   /** Serves a DVIPA, by round robin unless another method is given. Twice keeps what is there. */
-  addDvipa(dvipa: number, method: DistributionMethod = new RoundRobin()): void {
+  addDvipa(dvipa: IpAddress, method: DistributionMethod = new RoundRobin()): void {
     if (!this.#services.has(dvipa)) this.#services.set(dvipa, { method, targets: [] });
   }
 
   /** The target is ready to serve the DVIPA. */
-  addTarget(dvipa: number, target: number): void {
+  addTarget(dvipa: IpAddress, target: number): void {
     const service = this.#services.get(dvipa);
     if (service === undefined || service.targets.includes(target)) return;
     service.targets.push(target);
@@ -38,7 +40,7 @@ export class Distributor {
   }
 
   /** No new connections for the target on this DVIPA; those it has go on. */
-  drainTarget(dvipa: number, target: number): void {
+  drainTarget(dvipa: IpAddress, target: number): void {
     const service = this.#services.get(dvipa);
     const at = service?.targets.indexOf(target) ?? -1;
     if (service === undefined || at < 0) return;
@@ -53,7 +55,7 @@ export class Distributor {
   }
 
   /** Targets that get new connections of the DVIPA. */
-  targetsOf(dvipa: number): readonly number[] {
+  targetsOf(dvipa: IpAddress): readonly number[] {
     return this.#services.get(dvipa)?.targets ?? [];
   }
 
@@ -69,7 +71,7 @@ export class Distributor {
     if (known >= 0) return known;
     const service = this.#services.get(key.dvipa);
     if (service === undefined) return -1;
-    if (isOpening && this.table.hasRoomFor(key.reqid)) {
+    if (isOpening && this.table.hasRoomFor(key.group)) {
       const target = service.method.choose(eligible);
       if (target >= 0 && this.table.addTentative(key, target, now)) service.method.assigned(target);
       return target;

@@ -156,9 +156,9 @@ export class FlowTracker {
   }
 
   /** The SA group is gone: its connections can neither send nor receive. */
-  removeGroup(reqid: number): void {
+  removeGroup(group: number): void {
     for (let slot = 0; slot < this.#slots.slots; slot++) {
-      while (this.#slots.state[slot] !== FREE && this.#slots.reqid[slot] === reqid) {
+      while (this.#slots.state[slot] !== FREE && this.#slots.group[slot] === group) {
         if (isOpen(this.#slots.state[slot] as number)) this.#closed.push(this.#slots.keyAt(slot));
         this.#slots.release(slot);
         this.#size--;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { SaId, Spi } from '../ipsec/sa.ts';
-import { compareAddresses, type TrafficSelector } from '../ipsec/traffic-selector.ts';
+import { compareAddressBytes, type TrafficSelector } from '../ipsec/traffic-selector.ts';
 import { BITMAP_MAX_BYTES, HOST_MAX_CHARACTERS, LEASE_MAX_NUMBERS } from './limits.ts';
 
 /** Building blocks of the schemas. All objects are strict: an unknown field is an error. */
@@ -71,7 +71,7 @@ export const selector = z
 
 function isSelector({ family, from, to }: TrafficSelector): boolean {
   const lengthBytes = family === 4 ? 4 : 16;
-  return from.length === lengthBytes && to.length === lengthBytes && compareAddresses(from, to) <= 0;
+  return from.length === lengthBytes && to.length === lengthBytes && compareAddressBytes(from, to) <= 0;
 }
 
 /** RFC 3948 ports in packet direction; both 0 without encapsulation. */

@@ -21,6 +21,7 @@ export const LINK_KEY_BYTES = 32;
 /** RFC 7296 section 3.13 counts traffic selectors in one byte. */
 export const SELECTORS_MAX = 255;
 export const RULES_MAX = 256;
+export const ENDPOINTS_MAX = 8;
 /** 32768 bits; a target's window is 4096. */
 export const BITMAP_MAX_BYTES = 4096;
 export const REPORTED_NUMBERS_MAX = 1024;

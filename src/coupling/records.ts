@@ -14,7 +14,7 @@ export const COUPLING_VERSION = 1;
 /** One rule of an inbound filter, in the order of the configuration. */
 export interface FilterRuleRecord {
   readonly action: 'permit' | 'deny';
-  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'any';
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6' | 'any';
   /** Inclusive; 0..65535 = any. */
   readonly fromPort: number;
   readonly toPort: number;
@@ -25,8 +25,8 @@ export interface FilterRuleRecord {
 /** A DVIPA that this target serves. The same address again replaces what was known about it. */
 export interface DvipaRecord {
   readonly address: string;
-  /** Source of outbound ESP; the DVIPA itself if there is no endpoint in front of it. */
-  readonly endpoint: string;
+  /** Where IKE and ESP arrive; the DVIPA itself if there is no endpoint in front of it. */
+  readonly endpoints: readonly string[];
   readonly filterMode: 'bypass' | 'filter';
   readonly rules: readonly FilterRuleRecord[];
   /** The routing host's address on the trusted link. */
@@ -65,7 +65,7 @@ export interface RouteBodies {
   'link-key': LinkKeyRecord;
   'sa-install': SaInstallRecord;
   /** The peer moved (NAT mapping, MOBIKE). */
-  'sa-update': { readonly id: SaId; readonly outer: OuterAddresses };
+  'sa-update': { readonly id: SaId; readonly outer: OuterAddresses; readonly hasUdpEncapsulation: boolean };
   'sa-remove': { readonly id: SaId };
   'policy-install': { readonly policy: OutboundPolicy };
   'policy-remove': { readonly key: string };
@@ -85,7 +85,7 @@ export interface RouteBodies {
 export interface FlowRecord {
   readonly dvipa: string;
   /** SA group: tells peers with equal inner addresses apart. */
-  readonly reqid: number;
+  readonly group: number;
   /** IP protocol number. */
   readonly protocol: number;
   readonly source: string;

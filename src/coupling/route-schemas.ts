@@ -17,7 +17,7 @@ import {
   u64,
   window,
 } from './fields.ts';
-import { LINK_KEY_BYTES, POLICY_KEY_MAX_CHARACTERS, RULES_MAX } from './limits.ts';
+import { ENDPOINTS_MAX, LINK_KEY_BYTES, POLICY_KEY_MAX_CHARACTERS, RULES_MAX } from './limits.ts';
 import type { RouteBodies, RouteHello, SaInstallRecord, TargetEvent } from './records.ts';
 import { fromSa, policySchema, saSchema, toSa } from './sa-wire.ts';
 
@@ -32,7 +32,7 @@ export const routeHello: z.ZodType<RouteHello> = z.strictObject({
 
 const rule = z.strictObject({
   action: z.enum(['permit', 'deny']),
-  protocol: z.enum(['tcp', 'udp', 'icmp', 'any']),
+  protocol: z.enum(['tcp', 'udp', 'icmp', 'icmpv6', 'any']),
   fromPort: u16,
   toPort: u16,
   source: network.exactOptional(),
@@ -40,7 +40,7 @@ const rule = z.strictObject({
 
 const dvipa = z.strictObject({
   address,
-  endpoint: address,
+  endpoints: z.array(address).min(1).max(ENDPOINTS_MAX),
   filterMode: z.enum(['bypass', 'filter']),
   rules: z.array(rule).max(RULES_MAX),
   router: address,
@@ -82,7 +82,7 @@ export const routeCodecs: BodyCodecs<RouteBodies> = {
     ({ sa, ...same }: SaInstallRecord) => ({ ...same, sa: fromSa(sa) }),
     ({ sa, ...same }) => ({ ...same, sa: toSa(sa) }),
   ),
-  'sa-update': plain(z.strictObject({ id: saId, outer })),
+  'sa-update': plain(z.strictObject({ id: saId, outer, hasUdpEncapsulation: z.boolean() })),
   'sa-remove': plain(z.strictObject({ id: saId })),
   'policy-install': converted(
     z.strictObject({ policy: policySchema }),

@@ -21,7 +21,7 @@ export const targetHello: z.ZodType<TargetHello> = z.strictObject({
 
 const flow = z.strictObject({
   dvipa: address,
-  reqid: u32,
+  group: u32,
   protocol: z.int().min(0).max(255),
   source: address,
   sourcePort: u16,

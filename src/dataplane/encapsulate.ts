@@ -1,12 +1,17 @@
+import { type IpAddress, isIpv4 } from '../packet/address.ts';
 import { encodeIpv4, IPV4_HEADER_BYTES } from '../packet/ipv4.ts';
+import { encodeIpv6, IPV6_HEADER_BYTES } from '../packet/ipv6.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
-import { encodeUdp, UDP_HEADER_BYTES } from '../packet/udp.ts';
+import { encodeUdp, UDP_HEADER_BYTES, writeUdpChecksum } from '../packet/udp.ts';
 import type { PacketVector } from './vector.ts';
 
-/** The outer header of an outbound SA, IPv4 as host numbers. Replaced as a whole when the peer's mapping moves. */
+/** The outer header of an outbound SA. Replaced as a whole when the peer moves. */
 export interface OuterHeader {
-  readonly source: number;
-  readonly destination: number;
+  readonly mode: 'tunnel' | 'transport';
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  /** ESP in UDP (RFC 3948) with these ports; else native. */
+  readonly hasUdpEncapsulation: boolean;
   readonly sourcePort: number;
   readonly destinationPort: number;
   /** What the tunnel header takes from the inner one (RFC 4301 section 5.1.2.1; charon's copy_df, copy_ecn, copy_dscp). */
@@ -16,27 +21,70 @@ export interface OuterHeader {
 }
 
 const ECN_MASK = 3;
+const TUNNEL_TTL = 64;
+
+/** Bytes that stand in front of the ESP header. */
+export function outerBytes({ source, hasUdpEncapsulation }: OuterHeader): number {
+  return (
+    (isIpv4(source) ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES) + (hasUdpEncapsulation ? UDP_HEADER_BYTES : 0)
+  );
+}
 
 /**
- * Puts UDP (RFC 3948 section 2.1, checksum 0) and IPv4 in front of the sealed packet `i`; needs 28 bytes of
- * headroom. The kernel fills in the identification. `trafficClass` and `dontFragment` are the inner packet's.
+ * Puts the outer headers in front of the sealed packet `i`: UDP where the SA is encapsulated (without a checksum over IPv4,
+ * RFC 3948 section 2.1; over IPv6 there must be one, RFC 8200 section 8.1), then IP. In transport mode the header is the
+ * inner packet's own, told anew. Needs 48 bytes of headroom. The kernel fills in the identification. `trafficClass`,
+ * `dontFragment` and `hopLimit` are the inner packet's.
  */
 export function encapsulate(vector: PacketVector, i: number, outer: OuterHeader): void {
+  const protocol = outer.hasUdpEncapsulation ? IP_PROTOCOL.UDP : IP_PROTOCOL.ESP;
+  if (outer.hasUdpEncapsulation) putUdp(vector, i, outer);
+  const { slab } = vector;
+  const payloadBytes = vector.length[i] as number;
+  const isTunnel = outer.mode === 'tunnel';
+  const trafficClass = isTunnel
+    ? copiedClass(vector.trafficClass[i] as number, outer)
+    : (vector.trafficClass[i] as number);
+  const hopLimit = isTunnel ? TUNNEL_TTL : (vector.hopLimit[i] as number);
+  if (isIpv4(outer.source)) {
+    const offset = (vector.offset[i] as number) - IPV4_HEADER_BYTES;
+    encodeIpv4(slab, offset, {
+      totalBytes: payloadBytes + IPV4_HEADER_BYTES,
+      protocol,
+      source: outer.source[3] as number,
+      destination: outer.destination[3] as number,
+      trafficClass,
+      ttl: hopLimit,
+      hasDontFragment: (outer.copyDf || !isTunnel) && vector.dontFragment[i] === 1,
+    });
+    vector.offset[i] = offset;
+    vector.length[i] = payloadBytes + IPV4_HEADER_BYTES;
+  } else {
+    const offset = (vector.offset[i] as number) - IPV6_HEADER_BYTES;
+    encodeIpv6(slab, offset, {
+      payloadBytes,
+      protocol,
+      source: outer.source,
+      destination: outer.destination,
+      hopLimit,
+      trafficClass,
+    });
+    vector.offset[i] = offset;
+    vector.length[i] = payloadBytes + IPV6_HEADER_BYTES;
+  }
+}
+
+function putUdp(vector: PacketVector, i: number, outer: OuterHeader): void {
   const espBytes = vector.length[i] as number;
-  const udpOffset = (vector.offset[i] as number) - UDP_HEADER_BYTES;
-  const ipOffset = udpOffset - IPV4_HEADER_BYTES;
-  const totalBytes = espBytes + UDP_HEADER_BYTES + IPV4_HEADER_BYTES;
-  const inner = vector.trafficClass[i] as number;
-  const trafficClass = (outer.copyDscp ? inner & ~ECN_MASK : 0) | (outer.copyEcn ? inner & ECN_MASK : 0);
-  encodeUdp(vector.slab, udpOffset, outer.sourcePort, outer.destinationPort, espBytes);
-  encodeIpv4(vector.slab, ipOffset, {
-    totalBytes,
-    protocol: IP_PROTOCOL.UDP,
-    source: outer.source,
-    destination: outer.destination,
-    trafficClass,
-    hasDontFragment: outer.copyDf && vector.dontFragment[i] === 1,
-  });
-  vector.offset[i] = ipOffset;
-  vector.length[i] = totalBytes;
+  const offset = (vector.offset[i] as number) - UDP_HEADER_BYTES;
+  encodeUdp(vector.slab, offset, outer.sourcePort, outer.destinationPort, espBytes);
+  vector.offset[i] = offset;
+  vector.length[i] = espBytes + UDP_HEADER_BYTES;
+  if (!isIpv4(outer.source)) {
+    writeUdpChecksum(vector.slab, offset, espBytes + UDP_HEADER_BYTES, outer.source, 0, outer.destination, 0);
+  }
+}
+
+function copiedClass(inner: number, outer: OuterHeader): number {
+  return (outer.copyDscp ? inner & ~ECN_MASK : 0) | (outer.copyEcn ? inner & ECN_MASK : 0);
 }

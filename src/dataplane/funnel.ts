@@ -2,6 +2,8 @@ import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.t
 import { LINK_KIND, LinkHeader, type LinkOpener } from '../ipsec/link-seal.ts';
 import type { NumberingOwner } from '../ipsec/numbering-owner.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
+import { ADDRESS_WORDS } from '../packet/address.ts';
+import type { AddressSet } from '../packet/address-map.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { OutboundSad } from './outbound-sad.ts';
 import { assignNumber, findOutboundSa, type SendingSa, SentCounts, sealAndSend } from './outbound-steps.ts';
@@ -22,7 +24,7 @@ export interface FunnelPeer {
   readonly host: string;
   readonly opener: LinkOpener;
   /** DVIPAs that this target is authorised for: it may send from no other address. */
-  readonly dvipas: ReadonlySet<number>;
+  readonly dvipas: AddressSet;
 }
 
 /** An outbound SA on the routing host; its meter counts what this host seals itself, like one more target. */
@@ -99,7 +101,7 @@ export class Funnel {
     if (this.#header.kind !== LINK_KIND.FUNNEL) return LINK_UNKNOWN_KIND;
     const refused = this.#findSa(vector, i);
     if (refused !== KEEP) return refused;
-    if (!peer.dvipas.has(vector.innerSource[i] as number)) return SOURCE_NOT_DVIPA;
+    if (!peer.dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as RoutingOutboundSa;
     this.#touched.add(entry);
     if (!entry.numbering.funnelArrived(peer.host, this.#header.counter, now)) return NO_NUMBER;

@@ -1,4 +1,5 @@
 import { KEEP, verdictOf } from '../base/verdict.ts';
+import { ADDRESS_WORDS, type IpAddress } from '../packet/address.ts';
 import { hasPorts } from '../packet/protocols.ts';
 import type { PacketVector } from './vector.ts';
 
@@ -14,9 +15,8 @@ export interface FilterRule {
   /** Inclusive destination port range; 0..65535 = any. A narrower one matches protocols with ports only. */
   readonly fromPort: number;
   readonly toPort: number;
-  /** Source network as host number and mask; 0/0 = any. */
-  readonly sourceNetwork: number;
-  readonly sourceMask: number;
+  /** Source network; undefined: any. Of the other family nothing matches: the mask covers the mapped prefix (`packet/address.ts`). */
+  readonly source?: { readonly network: IpAddress; readonly mask: IpAddress } | undefined;
 }
 
 /**
@@ -30,12 +30,13 @@ export class InboundFilter {
     this.rules = rules;
   }
 
-  permits(protocol: number, source: number, destinationPort: number): boolean {
+  /** The words of the source begin at `at`. */
+  permits(protocol: number, sources: Uint32Array, at: number, destinationPort: number): boolean {
     if (this.rules.length === 0) return true;
     for (const rule of this.rules) {
       if (rule.protocol !== 0 && rule.protocol !== protocol) continue;
       if (!matchesPort(rule, protocol, destinationPort)) continue;
-      if ((source & rule.sourceMask) >>> 0 !== rule.sourceNetwork) continue;
+      if (!isInNetwork(rule, sources, at)) continue;
       return rule.action === 'permit';
     }
     return false;
@@ -45,11 +46,21 @@ export class InboundFilter {
   verdict(vector: PacketVector, i: number): number {
     const permitted = this.permits(
       vector.protocol[i] as number,
-      vector.innerSource[i] as number,
+      vector.innerSource,
+      i * ADDRESS_WORDS,
       vector.destinationPort[i] as number,
     );
     return permitted ? KEEP : FILTER;
   }
+}
+
+function isInNetwork({ source }: FilterRule, words: Uint32Array, at: number): boolean {
+  if (source === undefined) return true;
+  for (let word = 0; word < ADDRESS_WORDS; word++) {
+    const masked = (words[at + word] as number) & (source.mask[word] as number);
+    if (masked >>> 0 !== source.network[word]) return false;
+  }
+  return true;
 }
 
 /** What stands for the port of ICMP is type and code: no rule means those. */

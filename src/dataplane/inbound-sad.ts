@@ -1,3 +1,4 @@
+import { equalAddresses, type IpAddress } from '../packet/address.ts';
 import type { SaId, SecurityAssociation } from '../ipsec/sa.ts';
 import { Slots } from './slots.ts';
 
@@ -5,8 +6,8 @@ import { Slots } from './slots.ts';
 export interface InboundEntry {
   readonly slot: number;
   readonly sa: SecurityAssociation;
-  /** Outer destination as host number. */
-  readonly destination: number;
+  /** Outer destination. */
+  readonly destination: IpAddress;
 }
 
 /**
@@ -36,10 +37,10 @@ export class InboundSad<Entry extends InboundEntry> {
     return entry;
   }
 
-  /** The slot, or -1. `destination` is an IPv4 address as host number. */
-  lookup(spi: number, destination: number): number {
+  /** The slot, or -1. The words of the outer destination begin at `at`. */
+  lookup(spi: number, destinations: Uint32Array, at: number): number {
     const entry = this.#bySpi.get(spi);
-    return entry !== undefined && entry.destination === destination ? entry.slot : -1;
+    return entry !== undefined && equalAddresses(entry.destination, 0, destinations, at) ? entry.slot : -1;
   }
 
   get(id: SaId): Entry | undefined {

@@ -1,3 +1,4 @@
+import type { InnerColumns } from '../ipsec/inner-columns.ts';
 import { Spd } from '../ipsec/spd.ts';
 import type { OutboundPolicy, SaId, SecurityAssociation, Spi } from '../ipsec/sa.ts';
 import { Slots } from './slots.ts';
@@ -7,11 +8,11 @@ export interface OutboundEntry {
   readonly sa: SecurityAssociation;
 }
 
-/** Peers choose outbound SPIs, so two may be equal; within one SA group (reqid) they are not. */
-const keyOf = (reqid: number, spi: Spi) => `${reqid}/${spi}`;
+/** Peers choose outbound SPIs, so two may be equal; within one SA group they are not. */
+const keyOf = (group: number, spi: Spi) => `${group}/${spi}`;
 
 /**
- * Outbound SAs and the policies that say which one is in use. A policy names its SA by SPI and reqid; either
+ * Outbound SAs and the policies that say which one is in use. A policy names its SA by SPI and group; either
  * may come first. Only the policy switches: a new SA is not used before charon says so (`add_policy out`).
  */
 export class OutboundSad<Entry extends OutboundEntry> {
@@ -23,7 +24,7 @@ export class OutboundSad<Entry extends OutboundEntry> {
   readonly #current = new Map<OutboundPolicy, Entry>();
 
   add(sa: SecurityAssociation, make: (slot: number) => Entry): Entry {
-    const key = keyOf(sa.reqid, sa.spi);
+    const key = keyOf(sa.group, sa.spi);
     if (this.#byKey.has(key)) throw new Error(`outbound SPI ${sa.spi.toString(16)} is in use already`);
     const entry = this.#slots.add(make);
     this.#byId.set(sa.id, entry);
@@ -36,7 +37,7 @@ export class OutboundSad<Entry extends OutboundEntry> {
     const entry = this.#byId.get(id);
     if (entry === undefined) return undefined;
     this.#byId.delete(id);
-    this.#byKey.delete(keyOf(entry.sa.reqid, entry.sa.spi));
+    this.#byKey.delete(keyOf(entry.sa.group, entry.sa.spi));
     this.#slots.free(entry.slot);
     this.#current.clear();
     return entry;
@@ -60,15 +61,9 @@ export class OutboundSad<Entry extends OutboundEntry> {
     return this.#spd.policies();
   }
 
-  /** The policy for an inner packet; undefined: `no-policy`. Addresses as host numbers. */
-  policyFor(
-    source: number,
-    destination: number,
-    protocol: number,
-    sourcePort: number,
-    destinationPort: number,
-  ): OutboundPolicy | undefined {
-    return this.#spd.lookup(source, destination, protocol, sourcePort, destinationPort);
+  /** The policy for inner packet `i`, whose headers were read; undefined: `no-policy`. */
+  policyFor(inner: InnerColumns, i: number): OutboundPolicy | undefined {
+    return this.#spd.lookup(inner, i);
   }
 
   /** The SA that a policy uses now; undefined: `no-sa`. */
@@ -76,7 +71,7 @@ export class OutboundSad<Entry extends OutboundEntry> {
     if (policy.spi === undefined) return undefined;
     let entry = this.#current.get(policy);
     if (entry === undefined) {
-      entry = this.#byKey.get(keyOf(policy.reqid, policy.spi));
+      entry = this.#byKey.get(keyOf(policy.group, policy.spi));
       if (entry !== undefined) this.#current.set(policy, entry);
     }
     return entry;

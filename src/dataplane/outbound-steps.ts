@@ -1,11 +1,12 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { tunnelNextHeader } from '../ipsec/esp-trailer.ts';
 import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
-import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { encapsulate, type OuterHeader } from './encapsulate.ts';
 import type { OutboundEntry, OutboundSad } from './outbound-sad.ts';
 import type { PacketSink } from './ports.ts';
+import { takeTransportPayload } from './transport-mode.ts';
 import type { PacketVector } from './vector.ts';
 
 const NO_POLICY = verdictOf('no-policy');
@@ -22,13 +23,7 @@ export interface SendingSa extends OutboundEntry {
 
 /** Policy (RFC 4301 section 5.1) and SA of inner packet `i`, whose headers were read: sets `saSlot`. */
 export function findOutboundSa(vector: PacketVector, i: number, sad: OutboundSad<SendingSa>): Verdict {
-  const policy = sad.policyFor(
-    vector.innerSource[i] as number,
-    vector.innerDestination[i] as number,
-    vector.protocol[i] as number,
-    vector.sourcePort[i] as number,
-    vector.destinationPort[i] as number,
-  );
+  const policy = sad.policyFor(vector, i);
   if (policy === undefined) return NO_POLICY;
   const entry = sad.saOf(policy);
   if (entry === undefined) return NO_SA;
@@ -40,7 +35,7 @@ export function findOutboundSa(vector: PacketVector, i: number, sad: OutboundSad
 export function assignNumber(
   vector: PacketVector,
   i: number,
-  { meter }: SendingSa,
+  { meter, outer }: SendingSa,
   number: number,
   iv: IvCounter | undefined,
 ): Verdict {
@@ -51,7 +46,8 @@ export function assignNumber(
   vector.sequenceLow[i] = number >>> 0;
   vector.ivHigh[i] = iv.high(counter);
   vector.ivLow[i] = iv.low(counter);
-  vector.nextHeader[i] = IP_PROTOCOL.IPV4;
+  if (outer.mode === 'transport') takeTransportPayload(vector, i);
+  else vector.nextHeader[i] = tunnelNextHeader(vector.family[i] as number);
   return KEEP;
 }
 

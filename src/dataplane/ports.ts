@@ -19,8 +19,8 @@ export interface PacketSink {
  * the GRE header; what is inside crosses unchanged. Drivers: `dgram`, later `batch`.
  */
 export interface TrustedLink {
-  /** Sends packets with verdict 0 and `target[i] === peer`; `epoch` goes into the GRE key. */
-  send(vector: PacketVector, peer: number, protocol: number, epoch: number): number;
+  /** Sends packets with verdict 0 and `target[i] === peer`, each as its `linkProtocol`; `epoch` goes into the GRE key. */
+  send(vector: PacketVector, peer: number, epoch: number): number;
   /** The address of peer number `peer` (small integer); undefined closes it. */
   setPeer(peer: number, address: string | undefined): void;
   /**
@@ -33,7 +33,7 @@ export interface TrustedLink {
 
 /** GRE protocol types on the trusted link (RFC 2784 section 2.4 uses EtherTypes). */
 export const LINK_PROTOCOL = {
-  /** The outer IPv4 datagram exactly as received from the peer. */
+  /** The outer datagram as received from the peer (put together, if it came in fragments). */
   OUTER_IPV4: 0x0800,
   OUTER_IPV6: 0x86dd,
   /** A sealed link packet (`link-seal.ts`): local experimental EtherType (IEEE 802). */

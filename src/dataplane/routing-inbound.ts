@@ -1,10 +1,12 @@
 import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
 import { newConnectionKey } from '../connections/connection-key.ts';
 import type { Distributor } from '../connections/distributor.ts';
+import type { OuterSources } from '../connections/outer-sources.ts';
 import { isOpening } from '../connections/tcp-state.ts';
-import { type InboundOwners, outerSourceOf } from '../ipsec/inbound-owners.ts';
+import type { InboundOwners } from '../ipsec/inbound-owners.ts';
 import type { Peeker } from '../ipsec/peek.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
+import { ADDRESS_WORDS, copyAddress, equalAddresses, type IpAddress } from '../packet/address.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
 import { HoldQueue, TAKEN } from './hold-queue.ts';
@@ -27,7 +29,7 @@ const HOLD_MS = 300;
 
 /** Settings of a DVIPA on the routing host. */
 export interface RoutedDvipa {
-  readonly address: number;
+  readonly address: IpAddress;
   readonly filterMode: FilterMode;
   readonly filter: InboundFilter;
 }
@@ -48,6 +50,7 @@ export interface RoutingInboundOptions {
   readonly addresses: ClusterAddresses;
   readonly peek: Peeker;
   readonly distributor: Distributor;
+  readonly sources: OuterSources;
   readonly link: TrustedLink;
   readonly drops: DropCounters;
   /** Number of the next dispatch to a target, ascending from 1. */
@@ -115,7 +118,7 @@ export class RoutingInbound {
     const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination[i] as number);
+      const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination, i * ADDRESS_WORDS);
       const entry = sad.at(slot);
       if (entry === undefined) {
         vector.verdict[i] = this.#holdBack(this.#unknown, vector, i, now) ? ELSEWHERE : UNKNOWN_SPI;
@@ -147,7 +150,8 @@ export class RoutingInbound {
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as RoutingInboundSa;
-      if (vector.innerDestination[i] !== entry.dvipa.address) vector.verdict[i] = INNER_NOT_DVIPA;
+      const isDvipa = equalAddresses(vector.innerDestination, i * ADDRESS_WORDS, entry.dvipa.address, 0);
+      if (!isDvipa) vector.verdict[i] = INNER_NOT_DVIPA;
       else if (!entry.check.permits(vector, i)) vector.verdict[i] = TUNNEL_CHECK;
       else if (entry.dvipa.filterMode === 'filter') vector.verdict[i] = entry.dvipa.filter.verdict(vector, i);
     }
@@ -169,10 +173,10 @@ export class RoutingInbound {
 
   #chooseTarget(vector: PacketVector, i: number, entry: RoutingInboundSa, now: number): number {
     const key = this.#key;
-    key.dvipa = entry.dvipa.address;
-    key.reqid = entry.sa.reqid;
+    copyAddress(entry.dvipa.address, 0, key.dvipa, 0);
+    copyAddress(vector.innerSource, i * ADDRESS_WORDS, key.source, 0);
+    key.group = entry.sa.group;
     key.protocol = vector.protocol[i] as number;
-    key.source = vector.innerSource[i] as number;
     key.sourcePort = vector.sourcePort[i] as number;
     key.destinationPort = vector.destinationPort[i] as number;
     const opens = key.protocol === IP_PROTOCOL.TCP && isOpening(vector.tcpFlags[i] as number);
@@ -180,13 +184,17 @@ export class RoutingInbound {
   }
 
   #assign(vector: PacketVector, i: number, entry: RoutingInboundSa, target: number): number {
-    const dispatch = this.#options.nextDispatch(target);
+    const { nextDispatch, sources } = this.#options;
+    const dispatch = nextDispatch(target);
     const high = vector.sequenceHigh[i] as number;
     const low = vector.sequenceLow[i] as number;
-    const source = outerSourceOf(vector.outerSource[i] as number, vector.outerSourcePort[i] as number);
+    const port = vector.outerSourcePort[i] as number;
+    const source = sources.numberOf(vector.outerSource, i * ADDRESS_WORDS, port);
     const verdict = entry.owners.decide(high, low, target, dispatch, source);
     if (verdict !== KEEP) return verdict;
     vector.target[i] = target;
+    const isIpv6 = vector.slab.readUInt8(vector.outerOffset[i] as number) >> 4 === 6;
+    vector.linkProtocol[i] = isIpv6 ? LINK_PROTOCOL.OUTER_IPV6 : LINK_PROTOCOL.OUTER_IPV4;
     vector.dispatch[i] = dispatch >>> 0;
     this.#targetsUsed.add(target);
     return KEEP;
@@ -195,7 +203,7 @@ export class RoutingInbound {
   #dispatch(vector: PacketVector): void {
     const { link, epoch } = this.#options;
     for (const target of this.#targetsUsed) {
-      this.dispatched += link.send(vector, target, LINK_PROTOCOL.OUTER_IPV4, epoch());
+      this.dispatched += link.send(vector, target, epoch());
     }
   }
 }

@@ -1,9 +1,10 @@
 import { type DropCounters, KEEP, verdictOf } from '../base/verdict.ts';
+import { tunnelNextHeader } from '../ipsec/esp-trailer.ts';
 import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { ReplayWindow } from '../ipsec/replay-window.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
-import { IP_PROTOCOL } from '../packet/protocols.ts';
+import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
 import type { DispatchFloor } from './dispatch-floor.ts';
 import type { FilterMode, InboundFilter } from './inbound-filter.ts';
@@ -11,6 +12,7 @@ import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { PacketSink } from './ports.ts';
 import type { CommittedNumbers } from './replay-reports.ts';
+import { restoreTransportHeader } from './transport-mode.ts';
 import type { PacketVector } from './vector.ts';
 
 const UNKNOWN_SPI = verdictOf('unknown-spi');
@@ -25,7 +27,7 @@ const HARD_LIMIT = verdictOf('hard-limit');
 
 /** Settings of a DVIPA that this target serves. */
 export interface ServedDvipa {
-  readonly address: number;
+  readonly address: IpAddress;
   readonly filterMode: FilterMode;
   readonly filter: InboundFilter;
 }
@@ -38,8 +40,8 @@ export interface ShadowInboundSa extends InboundEntry {
   readonly dvipa: ServedDvipa;
   readonly meter: LifesizeMeter;
   readonly committed: CommittedNumbers;
-  /** Where charon has the peer: outer source address (host number) and port. Follows `sa-update`. */
-  peerAddress: number;
+  /** Where charon has the peer: outer source address and UDP port (0: native ESP). Follows `sa-update`. */
+  peerAddress: IpAddress;
   peerPort: number;
 }
 
@@ -123,7 +125,7 @@ export class TargetInbound {
     const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination[i] as number);
+      const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination, i * ADDRESS_WORDS);
       const entry = sad.at(slot);
       if (entry === undefined) {
         vector.verdict[i] = UNKNOWN_SPI;
@@ -182,7 +184,8 @@ export class TargetInbound {
 
 /** The outer source is not where charon has the peer. Says something only after the ICV. */
 function isMoved(vector: PacketVector, i: number, { peerAddress, peerPort }: ShadowInboundSa): boolean {
-  return vector.outerSource[i] !== peerAddress || vector.outerSourcePort[i] !== peerPort;
+  const isThere = equalAddresses(vector.outerSource, i * ADDRESS_WORDS, peerAddress, 0);
+  return !isThere || vector.outerSourcePort[i] !== peerPort;
 }
 
 /** Just committed, and nothing newer before it: not one that was held back on its way. */
@@ -192,10 +195,22 @@ function isHighest(vector: PacketVector, i: number, { window }: ShadowInboundSa)
 
 /** Trailer, tunnel check (claim 8) and filter (claim 6) of one opened packet. */
 function checkOne(vector: PacketVector, i: number, entry: ShadowInboundSa): number {
-  if (vector.nextHeader[i] !== IP_PROTOCOL.IPV4) return MALFORMED;
-  const bad = readInnerHeaders(vector, i);
+  const bad = readOpened(vector, i, entry);
   if (bad !== KEEP) return bad;
-  if (vector.innerDestination[i] !== entry.dvipa.address) return INNER_NOT_DVIPA;
+  const isDvipa = equalAddresses(vector.innerDestination, i * ADDRESS_WORDS, entry.dvipa.address, 0);
+  if (!isDvipa) return INNER_NOT_DVIPA;
   if (!entry.check.permits(vector, i)) return TUNNEL_CHECK;
   return entry.dvipa.filterMode === 'bypass' ? entry.dvipa.filter.verdict(vector, i) : KEEP;
+}
+
+/** The inner packet as it goes to the TUN, and its headers in the columns. */
+function readOpened(vector: PacketVector, i: number, { sa }: ShadowInboundSa): number {
+  if (sa.mode === 'transport') {
+    const bad = restoreTransportHeader(vector, i, sa.hasUdpEncapsulation);
+    return bad === KEEP ? readInnerHeaders(vector, i) : bad;
+  }
+  const nextHeader = vector.nextHeader[i] as number;
+  const bad = readInnerHeaders(vector, i);
+  if (bad !== KEEP) return bad;
+  return nextHeader === tunnelNextHeader(vector.family[i] as number) ? KEEP : MALFORMED;
 }

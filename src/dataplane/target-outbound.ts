@@ -2,6 +2,8 @@ import { type DropCounters, KEEP, SENT, ELSEWHERE, verdictOf } from '../base/ver
 import { type NumberingHolder, TAKE_FUNNEL, TAKE_WAIT } from '../ipsec/numbering-holder.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
+import { ADDRESS_WORDS } from '../packet/address.ts';
+import type { AddressSet } from '../packet/address-map.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { OutboundSad } from './outbound-sad.ts';
 import { assignNumber, findOutboundSa, type SendingSa, SentCounts, sealAndSend } from './outbound-steps.ts';
@@ -32,7 +34,7 @@ export interface TargetOutboundOptions {
   readonly crypto: PacketCrypto;
   readonly raw: PacketSink;
   readonly drops: DropCounters;
-  readonly dvipas: ReadonlySet<number>;
+  readonly dvipas: AddressSet;
   /** Seals the packets with verdict 0 for the link and sends them to the routing host; `saSlot` says whose they are. */
   readonly sendToFunnel: (vector: PacketVector) => void;
   /** The holder may have actions, or another deadline. */
@@ -94,7 +96,7 @@ export class TargetOutbound {
     const { sad, dvipas } = this.#options;
     const malformed = readInnerHeaders(vector, i);
     if (malformed !== KEEP) return malformed;
-    if (!dvipas.has(vector.innerSource[i] as number)) return SOURCE_NOT_DVIPA;
+    if (!dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
     const refused = findOutboundSa(vector, i, sad);
     if (refused !== KEEP) return refused;
     const entry = sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;

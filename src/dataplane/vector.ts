@@ -1,10 +1,13 @@
 import { DROP_REASONS, type DropCounters, type Verdict } from '../base/verdict.ts';
 import type { CryptoBatch } from '../ipsec/packet-crypto.ts';
+import { ADDRESS_WORDS } from '../packet/address.ts';
 
 /** Room before a packet for headers that a step puts in front (GRE, link header, outer IP and UDP, IV). */
 export const HEADROOM_BYTES = 128;
-/** Room for one packet with what is appended to it (padding, ICV). */
+/** Room for one packet of the usual size with what is appended to it (padding, ICV). */
 export const SLOT_BYTES = 4096;
+/** Room for any packet: of datagrams that were reassembled. */
+export const LARGE_SLOT_BYTES = HEADROOM_BYTES + 65_535 + 64;
 
 /**
  * Many packets as one slab of bytes and parallel typed arrays: the only form in which packets move
@@ -13,6 +16,7 @@ export const SLOT_BYTES = 4096;
  */
 export class PacketVector implements CryptoBatch {
   readonly capacity: number;
+  readonly #slotBytes: number;
   readonly slab: Buffer;
   count = 0;
   readonly offset: Uint32Array;
@@ -32,11 +36,15 @@ export class PacketVector implements CryptoBatch {
   readonly dispatch: Uint32Array;
   /** Index of the chosen target (routing host), -1 = none. */
   readonly target: Int16Array;
-  /** Outer addresses and ports as received, IPv4 as host numbers. */
+  /** What the packet is on the trusted link: one of `LINK_PROTOCOL`. */
+  readonly linkProtocol: Uint16Array;
+  /** Outer addresses (four words a packet, `packet/address.ts`) and UDP ports as received; ports 0: native ESP. */
   readonly outerSource: Uint32Array;
   readonly outerDestination: Uint32Array;
   readonly outerSourcePort: Uint16Array;
   readonly outerDestinationPort: Uint16Array;
+  /** Where the outer header starts in the slab (classify). */
+  readonly outerOffset: Uint32Array;
   /** Where the ESP header starts inside the packet, and how long ESP is (classify). */
   readonly espOffset: Uint32Array;
   readonly espLength: Uint32Array;
@@ -48,14 +56,18 @@ export class PacketVector implements CryptoBatch {
   readonly sourcePort: Uint16Array;
   readonly destinationPort: Uint16Array;
   readonly tcpFlags: Uint8Array;
-  readonly isFragment: Uint8Array;
-  /** Outbound: the inner packet's DSCP and ECN byte and its DF bit (0 or 1), for the outer header. */
+  /** `FRAGMENT`: whole, the first of its datagram, or a later one; and which datagram that is. */
+  readonly fragment: Uint8Array;
+  readonly fragmentId: Uint32Array;
+  /** Outbound: the inner packet's DSCP and ECN byte, DF bit (0 or 1) and hop limit, for the outer header. */
   readonly trafficClass: Uint8Array;
   readonly dontFragment: Uint8Array;
+  readonly hopLimit: Uint8Array;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, slotBytes = SLOT_BYTES) {
     this.capacity = capacity;
-    this.slab = Buffer.alloc(capacity * SLOT_BYTES);
+    this.#slotBytes = slotBytes;
+    this.slab = Buffer.alloc(capacity * slotBytes);
     this.offset = new Uint32Array(capacity);
     this.length = new Uint32Array(capacity);
     this.verdict = new Uint8Array(capacity);
@@ -68,33 +80,37 @@ export class PacketVector implements CryptoBatch {
     this.spi = new Uint32Array(capacity);
     this.dispatch = new Uint32Array(capacity);
     this.target = new Int16Array(capacity);
-    this.outerSource = new Uint32Array(capacity);
-    this.outerDestination = new Uint32Array(capacity);
+    this.linkProtocol = new Uint16Array(capacity);
+    this.outerSource = new Uint32Array(capacity * ADDRESS_WORDS);
+    this.outerDestination = new Uint32Array(capacity * ADDRESS_WORDS);
     this.outerSourcePort = new Uint16Array(capacity);
     this.outerDestinationPort = new Uint16Array(capacity);
+    this.outerOffset = new Uint32Array(capacity);
     this.espOffset = new Uint32Array(capacity);
     this.espLength = new Uint32Array(capacity);
     this.family = new Uint8Array(capacity);
-    this.innerSource = new Uint32Array(capacity);
-    this.innerDestination = new Uint32Array(capacity);
+    this.innerSource = new Uint32Array(capacity * ADDRESS_WORDS);
+    this.innerDestination = new Uint32Array(capacity * ADDRESS_WORDS);
     this.protocol = new Uint8Array(capacity);
     this.sourcePort = new Uint16Array(capacity);
     this.destinationPort = new Uint16Array(capacity);
     this.tcpFlags = new Uint8Array(capacity);
-    this.isFragment = new Uint8Array(capacity);
+    this.fragment = new Uint8Array(capacity);
+    this.fragmentId = new Uint32Array(capacity);
     this.trafficClass = new Uint8Array(capacity);
     this.dontFragment = new Uint8Array(capacity);
+    this.hopLimit = new Uint8Array(capacity);
     this.reset();
   }
 
   /** Bytes that a source may write at `offset[i]` after `reset()`. */
   get roomBytes(): number {
-    return SLOT_BYTES - HEADROOM_BYTES - 64;
+    return this.#slotBytes - HEADROOM_BYTES - 64;
   }
 
   reset(): void {
     this.count = 0;
-    for (let i = 0; i < this.capacity; i++) this.offset[i] = i * SLOT_BYTES + HEADROOM_BYTES;
+    for (let i = 0; i < this.capacity; i++) this.offset[i] = i * this.#slotBytes + HEADROOM_BYTES;
     this.verdict.fill(0);
     this.saSlot.fill(-1);
     this.target.fill(-1);

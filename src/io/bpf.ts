@@ -1,185 +1,192 @@
-/*
- * Classic BPF programs (Linux Documentation/networking/filter.rst). An instruction is 8 bytes in host order:
- *
- * |  code (2)  | jt (1) | jf (1) |          k (4)          |
- *
- * Jumps go forward only, counted from the next instruction; conditional ones reach 255 instructions.
- */
-export const BPF_INSTRUCTION_BYTES = 8;
-/** BPF_MAXINSNS. */
-const MAX_INSTRUCTIONS = 4096;
+import { type IpAddress, isIpv4 } from '../packet/address.ts';
+import { IPV6_DESTINATION_OFFSET, IPV6_HEADER_BYTES } from '../packet/ipv6.ts';
+import { IP_PROTOCOL } from '../packet/protocols.ts';
+import { BPF, BPF_ANCILLARY, BpfProgram } from './bpf-program.ts';
 
-const LD_WORD = 0x20;
-const LD_HALF = 0x28;
-const LD_BYTE = 0x30;
-/** At X + k: X holds the length of the IP header. */
-const LD_WORD_AT_X = 0x40;
-const LD_HALF_AT_X = 0x48;
-const LD_PACKET_LENGTH = 0x80;
-/** X = 4 * (packet[k] & 15). */
-const LDX_HEADER_LENGTH = 0xb1;
-const SUBTRACT_X = 0x1c;
-const AND = 0x54;
-const JUMP = 0x05;
-const JUMP_EQUAL = 0x15;
-const JUMP_GREATER = 0x25;
-const JUMP_GREATER_OR_EQUAL = 0x35;
-const JUMP_ANY_BIT = 0x45;
-const RETURN = 0x06;
-
-/** SKF_AD_OFF + SKF_AD_PKTTYPE: how the packet was addressed on the link. */
-const PACKET_TYPE = 0xfffff004;
 /** PACKET_HOST: to this host; not broadcast, not another host's, not our own. */
 const PACKET_HOST = 0;
 const WHOLE_PACKET = 0x40000;
+const ETHERTYPE_IPV4 = 0x0800;
+const ETHERTYPE_IPV6 = 0x86dd;
 
-const PROTOCOL_UDP = 17;
-const PROTOCOL_ESP = 50;
+const IPV4_DESTINATION_OFFSET = 16;
+/** More fragments, or an offset (RFC 791). */
+const IPV4_FRAGMENT = 0x3fff;
 const PORT_IKE = 500;
 const PORT_NATT = 4500;
 /** UDP header and the one byte 0xff (RFC 3948 section 2.3). */
 const KEEPALIVE_UDP_BYTES = 9;
 /** UDP header and SPI, or the non-ESP marker in its place (RFC 3948 section 2.2). */
 const SPI_END = 12;
+/** Type 3, code 4: fragmentation needed (RFC 1191). */
+const ICMP_FRAGMENTATION_NEEDED = 0x0304;
+/** Type 2 (RFC 4443 section 3.2); its code says nothing. */
+const ICMPV6_PACKET_TOO_BIG = 2;
+/** Neighbour discovery is types 133 to 137 (RFC 4861 section 4). */
+const ICMPV6_DISCOVERY = { FIRST: 133, LAST: 137 };
+/** Headers that may stand before ESP, UDP and fragment headers: only the agent walks them (RFC 8200 section 4.1). */
+const EXTENSIONS = [IP_PROTOCOL.HOP_BY_HOP, IP_PROTOCOL.IPV6_ROUTING, IP_PROTOCOL.IPV6_DESTINATION];
 
-type Label = string;
-interface Instruction {
-  readonly code: number;
-  readonly k: number;
-  readonly ifTrue?: Label;
-  readonly ifFalse?: Label;
-}
-
-/** Collects instructions; a jump without a label falls through to the next instruction. */
-class Program {
-  readonly #instructions: Instruction[] = [];
-  readonly #labels = new Map<Label, number>();
-
-  label(name: Label): this {
-    this.#labels.set(name, this.#instructions.length);
-    return this;
-  }
-
-  do(code: number, k = 0): this {
-    this.#instructions.push({ code, k });
-    return this;
-  }
-
-  goto(label: Label): this {
-    this.#instructions.push({ code: JUMP, k: 0, ifTrue: label });
-    return this;
-  }
-
-  when(code: number, k: number, to: { yes?: Label; no?: Label }): this {
-    this.#instructions.push({
-      code,
-      k,
-      ...(to.yes !== undefined && { ifTrue: to.yes }),
-      ...(to.no !== undefined && { ifFalse: to.no }),
-    });
-    return this;
-  }
-
-  /** Goes on only if the condition holds; else the packet is passed over. */
-  demand(code: number, k: number): this {
-    const next = `after ${this.#instructions.length}`;
-    return this.when(code, k, { yes: next }).do(RETURN, 0).label(next);
-  }
-
-  /** Jumps if fewer than `bytes` bytes follow the IP header, or it reaches out of the packet. */
-  tooShort(bytes: number, label: Label): this {
-    return this.do(LD_PACKET_LENGTH)
-      .do(SUBTRACT_X)
-      .when(JUMP_ANY_BIT, 0x80000000, { yes: label })
-      .when(JUMP_GREATER_OR_EQUAL, bytes, { no: label });
-  }
-
-  encode(): Uint8Array {
-    const { length } = this.#instructions;
-    if (length > MAX_INSTRUCTIONS) {
-      throw new RangeError(`a capture filter of ${length} instructions: too many addresses`);
-    }
-    const bytes = Buffer.alloc(length * BPF_INSTRUCTION_BYTES);
-    this.#instructions.forEach((instruction, i) => {
-      const at = i * BPF_INSTRUCTION_BYTES;
-      const isJump = instruction.code === JUMP;
-      const yes = this.#distance(i, instruction.ifTrue);
-      bytes.writeUInt16LE(instruction.code, at);
-      bytes.writeUInt8(isJump ? 0 : yes, at + 2);
-      bytes.writeUInt8(this.#distance(i, instruction.ifFalse), at + 3);
-      bytes.writeUInt32LE(isJump ? yes : instruction.k, at + 4);
-    });
-    return bytes;
-  }
-
-  #distance(from: number, label: Label | undefined): number {
-    if (label === undefined) return 0;
-    return (this.#labels.get(label) as number) - from - 1;
-  }
+interface CaptureScope {
+  readonly dvipas: readonly IpAddress[];
+  readonly endpoints: readonly IpAddress[];
 }
 
 /**
- * The filter of the routing host's capture, for packets from the IP header on. IPv4 addresses are numbers
- * (192.0.2.1 = 0xc0000201). It passes, of what is addressed to this host on the link:
+ * The filter of the routing host's captures, for packets from the IP header on. Of what is addressed to this host on the
+ * link it passes:
  *
  * - to an endpoint or a DVIPA: ESP (protocol 50, and UDP port 4500 with an SPI), and what is too short to tell;
+ *   every fragment of UDP or ESP, which only the agent puts together; IPv6 with extension headers before that;
+ *   "fragmentation needed" (ICMP) and "packet too big" (ICMPv6);
  * - to a DVIPA: everything else but IKE, so that what comes in clear is counted.
  *
- * IKE and NAT keep-alives are charon's. Of a fragmented datagram it passes the first fragment only, which
- * has the ports: such a datagram is counted once.
+ * IKE and NAT keep-alives are charon's, IPv6 neighbour discovery is the kernel's. Throws a RangeError if there are more
+ * addresses than a program has room for (a thousand that share their first 96 bits fit).
  */
-export function captureFilter(scope: {
-  readonly dvipas: readonly number[];
-  readonly endpoints: readonly number[];
-}): Uint8Array {
-  const program = new Program()
-    .do(LD_WORD, PACKET_TYPE)
-    .demand(JUMP_EQUAL, PACKET_HOST)
-    .do(LD_BYTE, 0)
-    .do(AND, 0xf0)
-    .demand(JUMP_EQUAL, 0x40)
-    .do(LD_HALF, 6)
-    .when(JUMP_ANY_BIT, 0x1fff, { no: 'not a later fragment' })
-    .do(RETURN, 0)
-    .label('not a later fragment')
-    .do(LDX_HEADER_LENGTH, 0)
-    .do(LD_WORD, 16);
-
-  // Long jumps: the list may have more than 255 addresses.
-  for (const address of scope.dvipas) addressed(program, address, 'to a DVIPA');
-  for (const address of scope.endpoints) addressed(program, address, 'to an endpoint');
-
-  return program
-    .do(RETURN, 0)
-    .label('to an endpoint')
-    .do(LD_BYTE, 9)
-    .when(JUMP_EQUAL, PROTOCOL_ESP, { yes: 'pass' })
-    .when(JUMP_EQUAL, PROTOCOL_UDP, { no: 'drop' })
-    .tooShort(8, 'pass')
-    .do(LD_HALF_AT_X, 2)
-    .when(JUMP_EQUAL, PORT_NATT, { yes: 'to port 4500', no: 'drop' })
-    .label('to a DVIPA')
-    .do(LD_BYTE, 9)
-    .when(JUMP_EQUAL, PROTOCOL_UDP, { no: 'pass' })
-    .tooShort(8, 'pass')
-    .do(LD_HALF_AT_X, 2)
-    .when(JUMP_EQUAL, PORT_IKE, { yes: 'drop' })
-    .when(JUMP_EQUAL, PORT_NATT, { no: 'pass' })
-    .label('to port 4500')
-    .do(LD_HALF_AT_X, 4)
-    .when(JUMP_GREATER, KEEPALIVE_UDP_BYTES, { no: 'drop' })
-    .when(JUMP_GREATER_OR_EQUAL, SPI_END, { no: 'pass' })
-    .tooShort(SPI_END, 'pass')
-    .do(LD_WORD_AT_X, 8)
-    .when(JUMP_EQUAL, 0, { no: 'pass' })
-    .label('drop')
-    .do(RETURN, 0)
-    .label('pass')
-    .do(RETURN, WHOLE_PACKET)
-    .encode();
+export function captureFilter(scope: CaptureScope): Uint8Array {
+  const program = new BpfProgram()
+    .do(BPF.LD_WORD, BPF_ANCILLARY.PACKET_TYPE)
+    .demand(BPF.JUMP_EQUAL, PACKET_HOST, 'drop')
+    .do(BPF.LD_HALF, BPF_ANCILLARY.PROTOCOL)
+    .when(BPF.JUMP_EQUAL, ETHERTYPE_IPV4, { yes: 'IPv4' })
+    .demand(BPF.JUMP_EQUAL, ETHERTYPE_IPV6, 'drop')
+    .goto('IPv6')
+    .label('IPv4');
+  ipv4Addresses(program, scope);
+  program.label('IPv6');
+  ipv6Addresses(program, scope);
+  ipv4ToEndpoint(program);
+  ipv6ToEndpoint(program);
+  ipv4ToDvipa(program);
+  ipv6ToDvipa(program);
+  udp(program);
+  return program.label('drop').do(BPF.RETURN, 0).label('pass').do(BPF.RETURN, WHOLE_PACKET).encode();
 }
 
-function addressed(program: Program, address: number, label: Label): void {
-  const next = `not ${label} ${address}`;
-  program.when(JUMP_EQUAL, address, { no: next }).goto(label).label(next);
+function isVersion(program: BpfProgram, version: number): BpfProgram {
+  return program
+    .do(BPF.LD_BYTE, 0)
+    .do(BPF.AND, 0xf0)
+    .demand(BPF.JUMP_EQUAL, version << 4, 'drop');
+}
+
+function ipv4Addresses(program: BpfProgram, scope: CaptureScope): void {
+  isVersion(program, 4).do(BPF.LDX_IPV4_HEADER_LENGTH, 0).do(BPF.LD_WORD, IPV4_DESTINATION_OFFSET);
+  const toEach = (addresses: readonly IpAddress[], label: string) => {
+    for (const address of addresses) if (isIpv4(address)) addressed(program, address[3] as number, label);
+  };
+  toEach(scope.dvipas, 'IPv4 to a DVIPA');
+  toEach(scope.endpoints, 'IPv4 to an endpoint');
+  program.goto('drop');
+}
+
+/** Addresses with the same first three words are looked at together: one DVIPA costs two instructions then. */
+function ipv6Addresses(program: BpfProgram, scope: CaptureScope): void {
+  isVersion(program, 6).do(BPF.LDX, IPV6_HEADER_BYTES);
+  // An address that is both is a DVIPA: all of those come first.
+  ipv6Group(program, scope.dvipas, 'IPv6 to a DVIPA');
+  ipv6Group(program, scope.endpoints, 'IPv6 to an endpoint');
+  program.goto('drop');
+}
+
+function ipv6Group(program: BpfProgram, addresses: readonly IpAddress[], label: string): void {
+  const byPrefix = new Map<string, IpAddress[]>();
+  for (const address of addresses.filter((words) => !isIpv4(words))) {
+    const prefix = address.subarray(0, 3).join();
+    byPrefix.set(prefix, [...(byPrefix.get(prefix) ?? []), address]);
+  }
+  for (const group of byPrefix.values()) {
+    const next = program.unique();
+    for (let word = 0; word < 3; word++) {
+      program
+        .do(BPF.LD_WORD, IPV6_DESTINATION_OFFSET + 4 * word)
+        .demand(BPF.JUMP_EQUAL, group[0]?.[word] as number, next);
+    }
+    program.do(BPF.LD_WORD, IPV6_DESTINATION_OFFSET + 12);
+    for (const address of group) addressed(program, address[3] as number, label);
+    program.label(next);
+  }
+}
+
+/** The jump is a long one: the list may have more than 255 addresses. */
+function addressed(program: BpfProgram, word: number, label: string): void {
+  const next = program.unique();
+  program.when(BPF.JUMP_EQUAL, word, { no: next }).goto(label).label(next);
+}
+
+function ipv4ToEndpoint(program: BpfProgram): void {
+  program
+    .label('IPv4 to an endpoint')
+    .do(BPF.LD_BYTE, 9)
+    .when(BPF.JUMP_EQUAL, IP_PROTOCOL.ESP, { yes: 'pass' })
+    .when(BPF.JUMP_EQUAL, IP_PROTOCOL.ICMP, { yes: 'ICMP to an endpoint' })
+    .when(BPF.JUMP_EQUAL, IP_PROTOCOL.UDP, { no: 'drop' })
+    .do(BPF.LD_HALF, 6)
+    .when(BPF.JUMP_ANY_BIT, IPV4_FRAGMENT, { yes: 'pass' })
+    .goto('UDP to an endpoint')
+    .label('ICMP to an endpoint')
+    .do(BPF.LD_HALF, 6)
+    .when(BPF.JUMP_ANY_BIT, IPV4_FRAGMENT, { yes: 'drop' })
+    .do(BPF.LD_HALF_AT_X, 0)
+    .when(BPF.JUMP_EQUAL, ICMP_FRAGMENTATION_NEEDED, { yes: 'pass', no: 'drop' });
+}
+
+function ipv6ToEndpoint(program: BpfProgram): void {
+  program
+    .label('IPv6 to an endpoint')
+    .do(BPF.LD_BYTE, 6)
+    .when(BPF.JUMP_EQUAL, IP_PROTOCOL.UDP, { yes: 'UDP to an endpoint' })
+    .when(BPF.JUMP_EQUAL, IP_PROTOCOL.ICMPV6, { yes: 'ICMPv6 to an endpoint' })
+    .whenOneOf([IP_PROTOCOL.ESP, ...EXTENSIONS], 'pass')
+    .when(BPF.JUMP_EQUAL, IP_PROTOCOL.IPV6_FRAGMENT, { no: 'drop' })
+    .tooShort(1, 'pass')
+    .do(BPF.LD_BYTE_AT_X, 0)
+    .whenOneOf([IP_PROTOCOL.ESP, IP_PROTOCOL.UDP, ...EXTENSIONS], 'pass')
+    .goto('drop')
+    .label('ICMPv6 to an endpoint')
+    .do(BPF.LD_BYTE_AT_X, 0)
+    .when(BPF.JUMP_EQUAL, ICMPV6_PACKET_TOO_BIG, { yes: 'pass', no: 'drop' });
+}
+
+function ipv4ToDvipa(program: BpfProgram): void {
+  program
+    .label('IPv4 to a DVIPA')
+    .do(BPF.LD_BYTE, 9)
+    .when(BPF.JUMP_EQUAL, IP_PROTOCOL.UDP, { no: 'pass' })
+    .do(BPF.LD_HALF, 6)
+    .when(BPF.JUMP_ANY_BIT, IPV4_FRAGMENT, { yes: 'pass', no: 'UDP to a DVIPA' });
+}
+
+function ipv6ToDvipa(program: BpfProgram): void {
+  program
+    .label('IPv6 to a DVIPA')
+    .do(BPF.LD_BYTE, 6)
+    .when(BPF.JUMP_EQUAL, IP_PROTOCOL.UDP, { yes: 'UDP to a DVIPA' })
+    .when(BPF.JUMP_EQUAL, IP_PROTOCOL.ICMPV6, { no: 'pass' })
+    .tooShort(1, 'pass')
+    .do(BPF.LD_BYTE_AT_X, 0)
+    .when(BPF.JUMP_GREATER_OR_EQUAL, ICMPV6_DISCOVERY.FIRST, { no: 'pass' })
+    .when(BPF.JUMP_GREATER, ICMPV6_DISCOVERY.LAST, { yes: 'pass', no: 'drop' });
+}
+
+/** A whole datagram, of either family. */
+function udp(program: BpfProgram): void {
+  program
+    .label('UDP to an endpoint')
+    .tooShort(8, 'pass')
+    .do(BPF.LD_HALF_AT_X, 2)
+    .when(BPF.JUMP_EQUAL, PORT_NATT, { yes: 'to port 4500', no: 'drop' })
+    .label('UDP to a DVIPA')
+    .tooShort(8, 'pass')
+    .do(BPF.LD_HALF_AT_X, 2)
+    .when(BPF.JUMP_EQUAL, PORT_IKE, { yes: 'drop' })
+    .when(BPF.JUMP_EQUAL, PORT_NATT, { no: 'pass' })
+    .label('to port 4500')
+    .do(BPF.LD_HALF_AT_X, 4)
+    .when(BPF.JUMP_GREATER, KEEPALIVE_UDP_BYTES, { no: 'drop' })
+    .when(BPF.JUMP_GREATER_OR_EQUAL, SPI_END, { no: 'pass' })
+    .tooShort(SPI_END, 'pass')
+    .do(BPF.LD_WORD_AT_X, 8)
+    .when(BPF.JUMP_EQUAL, 0, { no: 'pass' });
 }

@@ -20,7 +20,7 @@ export interface EndpointStats {
   readonly lastErrno: number;
 }
 
-/** One descriptor of the addon: what TUN, capture and raw socket have in common. */
+/** One endpoint of the addon: what TUN, capture and raw socket have in common. */
 export class Endpoint {
   readonly #handle: NativeHandle;
   readonly #counters = new Float64Array(7);
@@ -61,7 +61,7 @@ export class Endpoint {
     return filled;
   }
 
-  /** Sends packets with verdict 0; those refused get `too-big` (over the path's MTU) or `send-failed`. */
+  /** Sends packets with verdict 0; those refused get `too-big` (over the device's MTU) or `send-failed`. */
   send(vector: PacketVector): number {
     const { slab, offset, length, verdict, count } = vector;
     return packetIo().send(this.#handle, slab, offset, length, verdict, 0, count, SEND_FAILED, TOO_BIG);

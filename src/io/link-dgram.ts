@@ -97,7 +97,7 @@ export class DgramLink implements TrustedLink {
     this.#receiver = callback;
   }
 
-  send(vector: PacketVector, peer: number, protocol: number, epoch: number): number {
+  send(vector: PacketVector, peer: number, epoch: number): number {
     const address = this.#addressOf.get(peer);
     let sent = 0;
     for (let i = 0; i < vector.count; i++) {
@@ -107,7 +107,7 @@ export class DgramLink implements TrustedLink {
       } else if (this.#socket.getSendQueueSize() > MAX_QUEUED_BYTES) {
         vector.drop(i, QUEUE_OVERFLOW);
       } else {
-        this.#sendOne(frame(vector, i, protocol, epoch), address);
+        this.#sendOne(frame(vector, i, epoch), address);
         sent++;
       }
     }
@@ -169,7 +169,8 @@ function isDispatch(protocol: number): boolean {
 }
 
 /** A copy with GRE in front: the socket may keep it for a later turn, when the vector has been reused. */
-function frame(vector: PacketVector, i: number, protocol: number, epoch: number): Buffer {
+function frame(vector: PacketVector, i: number, epoch: number): Buffer {
+  const protocol = vector.linkProtocol[i] as number;
   const packet = vector.packet(i);
   const numbered = isDispatch(protocol);
   const headerBytes = numbered ? GRE_SEQUENCED_HEADER_BYTES : GRE_KEYED_HEADER_BYTES;

@@ -13,7 +13,12 @@ export interface NativeHandle {
  */
 export interface PacketIo {
   tunOpen(name: string, options: { persist?: boolean; vnetHeader?: boolean }): NativeHandle;
-  captureOpen(interfaceName: string, program: Uint8Array, receiveBufferBytes: number): NativeHandle;
+  captureOpen(
+    interfaceName: string,
+    etherType: number,
+    program: Uint8Array,
+    receiveBufferBytes: number,
+  ): NativeHandle;
   rawOpen(mark: number, sendBufferBytes: number): NativeHandle;
   /** A bound descriptor with large buffers, for node:dgram to take over and close. */
   udpSocket(address: string, port: number, bufferBytes: number): number;

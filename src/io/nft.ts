@@ -1,3 +1,4 @@
+import { familyOf, formatAddress, parseAddress } from '../packet/address.ts';
 import { runCommand } from './run-command.ts';
 
 /** How often a named counter's rule matched. */
@@ -40,13 +41,24 @@ export async function readCounters(name: string): Promise<NftCounters> {
   );
 }
 
-/** A set of IPv4 addresses, empty or not; only what parses as an address gets into a rule. */
-export function addressSet(name: string, addresses: readonly string[]): string {
-  for (const address of addresses) {
-    if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(address)) throw new Error(`not an IPv4 address: ${address}`);
-  }
-  const elements = addresses.length === 0 ? '' : ` elements = { ${[...new Set(addresses)].join(', ')} };`;
-  return `set ${name} { type ipv4_addr;${elements} }`;
+/**
+ * Two sets of addresses, `NAME4` and `NAME6`, each with those of its family, empty or not; only what parses as an address
+ * gets into a rule.
+ */
+export function addressSets(name: string, addresses: readonly string[]): string {
+  const parsed = addresses.map((text) => {
+    const address = parseAddress(text);
+    if (address === undefined) throw new Error(`not an IP address: ${text}`);
+    return address;
+  });
+  const set = (family: 4 | 6) => {
+    const texts = parsed
+      .filter((address) => familyOf(address) === family)
+      .map((words) => formatAddress(words));
+    const elements = texts.length === 0 ? '' : ` elements = { ${[...new Set(texts)].join(', ')} };`;
+    return `set ${name}${family} { type ipv${family}_addr;${elements} }`;
+  };
+  return `${set(4)}\n  ${set(6)}`;
 }
 
 /** Quotes an interface name for a rule. */

@@ -1,8 +1,9 @@
 import { AGENT_MARK, ROUTER_GUARD_TABLE } from './guard-constants.ts';
-import { addressSet, hasTable, installTable, type NftCounters, readCounters, removeTable } from './nft.ts';
+import { agentsOwn, bothFamilies } from './guard-rules.ts';
+import { addressSets, hasTable, installTable, type NftCounters, readCounters, removeTable } from './nft.ts';
 
 export interface RouterGuardOptions {
-  /** IPv4 addresses as text. */
+  /** Addresses as text, of both families. */
   readonly dvipas: readonly string[];
   /** Where ESP arrives; may contain a DVIPA, and may be the host's ordinary address. */
   readonly endpoints: readonly string[];
@@ -12,7 +13,8 @@ export interface RouterGuardOptions {
 /**
  * Keeps the routing host's own stack away from what the agent handles. The capture sees packets before
  * these rules do. To an endpoint only ESP is stopped (it may be the host's ordinary address); to a DVIPA all but
- * IKE; from a DVIPA only IKE and the agent's own marked packets leave. Charon's IKE is never touched.
+ * IKE; from a DVIPA only IKE and the agent's own marked packets leave. Charon's IKE is never touched, nor is
+ * neighbour discovery: this host owns the addresses.
  *
  * It is state of the kernel, so it holds when the agent is killed: no ICMP error tells a peer that its SA is
  * dead, and no service of this host answers on a DVIPA. Both methods may be repeated.
@@ -47,15 +49,19 @@ export class RouterGuard {
 /**
  * The table's body. `@th,64,32` are the four bytes after the UDP header: the SPI, or the non-ESP marker
  * (RFC 3948 section 2.2); up to 9 bytes of UDP are a NAT keep-alive (section 2.3).
+ * ICMPv6 133 to 137 is neighbour discovery (RFC 4861 section 4).
+ *
+ * IPv6 comes here in fragments (IPv4 is whole by then). The first one has the ports and decides, so later ones of UDP
+ * may pass: without the first they become nothing.
  */
 export function routerGuardRules(
   dvipas: readonly string[],
   endpoints: readonly string[],
   mark: number,
 ): string {
-  return `
-  ${addressSet('dvipas', dvipas)}
-  ${addressSet('esp_here', [...endpoints, ...dvipas])}
+  return bothFamilies(`
+  ${addressSets('dvipas', dvipas)}
+  ${addressSets('esp_here', [...endpoints, ...dvipas])}
   counter esp_in { }
   counter clear_in { }
   counter leak_out { }
@@ -63,8 +69,10 @@ export function routerGuardRules(
 
   chain input {
     type filter hook input priority 0; policy accept;
+    ip6 daddr @dvipas6 icmpv6 type 133-137 return
     ip daddr @esp_here meta l4proto esp counter name esp_in drop
     ip daddr @esp_here udp dport 4500 udp length > 12 @th,64,32 != 0 counter name esp_in drop
+    ip6 daddr @dvipas6 meta l4proto udp frag frag-off != 0 return
     ip daddr @dvipas udp dport 500 return
     ip daddr @dvipas udp dport 4500 udp length <= 9 return
     ip daddr @dvipas udp dport 4500 @th,64,32 0 return
@@ -76,12 +84,13 @@ export function routerGuardRules(
     ip daddr @dvipas counter name leak_forward drop
   }
   chain leaving {
-    meta mark ${mark} meta l4proto { udp, esp } return
+    ${agentsOwn(mark)}
+    ip6 saddr @dvipas6 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } return
     ip saddr @dvipas udp sport 500 return
     ip saddr @dvipas udp sport 4500 udp length <= 9 return
     ip saddr @dvipas udp sport 4500 @th,64,32 0 return
     ip saddr @dvipas counter name leak_out drop
   }
   chain output { type filter hook output priority 0; policy accept; jump leaving; }
-  chain postrouting { type filter hook postrouting priority 300; policy accept; jump leaving; }`;
+  chain postrouting { type filter hook postrouting priority 300; policy accept; jump leaving; }`);
 }

@@ -1,4 +1,10 @@
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
+
+/** Whether this kernel has IPv6: it may be built without, or started with `ipv6.disable=1`. */
+export function kernelHasIpv6(): boolean {
+  return existsSync('/proc/sys/net/ipv6/conf');
+}
 
 /** Sets values below /proc/sys, and remembers what it changed so that it can be put back. */
 export class Sysctls {

@@ -1,6 +1,8 @@
+import { isIPv6 } from 'node:net';
 import { AGENT_MARK, TARGET_GUARD_TABLE } from './guard-constants.ts';
+import { agentsOwn, bothFamilies } from './guard-rules.ts';
 import {
-  addressSet,
+  addressSets,
   hasTable,
   installTable,
   interfaceName,
@@ -9,14 +11,20 @@ import {
   removeTable,
 } from './nft.ts';
 import { hasPolicyRouting, installPolicyRouting, removePolicyRouting, routeToTun } from './policy-routing.ts';
-import { CommandError, runCommand } from './run-command.ts';
-import { Sysctls } from './sysctl.ts';
+import { kernelHasIpv6, Sysctls } from './sysctl.ts';
+import {
+  addTunAddress,
+  deleteTunAddress,
+  deleteTunDevice,
+  linkAddresses,
+  makeTunDevice,
+} from './tun-device.ts';
 
 export interface TargetGuardOptions {
-  /** IPv4 addresses as text. */
+  /** Addresses as text, canonical, of both families. */
   readonly dvipas: readonly string[];
   readonly tun: { readonly name: string; readonly mtu: number };
-  /** Interfaces on which this host must never answer ARP for a DVIPA. */
+  /** Interfaces on which this host must never answer for a DVIPA. */
   readonly links: readonly string[];
   readonly mark?: number;
 }
@@ -26,14 +34,15 @@ export interface TargetGuardOptions {
  * is state of the kernel, so it holds when the agent is killed:
  *
  * 1. nftables, in place before the DVIPA is, drop what leaves from or to a DVIPA unless it leaves by the TUN
- *    or is the agent's own (marked, UDP or ESP), and what comes to a DVIPA unless it comes from the TUN;
+ *    or is the agent's own (marked, ESP or about an MTU), and what comes to a DVIPA unless it comes from the TUN;
  *    nothing is forwarded from or to a DVIPA or the TUN. `lo` is let through: it never leaves the host,
  *    and lets a local health check reach the application on the DVIPA.
  * 2. Policy routing sends a DVIPA's packets to the TUN, else into a blackhole (`policy-routing.ts`).
- * 3. The TUN is persistent and carries the DVIPAs as /32. It outlives the agent: listening sockets keep
+ * 3. The TUN is persistent and carries the DVIPAs as /32 and /128. It outlives the agent: listening sockets keep
  *    their address, applications may start while the agent is away, and connections go on when it is back.
  *    Meanwhile a TUN without a reader drops everything.
- * 4. No link answers or announces a DVIPA by ARP.
+ * 4. No link answers or announces a DVIPA by ARP. Neighbour discovery needs no setting: Linux answers only on the
+ *    interface that has the address, and a TUN has no neighbours.
  *
  * Every method may be repeated. Order: `install`, then the agent attaches to the TUN, `addAddresses`, work;
  * at the end `remove`, which takes the addresses first and the rules last.
@@ -46,11 +55,18 @@ export class TargetGuard {
     this.#options = options;
   }
 
-  /** Everything but the addresses. Throws if a DVIPA is configured on another interface of this host. */
+  /**
+   * Everything but the addresses. Throws if a DVIPA is configured on another interface of this host, or is an IPv6
+   * address and the kernel has no IPv6.
+   */
   async install(): Promise<void> {
     const { dvipas, tun, links, mark = AGENT_MARK } = this.#options;
+    const ipv6Dvipa = dvipas.find((dvipa) => isIPv6(dvipa));
+    if (ipv6Dvipa !== undefined && !kernelHasIpv6()) {
+      throw new Error(`DVIPA ${ipv6Dvipa} is an IPv6 address, and this kernel has no IPv6`);
+    }
     const stale = await this.#checkAddresses();
-    for (const address of stale) await this.#deleteAddress(address);
+    for (const address of stale) await deleteTunAddress(tun.name, address);
     await installTable(TARGET_GUARD_TABLE, targetGuardRules(dvipas, tun.name, mark));
     await installPolicyRouting(dvipas, mark);
     for (const link of links) {
@@ -58,8 +74,8 @@ export class TargetGuard {
       await this.#sysctls.set(`net/ipv4/conf/${link}/arp_ignore`, '1', ['2', '8']);
       await this.#sysctls.set(`net/ipv4/conf/${link}/arp_announce`, '2');
     }
-    await this.#makeTun();
-    await routeToTun(tun.name);
+    await makeTunDevice({ ...tun, hasIpv6: ipv6Dvipa !== undefined }, this.#sysctls);
+    await routeToTun(tun.name, ipv6Dvipa !== undefined);
   }
 
   /**
@@ -76,19 +92,18 @@ export class TargetGuard {
   /** The DVIPAs become this host's: call it when packets can be served. */
   async addAddresses(): Promise<void> {
     const { dvipas, tun } = this.#options;
-    for (const dvipa of dvipas)
-      await runCommand('ip', ['address', 'replace', `${dvipa}/32`, 'dev', tun.name]);
+    for (const dvipa of dvipas) await addTunAddress(tun.name, dvipa);
   }
 
   /** New connections from and to the DVIPAs end here; the guard stays. */
   async removeAddresses(): Promise<void> {
-    for (const dvipa of this.#options.dvipas) await this.#deleteAddress(dvipa);
+    for (const dvipa of this.#options.dvipas) await deleteTunAddress(this.#options.tun.name, dvipa);
   }
 
   /** Addresses first, rules last. */
   async remove(): Promise<void> {
     await this.removeAddresses();
-    await runCommand('ip', ['link', 'delete', this.#options.tun.name]).catch(unlessMissing);
+    await deleteTunDevice(this.#options.tun.name);
     await removePolicyRouting();
     await this.#sysctls.restore();
     await removeTable(TARGET_GUARD_TABLE);
@@ -103,7 +118,7 @@ export class TargetGuard {
   async #checkAddresses(): Promise<string[]> {
     const { dvipas, tun } = this.#options;
     const stale: string[] = [];
-    for (const link of await ipv4Addresses()) {
+    for (const link of await linkAddresses()) {
       for (const address of link.addresses) {
         if (link.name === tun.name && !dvipas.includes(address)) stale.push(address);
         if (link.name !== tun.name && dvipas.includes(address)) {
@@ -115,31 +130,13 @@ export class TargetGuard {
     }
     return stale;
   }
-
-  /** A device without addresses, with the MTU, up. An existing one is kept if it is a TUN. */
-  async #makeTun(): Promise<void> {
-    const { name, mtu } = this.#options.tun;
-    await runCommand('ip', ['tuntap', 'add', 'dev', name, 'mode', 'tun']).catch(async (error: unknown) => {
-      if (!(await isTun(name))) throw error;
-    });
-    // The largest of `all` and this one counts: loose, for inner addresses have no route but the DVIPA's.
-    await this.#sysctls.set(`net/ipv4/conf/${name}/rp_filter`, '2');
-    await this.#sysctls.setIfPresent(`net/ipv6/conf/${name}/disable_ipv6`, '1');
-    await runCommand('ip', ['link', 'set', name, 'mtu', String(mtu), 'up']);
-  }
-
-  async #deleteAddress(address: string): Promise<void> {
-    await runCommand('ip', ['address', 'delete', `${address}/32`, 'dev', this.#options.tun.name]).catch(
-      unlessMissing,
-    );
-  }
 }
 
 /** The table's body. */
 export function targetGuardRules(dvipas: readonly string[], tun: string, mark: number): string {
   const device = interfaceName(tun);
-  return `
-  ${addressSet('dvipas', dvipas)}
+  return bothFamilies(`
+  ${addressSets('dvipas', dvipas)}
   counter leak_source { }
   counter leak_destination { }
   counter leak_forward { }
@@ -150,7 +147,7 @@ export function targetGuardRules(dvipas: readonly string[], tun: string, mark: n
   chain leaving {
     oifname ${device} meta mark ${mark} counter name loop drop
     oifname { "lo", ${device} } return
-    meta mark ${mark} meta l4proto { udp, esp } return
+    ${agentsOwn(mark)}
     ip saddr @dvipas counter name leak_source drop
     ip daddr @dvipas counter name leak_destination drop
   }
@@ -169,33 +166,5 @@ export function targetGuardRules(dvipas: readonly string[], tun: string, mark: n
     oifname ${device} counter name leak_forward drop
     ip saddr @dvipas counter name leak_forward drop
     ip daddr @dvipas counter name leak_forward drop
-  }`;
-}
-
-async function ipv4Addresses(): Promise<{ name: string; addresses: string[] }[]> {
-  const shown = JSON.parse(await runCommand('ip', ['-j', '-4', 'address', 'show'])) as {
-    ifname?: string;
-    addr_info?: { local: string }[];
-  }[];
-  return shown.flatMap(({ ifname, addr_info }) =>
-    ifname === undefined ? [] : [{ name: ifname, addresses: (addr_info ?? []).map(({ local }) => local) }],
-  );
-}
-
-async function isTun(name: string): Promise<boolean> {
-  const [link] = JSON.parse(await runCommand('ip', ['-j', '-d', 'link', 'show', 'dev', name])) as {
-    linkinfo?: { info_kind?: string; info_data?: { type?: string } };
-  }[];
-  return link?.linkinfo?.info_kind === 'tun' && link.linkinfo.info_data?.type === 'tun';
-}
-
-function unlessMissing(error: unknown): void {
-  if (
-    !(
-      error instanceof CommandError &&
-      /Cannot find device|Cannot assign|not found|does not exist/.test(error.stderr)
-    )
-  ) {
-    throw error;
-  }
+  }`);
 }

@@ -1,3 +1,5 @@
+import { IP_PROTOCOL } from '../packet/protocols.ts';
+
 /*
  * ESP trailer inside the encrypted part (RFC 4303 section 2.4 to 2.6):
  *
@@ -29,4 +31,9 @@ export function strippedBytes(slab: Buffer, start: number, end: number): number 
   if (payloadEnd < start) return -1;
   for (let i = 0; i < padding; i++) if (slab[payloadEnd + i] !== i + 1) return -1;
   return payloadEnd - start;
+}
+
+/** What the trailer says of a whole IP packet: tunnel mode (section 2.6). */
+export function tunnelNextHeader(family: number): number {
+  return family === 6 ? IP_PROTOCOL.IPV6 : IP_PROTOCOL.IPV4;
 }

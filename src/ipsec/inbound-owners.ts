@@ -81,7 +81,7 @@ export class InboundOwners {
   /**
    * May this number go to `target` (a small index) under `dispatch` (ascending per target, from 1)? `KEEP`: it
    * is the target's now; otherwise the reason to drop. `source` names the outer address and port that it came from
-   * (`outerSourceOf`), for `moved`. No allocation after the first call.
+   * (`OuterSources`), for `moved`. No allocation after the first call.
    */
   decide(high: number, low: number, target: number, dispatch: number, source = 0): Verdict {
     if (!this.#window.check(high, low)) return REPLAY;
@@ -236,11 +236,6 @@ export class InboundOwners {
     }
     this.#floors[target] = floor;
   }
-}
-
-/** An outer source as one exact number (48 bits): IPv4 address as host number, UDP port. Never 0. */
-export function outerSourceOf(address: number, port: number): number {
-  return address * 0x1_0000 + port;
 }
 
 /** Parallel arrays of the unsettled numbers; the place of a number is its low bits. */

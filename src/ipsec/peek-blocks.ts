@@ -3,16 +3,7 @@ import { ESP_HEADER_BYTES, ESP_TRAILER_BYTES } from '../packet/esp-header.ts';
 import type { PeekMethod } from './algorithms.ts';
 import { EspContext } from './esp-context.ts';
 import type { EspKeys } from './packet-crypto.ts';
-import {
-  BLOCK_BYTES,
-  type InnerReader,
-  LEAD_BLOCKS,
-  LONG_BLOCKS,
-  type PacketPlaces,
-  SPAN_BLOCKS,
-} from './inner-reader.ts';
-
-const SPAN_BYTES = SPAN_BLOCKS * BLOCK_BYTES;
+import { BLOCK_BYTES, type InnerReader, LONG_BLOCKS, type PacketPlaces } from './inner-reader.ts';
 
 /**
  * Decrypts single blocks of one SA's packets, without authentication, through one long-lived AES-ECB object
@@ -29,9 +20,11 @@ export class PeekBlocks implements InnerReader {
   readonly #prefix: Buffer;
   /** `undefined` after `close`. */
   #aes: { update(data: Uint8Array): Buffer; final(): Buffer } | undefined;
-  #scratch = Buffer.alloc(64 * SPAN_BYTES);
+  #scratch = Buffer.alloc(64 * 4 * BLOCK_BYTES);
+  readonly leadBlocks: number;
 
-  constructor(keys: EspKeys) {
+  constructor(keys: EspKeys, leadBlocks: number) {
+    this.leadBlocks = leadBlocks;
     this.#context = new EspContext(keys);
     const { encryption, keyBytes } = this.#context.suite;
     const name = `aes-${keyBytes * 8}-ecb`;
@@ -65,11 +58,11 @@ export class PeekBlocks implements InnerReader {
   }
 
   /**
-   * The lead and the trailer block of packets `members`, `SPAN_BLOCKS` blocks for each; one call into the cipher.
-   * What lies beyond a short packet is undefined. The result is the caller's, to wipe.
+   * The lead and the trailer block of packets `members`; one call into the cipher. What lies beyond a short packet is
+   * undefined. The result is the caller's, to wipe.
    */
   decrypt(places: PacketPlaces, members: readonly number[]): Buffer {
-    const input = this.#room(members.length * SPAN_BYTES);
+    const input = this.#room(members.length * (this.leadBlocks + 1) * BLOCK_BYTES);
     for (let at = 0; at < members.length; at++)
       this.#span(places, members[at] as number, input, at, undefined);
     const output = this.#update(input);
@@ -77,17 +70,13 @@ export class PeekBlocks implements InnerReader {
     return output;
   }
 
-  /** The first five blocks of one packet: for IPv4 headers with long options. */
   decryptLong(slab: Buffer, espOffset: number, cipherBytes: number): Buffer {
-    const input = this.#room(LONG_BLOCKS * BLOCK_BYTES);
+    const blocks = Math.min(LONG_BLOCKS, Math.ceil(cipherBytes / BLOCK_BYTES));
+    const input = this.#room(blocks * BLOCK_BYTES);
     const payload = espOffset + ESP_HEADER_BYTES + this.#context.suite.encryption.ivBytes;
-    const last = Math.floor((cipherBytes - 1) / BLOCK_BYTES);
-    for (let k = 0; k < LONG_BLOCKS; k++)
-      this.#gather(slab, payload, Math.min(k, last), input, k * BLOCK_BYTES);
+    for (let k = 0; k < blocks; k++) this.#gather(slab, payload, k, input, k * BLOCK_BYTES);
     const output = this.#update(input);
-    for (let k = 0; k < LONG_BLOCKS; k++) {
-      this.#mix(slab, payload, Math.min(k, last), cipherBytes, output, k * BLOCK_BYTES);
-    }
+    for (let k = 0; k < blocks; k++) this.#mix(slab, payload, k, cipherBytes, output, k * BLOCK_BYTES);
     return output;
   }
 
@@ -97,9 +86,10 @@ export class PeekBlocks implements InnerReader {
     const last = Math.floor((cipherBytes - 1) / BLOCK_BYTES);
     const payload =
       (places.espOffset[i] as number) + ESP_HEADER_BYTES + this.#context.suite.encryption.ivBytes;
-    for (let k = 0; k < SPAN_BLOCKS; k++) {
-      const block = k === LEAD_BLOCKS ? last : Math.min(k, last);
-      const to = at * SPAN_BYTES + k * BLOCK_BYTES;
+    const { leadBlocks } = this;
+    for (let k = 0; k <= leadBlocks; k++) {
+      const block = k === leadBlocks ? last : Math.min(k, last);
+      const to = (at * (leadBlocks + 1) + k) * BLOCK_BYTES;
       if (output === undefined) this.#gather(places.slab, payload, block, input, to);
       else this.#mix(places.slab, payload, block, cipherBytes, output, to);
     }

@@ -1,17 +1,9 @@
 import { createCipheriv } from 'node:crypto';
 import { ESP_HEADER_BYTES } from '../packet/esp-header.ts';
 import { EspContext } from './esp-context.ts';
-import {
-  BLOCK_BYTES,
-  type InnerReader,
-  LEAD_BLOCKS,
-  LONG_BLOCKS,
-  type PacketPlaces,
-  SPAN_BLOCKS,
-} from './inner-reader.ts';
+import { BLOCK_BYTES, type InnerReader, LONG_BLOCKS, type PacketPlaces } from './inner-reader.ts';
 import type { EspKeys } from './packet-crypto.ts';
 
-const SPAN_BYTES = SPAN_BLOCKS * BLOCK_BYTES;
 /** A block of ChaCha20's key stream (RFC 8439 section 2.3). */
 const STREAM_BLOCK_BYTES = 64;
 
@@ -23,8 +15,10 @@ const STREAM_BLOCK_BYTES = 64;
 export class PeekStream implements InnerReader {
   readonly #context: EspContext;
   #isOpen = true;
+  readonly leadBlocks: number;
 
-  constructor(keys: EspKeys) {
+  constructor(keys: EspKeys, leadBlocks: number) {
+    this.leadBlocks = leadBlocks;
     this.#context = new EspContext(keys);
   }
 
@@ -46,22 +40,23 @@ export class PeekStream implements InnerReader {
   }
 
   decrypt(places: PacketPlaces, members: readonly number[]): Buffer {
-    const output = Buffer.alloc(members.length * SPAN_BYTES);
+    const leadBytes = this.leadBlocks * BLOCK_BYTES;
+    const spanBytes = leadBytes + BLOCK_BYTES;
+    const output = Buffer.alloc(members.length * spanBytes);
     members.forEach((i, at) => {
       const cipherBytes = this.cipherBytes(places.espLength[i] as number);
       const payload = this.#payloadOf(places.espOffset[i] as number);
-      const lead = Math.min(cipherBytes, LEAD_BLOCKS * BLOCK_BYTES);
-      this.#read(places.slab, payload, 0, lead, output, at * SPAN_BYTES);
+      const lead = Math.min(cipherBytes, leadBytes);
+      this.#read(places.slab, payload, 0, lead, output, at * spanBytes);
       const last = cipherBytes - 1 - ((cipherBytes - 1) % BLOCK_BYTES);
-      const to = at * SPAN_BYTES + LEAD_BLOCKS * BLOCK_BYTES;
-      this.#read(places.slab, payload, last, cipherBytes, output, to);
+      this.#read(places.slab, payload, last, cipherBytes, output, at * spanBytes + leadBytes);
     });
     return output;
   }
 
   decryptLong(slab: Buffer, espOffset: number, cipherBytes: number): Buffer {
     const bytes = Math.min(cipherBytes, LONG_BLOCKS * BLOCK_BYTES);
-    const output = Buffer.alloc(LONG_BLOCKS * BLOCK_BYTES);
+    const output = Buffer.alloc(bytes);
     this.#read(slab, this.#payloadOf(espOffset), 0, bytes, output, 0);
     return output;
   }
@@ -70,7 +65,7 @@ export class PeekStream implements InnerReader {
     return espOffset + ESP_HEADER_BYTES + this.#context.suite.encryption.ivBytes;
   }
 
-  /** Plaintext of the bytes `from .. to` of the payload. `from` is the beginning of a 16-byte block, so all is in few stream blocks. */
+  /** Plaintext of the bytes `from .. to` of the payload; `from` is the beginning of a 16-byte block. */
   #read(slab: Buffer, payload: number, from: number, to: number, output: Buffer, at: number): void {
     const { peek, ivBytes } = this.#context.suite.encryption;
     const text = slab.subarray(payload + from, payload + to);

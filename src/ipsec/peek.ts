@@ -1,14 +1,15 @@
-import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { INCOMPLETE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { ESP_TRAILER_BYTES } from '../packet/esp-header.ts';
-import { Ipv4Header, parseIpv4 } from '../packet/ipv4.ts';
-import { hasPorts, IP_PROTOCOL } from '../packet/protocols.ts';
-import { TCP_FLAGS_OFFSET } from '../packet/tcp.ts';
+import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { lookupEncryption } from './algorithms.ts';
-import { BLOCK_BYTES, type InnerReader, LEAD_BLOCKS, SPAN_BLOCKS } from './inner-reader.ts';
+import { tunnelNextHeader } from './esp-trailer.ts';
+import type { InnerColumns } from './inner-columns.ts';
+import { InnerHeaderReader } from './inner-headers.ts';
+import { BLOCK_BYTES, type InnerReader, LEAD_BLOCKS, LONG_BLOCKS } from './inner-reader.ts';
 import type { EspKeys } from './packet-crypto.ts';
 import { PeekBlocks } from './peek-blocks.ts';
 import { PeekStream } from './peek-stream.ts';
-import type { InnerColumns } from './tunnel-check.ts';
+import type { TrafficSelector } from './traffic-selector.ts';
 
 /** What `peek` reads and writes; a `PacketVector` is one. */
 export interface PeekBatch extends InnerColumns {
@@ -19,8 +20,6 @@ export interface PeekBatch extends InnerColumns {
   readonly espLength: Uint32Array;
   readonly saSlot: Int32Array;
   readonly verdict: Uint8Array;
-  /** Out: flags byte of TCP, 0 for other protocols. */
-  readonly tcpFlags: Uint8Array;
   /** Out: the ESP trailer's next header. */
   readonly nextHeader: Uint8Array;
 }
@@ -28,6 +27,7 @@ export interface PeekBatch extends InnerColumns {
 /** What a peek needs of an SA. */
 export interface PeekKeys extends EspKeys {
   readonly mode: 'tunnel' | 'transport';
+  readonly destinationSelectors: readonly TrafficSelector[];
 }
 
 const UNKNOWN_SPI = verdictOf('unknown-spi');
@@ -35,35 +35,34 @@ const TRUNCATED = verdictOf('truncated');
 const PEEK_MALFORMED = verdictOf('peek-malformed');
 const DUMMY = verdictOf('dummy');
 
-const LEAD_BYTES = LEAD_BLOCKS * BLOCK_BYTES;
-
 /** One SA, and the packets of the current batch that are its. */
 interface PeekEntry {
   readonly blocks: InnerReader;
+  readonly isTransport: boolean;
   readonly members: number[];
 }
 
 /**
- * Looks at the inner headers of ESP packets without opening them (claims 4 and 5): decrypts the first three
- * blocks and the one with the trailer, whatever the packet's size. All packets of one SA in a batch cost
- * one call into the cipher, with AES.
+ * Looks at the inner headers of ESP packets without opening them (claims 4 and 5): decrypts the first blocks and the one
+ * with the trailer, whatever the packet's size. All packets of one SA in a batch cost one call into the cipher, with AES.
+ * In tunnel mode the inner IP header and what follows it are in these blocks; in transport mode the IP header is the outer
+ * one, whose family and addresses `classify` wrote into the inner columns.
  *
  * NOTHING HERE IS AUTHENTICATED. In counter mode and in CBC's first block anyone can flip header bits at
  * will. What a peek shows may choose a target for this packet, and no more: no window moves, no
  * durable entry is made, nothing is counted for the SA (docs/inbound.md).
- *
- * Tunnel mode with IPv4 inside. Inner IPv6 sets `family` 6 and is `peek-malformed`, until its columns exist.
  */
 export class Peeker {
   readonly #entries = new Map<number, PeekEntry>();
   readonly #touched: PeekEntry[] = [];
-  readonly #ipv4 = new Ipv4Header();
+  readonly #reader = new InnerHeaderReader();
+  readonly #inner = { bytes: Buffer.alloc(0) as Buffer, at: 0, length: 0, available: 0 };
 
-  /** Throws if the algorithm is not supported, or for transport mode. */
+  /** Throws if the algorithm is not supported. */
   install(saSlot: number, keys: PeekKeys): void {
-    if (keys.mode !== 'tunnel') throw new Error('only tunnel mode can be peeked at');
     this.remove(saSlot);
-    this.#entries.set(saSlot, { blocks: readerOf(keys), members: [] });
+    const isTransport = keys.mode === 'transport';
+    this.#entries.set(saSlot, { blocks: readerOf(keys), isTransport, members: [] });
   }
 
   /** Later packets of the slot get `unknown-spi`. The key schedule is released at once. */
@@ -82,9 +81,10 @@ export class Peeker {
     }
     for (const entry of this.#touched) {
       const plain = entry.blocks.decrypt(batch, entry.members);
+      const spanBytes = (entry.blocks.leadBlocks + 1) * BLOCK_BYTES;
       for (let at = 0; at < entry.members.length; at++) {
         const i = entry.members[at] as number;
-        batch.verdict[i] = this.#read(batch, i, entry.blocks, plain, at * SPAN_BLOCKS * BLOCK_BYTES);
+        batch.verdict[i] = this.#read(batch, i, entry, plain, at * spanBytes);
       }
       plain.fill(0);
       entry.members.length = 0;
@@ -109,53 +109,52 @@ export class Peeker {
   }
 
   /** Reads the decrypted lead at `at` of `plain` (and the trailer block behind it) into the columns. */
-  #read(batch: PeekBatch, i: number, blocks: InnerReader, plain: Buffer, at: number): Verdict {
+  #read(batch: PeekBatch, i: number, entry: PeekEntry, plain: Buffer, at: number): Verdict {
+    const { blocks } = entry;
+    const leadBytes = blocks.leadBlocks * BLOCK_BYTES;
     const cipherBytes = blocks.cipherBytes(batch.espLength[i] as number);
-    const nextHeader = plain.readUInt8(at + LEAD_BYTES + ((cipherBytes - 1) % BLOCK_BYTES));
+    const trailer = at + leadBytes + ((cipherBytes - 1) % BLOCK_BYTES);
+    const nextHeader = plain.readUInt8(trailer);
     batch.nextHeader[i] = nextHeader;
     if (nextHeader === IP_PROTOCOL.NO_NEXT_HEADER) return DUMMY;
-    batch.family[i] = nextHeader === IP_PROTOCOL.IPV6 ? 6 : 4;
-    if (nextHeader !== IP_PROTOCOL.IPV4) return PEEK_MALFORMED;
-    if (parseIpv4(plain, at, cipherBytes - ESP_TRAILER_BYTES, this.#ipv4) !== KEEP) return PEEK_MALFORMED;
-    const { headerBytes, totalBytes, protocol, isFragment, fragmentOffset } = this.#ipv4;
-    batch.innerSource[i] = this.#ipv4.source;
-    batch.innerDestination[i] = this.#ipv4.destination;
-    batch.protocol[i] = protocol;
-    batch.isFragment[i] = isFragment ? 1 : 0;
-    batch.sourcePort[i] = 0;
-    batch.destinationPort[i] = 0;
-    batch.tcpFlags[i] = 0;
-    const needed = fragmentOffset === 0 ? upperBytesNeeded(protocol) : 0;
-    if (needed === 0) return KEEP;
-    if (headerBytes + needed > totalBytes) return PEEK_MALFORMED;
-    if (headerBytes + needed <= LEAD_BYTES) return readUpper(batch, i, plain, at + headerBytes);
+    const first = this.#headers(batch, i, entry, { bytes: plain, at, bytesAtHand: leadBytes, cipherBytes });
+    if (first !== INCOMPLETE) return first === KEEP ? KEEP : PEEK_MALFORMED;
     const long = blocks.decryptLong(batch.slab, batch.espOffset[i] as number, cipherBytes);
-    const verdict = readUpper(batch, i, long, headerBytes);
+    const bytesAtHand = LONG_BLOCKS * BLOCK_BYTES;
+    const second = this.#headers(batch, i, entry, { bytes: long, at: 0, bytesAtHand, cipherBytes });
     long.fill(0);
-    return verdict;
+    return second === KEEP ? KEEP : PEEK_MALFORMED;
+  }
+
+  #headers(
+    batch: PeekBatch,
+    i: number,
+    { isTransport }: PeekEntry,
+    seen: { bytes: Buffer; at: number; bytesAtHand: number; cipherBytes: number },
+  ): Verdict {
+    const inner = this.#inner;
+    inner.bytes = seen.bytes;
+    inner.at = seen.at;
+    inner.length = seen.cipherBytes - ESP_TRAILER_BYTES;
+    inner.available = Math.min(seen.bytesAtHand, inner.length);
+    const nextHeader = batch.nextHeader[i] as number;
+    if (isTransport) return this.#reader.readTransport(inner, nextHeader, batch, i);
+    const verdict = this.#reader.read(inner, batch, i);
+    return verdict === KEEP && nextHeader !== tunnelNextHeader(batch.family[i] as number)
+      ? PEEK_MALFORMED
+      : verdict;
   }
 }
 
-function readerOf(keys: EspKeys): InnerReader {
+function readerOf(keys: PeekKeys): InnerReader {
   const method = lookupEncryption(keys.encryption.transform)?.peek.method;
-  return method === 'chacha20' || method === 'clear' ? new PeekStream(keys) : new PeekBlocks(keys);
+  const lead = leadOf(keys);
+  return method === 'chacha20' || method === 'clear'
+    ? new PeekStream(keys, lead)
+    : new PeekBlocks(keys, lead);
 }
 
-/** Bytes of the upper header that are looked at: ports and flags, type and code, or none. */
-function upperBytesNeeded(protocol: number): number {
-  if (protocol === IP_PROTOCOL.TCP) return TCP_FLAGS_OFFSET + 1;
-  if (protocol === IP_PROTOCOL.ICMP) return 2;
-  return hasPorts(protocol) ? 4 : 0;
-}
-
-function readUpper(batch: PeekBatch, i: number, plain: Buffer, at: number): Verdict {
-  const protocol = batch.protocol[i] as number;
-  if (protocol === IP_PROTOCOL.ICMP) {
-    batch.destinationPort[i] = plain.readUInt16BE(at);
-    return KEEP;
-  }
-  batch.sourcePort[i] = plain.readUInt16BE(at);
-  batch.destinationPort[i] = plain.readUInt16BE(at + 2);
-  if (protocol === IP_PROTOCOL.TCP) batch.tcpFlags[i] = plain.readUInt8(at + TCP_FLAGS_OFFSET);
-  return KEEP;
+function leadOf({ mode, destinationSelectors }: PeekKeys): number {
+  if (mode === 'transport') return LEAD_BLOCKS.TRANSPORT;
+  return destinationSelectors.some(({ family }) => family === 6) ? LEAD_BLOCKS.IPV6 : LEAD_BLOCKS.IPV4;
 }

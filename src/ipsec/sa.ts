@@ -29,8 +29,10 @@ export interface SecurityAssociation {
   readonly spi: Spi;
   readonly direction: SaDirection;
   readonly mode: 'tunnel' | 'transport';
-  /** charon's reqid: the SA group; stays the same over rekeys. */
+  /** charon's number of the traffic selectors; two peers with equal ones have the same. Stays the same over rekeys. */
   readonly reqid: number;
+  /** The plugin's number of the SA group: SAs of one peer with one reqid, over rekeys and moves of the peer. */
+  readonly group: number;
   readonly outer: OuterAddresses;
   readonly hasUdpEncapsulation: boolean;
   readonly hasEsn: boolean;
@@ -59,11 +61,13 @@ export interface SecurityAssociation {
 
 /** An outbound policy (SPD entry): what matches is sealed with the SA that charon switched to. */
 export interface OutboundPolicy {
-  /** Selectors and reqid in one string; a switch of SA replaces the policy of the same key. */
+  /** Selectors and group in one string; a switch of SA replaces the policy of the same key. */
   readonly key: string;
   readonly source: TrafficSelector;
   readonly destination: TrafficSelector;
   readonly reqid: number;
+  /** SA group; 0: no SA (a trap). */
+  readonly group: number;
   /** charon's number: the smaller, the more specific. */
   readonly priority: number;
   /** The SA in use now (feature KERNEL_POLICY_SPI); undefined: a trap, drop and count. */

@@ -1,13 +1,26 @@
+import {
+  ADDRESS_WORDS,
+  addressOfBytes,
+  copyAddress,
+  equalAddresses,
+  type IpAddress,
+  isWithin,
+} from '../packet/address.ts';
+import { isIcmp } from '../packet/protocols.ts';
+import { FRAGMENT, type InnerColumns } from './inner-columns.ts';
 import type { OutboundPolicy } from './sa.ts';
-import type { TrafficSelector } from './traffic-selector.ts';
+import { coversAllPorts, isOpaque, type TrafficSelector } from './traffic-selector.ts';
 
-/** IPv4 selector with numbers, as the fast path compares it. */
+/** A selector with numbers, as the fast path compares it. */
 interface Range {
-  readonly from: number;
-  readonly to: number;
+  readonly family: number;
+  readonly from: IpAddress;
+  readonly to: IpAddress;
   readonly protocol: number;
   readonly fromPort: number;
   readonly toPort: number;
+  /** Matches a packet that shows no ports. */
+  readonly takesUnseenPorts: boolean;
 }
 
 interface CompiledPolicy {
@@ -16,30 +29,33 @@ interface CompiledPolicy {
   readonly destination: Range;
 }
 
-const uint32 = (bytes: Uint8Array) =>
-  (((bytes[0] as number) << 24) |
-    ((bytes[1] as number) << 16) |
-    ((bytes[2] as number) << 8) |
-    (bytes[3] as number)) >>>
-  0;
-
 function compile(selector: TrafficSelector): Range {
+  const { family, protocol, fromPort, toPort } = selector;
   return {
-    from: uint32(selector.from),
-    to: uint32(selector.to),
-    protocol: selector.protocol,
-    fromPort: selector.fromPort,
-    toPort: selector.toPort,
+    family,
+    from: addressOfBytes(selector.from),
+    to: addressOfBytes(selector.to),
+    protocol,
+    fromPort,
+    toPort,
+    takesUnseenPorts: coversAllPorts(selector) || isOpaque(selector),
   };
 }
 
-function matches(range: Range, address: number, protocol: number, port: number): boolean {
+/** `port` -1: the packet shows none. */
+function matches(
+  range: Range,
+  addresses: Uint32Array,
+  at: number,
+  family: number,
+  protocol: number,
+  port: number,
+): boolean {
   return (
-    address >= range.from &&
-    address <= range.to &&
+    range.family === family &&
     (range.protocol === 0 || range.protocol === protocol) &&
-    port >= range.fromPort &&
-    port <= range.toPort
+    (port < 0 ? range.takesUnseenPorts : port >= range.fromPort && port <= range.toPort) &&
+    isWithin(addresses, at, range.from, 0, range.to, 0)
   );
 }
 
@@ -55,21 +71,16 @@ export class Spd {
   /** In order of priority; undefined after a change, so that a snapshot of many is sorted once. */
   #ordered: CompiledPolicy[] | undefined = [];
   readonly #cached: (CompiledPolicy | undefined)[] = Array.from({ length: CACHE_SLOTS }, () => undefined);
-  readonly #cacheSource = new Uint32Array(CACHE_SLOTS);
-  readonly #cacheDestination = new Uint32Array(CACHE_SLOTS);
+  readonly #cacheSource = new Uint32Array(CACHE_SLOTS * ADDRESS_WORDS);
+  readonly #cacheDestination = new Uint32Array(CACHE_SLOTS * ADDRESS_WORDS);
   readonly #cachePorts = new Uint32Array(CACHE_SLOTS);
-  readonly #cacheProtocol = new Uint8Array(CACHE_SLOTS);
+  /** Protocol, and whether ports are seen. */
+  readonly #cacheKind = new Uint16Array(CACHE_SLOTS);
 
   /** Adds a policy, or replaces the one of the same key: that is the outbound switch to a new SA. */
   install(policy: OutboundPolicy): void {
-    if (policy.source.family !== 4 || policy.destination.family !== 4) {
-      throw new RangeError('only IPv4 policies are supported');
-    }
-    this.#byKey.set(policy.key, {
-      policy,
-      source: compile(policy.source),
-      destination: compile(policy.destination),
-    });
+    const { source, destination } = policy;
+    this.#byKey.set(policy.key, { policy, source: compile(source), destination: compile(destination) });
     this.#changed();
   }
 
@@ -79,40 +90,35 @@ export class Spd {
     return removed;
   }
 
-  /** The policy for an inner packet (addresses as host numbers), or undefined: drop it as `no-policy`. */
-  lookup(
-    source: number,
-    destination: number,
-    protocol: number,
-    sourcePort: number,
-    destinationPort: number,
-  ): OutboundPolicy | undefined {
-    const ports = ((sourcePort << 16) | destinationPort) >>> 0;
-    const slot = (Math.imul(destination ^ ports, 0x9e3779b1) >>> 20) & (CACHE_SLOTS - 1);
+  /** The policy for inner packet `i`, whose headers were read, or undefined: drop it as `no-policy`. */
+  lookup(inner: InnerColumns, i: number): OutboundPolicy | undefined {
+    const at = i * ADDRESS_WORDS;
+    const protocol = inner.protocol[i] as number;
+    const isLater = inner.fragment[i] === FRAGMENT.LATER;
+    const kind = protocol | (isLater ? 0x100 : 0);
+    const ports = (((inner.sourcePort[i] as number) << 16) | (inner.destinationPort[i] as number)) >>> 0;
+    const mixed =
+      (inner.innerDestination[at + 3] as number) ^ (inner.innerDestination[at + 1] as number) ^ ports;
+    const slot = (Math.imul(mixed, 0x9e3779b1) >>> 20) & (CACHE_SLOTS - 1);
+    const words = slot * ADDRESS_WORDS;
     const cached = this.#cached[slot];
     if (
       cached !== undefined &&
-      this.#cacheSource[slot] === source &&
-      this.#cacheDestination[slot] === destination &&
       this.#cachePorts[slot] === ports &&
-      this.#cacheProtocol[slot] === protocol
+      this.#cacheKind[slot] === kind &&
+      equalAddresses(this.#cacheDestination, words, inner.innerDestination, at) &&
+      equalAddresses(this.#cacheSource, words, inner.innerSource, at)
     ) {
       return cached.policy;
     }
-    for (const entry of this.#inOrder()) {
-      if (
-        matches(entry.source, source, protocol, sourcePort) &&
-        matches(entry.destination, destination, protocol, destinationPort)
-      ) {
-        this.#cached[slot] = entry;
-        this.#cacheSource[slot] = source;
-        this.#cacheDestination[slot] = destination;
-        this.#cachePorts[slot] = ports;
-        this.#cacheProtocol[slot] = protocol;
-        return entry.policy;
-      }
-    }
-    return undefined;
+    const found = this.#search(inner, i);
+    if (found === undefined) return undefined;
+    this.#cached[slot] = found;
+    this.#cachePorts[slot] = ports;
+    this.#cacheKind[slot] = kind;
+    copyAddress(inner.innerDestination, at, this.#cacheDestination, words);
+    copyAddress(inner.innerSource, at, this.#cacheSource, words);
+    return found.policy;
   }
 
   get(key: string): OutboundPolicy | undefined {
@@ -121,6 +127,21 @@ export class Spd {
 
   policies(): OutboundPolicy[] {
     return this.#inOrder().map((entry) => entry.policy);
+  }
+
+  #search(inner: InnerColumns, i: number): CompiledPolicy | undefined {
+    const at = i * ADDRESS_WORDS;
+    const family = inner.family[i] as number;
+    const protocol = inner.protocol[i] as number;
+    const isSeen = inner.fragment[i] !== FRAGMENT.LATER;
+    const destination = isSeen ? (inner.destinationPort[i] as number) : -1;
+    // ICMP type and code stand for the port on both sides (RFC 4301 section 4.4.1.1).
+    const source = isSeen && !isIcmp(protocol) ? (inner.sourcePort[i] as number) : destination;
+    return this.#inOrder().find(
+      (entry) =>
+        matches(entry.source, inner.innerSource, at, family, protocol, source) &&
+        matches(entry.destination, inner.innerDestination, at, family, protocol, destination),
+    );
   }
 
   #changed(): void {

@@ -28,7 +28,7 @@ export function packIcmp(type: number, code: number): number {
 }
 
 /** Byte by byte, network order: negative, zero or positive. Both of one family. */
-export function compareAddresses(a: Uint8Array, b: Uint8Array): number {
+export function compareAddressBytes(a: Uint8Array, b: Uint8Array): number {
   for (let i = 0; i < a.length; i++) {
     const difference = (a[i] as number) - (b[i] as number);
     if (difference !== 0) return difference;
@@ -40,8 +40,8 @@ export function compareAddresses(a: Uint8Array, b: Uint8Array): number {
 export function containsAddress(selector: TrafficSelector, address: Uint8Array): boolean {
   return (
     address.length === selector.from.length &&
-    compareAddresses(selector.from, address) <= 0 &&
-    compareAddresses(address, selector.to) <= 0
+    compareAddressBytes(selector.from, address) <= 0 &&
+    compareAddressBytes(address, selector.to) <= 0
   );
 }
 
@@ -85,7 +85,7 @@ export function trafficSelectorOf(fields: SelectorFields): TrafficSelector | und
   const to = parseAddress(fields.to);
   const { protocol = 0, fromPort = 0, toPort = 0xffff } = fields;
   if (from === undefined || to === undefined || from.length !== to.length) return undefined;
-  if (compareAddresses(from, to) > 0) return undefined;
+  if (compareAddressBytes(from, to) > 0) return undefined;
   if (!isUint(protocol, 255) || !isUint(fromPort, 0xffff) || !isUint(toPort, 0xffff)) return undefined;
   if (fromPort > toPort && !(fromPort === 0xffff && toPort === 0)) return undefined;
   return { family: from.length === 4 ? 4 : 6, from, to, protocol, fromPort, toPort };
@@ -133,22 +133,23 @@ export function parseTrafficSelector(text: string): TrafficSelector | undefined 
   if (first === undefined || ports === undefined) return undefined;
   const bits = bitsText === undefined ? first.length * 8 : Number(bitsText);
   if (bits > first.length * 8) return undefined;
-  const from = lastText === undefined ? formatAddress(fillHostBits(first, bits, 0)) : firstText;
-  const to = lastText ?? formatAddress(fillHostBits(first, bits, 255));
+  const from = lastText === undefined ? formatAddressBytes(fillHostBits(first, bits, 0)) : firstText;
+  const to = lastText ?? formatAddressBytes(fillHostBits(first, bits, 255));
   const protocol = protocolText === undefined ? 0 : (PROTOCOL_NAMES[protocolText] ?? Number(protocolText));
   return trafficSelectorOf({ from, to, protocol, fromPort: ports[0], toPort: ports[1] });
 }
 
 /** Network order to text. */
-export function formatAddress(address: Uint8Array): string {
+export function formatAddressBytes(address: Uint8Array): string {
   return ipaddr.fromByteArray([...address]).toString();
 }
 
 /** The prefix length if the range is exactly a subnet. */
 function prefixBits(selector: TrafficSelector): number | undefined {
   for (let bits = 0; bits <= selector.from.length * 8; bits++) {
-    const isFirst = compareAddresses(fillHostBits(selector.from, bits, 0), selector.from) === 0;
-    if (isFirst && compareAddresses(fillHostBits(selector.from, bits, 255), selector.to) === 0) return bits;
+    const isFirst = compareAddressBytes(fillHostBits(selector.from, bits, 0), selector.from) === 0;
+    if (isFirst && compareAddressBytes(fillHostBits(selector.from, bits, 255), selector.to) === 0)
+      return bits;
   }
   return undefined;
 }
@@ -158,8 +159,8 @@ export function formatTrafficSelector(selector: TrafficSelector): string {
   const bits = prefixBits(selector);
   const range =
     bits === undefined
-      ? `${formatAddress(selector.from)}..${formatAddress(selector.to)}`
-      : `${formatAddress(selector.from)}/${bits}`;
+      ? `${formatAddressBytes(selector.from)}..${formatAddressBytes(selector.to)}`
+      : `${formatAddressBytes(selector.from)}/${bits}`;
   if (selector.protocol === 0 && coversAllPorts(selector)) return range;
   const name =
     Object.entries(PROTOCOL_NAMES).find(([, number]) => number === selector.protocol)?.[0] ??
@@ -177,8 +178,8 @@ export function formatTrafficSelector(selector: TrafficSelector): string {
 export function equalSelectors(a: TrafficSelector, b: TrafficSelector): boolean {
   return (
     a.family === b.family &&
-    compareAddresses(a.from, b.from) === 0 &&
-    compareAddresses(a.to, b.to) === 0 &&
+    compareAddressBytes(a.from, b.from) === 0 &&
+    compareAddressBytes(a.to, b.to) === 0 &&
     a.protocol === b.protocol &&
     a.fromPort === b.fromPort &&
     a.toPort === b.toPort

@@ -1,24 +1,12 @@
-import { IP_PROTOCOL } from '../packet/protocols.ts';
+import { ADDRESS_WORDS, addressOfBytes, isWithin } from '../packet/address.ts';
+import { hasPorts, isIcmp } from '../packet/protocols.ts';
+import { FRAGMENT, type InnerColumns } from './inner-columns.ts';
 import { coversAllPorts, isOpaque, type TrafficSelector } from './traffic-selector.ts';
 
-/** The inner headers of a batch, one element per packet: peeked on the routing host, authenticated on a target. */
-export interface InnerColumns {
-  /** 4 or 6. */
-  readonly family: Uint8Array;
-  /** IPv4 as host numbers. */
-  readonly innerSource: Uint32Array;
-  readonly innerDestination: Uint32Array;
-  readonly protocol: Uint8Array;
-  /** 0 where the packet shows none. For ICMP the destination port is type << 8 | code, the source port 0. */
-  readonly sourcePort: Uint16Array;
-  readonly destinationPort: Uint16Array;
-  /** 1: part of a datagram; its ports do not count as seen. */
-  readonly isFragment: Uint8Array;
-}
-
-/** IPv4 selectors of one side, ready for comparing numbers. */
+/** Selectors of one side, ready for comparing numbers. */
 class CompiledSelectors {
   readonly #count: number;
+  readonly #family: Uint8Array;
   readonly #from: Uint32Array;
   readonly #to: Uint32Array;
   readonly #protocol: Uint8Array;
@@ -28,23 +16,23 @@ class CompiledSelectors {
   readonly #takesUnseenPorts: Uint8Array;
 
   constructor(selectors: readonly TrafficSelector[]) {
-    const v4 = selectors.filter((selector) => selector.family === 4);
-    const number = (address: Uint8Array) => Buffer.from(address).readUInt32BE(0);
-    this.#count = v4.length;
-    this.#from = Uint32Array.from(v4, (selector) => number(selector.from));
-    this.#to = Uint32Array.from(v4, (selector) => number(selector.to));
-    this.#protocol = Uint8Array.from(v4, (selector) => selector.protocol);
-    this.#fromPort = Uint16Array.from(v4, (selector) => selector.fromPort);
-    this.#toPort = Uint16Array.from(v4, (selector) => selector.toPort);
-    this.#takesUnseenPorts = Uint8Array.from(v4, (selector) =>
+    this.#count = selectors.length;
+    this.#family = Uint8Array.from(selectors, ({ family }) => family);
+    this.#from = Uint32Array.from(selectors.flatMap(({ from }) => [...addressOfBytes(from)]));
+    this.#to = Uint32Array.from(selectors.flatMap(({ to }) => [...addressOfBytes(to)]));
+    this.#protocol = Uint8Array.from(selectors, ({ protocol }) => protocol);
+    this.#fromPort = Uint16Array.from(selectors, ({ fromPort }) => fromPort);
+    this.#toPort = Uint16Array.from(selectors, ({ toPort }) => toPort);
+    this.#takesUnseenPorts = Uint8Array.from(selectors, (selector) =>
       coversAllPorts(selector) || isOpaque(selector) ? 1 : 0,
     );
   }
 
-  /** `port` -1: the packet shows none. */
-  match(address: number, protocol: number, port: number): boolean {
+  /** `port` -1: the packet shows none. `addresses` is a column, `at` the packet's first word in it. */
+  match(addresses: Uint32Array, at: number, family: number, protocol: number, port: number): boolean {
     for (let i = 0; i < this.#count; i++) {
-      if (address < (this.#from[i] as number) || address > (this.#to[i] as number)) continue;
+      if (this.#family[i] !== family) continue;
+      if (!isWithin(addresses, at, this.#from, i * ADDRESS_WORDS, this.#to, i * ADDRESS_WORDS)) continue;
       const wanted = this.#protocol[i] as number;
       if (wanted !== 0 && wanted !== protocol) continue;
       if (port < 0) {
@@ -55,25 +43,13 @@ class CompiledSelectors {
   }
 }
 
-/** Whether a packet of this protocol shows ports (or ICMP type and code) that a selector can speak about. */
-function showsPorts(protocol: number): boolean {
-  return (
-    protocol === IP_PROTOCOL.TCP ||
-    protocol === IP_PROTOCOL.UDP ||
-    protocol === IP_PROTOCOL.ICMP ||
-    protocol === IP_PROTOCOL.SCTP ||
-    protocol === IP_PROTOCOL.UDPLITE ||
-    protocol === IP_PROTOCOL.DCCP
-  );
-}
-
 /**
  * The tunnel check of one SA (RFC 4301 section 5.2 step 4): a packet whose inner addresses, protocol or ports
  * are not what the SA was negotiated for is rejected. Any source selector goes with any destination selector.
  * On the routing host it sees what the peek saw, which anyone may have forged: there it only saves a way to
  * a target. On the target it is the check that counts.
  *
- * Compiled once per SA; allocates nothing per packet. IPv4; packets of another family do not pass.
+ * Compiled once per SA; allocates nothing per packet.
  */
 export class TunnelCheck {
   readonly #source: CompiledSelectors;
@@ -85,34 +61,21 @@ export class TunnelCheck {
     this.#destination = new CompiledSelectors(destination);
   }
 
-  /** Packet `i` of a batch. */
+  /**
+   * Packet `i` of a batch. A protocol without ports, and a later fragment, match where ports do not matter. (A later
+   * fragment of a datagram whose first one has passed is the caller's to know: RFC 4301 section 7.3.)
+   */
   permits(inner: InnerColumns, i: number): boolean {
-    if (inner.family[i] !== 4) return false;
-    return this.permits4(
-      inner.innerSource[i] as number,
-      inner.innerDestination[i] as number,
-      inner.protocol[i] as number,
-      inner.sourcePort[i] as number,
-      inner.destinationPort[i] as number,
-      inner.isFragment[i] === 1,
-    );
-  }
-
-  /** One IPv4 packet; addresses as host numbers. With a fragment, or a protocol without ports, ports are ignored. */
-  permits4(
-    source: number,
-    destination: number,
-    protocol: number,
-    sourcePort: number,
-    destinationPort: number,
-    isFragment: boolean,
-  ): boolean {
-    const isSeen = !isFragment && showsPorts(protocol);
+    const protocol = inner.protocol[i] as number;
+    const family = inner.family[i] as number;
+    const isSeen = inner.fragment[i] !== FRAGMENT.LATER && (hasPorts(protocol) || isIcmp(protocol));
+    const destination = isSeen ? (inner.destinationPort[i] as number) : -1;
     // ICMP type and code stand for the port on both sides (RFC 4301 section 4.4.1.1, RFC 7296 section 3.13.1).
-    const near = protocol === IP_PROTOCOL.ICMP ? destinationPort : sourcePort;
+    const source = isSeen && !isIcmp(protocol) ? (inner.sourcePort[i] as number) : destination;
+    const at = i * ADDRESS_WORDS;
     return (
-      this.#destination.match(destination, protocol, isSeen ? destinationPort : -1) &&
-      this.#source.match(source, protocol, isSeen ? near : -1)
+      this.#destination.match(inner.innerDestination, at, family, protocol, destination) &&
+      this.#source.match(inner.innerSource, at, family, protocol, source)
     );
   }
 }

@@ -25,7 +25,7 @@ export interface StatusSnapshot {
 
 export interface DvipaSnapshot {
   readonly address: string;
-  readonly endpoint: string;
+  readonly endpoints: readonly string[];
   readonly inboundFilter: 'bypass' | 'filter';
   /** Hosts that serve it now. */
   readonly serving: readonly string[];
@@ -79,10 +79,14 @@ export interface SaSnapshot {
   readonly dvipa: string;
   /** Outer address of the peer, with the port where ESP is in UDP: `192.0.2.101:4500`. */
   readonly peer: string;
+  readonly mode: 'tunnel' | 'transport';
+  readonly encapsulation: 'udp' | 'none';
   /** charon's names; undefined where this host does not know them. */
   readonly ikeName?: string | undefined;
   readonly childName?: string | undefined;
   readonly reqid: number;
+  /** SA group: one peer's SAs with one reqid. */
+  readonly group: number;
   /** As strongSwan writes it: `AES_GCM_16-128`. */
   readonly algorithm: string;
   /** Totals of the cluster on the routing host, of this host on a target. */
@@ -114,7 +118,8 @@ export interface TargetSnapshot {
 
 export interface ConnectionSnapshot {
   readonly dvipa: string;
-  readonly reqid: number;
+  /** SA group: one peer's SAs with one reqid. */
+  readonly group: number;
   /** IP protocol number. */
   readonly protocol: number;
   readonly source: string;

@@ -71,6 +71,18 @@ export function compareAddresses(a: Uint32Array, aAt: number, b: Uint32Array, bA
   return 0;
 }
 
+/** True if `from <= address <= to`, in the order of the numbers. */
+export function isWithin(
+  words: Uint32Array,
+  at: number,
+  from: Uint32Array,
+  fromAt: number,
+  to: Uint32Array,
+  toAt: number,
+): boolean {
+  return compareAddresses(words, at, from, fromAt) >= 0 && compareAddresses(words, at, to, toAt) <= 0;
+}
+
 export function copyAddress(from: Uint32Array, fromAt: number, to: Uint32Array, toAt: number): void {
   to[toAt] = from[fromAt] as number;
   to[toAt + 1] = from[fromAt + 1] as number;

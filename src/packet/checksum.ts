@@ -1,3 +1,5 @@
+import { ADDRESS_WORDS, isIpv4 } from './address.ts';
+
 /**
  * The Internet checksum (RFC 1071): the one's complement of the one's complement sum of 16-bit words, big endian.
  * Sums are plain numbers, so that parts (pseudo header, header, payload) can be added before folding.
@@ -48,6 +50,29 @@ export function pseudoHeaderSum6(
   upperBytes: number,
 ): number {
   return sumWords(slab, addresses, 32) + (upperBytes >>> 16) + (upperBytes & 0xffff) + nextHeader;
+}
+
+/** As the two before, for addresses as four words each: the family follows from them, and both are of one family. */
+export function pseudoHeaderSum(
+  source: Uint32Array,
+  sourceAt: number,
+  destination: Uint32Array,
+  destinationAt: number,
+  protocol: number,
+  upperBytes: number,
+): number {
+  if (isIpv4(destination, destinationAt)) {
+    const from = source[sourceAt + 3] as number;
+    const to = destination[destinationAt + 3] as number;
+    return pseudoHeaderSum4(from, to, protocol, upperBytes);
+  }
+  let sum = protocol + (upperBytes >>> 16) + (upperBytes & 0xffff);
+  for (let word = 0; word < ADDRESS_WORDS; word++) {
+    const from = source[sourceAt + word] as number;
+    const to = destination[destinationAt + word] as number;
+    sum += (from >>> 16) + (from & 0xffff) + (to >>> 16) + (to & 0xffff);
+  }
+  return sum;
 }
 
 /** A header's checksum after one 16-bit word changed from `before` to `after` (RFC 1624 equation 3). */

@@ -18,6 +18,9 @@ export const ICMP_TYPE = {
   PARAMETER_PROBLEM: 12,
 } as const;
 
+/** What an error quotes at most: it stays within the 576 bytes that every host takes (RFC 1812 section 4.3.2.3). */
+export const ICMP_MAX_QUOTE_BYTES = 576 - 20 - ICMP_HEADER_BYTES;
+
 /** Code of type 3: a router would have had to fragment a packet with DF set. */
 export const ICMP_FRAGMENTATION_NEEDED = 4;
 

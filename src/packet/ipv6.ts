@@ -1,4 +1,5 @@
-import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { INCOMPLETE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { type IpAddress, writeAddress } from './address.ts';
 import { IP_PROTOCOL } from './protocols.ts';
 
 /*
@@ -33,24 +34,45 @@ export class Ipv6Header {
   isFragment = false;
   /** In bytes; the upper header is only there if 0. */
   fragmentOffset = 0;
+  /** Of the fragment header; 0 without one. */
+  identification = 0;
 }
 
-/** Reads the fixed header and walks hop-by-hop, routing, destination and fragment headers (at most eight). */
-export function parseIpv6(slab: Buffer, offset: number, length: number, out: Ipv6Header): Verdict {
+/**
+ * Reads the fixed header and walks hop-by-hop, routing, destination and fragment headers (at most eight). An IPv4-mapped
+ * address is `malformed`: it means an IPv4 address here, and is not for the wire (RFC 4942 section 2.2). Of a packet of
+ * `length` bytes the first `available` are at hand; where they do not suffice the answer is INCOMPLETE.
+ */
+export function parseIpv6(
+  slab: Buffer,
+  offset: number,
+  length: number,
+  out: Ipv6Header,
+  available = length,
+): Verdict {
   if (length < IPV6_HEADER_BYTES) return TRUNCATED;
+  if (available < IPV6_HEADER_BYTES) return INCOMPLETE;
   const first = slab.readUInt16BE(offset);
   if (first >> 12 !== 6) return MALFORMED;
+  if (isMapped(slab, offset + IPV6_SOURCE_OFFSET) || isMapped(slab, offset + IPV6_DESTINATION_OFFSET)) {
+    return MALFORMED;
+  }
   const totalBytes = IPV6_HEADER_BYTES + slab.readUInt16BE(offset + 4);
   if (totalBytes > length) return TRUNCATED;
   out.totalBytes = totalBytes;
   out.trafficClass = (first >> 4) & 255;
   out.hopLimit = slab.readUInt8(offset + 7);
-  out.isFragment = false;
-  out.fragmentOffset = 0;
-  return walkExtensions(slab, offset, slab.readUInt8(offset + 6), out);
+  return walkIpv6Extensions(slab, offset, IPV6_HEADER_BYTES, slab.readUInt8(offset + 6), out, available);
 }
 
-function isExtension(protocol: number): boolean {
+function isMapped(slab: Buffer, at: number): boolean {
+  return (
+    slab.readUInt32BE(at + 8) === 0xffff && slab.readUInt32BE(at) === 0 && slab.readUInt32BE(at + 4) === 0
+  );
+}
+
+/** True for the extension headers that `parseIpv6` walks. */
+export function isIpv6Extension(protocol: number): boolean {
   return (
     protocol === IP_PROTOCOL.HOP_BY_HOP ||
     protocol === IP_PROTOCOL.IPV6_ROUTING ||
@@ -59,11 +81,25 @@ function isExtension(protocol: number): boolean {
   );
 }
 
-function walkExtensions(slab: Buffer, offset: number, next: number, out: Ipv6Header): Verdict {
-  let at = IPV6_HEADER_BYTES;
-  for (let walked = 0; isExtension(next) && out.fragmentOffset === 0; walked++) {
+/**
+ * Walks the chain that begins with a header of kind `next` at `offset + at`; `out.totalBytes` is where it ends at the latest,
+ * counted from `offset`, and `headerBytes` becomes where the upper header is. Also of a chain behind an ESP header.
+ */
+export function walkIpv6Extensions(
+  slab: Buffer,
+  offset: number,
+  at: number,
+  next: number,
+  out: Ipv6Header,
+  available: number,
+): Verdict {
+  out.isFragment = false;
+  out.fragmentOffset = 0;
+  out.identification = 0;
+  for (let walked = 0; isIpv6Extension(next) && out.fragmentOffset === 0; walked++) {
     if (walked === MAX_EXTENSIONS) return MALFORMED;
     if (at + 8 > out.totalBytes) return TRUNCATED;
+    if (at + 8 > available) return INCOMPLETE;
     const isFragmentHeader = next === IP_PROTOCOL.IPV6_FRAGMENT;
     const bytes = isFragmentHeader ? 8 : (slab.readUInt8(offset + at + 1) + 1) * 8;
     if (at + bytes > out.totalBytes) return TRUNCATED;
@@ -72,6 +108,7 @@ function walkExtensions(slab: Buffer, offset: number, next: number, out: Ipv6Hea
       // An atomic fragment (RFC 6946) is a whole packet.
       out.isFragment = (field & 0xfff9) !== 0;
       out.fragmentOffset = field & 0xfff8;
+      out.identification = slab.readUInt32BE(offset + at + 4);
     }
     next = slab.readUInt8(offset + at);
     at += bytes;
@@ -84,9 +121,8 @@ function walkExtensions(slab: Buffer, offset: number, next: number, out: Ipv6Hea
 export interface Ipv6Fields {
   readonly payloadBytes: number;
   readonly protocol: number;
-  /** 16 bytes each, network order. */
-  readonly source: Uint8Array;
-  readonly destination: Uint8Array;
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
   readonly hopLimit?: number;
   readonly trafficClass?: number;
 }
@@ -97,7 +133,7 @@ export function encodeIpv6(slab: Buffer, offset: number, fields: Ipv6Fields): nu
   slab.writeUInt16BE(fields.payloadBytes, offset + 4);
   slab.writeUInt8(fields.protocol, offset + 6);
   slab.writeUInt8(fields.hopLimit ?? 64, offset + 7);
-  slab.set(fields.source, offset + IPV6_SOURCE_OFFSET);
-  slab.set(fields.destination, offset + IPV6_DESTINATION_OFFSET);
+  writeAddress(slab, offset + IPV6_SOURCE_OFFSET, fields.source);
+  writeAddress(slab, offset + IPV6_DESTINATION_OFFSET, fields.destination);
   return IPV6_HEADER_BYTES;
 }

@@ -29,3 +29,7 @@ export function hasPorts(protocol: number): boolean {
     protocol === IP_PROTOCOL.DCCP
   );
 }
+
+export function isIcmp(protocol: number): boolean {
+  return protocol === IP_PROTOCOL.ICMP || protocol === IP_PROTOCOL.ICMPV6;
+}

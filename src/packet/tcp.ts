@@ -1,5 +1,5 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
-import { foldChecksum, pseudoHeaderSum4, sumWords } from './checksum.ts';
+import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum4, sumWords } from './checksum.ts';
 import { IP_PROTOCOL } from './protocols.ts';
 
 /*
@@ -15,6 +15,7 @@ import { IP_PROTOCOL } from './protocols.ts';
 export const TCP_HEADER_BYTES = 20;
 /** The flags byte stands here; ports and flags together are all that a peek needs (14 bytes). */
 export const TCP_FLAGS_OFFSET = 13;
+export const TCP_CHECKSUM_OFFSET = 16;
 
 export const TCP_FLAG = {
   FIN: 0x01,
@@ -99,5 +100,34 @@ export function hasValidTcpChecksum4(
   destination: number,
 ): boolean {
   const pseudo = pseudoHeaderSum4(source, destination, IP_PROTOCOL.TCP, segmentBytes);
+  return foldChecksum(sumWords(slab, offset, segmentBytes, pseudo)) === 0;
+}
+
+/** As `writeTcpChecksum4`, over either family: addresses as four words each. */
+export function writeTcpChecksum(
+  slab: Buffer,
+  offset: number,
+  segmentBytes: number,
+  source: Uint32Array,
+  sourceAt: number,
+  destination: Uint32Array,
+  destinationAt: number,
+): void {
+  slab.writeUInt16BE(0, offset + TCP_CHECKSUM_OFFSET);
+  const pseudo = pseudoHeaderSum(source, sourceAt, destination, destinationAt, IP_PROTOCOL.TCP, segmentBytes);
+  const checksum = foldChecksum(sumWords(slab, offset, segmentBytes, pseudo));
+  slab.writeUInt16BE(checksum, offset + TCP_CHECKSUM_OFFSET);
+}
+
+export function hasValidTcpChecksum(
+  slab: Buffer,
+  offset: number,
+  segmentBytes: number,
+  source: Uint32Array,
+  sourceAt: number,
+  destination: Uint32Array,
+  destinationAt: number,
+): boolean {
+  const pseudo = pseudoHeaderSum(source, sourceAt, destination, destinationAt, IP_PROTOCOL.TCP, segmentBytes);
   return foldChecksum(sumWords(slab, offset, segmentBytes, pseudo)) === 0;
 }

@@ -1,5 +1,6 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
-import { foldChecksum, pseudoHeaderSum4, sumWords } from './checksum.ts';
+import { isIpv4 } from './address.ts';
+import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum4, sumWords } from './checksum.ts';
 import { IP_PROTOCOL } from './protocols.ts';
 
 /*
@@ -9,6 +10,7 @@ import { IP_PROTOCOL } from './protocols.ts';
  * |            Length             |           Checksum            |   4
  */
 export const UDP_HEADER_BYTES = 8;
+export const UDP_CHECKSUM_OFFSET = 6;
 
 const TRUNCATED = verdictOf('truncated');
 const MALFORMED = verdictOf('malformed');
@@ -77,5 +79,42 @@ export function hasValidUdpChecksum4(
 ): boolean {
   if (slab.readUInt16BE(offset + 6) === 0) return true;
   const pseudo = pseudoHeaderSum4(source, destination, IP_PROTOCOL.UDP, totalBytes);
+  return foldChecksum(sumWords(slab, offset, totalBytes, pseudo)) === 0;
+}
+
+/**
+ * As `writeUdpChecksum4`, over either family: addresses as four words each. Over IPv6 every datagram needs it
+ * (RFC 8200 section 8.1), and there too the value 0 is sent as 0xffff.
+ */
+export function writeUdpChecksum(
+  slab: Buffer,
+  offset: number,
+  totalBytes: number,
+  source: Uint32Array,
+  sourceAt: number,
+  destination: Uint32Array,
+  destinationAt: number,
+): void {
+  slab.writeUInt16BE(0, offset + UDP_CHECKSUM_OFFSET);
+  const pseudo = pseudoHeaderSum(source, sourceAt, destination, destinationAt, IP_PROTOCOL.UDP, totalBytes);
+  const checksum = foldChecksum(sumWords(slab, offset, totalBytes, pseudo));
+  slab.writeUInt16BE(checksum === 0 ? 0xffff : checksum, offset + UDP_CHECKSUM_OFFSET);
+}
+
+/**
+ * True if the checksum is right, or was not computed and need not be: over IPv6 a 0 is refused (RFC 8200 section 8.1; the
+ * exception of RFC 6936 is for tunnels that asked for it).
+ */
+export function hasValidUdpChecksum(
+  slab: Buffer,
+  offset: number,
+  totalBytes: number,
+  source: Uint32Array,
+  sourceAt: number,
+  destination: Uint32Array,
+  destinationAt: number,
+): boolean {
+  if (slab.readUInt16BE(offset + UDP_CHECKSUM_OFFSET) === 0) return isIpv4(destination, destinationAt);
+  const pseudo = pseudoHeaderSum(source, sourceAt, destination, destinationAt, IP_PROTOCOL.UDP, totalBytes);
   return foldChecksum(sumWords(slab, offset, totalBytes, pseudo)) === 0;
 }

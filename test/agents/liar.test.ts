@@ -56,7 +56,7 @@ describe('a routing agent and a target that lies', () => {
     const { cluster, port, at, liar } = await setUp();
     const flow = {
       dvipa: '203.0.113.10',
-      reqid: 1,
+      group: 1,
       protocol: 6,
       source: '10.1.1.1',
       sourcePort: port,

@@ -6,7 +6,7 @@ import { StopList } from '../../src/agents/running-agent.ts';
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { LINK_KIND, LinkHeader } from '../../src/ipsec/link-seal.ts';
 import { outcomes, vectorOf } from '../support/dataplane-parts.ts';
-import { ip } from '../support/inner-packets.ts';
+import { addr } from '../support/inner-packets.ts';
 import { testSa } from '../support/test-sas.ts';
 
 const key = (byte: number) => KeyMaterial.copyOf(Buffer.alloc(32, byte));
@@ -83,7 +83,7 @@ describe('inbound filter of a configuration', () => {
     ]);
     const filter = inboundFilterOf(rules);
     const permits = (protocol: number, source: string, port: number) =>
-      filter.permits(protocol, ip(source), port);
+      filter.permits(protocol, addr(source), 0, port);
     expect(permits(6, '10.1.2.3', 80)).to.equal(true);
     expect(permits(6, '10.1.2.3', 22)).to.equal(false);
     expect(permits(6, '10.2.2.3', 80)).to.equal(false);
@@ -94,12 +94,14 @@ describe('inbound filter of a configuration', () => {
   it('takes /0 and /32 for what they are', () => {
     const of = (source: string) =>
       inboundFilterOf([{ action: 'permit', protocol: 'any', fromPort: 0, toPort: 65_535, source }]);
-    expect(of('0.0.0.0/0').permits(6, ip('255.255.255.255'), 1)).to.equal(true);
+    expect(of('0.0.0.0/0').permits(6, addr('255.255.255.255'), 0, 1)).to.equal(true);
     expect([
-      of('203.0.113.7/32').permits(6, ip('203.0.113.7'), 1),
-      of('203.0.113.7/32').permits(6, ip('203.0.113.6'), 1),
+      of('203.0.113.7/32').permits(6, addr('203.0.113.7'), 0, 1),
+      of('203.0.113.7/32').permits(6, addr('203.0.113.6'), 0, 1),
     ]).to.deep.equal([true, false]);
-    expect(of('203.0.113.7/24').permits(6, ip('203.0.113.200'), 1), 'host bits do not matter').to.equal(true);
+    expect(of('203.0.113.7/24').permits(6, addr('203.0.113.200'), 0, 1), 'host bits do not matter').to.equal(
+      true,
+    );
   });
 });
 

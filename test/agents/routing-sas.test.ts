@@ -3,15 +3,15 @@ import { RoutingSas } from '../../src/agents/routing/routing-sas.ts';
 import type { DvipaService } from '../../src/agents/routing/target-peers.ts';
 import { InboundFilter } from '../../src/dataplane/inbound-filter.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
-import { DVIPA, ENDPOINT, ip } from '../support/inner-packets.ts';
+import { DVIPA, ENDPOINT, addr } from '../support/inner-packets.ts';
 import { type SaTest, testSa } from '../support/test-sas.ts';
 
 const service: DvipaService = {
-  address: ip(DVIPA),
+  address: addr(DVIPA),
   filterMode: 'bypass',
   filter: new InboundFilter([]),
   targets: new Set(['target1']),
-  record: { address: DVIPA, endpoint: ENDPOINT, filterMode: 'bypass', rules: [], router: '198.51.100.1' },
+  record: { address: DVIPA, endpoints: [ENDPOINT], filterMode: 'bypass', rules: [], router: '198.51.100.1' },
 };
 
 function make() {

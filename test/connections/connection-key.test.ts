@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { KeyedHash, newConnectionKey } from '../../src/connections/connection-key.ts';
+import { addr } from '../support/inner-packets.ts';
 
 const SEED = Uint8Array.from({ length: 8 }, (_, i) => i);
 
@@ -11,11 +12,23 @@ describe('keyed hash of a connection', () => {
 
   it('depends on every field and on the seed', () => {
     const hash = new KeyedHash(SEED);
-    const key = { ...newConnectionKey(), dvipa: 1, source: 2, sourcePort: 3, destinationPort: 4 };
+    const key = {
+      ...newConnectionKey(),
+      dvipa: addr('203.0.113.10'),
+      source: addr('2001:db8::1'),
+      sourcePort: 3,
+      destinationPort: 4,
+    };
     const seen = new Set([hash.hash(key), new KeyedHash(SEED.map((byte) => byte ^ 1)).hash(key)]);
-    const fields = ['dvipa', 'reqid', 'protocol', 'source', 'sourcePort', 'destinationPort'] as const;
+    const fields = ['group', 'protocol', 'sourcePort', 'destinationPort'] as const;
     for (const field of fields) seen.add(hash.hash({ ...key, [field]: key[field] + 1 }));
-    expect(seen.size).equal(8);
+    for (const field of ['dvipa', 'source'] as const) {
+      for (const word of [0, 1, 2, 3]) {
+        const other = key[field].map((value, at) => (at === word ? value ^ 1 : value));
+        seen.add(hash.hash({ ...key, [field]: other }));
+      }
+    }
+    expect(seen.size).equal(14);
   });
 
   it('takes a seed of 8 bytes only', () => {

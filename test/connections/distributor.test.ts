@@ -2,14 +2,15 @@ import { expect } from 'chai';
 import { newConnectionKey } from '../../src/connections/connection-key.ts';
 import { chooseByHash } from '../../src/connections/distribution.ts';
 import { Distributor } from '../../src/connections/distributor.ts';
+import { addr } from '../support/inner-packets.ts';
 
-const DVIPA = 0xcb00710a;
-const flow = (sourcePort: number, reqid = 1) => ({
+const DVIPA = addr('203.0.113.10');
+const flow = (sourcePort: number, group = 1) => ({
   ...newConnectionKey(),
   dvipa: DVIPA,
-  reqid,
+  group,
   protocol: 6,
-  source: 0x0a010101,
+  source: addr('10.1.1.1'),
   sourcePort,
   destinationPort: 80,
 });
@@ -113,7 +114,9 @@ describe('distributor', () => {
 
   it('has no target for a DVIPA without targets, or for another address', () => {
     expect(distributorOf([]).route(flow(1), true, undefined, 0)).equal(-1);
-    expect(distributorOf([0]).route({ ...flow(1), dvipa: 1 }, true, undefined, 0)).equal(-1);
+    expect(distributorOf([0]).route({ ...flow(1), dvipa: addr('203.0.113.11') }, true, undefined, 0)).equal(
+      -1,
+    );
   });
 });
 

@@ -2,13 +2,14 @@ import { expect } from 'chai';
 import { newConnectionKey } from '../../src/connections/connection-key.ts';
 import { FlowTracker } from '../../src/connections/flow-tracker.ts';
 import { ACK, FIN, RST, SYN } from '../../src/connections/tcp-state.ts';
+import { addr } from '../support/inner-packets.ts';
 
 const flow = (sourcePort: number, more = {}) => ({
   ...newConnectionKey(),
-  dvipa: 0xcb00710a,
-  reqid: 1,
+  dvipa: addr('203.0.113.10'),
+  group: 1,
   protocol: 6,
-  source: 0x0a010101,
+  source: addr('10.1.1.1'),
   sourcePort,
   destinationPort: 80,
   ...more,
@@ -159,7 +160,7 @@ describe('flow tracker', () => {
 
   it('closes the connections of an SA group that is gone', () => {
     const tracker = trackerOf();
-    for (let port = 0; port < 10; port++) tracker.observe(flow(port, { reqid: port % 2 }), ACK, OUT, 0);
+    for (let port = 0; port < 10; port++) tracker.observe(flow(port, { group: port % 2 }), ACK, OUT, 0);
     tracker.take(512);
     tracker.removeGroup(0);
     expect(ports(tracker.take(512)?.closed).toSorted((a, b) => a - b)).deep.equal([0, 2, 4, 6, 8]);

@@ -52,10 +52,18 @@ class End {
   }
 }
 
+/** For the sealed protocol. */
+function sealed(target: number, ...texts: string[]): PacketVector {
+  const vector = vectorOf(target, ...texts);
+  vector.linkProtocol.fill(LINK_PROTOCOL.SEALED);
+  return vector;
+}
+
 function vectorOf(target: number, ...texts: string[]): PacketVector {
   const vector = new PacketVector(Math.max(1, texts.length));
   for (const text of texts) vector.push(Buffer.from(text, 'latin1'));
   vector.target.fill(target);
+  vector.linkProtocol.fill(LINK_PROTOCOL.OUTER_IPV4);
   return vector;
 }
 
@@ -91,12 +99,12 @@ export function trustedLinkContract(driver: LinkDriver): void {
         });
       }
       socket.close();
-      a.link.send(vectorOf(1, 'genuine'), 1, OUTER_IPV4, 1);
+      a.link.send(vectorOf(1, 'genuine'), 1, 1);
       await b.until(() => b.texts.includes('genuine'));
     }
 
     it('trusted link carries packets unchanged, with the sender, protocol and epoch', async () => {
-      expect(a.link.send(vectorOf(1, 'one', 'two'), 1, OUTER_IPV4, 0xfffffffe)).to.equal(2);
+      expect(a.link.send(vectorOf(1, 'one', 'two'), 1, 0xfffffffe)).to.equal(2);
       await b.until(() => b.texts.length === 2);
       expect(b.texts).to.deep.equal(['one', 'two']);
       for (const arrival of b.arrivals) {
@@ -108,7 +116,7 @@ export function trustedLinkContract(driver: LinkDriver): void {
       const vector = vectorOf(1, 'mine', 'dropped', "another's");
       vector.drop(1, 3);
       vector.target[2] = 2;
-      expect(a.link.send(vector, 1, OUTER_IPV4, 1)).to.equal(1);
+      expect(a.link.send(vector, 1, 1)).to.equal(1);
       expect([...vector.verdict]).to.deep.equal([0, 3, 0]);
       await b.until(() => b.texts.length > 0);
       expect(b.texts).to.deep.equal(['mine']);
@@ -116,7 +124,7 @@ export function trustedLinkContract(driver: LinkDriver): void {
 
     it('trusted link has taken its copy when send returns', async () => {
       const vector = vectorOf(1, 'before');
-      a.link.send(vector, 1, OUTER_IPV4, 1);
+      a.link.send(vector, 1, 1);
       vector.slab.fill(0x58);
       await b.until(() => b.texts.length === 1);
       expect(b.texts).to.deep.equal(['before']);
@@ -124,9 +132,9 @@ export function trustedLinkContract(driver: LinkDriver): void {
 
     it('trusted link hands up packets of one turn together, by protocol and epoch, in order', async () => {
       const many = Array.from({ length: 200 }, (_, i) => `packet ${i}`);
-      a.link.send(vectorOf(1, ...many), 1, OUTER_IPV4, 5);
-      a.link.send(vectorOf(1, 'sealed'), 1, SEALED, 5);
-      a.link.send(vectorOf(1, 'next epoch'), 1, OUTER_IPV4, 6);
+      a.link.send(vectorOf(1, ...many), 1, 5);
+      a.link.send(sealed(1, 'sealed'), 1, 5);
+      a.link.send(vectorOf(1, 'next epoch'), 1, 6);
       await b.until(() => b.texts.length === 202);
       const of = (protocol: number, epoch: number) =>
         b.arrivals.filter((x) => x.protocol === protocol && x.epoch === epoch).flatMap((x) => x.packets);
@@ -137,15 +145,15 @@ export function trustedLinkContract(driver: LinkDriver): void {
     });
 
     it('trusted link works both ways at once', async () => {
-      a.link.send(vectorOf(1, 'to b'), 1, OUTER_IPV4, 1);
-      b.link.send(vectorOf(7, 'to a'), 7, SEALED, 2);
+      a.link.send(vectorOf(1, 'to b'), 1, 1);
+      b.link.send(sealed(7, 'to a'), 7, 2);
       await Promise.all([a.until(() => a.texts.length === 1), b.until(() => b.texts.length === 1)]);
       expect(a.arrivals).to.deep.equal([{ peer: 1, protocol: SEALED, epoch: 2, packets: ['to a'] }]);
     });
 
     it('trusted link carries a packet as long as a slot', async () => {
       const long = 'x'.repeat(new PacketVector(1).roomBytes);
-      a.link.send(vectorOf(1, long), 1, OUTER_IPV4, 1);
+      a.link.send(vectorOf(1, long), 1, 1);
       await b.until(() => b.texts.length === 1);
       expect(b.texts).to.deep.equal([long]);
     });
@@ -162,13 +170,13 @@ export function trustedLinkContract(driver: LinkDriver): void {
       const numbers: number[] = [];
       const vector = vectorOf(1, 'first', 'second');
       vector.dispatch.set([0xfffffffe, 0]);
-      a.link.send(vector, 1, OUTER_IPV4, 1);
+      a.link.send(vector, 1, 1);
       await b.until(() => b.texts.length === 2);
       b.link.onReceive((packets) => {
         numbers.push(...packets.dispatch.subarray(0, packets.count));
         b.changed();
       });
-      a.link.send(vector, 1, OUTER_IPV4, 1);
+      a.link.send(vector, 1, 1);
       await b.until(() => numbers.length === 2);
       expect(numbers).to.deep.equal([0xfffffffe, 0]);
     });
@@ -209,7 +217,7 @@ export function trustedLinkContract(driver: LinkDriver): void {
 
     it('trusted link marks packets for a peer without address send-failed', () => {
       const vector = vectorOf(5, 'lost');
-      expect(a.link.send(vector, 5, OUTER_IPV4, 1)).to.equal(0);
+      expect(a.link.send(vector, 5, 1)).to.equal(0);
       expect(vector.verdict[0]).to.not.equal(0);
     });
 
@@ -219,8 +227,8 @@ export function trustedLinkContract(driver: LinkDriver): void {
       try {
         b.link.setPeer(7, c.address);
         c.link.setPeer(0, b.address);
-        a.link.send(vectorOf(1, 'from the old address'), 1, OUTER_IPV4, 1);
-        c.link.send(vectorOf(0, 'from the new one'), 0, OUTER_IPV4, 1);
+        a.link.send(vectorOf(1, 'from the old address'), 1, 1);
+        c.link.send(vectorOf(0, 'from the new one'), 0, 1);
         await b.until(() => b.texts.length === 1);
         expect(b.arrivals[0]).to.deep.include({ peer: 7, packets: ['from the new one'] });
       } finally {
@@ -235,7 +243,7 @@ export function trustedLinkContract(driver: LinkDriver): void {
     it('trusted link ends: after close nothing is sent, and close twice is harmless', async () => {
       await a.link.close();
       await a.link.close();
-      expect(a.link.send(vectorOf(1, 'late'), 1, OUTER_IPV4, 1)).to.equal(0);
+      expect(a.link.send(vectorOf(1, 'late'), 1, 1)).to.equal(0);
     });
 
     it('trusted link says why it can not open', async () => {

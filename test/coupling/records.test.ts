@@ -188,7 +188,7 @@ describe('coupling records', () => {
   it('a full flow-report of IPv6 flows fits into a frame', () => {
     const flow = {
       dvipa: '2001:db8:1111:2222:3333:4444:5555:6666',
-      reqid: 0xffff_ffff,
+      group: 0xffff_ffff,
       protocol: 17,
       source: '2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff',
       sourcePort: 65535,

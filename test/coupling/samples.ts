@@ -31,6 +31,7 @@ export function sampleSa(changes: Partial<SecurityAssociation> = {}): SecurityAs
     direction: 'in',
     mode: 'tunnel',
     reqid: 7,
+    group: 9,
     outer: { source: '192.0.2.101', destination: '192.0.2.10', sourcePort: 4500, destinationPort: 4500 },
     hasUdpEncapsulation: true,
     hasEsn: false,
@@ -58,7 +59,7 @@ export function routeBodies(): RouteBodies {
   return {
     dvipa: {
       address: '203.0.113.10',
-      endpoint: '192.0.2.10',
+      endpoints: ['192.0.2.10', '2001:db8::10'],
       filterMode: 'bypass',
       rules: [
         { action: 'permit', protocol: 'tcp', fromPort: 80, toPort: 80, source: '10.1.0.0/16' },
@@ -81,6 +82,7 @@ export function routeBodies(): RouteBodies {
     'sa-update': {
       id: SA_ID,
       outer: { source: '192.0.2.99', destination: '192.0.2.10', sourcePort: 61000, destinationPort: 4500 },
+      hasUdpEncapsulation: true,
     },
     'sa-remove': { id: SA_ID },
     'policy-install': {
@@ -89,6 +91,7 @@ export function routeBodies(): RouteBodies {
         source: selector([203, 0, 113, 10]),
         destination: selector([10, 1, 1, 1]),
         reqid: 7,
+        group: 9,
         priority: 371_327,
         spi: 0xc0010204 as Spi,
         peer: '192.0.2.101',
@@ -105,7 +108,7 @@ export function routeBodies(): RouteBodies {
 export function targetBodies(): TargetBodies {
   const flow = {
     dvipa: '203.0.113.10',
-    reqid: 7,
+    group: 9,
     protocol: 6,
     source: '10.1.1.1',
     sourcePort: 40_000,

@@ -15,8 +15,9 @@ import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { IvCounter } from '../../src/ipsec/sender-ids.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
 import type { EspPeer, Opened } from '../support/esp-peer.ts';
-import { DVIPA, ip } from '../support/inner-packets.ts';
+import { DVIPA, addr } from '../support/inner-packets.ts';
 import { policyFor } from '../support/test-sas.ts';
+import { AddressSet } from '../../src/packet/address-map.ts';
 
 const UNLIMITED = { bytes: Number.MAX_SAFE_INTEGER, packets: Number.MAX_SAFE_INTEGER };
 /** IPv4 and UDP in front of ESP. */
@@ -26,7 +27,15 @@ function outerOf(sa: SecurityAssociation): OuterHeader {
   const { source, destination, sourcePort, destinationPort } = sa.outer;
   const { df, ecn, dscp } = sa.copy;
   const copies = { copyDf: df, copyEcn: ecn, copyDscp: dscp };
-  return { source: ip(source), destination: ip(destination), sourcePort, destinationPort, ...copies };
+  return {
+    mode: sa.mode,
+    hasUdpEncapsulation: sa.hasUdpEncapsulation,
+    source: addr(source),
+    destination: addr(destination),
+    sourcePort,
+    destinationPort,
+    ...copies,
+  };
 }
 
 function meterOf(sa: SecurityAssociation, credit: LifesizeCredit): LifesizeMeter {
@@ -72,7 +81,7 @@ export class OutboundBench {
       crypto: this.crypto,
       raw: this.raw,
       drops: this.drops,
-      dvipas: new Set([ip(DVIPA)]),
+      dvipas: new AddressSet([addr(DVIPA)]),
       sendToFunnel: (vector) => {
         for (let i = 0; i < vector.count; i++) {
           if (vector.verdict[i] === 0) this.funnelled.push(Buffer.from(vector.packet(i)));
@@ -203,7 +212,7 @@ export class FunnelTarget {
     opener.install({ keyId: 1, key: key() });
     this.#sealer = new LinkSealer({ keyId: 1, key: key() });
     this.#epoch = options.epoch ?? 3;
-    this.peer = { host, opener, dvipas: new Set((options.dvipas ?? [DVIPA]).map(ip)) };
+    this.peer = { host, opener, dvipas: new AddressSet((options.dvipas ?? [DVIPA]).map(addr)) };
   }
 
   /** `kind` 1 is a packet for the funnel. */

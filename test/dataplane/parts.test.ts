@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { DropCounters, verdictOf } from '../../src/base/verdict.ts';
+import { networkOf } from '../../src/agents/inbound-filter.ts';
 import { DispatchFloor } from '../../src/dataplane/dispatch-floor.ts';
 import { encapsulate } from '../../src/dataplane/encapsulate.ts';
 import { HoldQueue, TAKEN } from '../../src/dataplane/hold-queue.ts';
@@ -9,11 +10,13 @@ import { readInnerHeaders } from '../../src/dataplane/inner-headers.ts';
 import { OutboundSad } from '../../src/dataplane/outbound-sad.ts';
 import { CommittedNumbers, REPORT_MAX_NUMBERS } from '../../src/dataplane/replay-reports.ts';
 import { HEADROOM_BYTES, PacketVector, SLOT_BYTES } from '../../src/dataplane/vector.ts';
+import { FRAGMENT } from '../../src/ipsec/inner-columns.ts';
 import type { SaId } from '../../src/ipsec/sa.ts';
 import { Ipv4Header, parseIpv4, hasValidIpv4Checksum } from '../../src/packet/ipv4.ts';
 import { parseUdp, UdpHeader } from '../../src/packet/udp.ts';
 import { outcomes, vectorOf } from '../support/dataplane-parts.ts';
-import { icmpEcho, ip, ipv4, SYN, tcp, udp } from '../support/inner-packets.ts';
+import { innerColumns } from '../support/inner-columns.ts';
+import { addr, icmpEcho, ip, ipv4, SYN, tcp, udp } from '../support/inner-packets.ts';
 import { policyFor, testSa } from '../support/test-sas.ts';
 
 describe('packet-vector', () => {
@@ -201,11 +204,13 @@ describe('committed-numbers', () => {
 });
 
 describe('inbound-filter', () => {
-  const any = { fromPort: 0, toPort: 65_535, sourceNetwork: 0, sourceMask: 0, protocol: 0 };
-  const office = { sourceNetwork: ip('10.1.0.0'), sourceMask: ip('255.255.0.0') };
+  const any = { fromPort: 0, toPort: 65_535, protocol: 0 };
+  const [office, site] = ['10.1.0.0/16', '2001:db8:1::/48'].map((network) => ({
+    source: networkOf(network),
+  }));
 
   it('permits everything without rules', () => {
-    expect(new InboundFilter([]).permits(6, 1, 22)).to.equal(true);
+    expect(new InboundFilter([]).permits(6, addr('10.1.1.1'), 0, 22)).to.equal(true);
   });
 
   it('goes by the first rule that matches, and denies when none does', () => {
@@ -221,25 +226,32 @@ describe('inbound-filter', () => {
       [6, '10.2.0.1', 23],
     ] as const;
     expect(
-      permits.map(([protocol, source, port]) => filter.permits(protocol, ip(source), port)),
+      permits.map(([protocol, source, port]) => filter.permits(protocol, addr(source), 0, port)),
     ).to.deep.equal([false, true, false, false, false]);
   });
 
   it('matches sources above 128.0.0.0, where bit 31 is set', () => {
-    const filter = new InboundFilter([
-      { ...any, action: 'permit', sourceNetwork: ip('203.0.113.0'), sourceMask: ip('255.255.255.0') },
-    ]);
+    const filter = new InboundFilter([{ ...any, action: 'permit', source: networkOf('203.0.113.0/24') }]);
     expect([
-      filter.permits(6, ip('203.0.113.77'), 1),
-      filter.permits(6, ip('203.0.114.77'), 1),
+      filter.permits(6, addr('203.0.113.77'), 0, 1),
+      filter.permits(6, addr('203.0.114.77'), 0, 1),
     ]).to.deep.equal([true, false]);
   });
 
   it('lets a rule for some ports match no packet that shows none', () => {
     const filter = new InboundFilter([{ ...any, action: 'permit', fromPort: 0, toPort: 4000 }]);
-    expect(filter.permits(1, ip('10.1.1.1'), 0x0800), 'ICMP echo').to.equal(false);
-    expect(filter.permits(50, ip('10.1.1.1'), 0), 'ESP').to.equal(false);
-    expect(filter.permits(17, ip('10.1.1.1'), 53)).to.equal(true);
+    expect(filter.permits(1, addr('10.1.1.1'), 0, 0x0800), 'ICMP echo').to.equal(false);
+    expect(filter.permits(50, addr('10.1.1.1'), 0, 0), 'ESP').to.equal(false);
+    expect(filter.permits(17, addr('10.1.1.1'), 0, 53)).to.equal(true);
+  });
+
+  it('takes an IPv6 network by all its bits, and nothing of the other family', () => {
+    const filter = new InboundFilter([{ ...any, ...site, action: 'permit' }]);
+    const permits = (source: string) => filter.permits(6, addr(source), 0, 80);
+    expect(['2001:db8:1:2::3', '2001:db8:2::3', '10.1.1.1'].map(permits)).to.deep.equal([true, false, false]);
+    const everywhere = new InboundFilter([{ ...any, source: networkOf('0.0.0.0/0'), action: 'permit' }]);
+    expect(everywhere.permits(6, addr('10.1.1.1'), 0, 80)).to.equal(true);
+    expect(everywhere.permits(6, addr('2001:db8::1'), 0, 80)).to.equal(false);
   });
 });
 
@@ -252,7 +264,7 @@ describe('inner-headers', () => {
       vector.sourcePort,
       vector.destinationPort,
       vector.tcpFlags,
-      vector.isFragment,
+      vector.fragment,
     ];
     return {
       reason: outcomes(vector)[0],
@@ -268,8 +280,14 @@ describe('inner-headers', () => {
   });
 
   it('shows no ports of a later fragment, and those of a first one', () => {
-    expect(read(tcp({ fragment: 5 })).columns).to.deep.equal([6, 0, 0, 0, 1]);
-    expect(read(tcp({ fragment: 0x2000, sourcePort: 7 })).columns.slice(0, 2)).to.deep.equal([6, 7]);
+    expect(read(tcp({ fragment: 5 })).columns).to.deep.equal([6, 0, 0, 0, FRAGMENT.LATER]);
+    expect(read(tcp({ fragment: 0x2000, sourcePort: 7 })).columns).to.deep.equal([
+      6,
+      7,
+      80,
+      SYN,
+      FRAGMENT.FIRST,
+    ]);
   });
 
   it('reads every truncation of every packet without reading beyond it', () => {
@@ -297,11 +315,13 @@ describe('encapsulate', () => {
   it('writes headers that parse, with a right IPv4 checksum and UDP checksum 0', () => {
     const vector = vectorOf(Buffer.alloc(100, 0xab));
     const outer = {
-      source: ip('192.0.2.10'),
-      destination: ip('192.0.2.101'),
+      mode: 'tunnel',
+      hasUdpEncapsulation: true,
+      source: addr('192.0.2.10'),
+      destination: addr('192.0.2.101'),
       sourcePort: 4500,
       destinationPort: 31_000,
-    };
+    } as const;
     encapsulate(vector, 0, { ...outer, copyDf: true, copyEcn: true, copyDscp: true });
     const [header, ports] = [new Ipv4Header(), new UdpHeader()];
     const at = vector.offset[0] as number;
@@ -309,8 +329,8 @@ describe('encapsulate', () => {
     expect(header).to.include({
       totalBytes: 128,
       protocol: 17,
-      source: outer.source,
-      destination: outer.destination,
+      source: ip('192.0.2.10'),
+      destination: ip('192.0.2.101'),
     });
     expect(hasValidIpv4Checksum(vector.slab, at, 20)).to.equal(true);
     expect(parseUdp(vector.slab, at + 20, 108, ports)).to.equal(0);
@@ -322,15 +342,15 @@ describe('inbound-sad', () => {
   const entry = (slot: number, sa = testSa({ spi: 0xc000_0001 })) => ({
     slot,
     sa,
-    destination: ip('192.0.2.10'),
+    destination: addr('192.0.2.10'),
   });
 
   it('finds an SA by SPI, at its own outer destination only', () => {
     const sad = new InboundSad();
     sad.add(testSa({ spi: 0xc000_0001 }), entry);
-    expect(sad.lookup(0xc000_0001, ip('192.0.2.10'))).to.equal(0);
-    expect(sad.lookup(0xc000_0001, ip('203.0.113.10'))).to.equal(-1);
-    expect(sad.lookup(0xc000_0002, ip('192.0.2.10'))).to.equal(-1);
+    expect(sad.lookup(0xc000_0001, addr('192.0.2.10'), 0)).to.equal(0);
+    expect(sad.lookup(0xc000_0001, addr('203.0.113.10'), 0)).to.equal(-1);
+    expect(sad.lookup(0xc000_0002, addr('192.0.2.10'), 0)).to.equal(-1);
   });
 
   it('refuses an SPI that is in use, and frees it with its slot', () => {
@@ -340,7 +360,7 @@ describe('inbound-sad', () => {
     expect(() => sad.add(testSa({ spi: 0xc000_0001 }), entry)).to.throw('in use');
     expect(sad.remove(sa.id)?.slot).to.equal(0);
     expect(sad.remove(sa.id)).to.equal(undefined);
-    expect([sad.at(0), sad.size, sad.lookup(0xc000_0001, ip('192.0.2.10'))]).to.deep.equal([
+    expect([sad.at(0), sad.size, sad.lookup(0xc000_0001, addr('192.0.2.10'), 0)]).to.deep.equal([
       undefined,
       0,
       -1,
@@ -364,7 +384,13 @@ describe('outbound-sad', () => {
     const next = add(sad, young);
     expect(sad.saOf(policy)).to.equal(entry);
     sad.installPolicy(policyFor(young));
-    const found = sad.policyFor(ip('203.0.113.10'), ip('10.1.1.1'), 6, 80, 40_000);
+    const packet = {
+      source: '203.0.113.10',
+      destination: '10.1.1.1',
+      sourcePort: 80,
+      destinationPort: 40_000,
+    };
+    const found = sad.policyFor(innerColumns(packet), 0);
     expect(found && sad.saOf(found)).to.equal(next);
     sad.remove(young.id);
     expect(found && sad.saOf(found)).to.equal(undefined);

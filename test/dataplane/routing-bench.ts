@@ -8,7 +8,9 @@ import { Peeker } from '../../src/ipsec/peek.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
 import { RecordingLink, vectorOf } from '../support/dataplane-parts.ts';
-import { DVIPA, ENDPOINT, ip } from '../support/inner-packets.ts';
+import { DVIPA, ENDPOINT, addr } from '../support/inner-packets.ts';
+import { AddressSet } from '../../src/packet/address-map.ts';
+import { OuterSources } from '../../src/connections/outer-sources.ts';
 
 export interface InstallOptions {
   readonly filterMode?: FilterMode;
@@ -31,13 +33,14 @@ export class RoutingBench {
   epoch = 3;
 
   constructor(targets: readonly number[] = [0, 1, 2]) {
-    this.distributor.addDvipa(ip(DVIPA));
-    for (const target of targets) this.distributor.addTarget(ip(DVIPA), target);
+    this.distributor.addDvipa(addr(DVIPA));
+    for (const target of targets) this.distributor.addTarget(addr(DVIPA), target);
     this.inbound = new RoutingInbound({
       sad: this.sad,
-      addresses: { endpoints: new Set([ip(ENDPOINT)]), dvipas: new Set([ip(DVIPA)]) },
+      addresses: { endpoints: new AddressSet([addr(ENDPOINT)]), dvipas: new AddressSet([addr(DVIPA)]) },
       peek: this.peeker,
       distributor: this.distributor,
+      sources: new OuterSources(Buffer.alloc(8, 7)),
       link: this.link,
       drops: this.drops,
       nextDispatch: (target) => {
@@ -54,10 +57,10 @@ export class RoutingBench {
     const entry = this.sad.add(sa, (slot) => ({
       slot,
       sa,
-      destination: ip(sa.outer.destination),
+      destination: addr(sa.outer.destination),
       owners: new InboundOwners(sa.replayWindowPackets),
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
-      dvipa: { address: ip(sa.dvipa), filterMode, filter: new InboundFilter(rules) },
+      dvipa: { address: addr(sa.dvipa), filterMode, filter: new InboundFilter(rules) },
       serving: new Set(serving),
       isWaitingForWindows: options.isWaitingForWindows ?? false,
     }));

@@ -3,7 +3,7 @@ import { LINK_PROTOCOL } from '../../src/dataplane/ports.ts';
 import { packNumbers } from '../../src/coupling/records.ts';
 import { counted, outcomes } from '../support/dataplane-parts.ts';
 import { ESP_SUITES, EspPeer } from '../support/esp-peer.ts';
-import { ACK, DVIPA, espInUdp, ip, RST, tcp } from '../support/inner-packets.ts';
+import { ACK, DVIPA, espInUdp, addr, RST, tcp } from '../support/inner-packets.ts';
 import { type SaTest, testSa } from '../support/test-sas.ts';
 import { type EspVector, keysOf } from '../support/crypto-batch.ts';
 import { fromHex, readVectors } from '../support/vectors.ts';
@@ -66,10 +66,10 @@ describe('routing-inbound', () => {
     expect(table.confirmedCount).to.equal(0);
     expect(table.tentativeCount).to.equal(1);
     const key = {
-      dvipa: ip(DVIPA),
-      reqid: 1,
+      dvipa: addr(DVIPA),
+      group: 1,
       protocol: 6,
-      source: ip('10.1.1.1'),
+      source: addr('10.1.1.1'),
       sourcePort: 40_000,
       destinationPort: 80,
     };

@@ -10,9 +10,10 @@ import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-met
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
-import { formatIpv4Address } from '../../src/packet/address.ts';
+import { formatAddress } from '../../src/packet/address.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
-import { DVIPA, ENDPOINT, ip } from '../support/inner-packets.ts';
+import { DVIPA, ENDPOINT, addr } from '../support/inner-packets.ts';
+import { AddressSet } from '../../src/packet/address-map.ts';
 
 export interface ShadowOptions {
   readonly filterMode?: FilterMode;
@@ -28,7 +29,7 @@ export class TargetBench {
   readonly tun = new RecordingSink();
   readonly sad = new InboundSad<ShadowInboundSa>();
   readonly crypto = new EspNodeCrypto({ randomBytes });
-  readonly addresses = { endpoints: new Set([ip(ENDPOINT)]), dvipas: new Set([ip(DVIPA)]) };
+  readonly addresses = { endpoints: new AddressSet([addr(ENDPOINT)]), dvipas: new AddressSet([addr(DVIPA)]) };
   floor = new DispatchFloor();
   epoch = 3;
   /** What was told of authenticated packets: destination port each. */
@@ -45,7 +46,7 @@ export class TargetBench {
     onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
     onMoved: (_entry, vector, i) =>
       this.moved.push(
-        `${formatIpv4Address(vector.outerSource[i] as number)}:${vector.outerSourcePort[i]} ${vector.sequenceLow[i]}`,
+        `${formatAddress(vector.outerSource, 4 * i)}:${vector.outerSourcePort[i]} ${vector.sequenceLow[i]}`,
       ),
     onReportDue: (entry) => this.reports.push(entry.committed.take()),
   });
@@ -56,16 +57,16 @@ export class TargetBench {
     const entry = this.sad.add(sa, (slot) => ({
       slot,
       sa,
-      destination: ip(sa.outer.destination),
+      destination: addr(sa.outer.destination),
       window: new ReplayWindow(sa.replayWindowPackets + 4096),
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
-      dvipa: { address: ip(sa.dvipa), filterMode, filter: new InboundFilter(rules) },
+      dvipa: { address: addr(sa.dvipa), filterMode, filter: new InboundFilter(rules) },
       meter: new LifesizeMeter(options.credit ?? UNLIMITED, {
         hardBytes: bytes.hard,
         hardPackets: packets.hard,
       }),
       committed: new CommittedNumbers(sa.id),
-      peerAddress: ip(sa.outer.source),
+      peerAddress: addr(sa.outer.source),
       peerPort: sa.outer.sourcePort,
     }));
     this.crypto.install(entry.slot, sa);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { counted } from '../support/dataplane-parts.ts';
 import { EspPeer } from '../support/esp-peer.ts';
-import { CLIENT, espInUdp, ip, tcp } from '../support/inner-packets.ts';
+import { CLIENT, espInUdp, addr, tcp } from '../support/inner-packets.ts';
 import { testSa } from '../support/test-sas.ts';
 import { TargetBench } from './target-bench.ts';
 
@@ -69,7 +69,7 @@ describe('target-inbound and a peer that moves', () => {
 
   it('falls silent when the SA is updated, and speaks again when the peer goes back', () => {
     const { bench, entry, from } = setUp();
-    entry.peerAddress = ip(ELSEWHERE);
+    entry.peerAddress = addr(ELSEWHERE);
     entry.peerPort = PORT;
     bench.run(from(1, ELSEWHERE, PORT));
     expect(bench.moved).to.deep.equal([]);

@@ -5,7 +5,7 @@ import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { LINK_KIND, LinkHeader, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { Peeker } from '../../src/ipsec/peek.ts';
-import { type EspVector, keysOf, TestBatch } from '../support/crypto-batch.ts';
+import { type EspVector, keysOf, peekKeysOf, TestBatch } from '../support/crypto-batch.ts';
 import { fromHex, readVectors } from '../support/vectors.ts';
 
 const scapy = (readVectors('esp-scapy.json') as { vectors: EspVector[] }).vectors;
@@ -15,7 +15,7 @@ const crypto = new EspNodeCrypto({ randomBytes: (bytes) => Buffer.alloc(bytes, 3
 const peeker = new Peeker();
 scapy.forEach((vector, slot) => {
   crypto.install(slot, keysOf(vector));
-  peeker.install(slot, keysOf(vector));
+  peeker.install(slot, peekKeysOf(vector));
 });
 
 /** A genuine packet, changed: bytes overwritten, cut off at the end, or appended. */

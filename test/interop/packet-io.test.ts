@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { expect } from 'chai';
-import { addressNumber, ipv4Hex, pingHex, udpHex } from './support/ipv4-packets.ts';
+import { ipv4Hex, pingHex, udpHex } from './support/ipv4-packets.ts';
 import { NetHost, type NetWorker } from './support/net-host.ts';
 
 const DVIPA = '203.0.113.10';
@@ -31,7 +31,7 @@ describe('packet-io in network namespaces', function () {
     host.ip(`address add ${HOST}/24 dev outside0`);
     [clientWorker, hostWorker] = await Promise.all([client.worker(), host.worker()]);
     // The client sees everything that is addressed to it but IKE.
-    await clientWorker.do('capture', 'outside0', { dvipas: [addressNumber(CLIENT)], endpoints: [] });
+    await clientWorker.do('capture', 'outside0', { dvipas: [CLIENT], endpoints: [] });
     await clientWorker.do('raw', 0);
     await hostWorker.do('udp', 'ordinary', HOST, 9);
     await hostWorker.do('raw', MARK);
@@ -89,8 +89,8 @@ describe('packet-io in network namespaces', function () {
       await hostWorker.do('routerInstall', guard);
       await hostWorker.do('routerInstall', guard);
       await hostWorker.do('capture', 'outside0', {
-        dvipas: [addressNumber(DVIPA)],
-        endpoints: [addressNumber(ENDPOINT)],
+        dvipas: [DVIPA],
+        endpoints: [ENDPOINT],
       });
       // In charon's place.
       await hostWorker.do('udp', 'charon', '0.0.0.0', 4500);
@@ -180,7 +180,7 @@ describe('packet-io in network namespaces', function () {
   });
 
   describe('capture', () => {
-    const scope = { dvipas: [addressNumber(HOST)], endpoints: [] };
+    const scope = { dvipas: [HOST], endpoints: [] };
 
     it('capture passes over packets longer than a slot, counts them, and keeps the others in order', async () => {
       for (const each of [client, host]) each.ip('link set outside0 mtu 9000');

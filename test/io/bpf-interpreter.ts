@@ -1,8 +1,20 @@
+export interface BpfInput {
+  /** How the packet was addressed on the link; 0: to this host. */
+  readonly packetType?: number;
+  /** Default: what the version of the packet says. */
+  readonly etherType?: number;
+}
+
+function etherTypeOf(packet: Buffer): number {
+  return (packet[0] ?? 0) >> 4 === 6 ? 0x86dd : 0x0800;
+}
+
 /**
  * The few classic BPF instructions that `bpf.ts` uses, as the kernel's documentation defines them: a load
  * beyond the packet ends the program with 0. An unknown instruction throws.
  */
-export function runBpf(program: Uint8Array, packet: Buffer, packetType = 0): number {
+export function runBpf(program: Uint8Array, packet: Buffer, input: BpfInput = {}): number {
+  const { packetType = 0, etherType = etherTypeOf(packet) } = input;
   const code = Buffer.from(program.buffer, program.byteOffset, program.length);
   let a = 0;
   let x = 0;
@@ -20,8 +32,9 @@ export function runBpf(program: Uint8Array, packet: Buffer, packetType = 0): num
         else a = packet.readUInt32BE(k);
         break;
       case 0x28:
-        if (!fits(k, 2)) return 0;
-        a = packet.readUInt16BE(k);
+        if (k === 0xfffff000) a = etherType;
+        else if (!fits(k, 2)) return 0;
+        else a = packet.readUInt16BE(k);
         break;
       case 0x30:
         if (!fits(k, 1)) return 0;
@@ -34,6 +47,13 @@ export function runBpf(program: Uint8Array, packet: Buffer, packetType = 0): num
       case 0x48:
         if (!fits(x + k, 2)) return 0;
         a = packet.readUInt16BE(x + k);
+        break;
+      case 0x50:
+        if (!fits(x + k, 1)) return 0;
+        a = packet.readUInt8(x + k);
+        break;
+      case 0x01:
+        x = k;
         break;
       case 0x80:
         a = packet.length;

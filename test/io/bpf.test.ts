@@ -1,10 +1,12 @@
 import { expect } from 'chai';
 import { captureFilter } from '../../src/io/bpf.ts';
+import { ipv4Address, parseAddress, type IpAddress } from '../../src/packet/address.ts';
 import { runBpf } from './bpf-interpreter.ts';
 
 const DVIPA = 0xcb00710a; // 203.0.113.10
 const ENDPOINT = 0xc000020a; // 192.0.2.10
 const OTHER = 0xc0000201;
+const OTHER_FAMILY = [parseAddress('2001:db8::10') as IpAddress, parseAddress('2001:db8:1::20') as IpAddress];
 
 /** An IPv4 packet; `flags` is the flags and fragment offset word. */
 function ipv4(destination: number, protocol: number, payload: string, flags = 0x4000, options = ''): Buffer {
@@ -33,8 +35,11 @@ const esp = 'c123456700000001' + 'aa'.repeat(40);
 const ikeNatt = '000000001122334455667788' + '00'.repeat(20);
 
 describe('capture filter', () => {
-  const filter = captureFilter({ dvipas: [DVIPA], endpoints: [ENDPOINT] });
-  const passes = (packet: Buffer, type = 0) => runBpf(filter, packet, type) > 0;
+  const filter = captureFilter({
+    dvipas: [ipv4Address(DVIPA), ...OTHER_FAMILY.slice(0, 1)],
+    endpoints: [...OTHER_FAMILY.slice(1), ipv4Address(ENDPOINT)],
+  });
+  const passes = (packet: Buffer, packetType = 0) => runBpf(filter, packet, { packetType }) > 0;
 
   const table: { it: string; packet: Buffer; dvipa: boolean; endpoint: boolean }[] = [
     { it: 'ESP in UDP', packet: ipv4(0, 17, udp(4500, esp)), dvipa: true, endpoint: true },
@@ -51,7 +56,16 @@ describe('capture filter', () => {
       dvipa: true,
       endpoint: true,
     },
-    { it: 'a later fragment', packet: ipv4(0, 17, esp, 0x0010), dvipa: false, endpoint: false },
+    { it: 'a later fragment of UDP', packet: ipv4(0, 17, esp, 0x0010), dvipa: true, endpoint: true },
+    { it: 'a first fragment of ESP', packet: ipv4(0, 50, esp, 0x2000), dvipa: true, endpoint: true },
+    { it: 'a later fragment of ESP', packet: ipv4(0, 50, 'aa', 0x0010), dvipa: true, endpoint: true },
+    {
+      it: 'a first fragment of IKE, which is recognised when it is whole',
+      packet: ipv4(0, 17, udp(500, esp, 3000), 0x2000),
+      dvipa: true,
+      endpoint: true,
+    },
+    { it: 'a fragment of TCP', packet: ipv4(0, 6, esp, 0x2010), dvipa: true, endpoint: false },
     { it: 'IKE on port 500', packet: ipv4(0, 17, udp(500, esp)), dvipa: false, endpoint: false },
     { it: 'IKE on port 4500', packet: ipv4(0, 17, udp(4500, ikeNatt)), dvipa: false, endpoint: false },
     { it: 'a NAT keep-alive', packet: ipv4(0, 17, udp(4500, 'ff')), dvipa: false, endpoint: false },
@@ -72,6 +86,27 @@ describe('capture filter', () => {
     { it: 'UDP to another port', packet: ipv4(0, 17, udp(53, esp)), dvipa: true, endpoint: false },
     { it: 'TCP', packet: ipv4(0, 6, '00500050' + '00'.repeat(16)), dvipa: true, endpoint: false },
     { it: 'ICMP', packet: ipv4(0, 1, '0800000000000000'), dvipa: true, endpoint: false },
+    {
+      it: 'ICMP "fragmentation needed"',
+      packet: ipv4(0, 1, '0304000000000578' + '00'.repeat(28)),
+      dvipa: true,
+      endpoint: true,
+    },
+    {
+      it: 'ICMP "fragmentation needed" behind IP options',
+      packet: ipv4(0, 1, '0304000000000578' + '00'.repeat(28), 0, '01010100'),
+      dvipa: true,
+      endpoint: true,
+    },
+    { it: 'ICMP "port unreachable"', packet: ipv4(0, 1, '0303000000000000'), dvipa: true, endpoint: false },
+    { it: 'ICMP without a code', packet: ipv4(0, 1, '03'), dvipa: true, endpoint: false },
+    {
+      it: 'a fragment of ICMP that reads like "fragmentation needed"',
+      packet: ipv4(0, 1, '0304000000000578', 0x0010),
+      dvipa: true,
+      endpoint: false,
+    },
+    { it: 'ICMPv6 in IPv4', packet: ipv4(0, 58, '0200000000000578'), dvipa: true, endpoint: false },
   ];
 
   for (const row of table) {
@@ -96,10 +131,13 @@ describe('capture filter', () => {
     for (const type of [1, 2, 3, 4]) expect(passes(packet, type), `type ${type}`).to.equal(false);
   });
 
-  it('capture filter leaves IPv6 and the empty packet', () => {
+  it('capture filter leaves what is not what the EtherType says, other EtherTypes, and the empty packet', () => {
     const packet = ipv4(DVIPA, 17, udp(4500, esp));
+    expect(runBpf(filter, packet, { etherType: 0x0800 })).to.be.greaterThan(0);
+    for (const etherType of [0x86dd, 0x0806, 0x8100])
+      expect(runBpf(filter, packet, { etherType }), etherType.toString(16)).to.equal(0);
     packet[0] = 0x65;
-    expect(passes(packet)).to.equal(false);
+    expect(runBpf(filter, packet, { etherType: 0x0800 })).to.equal(0);
     expect(passes(Buffer.alloc(0))).to.equal(false);
   });
 
@@ -111,20 +149,26 @@ describe('capture filter', () => {
   });
 
   it('capture filter treats an address that is DVIPA and endpoint as a DVIPA', () => {
-    const both = captureFilter({ dvipas: [DVIPA], endpoints: [DVIPA] });
+    const both = captureFilter({ dvipas: [ipv4Address(DVIPA)], endpoints: [ipv4Address(DVIPA)] });
     expect(runBpf(both, ipv4(DVIPA, 6, '00'.repeat(20)))).to.be.greaterThan(0);
   });
 
+  it('capture filter of one family passes nothing of the other', () => {
+    const other = captureFilter({ dvipas: OTHER_FAMILY, endpoints: OTHER_FAMILY });
+    expect(runBpf(other, ipv4(DVIPA, 50, esp))).to.equal(0);
+    expect(runBpf(captureFilter({ dvipas: [], endpoints: [] }), ipv4(DVIPA, 50, esp))).to.equal(0);
+  });
+
   it('capture filter takes 1000 addresses', () => {
-    const dvipas = Array.from({ length: 1000 }, (_, i) => 0x0a000000 + i);
-    const large = captureFilter({ dvipas, endpoints: [ENDPOINT] });
+    const dvipas = Array.from({ length: 1000 }, (_, i) => ipv4Address(0x0a000000 + i));
+    const large = captureFilter({ dvipas, endpoints: [ipv4Address(ENDPOINT)] });
     expect(runBpf(large, ipv4(0x0a000000 + 999, 50, esp))).to.be.greaterThan(0);
     expect(runBpf(large, ipv4(ENDPOINT, 50, esp))).to.be.greaterThan(0);
     expect(runBpf(large, ipv4(ENDPOINT, 6, esp))).to.equal(0);
   });
 
   it('capture filter of more addresses than the kernel has instructions for is refused', () => {
-    const dvipas = Array.from({ length: 3000 }, (_, i) => i);
+    const dvipas = Array.from({ length: 3000 }, (_, i) => ipv4Address(i));
     expect(() => captureFilter({ dvipas, endpoints: [] })).to.throw(RangeError, 'too many addresses');
   });
 });

@@ -1,12 +1,31 @@
 import { expect } from 'chai';
-import { addressSet, interfaceName } from '../../src/io/nft.ts';
+import { bothFamilies } from '../../src/io/guard-rules.ts';
+import { addressSets, interfaceName } from '../../src/io/nft.ts';
 import { routerGuardRules } from '../../src/io/router-guard.ts';
 import { targetGuardRules } from '../../src/io/target-guard.ts';
 
+/** The lines of one chain, without the indentation. */
+function chain(rules: string, name: string): string[] {
+  const from = rules.indexOf(`chain ${name} {`);
+  return rules
+    .slice(from, rules.indexOf('}\n', from))
+    .split('\n')
+    .map((line) => line.trim());
+}
+
 describe('guard rules', () => {
   it('guard rules contain no address that is not one', () => {
-    for (const bad of ['', '192.0.2', '192.0.2.1/24', '192.0.2.1 }; flush ruleset', '2001:db8::1']) {
-      expect(() => addressSet('dvipas', [bad]), bad).to.throw('not an IPv4 address');
+    const zone = 'fe80::1%eth0';
+    for (const bad of [
+      '',
+      '192.0.2',
+      '192.0.2.1/24',
+      '192.0.2.1 }; flush ruleset',
+      '2001:db8::/64',
+      zone,
+      '::ffff:1.2.3.4',
+    ]) {
+      expect(() => addressSets('dvipas', [bad]), bad).to.throw('not an IP address');
       expect(() => routerGuardRules([bad], [], 1)).to.throw();
       expect(() => targetGuardRules([bad], 'dvipa0', 1)).to.throw();
     }
@@ -19,10 +38,44 @@ describe('guard rules', () => {
     expect(interfaceName('eth0.4094@if3')).to.equal('"eth0.4094@if3"');
   });
 
-  it('guard rules write a set without elements as nft wants it', () => {
-    expect(addressSet('dvipas', [])).to.equal('set dvipas { type ipv4_addr; }');
-    expect(addressSet('dvipas', ['192.0.2.1', '192.0.2.1'])).to.equal(
-      'set dvipas { type ipv4_addr; elements = { 192.0.2.1 }; }',
+  it('guard rules write a set for each family, with and without elements, as nft wants it', () => {
+    expect(addressSets('dvipas', [])).to.equal(
+      'set dvipas4 { type ipv4_addr; }\n  set dvipas6 { type ipv6_addr; }',
     );
+    expect(addressSets('dvipas', ['192.0.2.1', '2001:db8::1', '192.0.2.1', '2001:DB8:0::1'])).to.equal(
+      'set dvipas4 { type ipv4_addr; elements = { 192.0.2.1 }; }\n' +
+        '  set dvipas6 { type ipv6_addr; elements = { 2001:db8::1 }; }',
+    );
+  });
+
+  it('guard rules about addresses are there for both families, one behind the other', () => {
+    expect(
+      bothFamilies('  ip daddr @here udp dport 500 return\n  oifname "x" drop\n  ip6 saddr @here6 drop'),
+    ).to.equal(
+      '  ip daddr @here4 udp dport 500 return\n  ip6 daddr @here6 udp dport 500 return\n' +
+        '  oifname "x" drop\n  ip6 saddr @here6 drop',
+    );
+  });
+
+  it('guard rules have for IPv6 whatever they have for IPv4', () => {
+    for (const rules of [routerGuardRules([], [], 1), targetGuardRules([], 'dvipa0', 1)]) {
+      const ipv4 = rules.match(/^.*\bip [sd]addr .*$/gm) ?? [];
+      expect(ipv4.length).to.be.greaterThan(5);
+      for (const line of ipv4)
+        expect(rules).to.contain(line.replace(/\bip /, 'ip6 ').replace(/(@\w+)4/, '$16'));
+      expect(rules).to.not.match(/@[a-z_]+ /);
+    }
+  });
+
+  it('guard rules let out of ICMP only what is marked and tells an MTU', () => {
+    for (const rules of [routerGuardRules([], [], 7), targetGuardRules([], 'dvipa0', 7)]) {
+      const returning = chain(rules, 'leaving').filter(
+        (line) => /icmp/.test(line) && !/nd-neighbor/.test(line),
+      );
+      expect(returning).to.deep.equal([
+        'meta mark 7 icmp type destination-unreachable icmp code frag-needed return',
+        'meta mark 7 icmpv6 type packet-too-big return',
+      ]);
+    }
   });
 });

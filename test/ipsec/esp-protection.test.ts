@@ -5,6 +5,7 @@ import { BLOCK_BYTES } from '../../src/ipsec/inner-reader.ts';
 import { PeekBlocks } from '../../src/ipsec/peek-blocks.ts';
 import { keysOf } from '../support/crypto-batch.ts';
 import { fromHex, readVectors } from '../support/vectors.ts';
+import { LEAD_BLOCKS } from '../../src/ipsec/inner-reader.ts';
 
 interface Vector {
   case: string;
@@ -51,14 +52,14 @@ describe('esp-protection', () => {
     });
 
     it(`peeks at case ${vector.case} of RFC 3686 section 6`, () => {
-      expectPeeked(new PeekBlocks(keys()), vector);
+      expectPeeked(new PeekBlocks(keys(), LEAD_BLOCKS.IPV4), vector);
     });
   }
 
   for (const vector of ccm.filter(({ plaintext }) => plaintext !== '')) {
     it(`peeks at ${vector.case} of NIST's CCM vectors: counter block 3 | salt | IV | from 1 (RFC 4309 section 4)`, () => {
       const keys = keysOf({ spi: 0x4321, encryption: vector.transform, encryptionKey: vector.key });
-      expectPeeked(new PeekBlocks(keys), vector);
+      expectPeeked(new PeekBlocks(keys, LEAD_BLOCKS.IPV4), vector);
     });
   }
 });

@@ -1,10 +1,13 @@
 import { expect } from 'chai';
+import { OuterSources } from '../../src/connections/outer-sources.ts';
 import { packNumbers } from '../../src/coupling/records.ts';
-import { InboundOwners, outerSourceOf } from '../../src/ipsec/inbound-owners.ts';
+import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
+import { addr } from '../support/inner-packets.ts';
 
 const [FIRST, SECOND] = [0, 1];
-const HERE = outerSourceOf(0xffff_ffff, 0xffff);
-const THERE = outerSourceOf(0xffff_ffff, 0xfffe);
+const sources = new OuterSources(new Uint8Array(8));
+const HERE = sources.numberOf(addr('255.255.255.255'), 0, 0xffff);
+const THERE = sources.numberOf(addr('255.255.255.255'), 0, 0xfffe);
 
 function make(windowPackets = 64) {
   const owners = new InboundOwners(windowPackets);

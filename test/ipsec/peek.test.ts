@@ -3,18 +3,18 @@ import { expect } from 'chai';
 import { KEEP } from '../../src/base/verdict.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { Peeker } from '../../src/ipsec/peek.ts';
-import { parseIpv4Address } from '../../src/packet/address.ts';
-import { type EspVector, keysOf, TestBatch } from '../support/crypto-batch.ts';
+import { formatAddress } from '../../src/packet/address.ts';
+import { type EspVector, keysOf, peekKeysOf, TestBatch } from '../support/crypto-batch.ts';
 import { fromHex, readVectors } from '../support/vectors.ts';
 
 const scapy = (readVectors('esp-scapy.json') as { vectors: EspVector[] }).vectors;
 const vectorOf = (it: string) => scapy.find((vector) => vector.it === it) as EspVector;
-const CLIENT = parseIpv4Address('10.1.1.1');
-const DVIPA = parseIpv4Address('203.0.113.10');
+const CLIENT = '10.1.1.1';
+const DVIPA = '203.0.113.10';
 
 function peekOne(vector: EspVector, esp: Buffer = fromHex(vector.esp)): TestBatch {
   const peeker = new Peeker();
-  peeker.install(0, keysOf(vector));
+  peeker.install(0, peekKeysOf(vector));
   const batch = new TestBatch([esp]);
   peeker.peek(batch);
   return batch;
@@ -24,13 +24,13 @@ function expectColumns(batch: TestBatch, i: number, vector: EspVector): void {
   expect(batch.reason(i), vector.it).to.equal('none');
   const columns = {
     family: batch.family[i],
-    innerSource: batch.innerSource[i],
-    innerDestination: batch.innerDestination[i],
+    innerSource: formatAddress(batch.innerSource, 4 * i),
+    innerDestination: formatAddress(batch.innerDestination, 4 * i),
     protocol: batch.protocol[i],
     sourcePort: batch.sourcePort[i],
     destinationPort: batch.destinationPort[i],
     tcpFlags: batch.tcpFlags[i],
-    isFragment: batch.isFragment[i],
+    isFragment: (batch.fragment[i] as number) > 0,
     nextHeader: batch.nextHeader[i],
   };
   expect(columns, vector.it).to.deep.equal({
@@ -41,7 +41,7 @@ function expectColumns(batch: TestBatch, i: number, vector: EspVector): void {
     sourcePort: vector.sourcePort,
     destinationPort: vector.destinationPort,
     tcpFlags: vector.tcpFlags,
-    isFragment: vector.isFragment ? 1 : 0,
+    isFragment: vector.isFragment,
     nextHeader: 4,
   });
 }
@@ -68,7 +68,7 @@ describe('peek', () => {
 
   it('does a whole batch of many SAs in one go', () => {
     const peeker = new Peeker();
-    scapy.forEach((vector, slot) => peeker.install(slot, keysOf(vector)));
+    scapy.forEach((vector, slot) => peeker.install(slot, peekKeysOf(vector)));
     const order = scapy.map((_, k) => (k * 37) % scapy.length);
     const packets = [...order, ...order].map((slot) => fromHex((scapy[slot] as EspVector).esp));
     const batch = new TestBatch(packets);
@@ -97,7 +97,7 @@ describe('peek', () => {
       esp.writeUInt8(esp.readUInt8(at) ^ 2, at);
       const batch = peekOne(big, esp);
       expect(batch.verdict[0]).to.equal(KEEP);
-      expect(batch.innerSource[0]).to.equal((CLIENT as number) ^ 2);
+      expect(formatAddress(batch.innerSource)).to.equal('10.1.1.3');
     });
 
     it(`${name}: next header 59 is a dummy, whatever the length`, () => {
@@ -118,7 +118,7 @@ describe('peek', () => {
       expect(malformed((copy) => copy.writeUInt16BE(inner.length + 40, 2))).to.equal('peek-malformed');
       expect(malformed((copy) => copy.writeUInt16BE(33, 2))).to.equal('peek-malformed'); // no room for the TCP flags
       expect(malformed(() => {}, 6)).to.equal('peek-malformed'); // not a tunnel packet
-      expect(malformed(() => {}, 41)).to.equal('peek-malformed'); // IPv6: later
+      expect(malformed(() => {}, 41)).to.equal('peek-malformed'); // the trailer says IPv6
       expect(peekOne(big, seal(big, inner.subarray(0, 19))).reason()).to.equal('peek-malformed');
       expect(peekOne(big, seal(big, Buffer.alloc(0))).reason()).to.equal('peek-malformed');
     });
@@ -147,7 +147,7 @@ describe('peek', () => {
     const vector = vectorOf('aes128gcm16: udp, empty');
     const esp = fromHex(vector.esp);
     const peeker = new Peeker();
-    peeker.install(0, keysOf(vector));
+    peeker.install(0, peekKeysOf(vector));
     const batch = new TestBatch([esp]);
     const end = batch.slab.length - esp.length;
     batch.slab.set(esp, end);
@@ -162,7 +162,7 @@ describe('peek', () => {
   it('gives unknown-spi for an empty slot, another SPI, a removed SA and a wiped key', () => {
     const vector = vectorOf('aes128gcm16: tcp syn');
     const peeker = new Peeker();
-    const keys = keysOf(vector);
+    const keys = peekKeysOf(vector);
     const reason = () => {
       const batch = new TestBatch([fromHex(vector.esp)]);
       peeker.peek(batch);
@@ -184,16 +184,11 @@ describe('peek', () => {
   it('passes over packets that have a verdict', () => {
     const vector = vectorOf('aes128gcm16: tcp syn');
     const peeker = new Peeker();
-    peeker.install(0, keysOf(vector));
+    peeker.install(0, peekKeysOf(vector));
     const batch = new TestBatch([fromHex(vector.esp)]);
     batch.verdict[0] = 9;
     peeker.peek(batch);
     expect([batch.verdict[0], batch.innerSource[0]]).to.deep.equal([9, 0]);
-  });
-
-  it('refuses transport mode by name', () => {
-    const keys = keysOf(vectorOf('aes128gcm16: tcp syn'));
-    expect(() => new Peeker().install(0, { ...keys, mode: 'transport' })).to.throw('tunnel mode');
   });
 
   it('counts blocks as GCM does: the first plaintext block is counter 2 (SP 800-38D section 7.1)', () => {

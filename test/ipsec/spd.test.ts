@@ -1,10 +1,12 @@
 import { expect } from 'chai';
 import { Spd } from '../../src/ipsec/spd.ts';
-import { CLIENT_INNER, DVIPA, ip } from '../support/inner-packets.ts';
+import { innerColumns } from '../support/inner-columns.ts';
+import { CLIENT_INNER, DVIPA } from '../support/inner-packets.ts';
 import { policyFor, testSa } from '../support/test-sas.ts';
 
 const sa = testSa({ spi: 0x2001, direction: 'out' });
-const find = (spd: Spd) => spd.lookup(ip(DVIPA), ip(CLIENT_INNER), 6, 80, 40_000)?.key;
+const packet = { source: DVIPA, destination: CLIENT_INNER, sourcePort: 80, destinationPort: 40_000 };
+const find = (spd: Spd) => spd.lookup(innerColumns(packet), 0)?.key;
 
 describe('the outbound SPD', () => {
   it('answers with the policy of the smallest priority number, in whatever order they came', () => {

@@ -6,15 +6,14 @@ import {
   type TrafficSelector,
 } from '../../src/ipsec/traffic-selector.ts';
 import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
-import { parseIpv4Address } from '../../src/packet/address.ts';
-import { TestBatch } from '../support/crypto-batch.ts';
+import { FRAGMENT } from '../../src/ipsec/inner-columns.ts';
+import { innerColumns } from '../support/inner-columns.ts';
 
 const selector = (text: string) => parseTrafficSelector(text) as TrafficSelector;
-const address = (text: string) => parseIpv4Address(text) as number;
 const check = (source: string[], destination: string[]) =>
   new TunnelCheck(source.map(selector), destination.map(selector));
 
-const [TCP, UDP, ICMP, GRE] = [6, 17, 1, 47];
+const [TCP, UDP, ICMP, GRE, ICMPV6] = [6, 17, 1, 47, 58];
 
 describe('tunnel-check', () => {
   const web = check(['10.1.1.0/24'], ['203.0.113.10/32[tcp/80]', '203.0.113.10/32[tcp/8000-8099]']);
@@ -25,8 +24,8 @@ describe('tunnel-check', () => {
     protocol = TCP,
     sourcePort = 50000,
     destinationPort = 80,
-    isFragment = false,
-  ) => of.permits4(address(source), address(destination), protocol, sourcePort, destinationPort, isFragment);
+    fragment: number = FRAGMENT.WHOLE,
+  ) => of.permits(innerColumns({ source, destination, protocol, sourcePort, destinationPort, fragment }), 0);
 
   const cases: [string, boolean, boolean][] = [
     ['what was negotiated', permits(web, '10.1.1.7', '203.0.113.10'), true],
@@ -36,8 +35,18 @@ describe('tunnel-check', () => {
     ['another protocol', permits(web, '10.1.1.7', '203.0.113.10', UDP), false],
     ['another port', permits(web, '10.1.1.7', '203.0.113.10', TCP, 80, 81), false],
     [
-      'a fragment, whose ports nobody vouches for',
-      permits(web, '10.1.1.7', '203.0.113.10', TCP, 1, 80, true),
+      'a later fragment, which shows no ports',
+      permits(web, '10.1.1.7', '203.0.113.10', TCP, 0, 0, FRAGMENT.LATER),
+      false,
+    ],
+    [
+      'a first fragment with a port that was negotiated',
+      permits(web, '10.1.1.7', '203.0.113.10', TCP, 1, 80, FRAGMENT.FIRST),
+      true,
+    ],
+    [
+      'a first fragment with another port',
+      permits(web, '10.1.1.7', '203.0.113.10', TCP, 1, 81, FRAGMENT.FIRST),
       false,
     ],
     ['source and destination swapped', permits(web, '203.0.113.10', '10.1.1.7'), false],
@@ -47,7 +56,7 @@ describe('tunnel-check', () => {
 
   it('permits fragments and protocols without ports where any port is selected', () => {
     const any = check(['10.1.1.0/24'], ['203.0.113.10/32']);
-    expect(permits(any, '10.1.1.7', '203.0.113.10', TCP, 0, 0, true)).to.equal(true);
+    expect(permits(any, '10.1.1.7', '203.0.113.10', TCP, 0, 0, FRAGMENT.LATER)).to.equal(true);
     expect(permits(any, '10.1.1.7', '203.0.113.10', GRE, 0, 0)).to.equal(true);
     expect(
       permits(check(['10.1.1.0/24'], ['203.0.113.10/32[47/1]']), '10.1.1.7', '203.0.113.10', GRE, 0, 1),
@@ -60,7 +69,7 @@ describe('tunnel-check', () => {
     expect(permits(echo, '10.1.1.7', '203.0.113.10', ICMP, 0, 0x0304)).to.equal(false);
   });
 
-  it('permits nothing without selectors, and nothing with IPv6 ones', () => {
+  it('permits nothing without selectors, and IPv4 with no IPv6 selector', () => {
     expect(permits(check([], []), '10.1.1.7', '203.0.113.10')).to.equal(false);
     expect(permits(check(['::/0'], ['::/0']), '10.1.1.7', '203.0.113.10')).to.equal(false);
   });
@@ -71,17 +80,22 @@ describe('tunnel-check', () => {
     expect(permits(high, '10.1.1.7', '203.0.113.11')).to.equal(false);
   });
 
-  it('reads the columns of a batch', () => {
-    const batch = new TestBatch([Buffer.alloc(1), Buffer.alloc(1)]);
-    batch.family.set([4, 6]);
-    for (const i of [0, 1]) {
-      batch.innerSource[i] = address('10.1.1.7');
-      batch.innerDestination[i] = address('203.0.113.10');
-      batch.protocol[i] = TCP;
-      batch.destinationPort[i] = 80;
-    }
-    expect([web.permits(batch, 0), web.permits(batch, 1)]).to.deep.equal([true, false]);
-    batch.isFragment[0] = 1;
+  it('compares IPv6 addresses in all their bits, and ICMPv6 by type and code', () => {
+    const site = check(['2001:db8:1::/48'], ['2001:db8::10/128']);
+    expect(permits(site, '2001:db8:1:ffff::7', '2001:db8::10')).to.equal(true);
+    expect(permits(site, '2001:db8:2::7', '2001:db8::10')).to.equal(false);
+    expect(permits(site, '2001:db8:1::7', '2001:db8::11')).to.equal(false);
+    expect(permits(site, '2001:db8:1::7', '2001:db9::10')).to.equal(false);
+    const echo = check(['::/0[ipv6-icmp/32768]'], ['2001:db8::10/128[ipv6-icmp/32768]']);
+    expect(permits(echo, '2001:db8:1::7', '2001:db8::10', ICMPV6, 0, 0x8000)).to.equal(true);
+    expect(permits(echo, '2001:db8:1::7', '2001:db8::10', ICMPV6, 0, 0x0200)).to.equal(false);
+    expect(permits(check(['0.0.0.0/0'], ['0.0.0.0/0']), '2001:db8:1::7', '2001:db8::10')).to.equal(false);
+  });
+
+  it('goes by the family that the header said, whatever the words are', () => {
+    const batch = innerColumns({ source: '10.1.1.7', destination: '203.0.113.10', destinationPort: 80 });
+    expect(web.permits(batch, 0)).to.equal(true);
+    batch.family[0] = 6;
     expect(web.permits(batch, 0)).to.equal(false);
   });
 
@@ -129,16 +143,16 @@ describe('tunnel-check', () => {
           list.some((one) =>
             matchesSelector(one, Uint8Array.from(bytes), p.protocol, isSeen ? port : undefined),
           );
-        const number = (bytes: number[]) => Buffer.from(bytes).readUInt32BE(0);
         const want = any(sources, p.source, p.ports[0]) && any(destinations, p.destination, p.ports[1]);
-        const got = new TunnelCheck(sources, destinations).permits4(
-          number(p.source),
-          number(p.destination),
-          p.protocol,
-          p.ports[0],
-          p.ports[1],
-          p.isFragment,
-        );
+        const packet = innerColumns({
+          source: p.source.join('.'),
+          destination: p.destination.join('.'),
+          protocol: p.protocol,
+          sourcePort: p.ports[0],
+          destinationPort: p.ports[1],
+          fragment: p.isFragment ? FRAGMENT.LATER : FRAGMENT.WHOLE,
+        });
+        const got = new TunnelCheck(sources, destinations).permits(packet, 0);
         expect(got).to.equal(want);
       }),
       { seed: 4301, numRuns: 2000 },

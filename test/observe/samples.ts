@@ -16,7 +16,7 @@ export const STATUS: StatusSnapshot = {
   dvipas: [
     {
       address: '203.0.113.10',
-      endpoint: '192.0.2.10',
+      endpoints: ['192.0.2.10'],
       inboundFilter: 'filter',
       serving: ['target1', 'target2'],
     },
@@ -50,7 +50,10 @@ export const SAS: SaSnapshot[] = [
     peer: '192.0.2.101:4500',
     ikeName: 'dvipa',
     childName: 'web',
+    mode: 'tunnel',
+    encapsulation: 'udp',
     reqid: 1,
+    group: 4,
     algorithm: 'AES_GCM_16-128',
     bytes: 1_500_000,
     packets: 1200,
@@ -66,7 +69,10 @@ export const SAS: SaSnapshot[] = [
     direction: 'out',
     dvipa: '203.0.113.10',
     peer: '192.0.2.101:4500',
+    mode: 'tunnel',
+    encapsulation: 'udp',
     reqid: 1,
+    group: 4,
     algorithm: 'AES_CBC-128/HMAC_SHA2_256_128',
     bytes: 512,
     packets: 4,
@@ -95,7 +101,7 @@ export const TARGETS: TargetSnapshot[] = [
 export const CONNECTIONS: ConnectionSnapshot[] = [
   {
     dvipa: '203.0.113.10',
-    reqid: 1,
+    group: 4,
     protocol: 6,
     source: '10.1.1.1',
     sourcePort: 40_000,

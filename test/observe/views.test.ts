@@ -53,9 +53,9 @@ describe('views', () => {
   it('the SA view shows use against limits, where an SA is installed, and its way', () => {
     expect(renderSas(SAS, PLAIN)).to.equal(
       lines(
-        'SPI       DIR  DVIPA         PEER              NAME       REQID  ALGORITHM                      BYTES                                  PACKETS          IDLE  STATE       ON               WAY                OPENED',
-        'c0ffee01  in   203.0.113.10  192.0.2.101:4500  dvipa/web      1  AES_GCM_16-128                 1.4 MiB of 4.0 MiB soft, 5.0 MiB hard  1200            40 ms  serving     target1,target2  -                       0',
-        '0000abcd  out  203.0.113.10  192.0.2.101:4500  -              1  AES_CBC-128/HMAC_SHA2_256_128  512 B                                  4 of 1000 hard      -  installing  -                exclusive:target1       -',
+        'SPI       DIR  DVIPA         PEER              MODE         NAME       GROUP  ALGORITHM                      BYTES                                  PACKETS          IDLE  STATE       ON               WAY                OPENED',
+        'c0ffee01  in   203.0.113.10  192.0.2.101:4500  tunnel, udp  dvipa/web      4  AES_GCM_16-128                 1.4 MiB of 4.0 MiB soft, 5.0 MiB hard  1200            40 ms  serving     target1,target2  -                       0',
+        '0000abcd  out  203.0.113.10  192.0.2.101:4500  tunnel, udp  -              4  AES_CBC-128/HMAC_SHA2_256_128  512 B                                  4 of 1000 hard      -  installing  -                exclusive:target1       -',
       ),
     );
   });
@@ -73,8 +73,8 @@ describe('views', () => {
   it('the connection view names the protocol', () => {
     expect(renderConnections(CONNECTIONS, PLAIN)).to.equal(
       lines(
-        'PROTOCOL  SOURCE          DESTINATION      REQID  TARGET   STATE      FORGOTTEN IN',
-        'tcp       10.1.1.1:40000  203.0.113.10:80      1  target2  confirmed       1 m 1 s',
+        'PROTOCOL  SOURCE          DESTINATION      GROUP  TARGET   STATE      FORGOTTEN IN',
+        'tcp       10.1.1.1:40000  203.0.113.10:80      4  target2  confirmed       1 m 1 s',
       ),
     );
   });

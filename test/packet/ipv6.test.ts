@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { addressOfBytes } from '../../src/packet/address.ts';
 import { DROP_REASONS, KEEP } from '../../src/base/verdict.ts';
 import {
   encodeIpv6,
@@ -35,8 +36,8 @@ describe('ipv6', () => {
     encodeIpv6(slab, 3, {
       payloadBytes: 20,
       protocol: 6,
-      source: bytes.subarray(IPV6_SOURCE_OFFSET, IPV6_SOURCE_OFFSET + 16),
-      destination: bytes.subarray(IPV6_DESTINATION_OFFSET, IPV6_DESTINATION_OFFSET + 16),
+      source: addressOfBytes(bytes.subarray(IPV6_SOURCE_OFFSET, IPV6_SOURCE_OFFSET + 16)),
+      destination: addressOfBytes(bytes.subarray(IPV6_DESTINATION_OFFSET, IPV6_DESTINATION_OFFSET + 16)),
       hopLimit: 61,
       trafficClass: 0x2e,
     });

@@ -1,7 +1,7 @@
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { DROP_REASONS } from '../../src/base/verdict.ts';
 import type { CryptoBatch, EspKeys } from '../../src/ipsec/packet-crypto.ts';
-import type { PeekBatch } from '../../src/ipsec/peek.ts';
+import type { PeekBatch, PeekKeys } from '../../src/ipsec/peek.ts';
 import { fromHex } from './vectors.ts';
 
 const SLOT = 2048;
@@ -29,7 +29,8 @@ export class TestBatch implements CryptoBatch, PeekBatch {
   readonly sourcePort: Uint16Array;
   readonly destinationPort: Uint16Array;
   readonly tcpFlags: Uint8Array;
-  readonly isFragment: Uint8Array;
+  readonly fragment: Uint8Array;
+  readonly fragmentId: Uint32Array;
 
   constructor(packets: readonly Uint8Array[]) {
     const n = packets.length;
@@ -42,9 +43,9 @@ export class TestBatch implements CryptoBatch, PeekBatch {
     this.espLength = Uint32Array.from(this.length);
     this.saSlot = new Int32Array(n);
     [this.sequenceHigh, this.sequenceLow, this.ivHigh, this.ivLow] = [u32(n), u32(n), u32(n), u32(n)];
-    [this.innerSource, this.innerDestination] = [u32(n), u32(n)];
+    [this.innerSource, this.innerDestination, this.fragmentId] = [u32(n * 4), u32(n * 4), u32(n)];
     [this.nextHeader, this.verdict, this.family, this.protocol] = [u8(n), u8(n), u8(n), u8(n)];
-    [this.tcpFlags, this.isFragment] = [u8(n), u8(n)];
+    [this.tcpFlags, this.fragment] = [u8(n), u8(n)];
     [this.sourcePort, this.destinationPort] = [new Uint16Array(n), new Uint16Array(n)];
   }
 
@@ -91,6 +92,11 @@ export function keysOf(text: KeyText): EspKeys & { mode: 'tunnel' } {
         integrity: { transform: text.integrity, key: material(text.integrityKey ?? '') },
       }),
   };
+}
+
+/** As `keysOf`, for a peek; the selectors say only whether to expect IPv6. */
+export function peekKeysOf(text: KeyText): PeekKeys {
+  return { ...keysOf(text), destinationSelectors: [] };
 }
 
 /** A packet of test/vectors/esp-scapy.json. */

@@ -44,11 +44,12 @@ export interface LinkPacket {
 export class RecordingLink implements TrustedLink {
   readonly sent: LinkPacket[] = [];
 
-  send(vector: PacketVector, peer: number, protocol: number, epoch: number): number {
+  send(vector: PacketVector, peer: number, epoch: number): number {
     let count = 0;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== 0 || vector.target[i] !== peer) continue;
       const dispatch = vector.dispatch[i] as number;
+      const protocol = vector.linkProtocol[i] as number;
       this.sent.push({ peer, protocol, epoch, dispatch, bytes: Buffer.from(vector.packet(i)) });
       count++;
     }

@@ -1,5 +1,5 @@
 import { encodeIpv4, IPV4_HEADER_BYTES } from '../../src/packet/ipv4.ts';
-import { parseIpv4Address } from '../../src/packet/address.ts';
+import { type IpAddress, parseAddress, parseIpv4Address } from '../../src/packet/address.ts';
 import { IP_PROTOCOL } from '../../src/packet/protocols.ts';
 import { encodeTcp, TCP_FLAG, TCP_HEADER_BYTES, writeTcpChecksum4 } from '../../src/packet/tcp.ts';
 import { encodeUdp, UDP_HEADER_BYTES } from '../../src/packet/udp.ts';
@@ -13,7 +13,14 @@ export const CLIENT_INNER = '10.1.1.1';
 
 export const { SYN, ACK, FIN, RST } = TCP_FLAG;
 
-/** Address text to host number; the tests know what they write. */
+/** Address text to four words; the tests know what they write. */
+export function addr(text: string): IpAddress {
+  const address = parseAddress(text);
+  if (address === undefined) throw new Error(`${text} is no address`);
+  return address;
+}
+
+/** IPv4 text to host number. */
 export function ip(text: string): number {
   const number = parseIpv4Address(text);
   if (number === undefined) throw new Error(`${text} is no IPv4 address`);

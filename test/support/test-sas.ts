@@ -10,6 +10,7 @@ export interface SaTest {
   readonly direction?: 'in' | 'out';
   readonly suite?: EspSuite;
   readonly reqid?: number;
+  readonly group?: number;
   readonly hasEsn?: boolean;
   readonly replayWindowPackets?: number;
   readonly dvipa?: string;
@@ -39,6 +40,7 @@ export function testSa(given: SaTest): SecurityAssociation {
     direction,
     mode: 'tunnel',
     reqid: given.reqid ?? 1,
+    group: given.group ?? given.reqid ?? 1,
     outer:
       direction === 'in'
         ? { source: client, destination: ENDPOINT, ...ports }
@@ -71,6 +73,7 @@ export function policyFor(sa: SecurityAssociation, override: Partial<OutboundPol
     source,
     destination,
     reqid: sa.reqid,
+    group: sa.group,
     priority: 371_327,
     spi: sa.spi,
     peer: sa.outer.destination,

@@ -96,12 +96,12 @@ static const endpoint_kind_t capture_kind = {
  * The filter must be there before the socket hears anything, so the socket is
  * made for protocol 0 (deaf) and bound to the interface last.
  */
-static bool capture_setup(int fd, unsigned int ifindex, struct sock_fprog *program,
-						  uint32_t buffer_bytes)
+static bool capture_setup(int fd, unsigned int ifindex, uint16_t ethertype,
+						  struct sock_fprog *program, uint32_t buffer_bytes)
 {
 	struct sockaddr_ll address = {
 		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_IP),
+		.sll_protocol = htons(ethertype),
 		.sll_ifindex = (int)ifindex,
 	};
 	int size = (int)buffer_bytes, on = 1;
@@ -131,14 +131,19 @@ napi_value capture_open(napi_env env, napi_callback_info info)
 	int fd, error;
 	size_t len;
 
-	VECTOR_ARGS(env, info, 3);
+	VECTOR_ARGS(env, info, 4);
 	VECTOR_CHECK(env, napi_get_value_string_utf8(env, argv[0], NULL, 0,
 												 &len) == napi_ok &&
 				 len > 0 && len < sizeof(name), "name must have 1 to 15 bytes");
 	VECTOR_TRY(env, napi_get_value_string_utf8(env, argv[0], name,
 											   sizeof(name), &len));
-	VECTOR_ARG_ARRAY(env, 1, napi_uint8_array, uint8_t, bytes);
-	VECTOR_ARG_UINT32(env, 2, buffer_bytes);
+	VECTOR_ARG_UINT32(env, 1, ethertype);
+	VECTOR_ARG_ARRAY(env, 2, napi_uint8_array, uint8_t, bytes);
+	VECTOR_ARG_UINT32(env, 3, buffer_bytes);
+	/* one protocol a socket: with ETH_P_ALL it would hear what an ingress hook drops,
+	 * and the VLANs of the interface, too */
+	VECTOR_CHECK(env, ethertype == ETH_P_IP || ethertype == ETH_P_IPV6,
+				 "ethertype must be that of IPv4 or IPv6");
 	VECTOR_CHECK(env, buffer_bytes <= INT32_MAX / 2,
 				 "receive buffer is out of range");
 	VECTOR_CHECK(env, bytes_entries > 0 &&
@@ -161,11 +166,11 @@ napi_value capture_open(napi_env env, napi_callback_info info)
 	{
 		return endpoint_throw_errno(env, "packet socket", errno);
 	}
-	if (!capture_setup(fd, ifindex, &program, buffer_bytes))
+	if (!capture_setup(fd, ifindex, (uint16_t)ethertype, &program, buffer_bytes))
 	{
 		error = errno;
 		close(fd);
 		return endpoint_throw_errno(env, "capture", error);
 	}
-	return endpoint_create(env, &capture_kind, fd);
+	return endpoint_create(env, &capture_kind, fd, -1);
 }

@@ -217,6 +217,11 @@ static void endpoint_shut(endpoint_t *this)
 	}
 	close(this->fd);
 	this->fd = -1;
+	if (this->fd6 != -1)
+	{
+		close(this->fd6);
+		this->fd6 = -1;
+	}
 }
 
 napi_value endpoint_close(napi_env env, napi_callback_info info)
@@ -243,7 +248,8 @@ static void endpoint_finalize(napi_env env, void *data, void *hint)
 	free(this);
 }
 
-napi_value endpoint_create(napi_env env, const endpoint_kind_t *kind, int fd)
+napi_value endpoint_create(napi_env env, const endpoint_kind_t *kind, int fd,
+						   int fd6)
 {
 	endpoint_t *this = calloc(1, sizeof(*this));
 	napi_value object;
@@ -252,6 +258,7 @@ napi_value endpoint_create(napi_env env, const endpoint_kind_t *kind, int fd)
 	{
 		this->kind = kind;
 		this->fd = fd;
+		this->fd6 = fd6;
 		if (napi_create_object(env, &object) == napi_ok &&
 			napi_type_tag_object(env, object, &endpoint_tag) == napi_ok &&
 			napi_wrap(env, object, this, endpoint_finalize, NULL,
@@ -262,6 +269,10 @@ napi_value endpoint_create(napi_env env, const endpoint_kind_t *kind, int fd)
 		free(this);
 	}
 	close(fd);
+	if (fd6 != -1)
+	{
+		close(fd6);
+	}
 	return endpoint_throw_errno(env, kind->name, ENOMEM);
 }
 

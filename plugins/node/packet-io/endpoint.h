@@ -4,7 +4,7 @@
  */
 
 /**
- * An endpoint: one file descriptor that packets come from or go to, with its
+ * An endpoint: a file descriptor that packets come from or go to, with its
  * counters and its place in the event loop. tun.c, capture.c and raw.c make
  * them; they differ in how a batch is moved and in nothing else.
  */
@@ -43,6 +43,8 @@ struct endpoint_t {
 	const endpoint_kind_t *kind;
 	/** -1 once closed */
 	int fd;
+	/** where IPv6 packets go if not to fd; -1 if nowhere else. Never watched */
+	int fd6;
 	/** set while the event loop watches fd; frees itself */
 	endpoint_poll_t *poll;
 	/** moved, since it was opened */
@@ -63,11 +65,13 @@ struct endpoint_t {
 void endpoint_note_error(endpoint_t *this, int error);
 
 /**
- * Wrap a descriptor into a JavaScript object; closes fd if that fails.
+ * Wrap descriptors into a JavaScript object; closes them if that fails.
  *
+ * @param fd6		second descriptor, for IPv6 only, or -1
  * @return			the object, NULL with a pending exception
  */
-napi_value endpoint_create(napi_env env, const endpoint_kind_t *kind, int fd);
+napi_value endpoint_create(napi_env env, const endpoint_kind_t *kind, int fd,
+						   int fd6);
 
 /**
  * The endpoint in an object made by endpoint_create(), open or closed.
@@ -93,7 +97,7 @@ napi_value endpoint_throw_errno(napi_env env, const char *what, int error);
 /** tunOpen(name, { persist, vnetHeader }) */
 napi_value tun_open(napi_env env, napi_callback_info info);
 
-/** captureOpen(interfaceName, program, receiveBufferBytes) */
+/** captureOpen(interfaceName, ethertype, program, receiveBufferBytes) */
 napi_value capture_open(napi_env env, napi_callback_info info);
 
 /** rawOpen(mark, sendBufferBytes) */

@@ -16,12 +16,20 @@
 /** The smallest IPv4 header, and where it has the destination (RFC 791) */
 #define IPV4_HEADER_BYTES 20
 #define IPV4_DESTINATION 16
+/** The same of IPv6, and its payload length (RFC 8200 section 3) */
+#define IPV6_HEADER_BYTES 40
+#define IPV6_DESTINATION 24
+#define IPV6_PAYLOAD_LENGTH 4
 
-/** Packets of one sendmmsg(), and where in the vector they are */
+/** Packets of one sendmmsg(), all of one family, and where in the vector they are */
 typedef struct {
+	int fd;
 	struct mmsghdr messages[BATCH];
 	struct iovec iov[BATCH];
-	struct sockaddr_in to[BATCH];
+	union {
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} to[BATCH];
 	uint32_t index[BATCH];
 	uint32_t count;
 } raw_batch_t;
@@ -34,23 +42,56 @@ static void refuse(endpoint_t *this, vector_t *vector, uint32_t i, int error,
 	this->last_error = error;
 }
 
+/** The errno for a packet whose header can not be sent as it is, else 0 */
+static int check_header(endpoint_t *this, const uint8_t *packet, uint32_t length)
+{
+	switch (length ? packet[0] >> 4 : 0)
+	{
+		case 4:
+			return length < IPV4_HEADER_BYTES ? EINVAL : 0;
+		case 6:
+			/* the kernel fills in nothing: what is wrong here goes out wrong */
+			if (length < IPV6_HEADER_BYTES ||
+				length - IPV6_HEADER_BYTES !=
+				((uint32_t)packet[IPV6_PAYLOAD_LENGTH] << 8 |
+				 packet[IPV6_PAYLOAD_LENGTH + 1]))
+			{
+				return EINVAL;
+			}
+			return this->fd6 == -1 ? EAFNOSUPPORT : 0;
+		default:
+			return EINVAL;
+	}
+}
+
 /** One packet whose header says where it goes */
 static void batch_add(raw_batch_t *batch, vector_t *vector, uint32_t i)
 {
 	uint32_t n = batch->count++;
 	uint8_t *packet = vector->slab + vector->offset[i];
+	struct msghdr *header = &batch->messages[n].msg_hdr;
 
 	memset(&batch->messages[n], 0, sizeof(batch->messages[n]));
 	memset(&batch->to[n], 0, sizeof(batch->to[n]));
-	batch->to[n].sin_family = AF_INET;
-	memcpy(&batch->to[n].sin_addr, packet + IPV4_DESTINATION,
-		   sizeof(batch->to[n].sin_addr));
+	if (packet[0] >> 4 == 6)
+	{
+		batch->to[n].v6.sin6_family = AF_INET6;
+		memcpy(&batch->to[n].v6.sin6_addr, packet + IPV6_DESTINATION,
+			   sizeof(batch->to[n].v6.sin6_addr));
+		header->msg_namelen = sizeof(batch->to[n].v6);
+	}
+	else
+	{
+		batch->to[n].v4.sin_family = AF_INET;
+		memcpy(&batch->to[n].v4.sin_addr, packet + IPV4_DESTINATION,
+			   sizeof(batch->to[n].v4.sin_addr));
+		header->msg_namelen = sizeof(batch->to[n].v4);
+	}
+	header->msg_name = &batch->to[n];
 	batch->iov[n].iov_base = packet;
 	batch->iov[n].iov_len = vector->length[i];
-	batch->messages[n].msg_hdr.msg_name = &batch->to[n];
-	batch->messages[n].msg_hdr.msg_namelen = sizeof(batch->to[n]);
-	batch->messages[n].msg_hdr.msg_iov = &batch->iov[n];
-	batch->messages[n].msg_hdr.msg_iovlen = 1;
+	header->msg_iov = &batch->iov[n];
+	header->msg_iovlen = 1;
 	batch->index[n] = i;
 }
 
@@ -63,7 +104,7 @@ static uint32_t batch_send(raw_batch_t *batch, endpoint_t *this,
 
 	while (done < batch->count)
 	{
-		n = sendmmsg(this->fd, batch->messages + done, batch->count - done,
+		n = sendmmsg(batch->fd, batch->messages + done, batch->count - done,
 					 MSG_DONTWAIT);
 		if (n > 0)
 		{
@@ -83,29 +124,37 @@ static uint32_t batch_send(raw_batch_t *batch, endpoint_t *this,
 static uint32_t raw_send(endpoint_t *this, vector_t *vector, uint32_t from,
 						 uint32_t count, uint8_t refused, uint8_t too_big)
 {
-	raw_batch_t batch;
+	raw_batch_t ipv4, ipv6, *batch;
+	const uint8_t *packet;
 	uint32_t sent = 0;
+	int error;
 
-	batch.count = 0;
+	ipv4.fd = this->fd;
+	ipv4.count = 0;
+	ipv6.fd = this->fd6;
+	ipv6.count = 0;
 	for (uint32_t i = from; i < from + count; i++)
 	{
 		if (vector->verdict[i])
 		{
 			continue;
 		}
-		if (vector->length[i] < IPV4_HEADER_BYTES ||
-			vector->slab[vector->offset[i]] >> 4 != 4)
+		packet = vector->slab + vector->offset[i];
+		error = check_header(this, packet, vector->length[i]);
+		if (error)
 		{
-			refuse(this, vector, i, EINVAL, refused, too_big);
+			refuse(this, vector, i, error, refused, too_big);
 			continue;
 		}
-		batch_add(&batch, vector, i);
-		if (batch.count == BATCH)
+		batch = packet[0] >> 4 == 6 ? &ipv6 : &ipv4;
+		batch_add(batch, vector, i);
+		if (batch->count == BATCH)
 		{
-			sent += batch_send(&batch, this, vector, refused, too_big);
+			sent += batch_send(batch, this, vector, refused, too_big);
 		}
 	}
-	sent += batch_send(&batch, this, vector, refused, too_big);
+	sent += batch_send(&ipv4, this, vector, refused, too_big);
+	sent += batch_send(&ipv6, this, vector, refused, too_big);
 	this->sent += sent;
 	return sent;
 }
@@ -115,9 +164,64 @@ static const endpoint_kind_t raw_kind = {
 	.send = raw_send,
 };
 
+static bool set_common(int fd, uint32_t mark, uint32_t buffer_bytes)
+{
+	int size = (int)buffer_bytes;
+
+	return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0 &&
+		   (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == 0 ||
+			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == 0);
+}
+
+/*
+ * IPPROTO_RAW: sockets that only send, with the header included. PMTUDISC_PROBE:
+ * only the device's MTU counts. Else the kernel would fragment (IPv4 without DF) or
+ * refuse by a path MTU that it learned from ICMP, which anybody can send.
+ */
+
+static int open_ipv4(uint32_t mark, uint32_t buffer_bytes)
+{
+	int fd, error, on = 1, probe = IP_PMTUDISC_PROBE;
+
+	fd = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
+	if (fd != -1 &&
+		(setsockopt(fd, IPPROTO_IP, IP_HDRINCL, &on, sizeof(on)) == -1 ||
+		 setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe,
+					sizeof(probe)) == -1 ||
+		 /* fragments of ours stay what they are if the host tracks connections */
+		 setsockopt(fd, IPPROTO_IP, IP_NODEFRAG, &on, sizeof(on)) == -1 ||
+		 !set_common(fd, mark, buffer_bytes)))
+	{
+		error = errno;
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
+static int open_ipv6(uint32_t mark, uint32_t buffer_bytes)
+{
+	int fd, error, on = 1, probe = IPV6_PMTUDISC_PROBE;
+
+	fd = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
+	if (fd != -1 &&
+		(setsockopt(fd, IPPROTO_IPV6, IPV6_HDRINCL, &on, sizeof(on)) == -1 ||
+		 setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe,
+					sizeof(probe)) == -1 ||
+		 !set_common(fd, mark, buffer_bytes)))
+	{
+		error = errno;
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
 napi_value raw_open(napi_env env, napi_callback_info info)
 {
-	int fd, error, size, on = 1;
+	int fd, fd6, error;
 
 	VECTOR_ARGS(env, info, 2);
 	VECTOR_ARG_UINT32(env, 0, mark);
@@ -125,21 +229,18 @@ napi_value raw_open(napi_env env, napi_callback_info info)
 	VECTOR_CHECK(env, buffer_bytes <= INT32_MAX / 2,
 				 "send buffer is out of range");
 
-	/* IPPROTO_RAW: a socket that only sends, with the header included */
-	fd = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
+	fd = open_ipv4(mark, buffer_bytes);
 	if (fd == -1)
 	{
 		return endpoint_throw_errno(env, "raw socket", errno);
 	}
-	size = (int)buffer_bytes;
-	if (setsockopt(fd, IPPROTO_IP, IP_HDRINCL, &on, sizeof(on)) == -1 ||
-		setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == -1 ||
-		(setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == -1 &&
-		 setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == -1))
+	fd6 = open_ipv6(mark, buffer_bytes);
+	/* a kernel without IPv6 sends IPv4 all the same */
+	if (fd6 == -1 && errno != EAFNOSUPPORT)
 	{
 		error = errno;
 		close(fd);
-		return endpoint_throw_errno(env, "raw socket", error);
+		return endpoint_throw_errno(env, "raw socket for IPv6", error);
 	}
-	return endpoint_create(env, &raw_kind, fd);
+	return endpoint_create(env, &raw_kind, fd, fd6);
 }

@@ -140,5 +140,5 @@ napi_value tun_open(napi_env env, napi_callback_info info)
 		close(fd);
 		return endpoint_throw_errno(env, request.ifr_name, error);
 	}
-	return endpoint_create(env, &tun_kind, fd);
+	return endpoint_create(env, &tun_kind, fd, -1);
 }

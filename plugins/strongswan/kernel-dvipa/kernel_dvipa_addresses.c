@@ -101,6 +101,24 @@ static entry_t *find(linked_list_t *list, host_t *host)
 	return found;
 }
 
+/*
+ * see header file
+ */
+host_t *kernel_dvipa_address(const char *text, uint16_t port)
+{
+	host_t *host;
+
+	host = host_create_from_string((char*)text, port);
+	if (host && (host->is_anyaddr(host) ||
+		(host->get_family(host) == AF_INET6 && IN6_IS_ADDR_V4MAPPED(
+					(struct in6_addr*)host->get_address(host).ptr))))
+	{
+		host->destroy(host);
+		return NULL;
+	}
+	return host;
+}
+
 /**
  * Read a list of addresses from a setting, NULL if it is wrong
  */
@@ -123,12 +141,11 @@ static linked_list_t *parse(const char *name)
 		{
 			continue;
 		}
-		host = host_create_from_string(token, 0);
-		if (!host || host->is_anyaddr(host))
+		host = kernel_dvipa_address(token, 0);
+		if (!host)
 		{
 			DBG1(DBG_KNL, "kernel-dvipa: '%s' in %s is no address", token,
 				 name);
-			DESTROY_IF(host);
 			failed = TRUE;
 			break;
 		}

@@ -87,6 +87,17 @@ struct kernel_dvipa_addresses_t {
 };
 
 /**
+ * Create an address from text, as settings and commands name it.
+ *
+ * @param text			IPv4 or IPv6 address
+ * @param port			port
+ * @return				NULL if it is none that a host could have: neither
+ *						unspecified nor an IPv4 address in the form of an IPv6
+ *						one
+ */
+host_t *kernel_dvipa_address(const char *text, uint16_t port);
+
+/**
  * Create a kernel_dvipa_addresses_t from the plugin's settings.
  *
  * @return				NULL if they are wrong, which is logged

@@ -210,30 +210,52 @@ static const char *check_hosts(kernel_dvipa_addresses_t *addresses,
 	{
 		return "our address is neither an endpoint nor a DVIPA";
 	}
-	if (ours->get_family(ours) != AF_INET ||
-		theirs->get_family(theirs) != AF_INET)
+	if (ours->get_family(ours) != theirs->get_family(theirs))
 	{
-		return "IPv6 outside of the tunnel";
+		return "outer addresses of two families";
 	}
 	return NULL;
 }
 
 /**
- * Check for traffic selectors that are not IPv4
+ * Check for an address that is not known yet: that of a trap need not be
  */
-static bool has_ip6(linked_list_t *list)
+static bool is_open(host_t *host, bool trap)
+{
+	return trap && host->is_anyaddr(host);
+}
+
+/**
+ * Check that in transport mode addresses are what the selectors say: there is
+ * no inner header that could have others. Behind a NAT, charon has put the
+ * address that we see into the peer's selectors (RFC 7296, 2.23.1).
+ */
+static const char *check_transport(host_t *dvipa, host_t *ours, host_t *theirs,
+								   linked_list_t *their_ts, bool trap)
 {
 	enumerator_t *enumerator;
 	traffic_selector_t *ts;
-	bool found = FALSE;
+	const char *reason = NULL;
 
-	enumerator = list->create_enumerator(list);
-	while (enumerator->enumerate(enumerator, &ts))
+	if (!is_open(ours, trap) && !ours->ip_equals(ours, dvipa))
 	{
-		found = found || ts->get_type(ts) != TS_IPV4_ADDR_RANGE;
+		return "transport mode with an endpoint in front of the DVIPA";
+	}
+	if (!their_ts->get_count(their_ts))
+	{
+		return "no traffic selector on the peer's side";
+	}
+	enumerator = their_ts->create_enumerator(their_ts);
+	while (!reason && enumerator->enumerate(enumerator, &ts))
+	{
+		if (!is_open(theirs, trap) && !ts->is_host(ts, theirs))
+		{
+			reason = "transport mode with a traffic selector that is not the "
+					 "peer's address";
+		}
 	}
 	enumerator->destroy(enumerator);
-	return found;
+	return reason;
 }
 
 /*
@@ -244,9 +266,11 @@ const char *kernel_dvipa_check_sa(kernel_dvipa_addresses_t *addresses,
 								  kernel_ipsec_add_sa_t *data, host_t **dvipa)
 {
 	const char *reason;
+	host_t *ours, *theirs, *found;
 
-	reason = check_hosts(addresses, data->inbound ? id->dst : id->src,
-						 data->inbound ? id->src : id->dst);
+	ours = data->inbound ? id->dst : id->src;
+	theirs = data->inbound ? id->src : id->dst;
+	reason = check_hosts(addresses, ours, theirs);
 	if (reason)
 	{
 		return reason;
@@ -258,86 +282,102 @@ const char *kernel_dvipa_check_sa(kernel_dvipa_addresses_t *addresses,
 	switch (data->mode)
 	{
 		case MODE_TUNNEL:
-			break;
 		case MODE_TRANSPORT:
-			return "transport mode";
+			break;
 		case MODE_BEET:
 			return "BEET mode";
 		default:
-			return "other mode than tunnel mode";
+			return "other mode than tunnel and transport mode";
 	}
 	reason = check_extras(id, data);
 	if (reason)
 	{
 		return reason;
 	}
-	if (!data->encap)
-	{
-		return "ESP without UDP encapsulation";
-	}
 	reason = check_algorithms(data);
 	if (reason)
 	{
 		return reason;
 	}
-	if (has_ip6(data->src_ts) || has_ip6(data->dst_ts))
+	reason = check_selectors(addresses,
+							 data->inbound ? data->dst_ts : data->src_ts,
+							 &found);
+	if (reason)
 	{
-		return "IPv6 inside of the tunnel";
+		return reason;
 	}
-	return check_selectors(addresses,
-						   data->inbound ? data->dst_ts : data->src_ts, dvipa);
+	if (data->mode == MODE_TRANSPORT)
+	{
+		reason = check_transport(found, ours, theirs,
+								 data->inbound ? data->src_ts : data->dst_ts,
+								 FALSE);
+	}
+	if (reason)
+	{
+		found->destroy(found);
+		return reason;
+	}
+	*dvipa = found;
+	return NULL;
 }
 
 /*
  * see header file
  */
 const char *kernel_dvipa_check_update(kernel_dvipa_addresses_t *addresses,
-									  bool inbound,
+									  kernel_ipsec_sa_id_t *id, bool inbound,
+									  ipsec_mode_t mode,
 									  kernel_ipsec_update_sa_t *data)
 {
-	if (!data->new_encap)
+	/* its selectors stay what they are, so it would protect nothing */
+	if (mode == MODE_TRANSPORT &&
+		(!id->src->ip_equals(id->src, data->new_src) ||
+		 !id->dst->ip_equals(id->dst, data->new_dst)))
 	{
-		return "ESP without UDP encapsulation";
+		return "transport mode with another address than negotiated";
 	}
 	return check_hosts(addresses, inbound ? data->new_dst : data->new_src,
 					   inbound ? data->new_src : data->new_dst);
 }
 
-/*
- * see header file
+/**
+ * Check the outer addresses of a policy
  */
-const char *kernel_dvipa_check_policy(kernel_dvipa_addresses_t *addresses,
-									  kernel_ipsec_policy_id_t *id,
-									  kernel_ipsec_manage_policy_t *data,
-									  bool *keep)
+static const char *check_policy_hosts(kernel_dvipa_addresses_t *addresses,
+								kernel_ipsec_policy_id_t *id,
+								kernel_ipsec_manage_policy_t *data, bool out,
+								host_t *dvipa)
 {
-	host_t *src, *dst, *ours;
-	bool out, concerns;
+	host_t *ours, *theirs;
+	linked_list_t *their_ts;
+	const char *reason;
+	bool trap = data->prio == POLICY_PRIORITY_ROUTED;
 
-	src = addresses->find_dvipa(addresses, id->src_ts);
-	dst = addresses->find_dvipa(addresses, id->dst_ts);
-	/* forwarding policies come for both directions */
-	out = id->dir == POLICY_OUT || (id->dir == POLICY_FWD && !dst && src);
-	concerns = (out ? src : dst) != NULL;
-	DESTROY_IF(src);
-	DESTROY_IF(dst);
+	ours = out ? data->src : data->dst;
+	theirs = out ? data->dst : data->src;
+	if (!is_open(ours, trap) && !addresses->is_endpoint(addresses, ours))
+	{
+		return "our address is neither an endpoint nor a DVIPA";
+	}
+	if (data->sa->mode != MODE_TRANSPORT)
+	{
+		return NULL;
+	}
+	their_ts = linked_list_create_with_items(out ? id->dst_ts : id->src_ts,
+											 NULL);
+	reason = check_transport(dvipa, ours, theirs, their_ts, trap);
+	their_ts->destroy(their_ts);
+	return reason;
+}
 
-	*keep = FALSE;
-	switch (data->type)
-	{
-		case POLICY_DROP:
-			/* targets send and take nothing of a DVIPA without an SA */
-			return concerns ? NULL : "a drop policy of what is no DVIPA";
-		case POLICY_PASS:
-			/* we are not in the way of anything else */
-			return concerns ? "a bypass policy of a DVIPA" : NULL;
-		default:
-			break;
-	}
-	if (!concerns)
-	{
-		return "our traffic selector is no DVIPA";
-	}
+/**
+ * Check an IPsec policy of a DVIPA
+ */
+static const char *check_ipsec_policy(kernel_dvipa_addresses_t *addresses,
+								kernel_ipsec_policy_id_t *id,
+								kernel_ipsec_manage_policy_t *data, bool out,
+								host_t *dvipa)
+{
 	if (id->mark.value)
 	{
 		return "marks";
@@ -354,18 +394,50 @@ const char *kernel_dvipa_check_policy(kernel_dvipa_addresses_t *addresses,
 	{
 		return "security labels";
 	}
-	if (data->sa->mode != MODE_TUNNEL || data->sa->ah.use ||
-		data->sa->ipcomp.transform != IPCOMP_NONE)
+	if ((data->sa->mode != MODE_TUNNEL && data->sa->mode != MODE_TRANSPORT) ||
+		data->sa->ah.use || data->sa->ipcomp.transform != IPCOMP_NONE)
 	{
-		return "anything but ESP in tunnel mode";
+		return "anything but ESP in tunnel or transport mode";
 	}
-	ours = out ? data->src : data->dst;
-	/* a trap need not know its addresses yet */
-	if (!addresses->is_endpoint(addresses, ours) &&
-		!(data->prio == POLICY_PRIORITY_ROUTED && ours->is_anyaddr(ours)))
+	return check_policy_hosts(addresses, id, data, out, dvipa);
+}
+
+/*
+ * see header file
+ */
+const char *kernel_dvipa_check_policy(kernel_dvipa_addresses_t *addresses,
+									  kernel_ipsec_policy_id_t *id,
+									  kernel_ipsec_manage_policy_t *data,
+									  bool *keep)
+{
+	host_t *src, *dst, *dvipa;
+	const char *reason;
+	bool out;
+
+	src = addresses->find_dvipa(addresses, id->src_ts);
+	dst = addresses->find_dvipa(addresses, id->dst_ts);
+	/* forwarding policies come for both directions */
+	out = id->dir == POLICY_OUT || (id->dir == POLICY_FWD && !dst && src);
+	dvipa = out ? src : dst;
+
+	*keep = FALSE;
+	switch (data->type)
 	{
-		return "our address is neither an endpoint nor a DVIPA";
+		case POLICY_DROP:
+			/* targets send and take nothing of a DVIPA without an SA */
+			reason = dvipa ? NULL : "a drop policy of what is no DVIPA";
+			break;
+		case POLICY_PASS:
+			/* we are not in the way of anything else */
+			reason = dvipa ? "a bypass policy of a DVIPA" : NULL;
+			break;
+		default:
+			reason = dvipa ? check_ipsec_policy(addresses, id, data, out, dvipa)
+						   : "our traffic selector is no DVIPA";
+			*keep = !reason;
+			break;
 	}
-	*keep = TRUE;
-	return NULL;
+	DESTROY_IF(src);
+	DESTROY_IF(dst);
+	return reason;
 }

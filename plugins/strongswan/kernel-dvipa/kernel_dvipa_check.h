@@ -41,12 +41,15 @@ const char *kernel_dvipa_check_sa(kernel_dvipa_addresses_t *addresses,
  * Decide whether the data plane can serve new outer addresses of an SA.
  *
  * @param addresses		configured addresses
+ * @param id			charon's data, with the old addresses
  * @param inbound		direction of the SA
+ * @param mode			mode of the SA
  * @param data			charon's data
  * @return				NULL if it can, else why not, for the log
  */
 const char *kernel_dvipa_check_update(kernel_dvipa_addresses_t *addresses,
-									  bool inbound,
+									  kernel_ipsec_sa_id_t *id, bool inbound,
+									  ipsec_mode_t mode,
 									  kernel_ipsec_update_sa_t *data);
 
 /**

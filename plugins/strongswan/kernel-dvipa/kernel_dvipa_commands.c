@@ -115,14 +115,14 @@ static const char *run_expire(kernel_dvipa_commands_t *this, chunk_t message)
 	uint64_t id;
 	uint32_t spi;
 	host_t *dst;
-	bool hard;
+	bool hard, encap;
 
 	if (!get_id(message, "sa", &id) ||
 		!kernel_dvipa_reader_get_bool(message, "hard", &hard))
 	{
 		return "expected sa and hard";
 	}
-	if (!this->sad->get_name(this->sad, id, &spi, &dst))
+	if (!this->sad->get_name(this->sad, id, &spi, &dst, &encap))
 	{
 		return "no such SA";
 	}
@@ -137,9 +137,11 @@ static const char *run_expire(kernel_dvipa_commands_t *this, chunk_t message)
 static const char *run_mapping(kernel_dvipa_commands_t *this, chunk_t message)
 {
 	char address[INET6_ADDRSTRLEN];
+	const char *failed = NULL;
 	uint64_t id, port;
 	uint32_t spi;
 	host_t *dst, *remote;
+	bool encap;
 
 	if (!get_id(message, "sa", &id) ||
 		!kernel_dvipa_reader_get_text(message, "address", address,
@@ -149,21 +151,31 @@ static const char *run_mapping(kernel_dvipa_commands_t *this, chunk_t message)
 	{
 		return "expected sa, address and port";
 	}
-	remote = host_create_from_string(address, port);
-	if (!remote || remote->is_anyaddr(remote))
+	remote = kernel_dvipa_address(address, port);
+	if (!remote)
 	{
-		DESTROY_IF(remote);
 		return "no such address";
 	}
-	if (!this->sad->get_name(this->sad, id, &spi, &dst))
+	if (!this->sad->get_name(this->sad, id, &spi, &dst, &encap))
 	{
 		remote->destroy(remote);
 		return "no such SA";
 	}
-	this->mapping(this->user, spi, dst, remote);
+	if (!encap)
+	{
+		failed = "the SA has no UDP encapsulation";
+	}
+	else if (remote->get_family(remote) != dst->get_family(dst))
+	{
+		failed = "an address of another family";
+	}
+	else
+	{
+		this->mapping(this->user, spi, dst, remote);
+	}
 	remote->destroy(remote);
 	dst->destroy(dst);
-	return NULL;
+	return failed;
 }
 
 /**

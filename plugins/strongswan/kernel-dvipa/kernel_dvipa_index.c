@@ -95,14 +95,26 @@ static bool match_exactly(const void *a, const void *b)
 }
 
 /**
- * Match SAs by SPI and outer addresses
+ * Match SAs without encapsulation by SPI and outer addresses
  */
-static bool match_loosely(const void *a, const void *b)
+static bool match_native(const void *a, const void *b)
 {
 	const kernel_dvipa_sa_t *key = a, *sa = b;
 
-	return key->spi == sa->spi && key->dst->ip_equals(key->dst, sa->dst) &&
+	return key->spi == sa->spi && !sa->encap &&
+		   key->dst->ip_equals(key->dst, sa->dst) &&
 		   key->src->ip_equals(key->src, sa->src);
+}
+
+/**
+ * Match inbound SAs by SPI, which is ours alone, and our address
+ */
+static bool match_inbound(const void *a, const void *b)
+{
+	const kernel_dvipa_sa_t *key = a, *sa = b;
+
+	return key->spi == sa->spi && sa->inbound &&
+		   key->dst->ip_equals(key->dst, sa->dst);
 }
 
 METHOD(kernel_dvipa_index_t, put, void,
@@ -126,7 +138,7 @@ METHOD(kernel_dvipa_index_t, get, kernel_dvipa_sa_t*,
 }
 
 METHOD(kernel_dvipa_index_t, find, kernel_dvipa_sa_t*,
-	private_kernel_dvipa_index_t *this, kernel_ipsec_sa_id_t *id, bool exactly)
+	private_kernel_dvipa_index_t *this, kernel_ipsec_sa_id_t *id)
 {
 	kernel_dvipa_sa_t *sa, key = {
 		.spi = id->spi,
@@ -139,9 +151,13 @@ METHOD(kernel_dvipa_index_t, find, kernel_dvipa_sa_t*,
 		return NULL;
 	}
 	sa = this->by_spi->get_match(this->by_spi, &key, match_exactly);
-	if (!sa && !exactly)
+	if (!sa)
 	{
-		sa = this->by_spi->get_match(this->by_spi, &key, match_loosely);
+		sa = this->by_spi->get_match(this->by_spi, &key, match_native);
+	}
+	if (!sa)
+	{	/* charon doesn't note where it moved if its other SA did not */
+		sa = this->by_spi->get_match(this->by_spi, &key, match_inbound);
 	}
 	return sa;
 }

@@ -53,16 +53,16 @@ struct kernel_dvipa_index_t {
 	kernel_dvipa_sa_t *(*get)(kernel_dvipa_index_t *this, uint64_t id);
 
 	/**
-	 * Find an SA by charon's data. Behind one NAT several peers may have
-	 * chosen the same SPI, so ports decide.
+	 * Find an SA by charon's data. Peers may have chosen the same SPI, also
+	 * several of them behind one NAT, so addresses and ports decide. The ports
+	 * of an SA without encapsulation are not looked at: they are those of IKE.
+	 * Of an inbound SA neither is the peer, if there is none of this one.
 	 *
 	 * @param id		charon's data
-	 * @param exactly	FALSE to take one with other ports, if there is none
-	 *					with these
 	 * @return			SA, NULL if there is none
 	 */
 	kernel_dvipa_sa_t *(*find)(kernel_dvipa_index_t *this,
-							   kernel_ipsec_sa_id_t *id, bool exactly);
+							   kernel_ipsec_sa_id_t *id);
 
 	/**
 	 * Check if there is an SA with an SPI.

@@ -94,6 +94,11 @@ struct private_kernel_dvipa_ipsec_t {
 	 * Socket
 	 */
 	kernel_dvipa_server_t *server;
+
+	/**
+	 * Ask for UDP encapsulation with every peer
+	 */
+	bool force_encap;
 };
 
 /**
@@ -105,13 +110,12 @@ METHOD(kernel_ipsec_t, get_features, kernel_feature_t,
 	private_kernel_dvipa_ipsec_t *this)
 {
 	/* POLICY_SPI: add_policy is the switch of outbound traffic to another SA.
-	 * Encapsulation is all that the data plane knows for now, so ask peers
-	 * for it that are not behind a NAT. It takes TFC padding, but adds none:
-	 * see the check of SAs. NO_POLICY_UPDATES: outer addresses are those of
-	 * the SA, so when a peer moves update_sa is all that is needed. charon
-	 * would take the policies away meanwhile, and put the same ones back. */
-	return KERNEL_POLICY_SPI | KERNEL_REQUIRE_UDP_ENCAPSULATION |
-		   KERNEL_ESP_V3_TFC | KERNEL_NO_POLICY_UPDATES
+	 * The data plane takes TFC padding, but adds none: see the check of SAs.
+	 * NO_POLICY_UPDATES: outer addresses are those of the SA, so when a peer
+	 * moves update_sa is all that is needed. charon would take the policies
+	 * away meanwhile, and put the same ones back. */
+	return KERNEL_POLICY_SPI | KERNEL_ESP_V3_TFC | KERNEL_NO_POLICY_UPDATES
+		   | (this->force_encap ? KERNEL_REQUIRE_UDP_ENCAPSULATION : 0)
 #ifdef HAVE_KERNEL_SA_USE_TIME
 		   | KERNEL_SA_USE_TIME
 #endif
@@ -161,21 +165,30 @@ METHOD(kernel_ipsec_t, update_sa, status_t,
 	kernel_ipsec_update_sa_t *data)
 {
 	const char *reason;
+	status_t status;
+	ipsec_mode_t mode;
 	bool inbound;
 
-	if (!this->sad->get_direction(this->sad, id, &inbound))
+	if (!this->sad->get_kind(this->sad, id, &inbound, &mode))
 	{
 		return NOT_FOUND;
 	}
-	reason = kernel_dvipa_check_update(this->addresses, inbound, data);
-	if (reason)
+	reason = kernel_dvipa_check_update(this->addresses, id, inbound, mode,
+									   data);
+	if (!reason)
 	{
-		DBG1(DBG_KNL, "kernel-dvipa: new addresses %#H and %#H of the SA with "
-			 "SPI %.8x are refused: %s", data->new_src, data->new_dst,
-			 ntohl(id->spi), reason);
-		return NOT_SUPPORTED;
+		status = this->sad->update(this->sad, id, data);
+		if (status != ALREADY_DONE)
+		{
+			return status;
+		}
+		reason = "an SA with this SPI and these addresses is there already";
 	}
-	return this->sad->update(this->sad, id, data) ? SUCCESS : NOT_FOUND;
+	/* charon makes another SA then */
+	DBG1(DBG_KNL, "kernel-dvipa: new addresses %#H and %#H of the SA with "
+		 "SPI %.8x are refused: %s", data->new_src, data->new_dst,
+		 ntohl(id->spi), reason);
+	return NOT_SUPPORTED;
 }
 
 METHOD(kernel_ipsec_t, query_sa, status_t,
@@ -360,7 +373,7 @@ static bool create_tables(private_kernel_dvipa_ipsec_t *this)
 		return FALSE;
 	}
 	this->sad = kernel_dvipa_sad_create(this->journal, prefix, prefix_bits);
-	this->spd = kernel_dvipa_spd_create(this->journal);
+	this->spd = kernel_dvipa_spd_create(this->journal, this->sad);
 	return TRUE;
 }
 
@@ -433,6 +446,9 @@ kernel_dvipa_ipsec_t *kernel_dvipa_ipsec_create()
 				.destroy = _destroy,
 			},
 		},
+		.force_encap = lib->settings->get_bool(lib->settings,
+						"%s.plugins.kernel-dvipa.force_udp_encapsulation",
+						FALSE, lib->ns),
 	);
 	if (!kernel_dvipa_version_running(this->daemon_version) ||
 		!create_tables(this) || !create_threads(this))

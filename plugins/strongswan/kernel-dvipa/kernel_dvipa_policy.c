@@ -31,23 +31,6 @@ static const char *dir_names[] = {
  */
 #define PRIORITY_CLASS 1000000
 
-/*
- * see header file
- */
-kernel_dvipa_policy_t *kernel_dvipa_policy_create(kernel_ipsec_policy_id_t *id)
-{
-	kernel_dvipa_policy_t *this;
-
-	INIT(this,
-		.dir = id->dir,
-		.src_ts = id->src_ts->clone(id->src_ts),
-		.dst_ts = id->dst_ts->clone(id->dst_ts),
-		.uses = linked_list_create(),
-	);
-	kernel_dvipa_policy_key(id, this->key);
-	return this;
-}
-
 /**
  * Append a traffic selector to a key
  */
@@ -68,12 +51,25 @@ static void append_ts(char *key, traffic_selector_t *ts)
 /*
  * see header file
  */
-void kernel_dvipa_policy_key(kernel_ipsec_policy_id_t *id,
-							 char key[KERNEL_DVIPA_POLICY_KEY_LEN])
+kernel_dvipa_policy_t *kernel_dvipa_policy_create(kernel_ipsec_policy_id_t *id,
+												  uint32_t group)
 {
-	snprintf(key, KERNEL_DVIPA_POLICY_KEY_LEN, "%s", dir_names[id->dir]);
-	append_ts(key, id->src_ts);
-	append_ts(key, id->dst_ts);
+	kernel_dvipa_policy_t *this;
+	size_t len;
+
+	INIT(this,
+		.dir = id->dir,
+		.src_ts = id->src_ts->clone(id->src_ts),
+		.dst_ts = id->dst_ts->clone(id->dst_ts),
+		.group = group,
+		.uses = linked_list_create(),
+	);
+	snprintf(this->key, sizeof(this->key), "%s", dir_names[id->dir]);
+	append_ts(this->key, id->src_ts);
+	append_ts(this->key, id->dst_ts);
+	len = strlen(this->key);
+	snprintf(this->key + len, sizeof(this->key) - len, " group %u", group);
+	return this;
 }
 
 /**
@@ -144,27 +140,39 @@ static void use_destroy(kernel_dvipa_policy_use_t *use)
 /*
  * see header file
  */
-bool kernel_dvipa_policy_unuse(kernel_dvipa_policy_t *this,
-							   kernel_ipsec_manage_policy_t *data)
+kernel_dvipa_policy_use_t *kernel_dvipa_policy_find_use(
+						kernel_dvipa_policy_t *this,
+						kernel_ipsec_manage_policy_t *data, bool exactly)
 {
 	enumerator_t *enumerator;
-	kernel_dvipa_policy_use_t *use;
-	bool active = FALSE;
+	kernel_dvipa_policy_use_t *use, *found = NULL;
 
 	enumerator = this->uses->create_enumerator(this->uses);
-	while (enumerator->enumerate(enumerator, &use))
+	while (!found && enumerator->enumerate(enumerator, &use))
 	{
 		if (use->prio == data->prio &&
 			use->sa.reqid == data->sa->reqid &&
-			use->sa.esp.spi == data->sa->esp.spi)
+			use->sa.esp.spi == data->sa->esp.spi &&
+			(!exactly || (use->src->equals(use->src, data->src) &&
+						  use->dst->equals(use->dst, data->dst))))
 		{
-			active = kernel_dvipa_policy_active(this) == use;
-			this->uses->remove_at(this->uses, enumerator);
-			use_destroy(use);
-			break;
+			found = use;
 		}
 	}
 	enumerator->destroy(enumerator);
+	return found;
+}
+
+/*
+ * see header file
+ */
+bool kernel_dvipa_policy_unuse(kernel_dvipa_policy_t *this,
+							   kernel_dvipa_policy_use_t *use)
+{
+	bool active = kernel_dvipa_policy_active(this) == use;
+
+	this->uses->remove(this->uses, use, NULL);
+	use_destroy(use);
 	return active;
 }
 
@@ -218,6 +226,7 @@ void kernel_dvipa_policy_encode(kernel_dvipa_policy_t *this,
 	encode_host(use->src, "src", writer);
 	encode_host(use->dst, "dst", writer);
 	writer->add(writer, "reqid", "%u", use->sa.reqid);
+	writer->add(writer, "group", "%u", this->group);
 	writer->add(writer, "priority", "%u", use->priority);
 	if (use->sa.esp.spi)
 	{

@@ -57,7 +57,7 @@ struct kernel_dvipa_policy_use_t {
  */
 struct kernel_dvipa_policy_t {
 
-	/** direction and traffic selectors as text */
+	/** direction, traffic selectors and group as text */
 	char key[KERNEL_DVIPA_POLICY_KEY_LEN];
 
 	/** running number of the active use */
@@ -70,6 +70,9 @@ struct kernel_dvipa_policy_t {
 	traffic_selector_t *src_ts;
 	traffic_selector_t *dst_ts;
 
+	/** group of the SAs that its uses name, 0 if there are none yet */
+	uint32_t group;
+
 	/** who uses it, as kernel_dvipa_policy_use_t; the first is active */
 	linked_list_t *uses;
 };
@@ -78,17 +81,10 @@ struct kernel_dvipa_policy_t {
  * Create a kernel_dvipa_policy_t without uses.
  *
  * @param id			charon's data, gets cloned
+ * @param group			group of SAs
  */
-kernel_dvipa_policy_t *kernel_dvipa_policy_create(kernel_ipsec_policy_id_t *id);
-
-/**
- * Write the key of a policy.
- *
- * @param id			charon's data
- * @param key			gets the text
- */
-void kernel_dvipa_policy_key(kernel_ipsec_policy_id_t *id,
-							 char key[KERNEL_DVIPA_POLICY_KEY_LEN]);
+kernel_dvipa_policy_t *kernel_dvipa_policy_create(kernel_ipsec_policy_id_t *id,
+												  uint32_t group);
 
 /**
  * Add a use to a policy: in front of those that are not better.
@@ -100,13 +96,24 @@ bool kernel_dvipa_policy_use(kernel_dvipa_policy_t *this,
 							 kernel_ipsec_manage_policy_t *data);
 
 /**
- * Remove a use from a policy. No fault if there is no such use.
+ * Find a use of a policy.
  *
  * @param data			charon's data
+ * @param exactly		FALSE if its SA may have moved since it was added
+ * @return				NULL if there is no such use
+ */
+kernel_dvipa_policy_use_t *kernel_dvipa_policy_find_use(
+						kernel_dvipa_policy_t *this,
+						kernel_ipsec_manage_policy_t *data, bool exactly);
+
+/**
+ * Remove a use from a policy.
+ *
+ * @param use			use of this policy, gets destroyed
  * @return				TRUE if it was the active one
  */
 bool kernel_dvipa_policy_unuse(kernel_dvipa_policy_t *this,
-							   kernel_ipsec_manage_policy_t *data);
+							   kernel_dvipa_policy_use_t *use);
 
 /**
  * Get the active use.

@@ -54,7 +54,8 @@ static linked_list_t *clone_ts(linked_list_t *list)
 kernel_dvipa_sa_t *kernel_dvipa_sa_create(uint64_t num,
 										  kernel_ipsec_sa_id_t *id,
 										  kernel_ipsec_add_sa_t *data,
-										  host_t *dvipa)
+										  host_t *dvipa,
+										  kernel_dvipa_group_t *group)
 {
 	kernel_dvipa_sa_t *this;
 
@@ -66,6 +67,8 @@ kernel_dvipa_sa_t *kernel_dvipa_sa_create(uint64_t num,
 		.inbound = data->inbound,
 		.dvipa = dvipa,
 		.reqid = data->reqid,
+		.group = group,
+		.mode = data->mode,
 		.encap = data->encap,
 		.esn = data->esn,
 		.replay_window = data->replay_window,
@@ -177,7 +180,9 @@ static void encode_body(kernel_dvipa_sa_t *this, kernel_dvipa_writer_t *writer)
 	writer->add(writer, "dport", "%u",
 				this->encap ? this->dst->get_port(this->dst) : 0);
 	writer->add(writer, "reqid", "%u", this->reqid);
-	writer->add(writer, "mode", "tunnel");
+	writer->add(writer, "group", "%u", this->group->id);
+	writer->add(writer, "mode", "%s",
+				this->mode == MODE_TRANSPORT ? "transport" : "tunnel");
 	writer->add(writer, "encap", "%s", yes_no(this->encap));
 	writer->add(writer, "esn", "%s", yes_no(this->esn));
 	writer->add(writer, "replay-window", "%u", this->replay_window);

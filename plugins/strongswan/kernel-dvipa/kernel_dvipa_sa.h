@@ -22,6 +22,7 @@
 
 #include <kernel/kernel_ipsec.h>
 
+#include "kernel_dvipa_groups.h"
 #include "kernel_dvipa_writer.h"
 
 typedef struct kernel_dvipa_sa_t kernel_dvipa_sa_t;
@@ -48,8 +49,14 @@ struct kernel_dvipa_sa_t {
 	/** the DVIPA on our side of the traffic selectors */
 	host_t *dvipa;
 
-	/** charon's number for the group of SAs */
+	/** charon's number, the same for all SAs with the same selectors */
 	uint32_t reqid;
+
+	/** the SAs of the same peer with this number, not owned */
+	kernel_dvipa_group_t *group;
+
+	/** tunnel or transport */
+	ipsec_mode_t mode;
 
 	/** UDP encapsulation */
 	bool encap;
@@ -111,11 +118,13 @@ struct kernel_dvipa_sa_t {
  * @param id			charon's data, gets cloned
  * @param data			charon's data, gets cloned
  * @param dvipa			DVIPA, gets owned
+ * @param group			group, not owned
  */
 kernel_dvipa_sa_t *kernel_dvipa_sa_create(uint64_t num,
 										  kernel_ipsec_sa_id_t *id,
 										  kernel_ipsec_add_sa_t *data,
-										  host_t *dvipa);
+										  host_t *dvipa,
+										  kernel_dvipa_group_t *group);
 
 /**
  * Write the section "sa" with everything, keys and state included.

@@ -42,6 +42,11 @@ struct private_kernel_dvipa_sad_t {
 	kernel_dvipa_index_t *sas;
 
 	/**
+	 * Groups of the SAs
+	 */
+	kernel_dvipa_groups_t *groups;
+
+	/**
 	 * SPIs handed out
 	 */
 	kernel_dvipa_spis_t *spis;
@@ -83,11 +88,12 @@ METHOD(kernel_dvipa_sad_t, add, bool,
 	private_kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id,
 	kernel_ipsec_add_sa_t *data, host_t *dvipa)
 {
+	kernel_dvipa_group_t *group;
 	kernel_dvipa_sa_t *sa;
 	uint64_t num;
 
 	this->journal->lock(this->journal);
-	if (this->sas->find(this->sas, id, TRUE))
+	if (this->sas->find(this->sas, id))
 	{
 		this->journal->unlock(this->journal);
 		dvipa->destroy(dvipa);
@@ -98,7 +104,9 @@ METHOD(kernel_dvipa_sad_t, add, bool,
 		this->spis->forget(this->spis, id->spi);
 	}
 	num = this->journal->next_id(this->journal);
-	sa = kernel_dvipa_sa_create(num, id, data, dvipa);
+	group = this->groups->join(this->groups, data->reqid,
+							   data->inbound ? id->src : id->dst, data->encap);
+	sa = kernel_dvipa_sa_create(num, id, data, dvipa, group);
 	this->sas->put(this->sas, sa);
 	this->journal->raise(this->journal, "sa-add",
 						 (kernel_dvipa_encode_t)kernel_dvipa_sa_encode, sa);
@@ -112,45 +120,86 @@ METHOD(kernel_dvipa_sad_t, add, bool,
 	return TRUE;
 }
 
-METHOD(kernel_dvipa_sad_t, get_direction, bool,
-	private_kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id, bool *inbound)
+METHOD(kernel_dvipa_sad_t, get_kind, bool,
+	private_kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id, bool *inbound,
+	ipsec_mode_t *mode)
 {
 	kernel_dvipa_sa_t *sa;
 
 	this->journal->lock(this->journal);
-	sa = this->sas->find(this->sas, id, FALSE);
+	sa = this->sas->find(this->sas, id);
 	if (sa)
 	{
 		*inbound = sa->inbound;
+		*mode = sa->mode;
 	}
 	this->journal->unlock(this->journal);
 	return sa != NULL;
 }
 
-METHOD(kernel_dvipa_sad_t, update, bool,
+/**
+ * Give an SA its new addresses, and its group with it
+ */
+static void move_sa(private_kernel_dvipa_sad_t *this, kernel_dvipa_sa_t *sa,
+					kernel_ipsec_update_sa_t *data)
+{
+	sa->src->destroy(sa->src);
+	sa->src = data->new_src->clone(data->new_src);
+	sa->dst->destroy(sa->dst);
+	sa->dst = data->new_dst->clone(data->new_dst);
+	sa->encap = data->new_encap;
+	sa->reqid = data->new_reqid ?: sa->reqid;
+	this->groups->move(this->groups, sa->group, data->new_reqid,
+					   sa->inbound ? sa->src : sa->dst, sa->encap);
+	this->journal->raise(this->journal, "sa-update",
+					(kernel_dvipa_encode_t)kernel_dvipa_sa_encode_update, sa);
+}
+
+METHOD(kernel_dvipa_sad_t, update, status_t,
 	private_kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id,
 	kernel_ipsec_update_sa_t *data)
 {
-	kernel_dvipa_sa_t *sa;
+	kernel_ipsec_sa_id_t new_id = *id;
+	kernel_dvipa_sa_t *sa, *other;
+	status_t status = NOT_FOUND;
 
+	new_id.src = data->new_src;
+	new_id.dst = data->new_dst;
 	this->journal->lock(this->journal);
-	sa = this->sas->find(this->sas, id, FALSE);
-	if (sa)
+	sa = this->sas->find(this->sas, id);
+	other = this->sas->find(this->sas, &new_id);
+	if (sa && other && other != sa)
 	{
-		sa->src->destroy(sa->src);
-		sa->src = data->new_src->clone(data->new_src);
-		sa->dst->destroy(sa->dst);
-		sa->dst = data->new_dst->clone(data->new_dst);
-		sa->encap = data->new_encap;
-		if (data->new_reqid)
-		{
-			sa->reqid = data->new_reqid;
-		}
-		this->journal->raise(this->journal, "sa-update",
-					(kernel_dvipa_encode_t)kernel_dvipa_sa_encode_update, sa);
+		status = ALREADY_DONE;
+	}
+	else if (sa)
+	{
+		move_sa(this, sa, data);
+		status = SUCCESS;
 	}
 	this->journal->unlock(this->journal);
-	return sa != NULL;
+	return status;
+}
+
+METHOD(kernel_dvipa_sad_t, find_group, uint32_t,
+	private_kernel_dvipa_sad_t *this, host_t *src, host_t *dst,
+	ipsec_sa_cfg_t *cfg)
+{
+	kernel_dvipa_sa_t *sa;
+	kernel_ipsec_sa_id_t id = {
+		.src = src,
+		.dst = dst,
+		.spi = cfg->esp.spi,
+		.proto = IPPROTO_ESP,
+	};
+
+	sa = cfg->esp.spi ? this->sas->find(this->sas, &id) : NULL;
+	/* those that let out what is forwarded come without a reqid */
+	if (!sa || (cfg->reqid && cfg->reqid != sa->reqid))
+	{
+		return 0;
+	}
+	return sa->group->id;
 }
 
 /**
@@ -176,7 +225,7 @@ METHOD(kernel_dvipa_sad_t, query, bool,
 	kernel_dvipa_sa_t *sa;
 
 	this->journal->lock(this->journal);
-	sa = this->sas->find(this->sas, id, FALSE);
+	sa = this->sas->find(this->sas, id);
 	if (sa)
 	{
 		if (bytes)
@@ -225,6 +274,7 @@ static void delete_sa(private_kernel_dvipa_sad_t *this, kernel_dvipa_sa_t *sa)
 	this->sas->remove(this->sas, sa);
 	this->journal->raise(this->journal, "sa-delete",
 					(kernel_dvipa_encode_t)kernel_dvipa_sa_encode_name, sa);
+	this->groups->leave(this->groups, sa->group);
 	kernel_dvipa_sa_destroy(sa);
 }
 
@@ -235,7 +285,7 @@ METHOD(kernel_dvipa_sad_t, delete_, void,
 
 	this->journal->lock(this->journal);
 	this->spis->forget(this->spis, id->spi);
-	sa = this->sas->find(this->sas, id, FALSE);
+	sa = this->sas->find(this->sas, id);
 	if (sa)
 	{
 		delete_sa(this, sa);
@@ -304,7 +354,8 @@ METHOD(kernel_dvipa_sad_t, put_state, bool,
 }
 
 METHOD(kernel_dvipa_sad_t, get_name, bool,
-	private_kernel_dvipa_sad_t *this, uint64_t id, uint32_t *spi, host_t **dst)
+	private_kernel_dvipa_sad_t *this, uint64_t id, uint32_t *spi, host_t **dst,
+	bool *encap)
 {
 	kernel_dvipa_sa_t *sa;
 
@@ -314,6 +365,7 @@ METHOD(kernel_dvipa_sad_t, get_name, bool,
 	{
 		*spi = sa->spi;
 		*dst = sa->dst->clone(sa->dst);
+		*encap = sa->encap;
 	}
 	this->journal->unlock(this->journal);
 	return sa != NULL;
@@ -395,6 +447,7 @@ METHOD(kernel_dvipa_sad_t, destroy, void,
 {
 	this->spis->destroy(this->spis);
 	this->sas->destroy(this->sas);
+	this->groups->destroy(this->groups);
 	free(this);
 }
 
@@ -410,8 +463,9 @@ kernel_dvipa_sad_t *kernel_dvipa_sad_create(kernel_dvipa_journal_t *journal,
 		.public = {
 			.get_spi = _get_spi,
 			.add = _add,
-			.get_direction = _get_direction,
+			.get_kind = _get_kind,
 			.update = _update,
+			.find_group = _find_group,
 			.query = _query,
 			.get_use_time = _get_use_time,
 			.delete = _delete_,
@@ -425,6 +479,7 @@ kernel_dvipa_sad_t *kernel_dvipa_sad_create(kernel_dvipa_journal_t *journal,
 		},
 		.journal = journal,
 		.sas = kernel_dvipa_index_create(),
+		.groups = kernel_dvipa_groups_create(),
 		.spis = kernel_dvipa_spis_create(prefix, prefix_bits),
 	);
 	return &this->public;

@@ -62,24 +62,38 @@ struct kernel_dvipa_sad_t {
 				kernel_ipsec_add_sa_t *data, host_t *dvipa);
 
 	/**
-	 * Find the direction of an SA.
+	 * Find the direction and the mode of an SA.
 	 *
 	 * @param id		charon's data
 	 * @param inbound	set to its direction
+	 * @param mode		set to its mode
 	 * @return			FALSE if there is no such SA
 	 */
-	bool (*get_direction)(kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id,
-						  bool *inbound);
+	bool (*get_kind)(kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id,
+					 bool *inbound, ipsec_mode_t *mode);
 
 	/**
-	 * Change the outer addresses of an SA.
+	 * Change the outer addresses of an SA, and with them its group's.
 	 *
 	 * @param id		charon's data
 	 * @param data		charon's data
-	 * @return			FALSE if there is no such SA
+	 * @return			NOT_FOUND if there is no such SA, ALREADY_DONE if there
+	 *					is another one with its SPI where it should go
 	 */
-	bool (*update)(kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id,
-				   kernel_ipsec_update_sa_t *data);
+	status_t (*update)(kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id,
+					   kernel_ipsec_update_sa_t *data);
+
+	/**
+	 * Find the group of the SA that a policy uses. Called with the journal
+	 * locked.
+	 *
+	 * @param src		outer source
+	 * @param dst		outer destination
+	 * @param cfg		charon's data
+	 * @return			number of the group, 0 if there is no such SA
+	 */
+	uint32_t (*find_group)(kernel_dvipa_sad_t *this, host_t *src, host_t *dst,
+						   ipsec_sa_cfg_t *cfg);
 
 	/**
 	 * Get the totals of an SA.
@@ -94,9 +108,9 @@ struct kernel_dvipa_sad_t {
 				  uint64_t *bytes, uint64_t *packets, time_t *used);
 
 	/**
-	 * Get the last use of the SAs of a group.
+	 * Get the last use of the SAs with a reqid.
 	 *
-	 * @param reqid		charon's number of the group
+	 * @param reqid		charon's number
 	 * @param inbound	direction
 	 * @return			time_monotonic() of the last use, 0 if never used
 	 */
@@ -141,10 +155,11 @@ struct kernel_dvipa_sad_t {
 	 * @param id		running number of the SA
 	 * @param spi		set to its SPI, in network order
 	 * @param dst		set to its outer destination (cloned)
+	 * @param encap		set to whether it uses UDP encapsulation
 	 * @return			FALSE if there is no such SA
 	 */
 	bool (*get_name)(kernel_dvipa_sad_t *this, uint64_t id, uint32_t *spi,
-					 host_t **dst);
+					 host_t **dst, bool *encap);
 
 	/**
 	 * Report every time limit that was reached, each once.

@@ -18,6 +18,7 @@
 #include <collections/linked_list.h>
 
 typedef struct private_kernel_dvipa_spd_t private_kernel_dvipa_spd_t;
+typedef struct wanted_t wanted_t;
 
 /**
  * Private data of a kernel_dvipa_spd_t.
@@ -35,10 +36,129 @@ struct private_kernel_dvipa_spd_t {
 	kernel_dvipa_journal_t *journal;
 
 	/**
-	 * Policies by key, which own them
+	 * SAs, they tell the groups
 	 */
-	hashtable_t *policies;
+	kernel_dvipa_sad_t *sad;
+
+	/**
+	 * Policies by direction and traffic selectors, of which there may be
+	 * several
+	 */
+	hashlist_t *policies;
 };
+
+/**
+ * What policy is looked for
+ */
+struct wanted_t {
+
+	/** direction, traffic selectors, group */
+	kernel_dvipa_policy_t like;
+
+	/** charon's data about a use */
+	kernel_ipsec_manage_policy_t *data;
+
+	/** SAs */
+	kernel_dvipa_sad_t *sad;
+};
+
+/**
+ * Hash direction and traffic selectors: all groups are found together
+ */
+static u_int hash_policy(const void *key)
+{
+	const kernel_dvipa_policy_t *policy = key;
+
+	return policy->src_ts->hash(policy->src_ts,
+						policy->dst_ts->hash(policy->dst_ts, policy->dir));
+}
+
+/**
+ * Compare policies by identity
+ */
+static bool same_policy(const void *a, const void *b)
+{
+	return a == b;
+}
+
+/**
+ * Match policies of any group
+ */
+static bool match_any(const void *a, const void *b)
+{
+	const kernel_dvipa_policy_t *key = a, *policy = b;
+
+	return key->dir == policy->dir &&
+		   key->src_ts->equals(key->src_ts, policy->src_ts) &&
+		   key->dst_ts->equals(key->dst_ts, policy->dst_ts);
+}
+
+/**
+ * Match the policy of a group
+ */
+static bool match_group(const void *a, const void *b)
+{
+	const kernel_dvipa_policy_t *key = a, *policy = b;
+
+	return key->group == policy->group && match_any(a, b);
+}
+
+/**
+ * Match a policy with a certain use
+ */
+static bool match_use(const void *a, const void *b)
+{
+	const wanted_t *wanted = a;
+
+	return match_any(a, b) &&
+		   kernel_dvipa_policy_find_use((kernel_dvipa_policy_t*)b,
+										wanted->data, TRUE);
+}
+
+/**
+ * Match a policy with a certain use, whose SA is not where it was
+ */
+static bool match_moved(const void *a, const void *b)
+{
+	const wanted_t *wanted = a;
+	kernel_dvipa_policy_use_t *use;
+
+	if (!match_any(a, b))
+	{
+		return FALSE;
+	}
+	use = kernel_dvipa_policy_find_use((kernel_dvipa_policy_t*)b,
+									   wanted->data, FALSE);
+	return use && !wanted->sad->find_group(wanted->sad, use->src, use->dst,
+										   &use->sa);
+}
+
+/**
+ * Find a policy
+ */
+static kernel_dvipa_policy_t *find(private_kernel_dvipa_spd_t *this,
+								   wanted_t *wanted, hashtable_equals_t match)
+{
+	return this->policies->get_match(this->policies, wanted, match);
+}
+
+/**
+ * Say what policy is looked for
+ */
+static wanted_t like(private_kernel_dvipa_spd_t *this,
+					 kernel_ipsec_policy_id_t *id,
+					 kernel_ipsec_manage_policy_t *data)
+{
+	return (wanted_t){
+		.like = {
+			.dir = id->dir,
+			.src_ts = id->src_ts,
+			.dst_ts = id->dst_ts,
+		},
+		.data = data,
+		.sad = this->sad,
+	};
+}
 
 /**
  * Tell that a policy has another active use, under a new id
@@ -56,24 +176,29 @@ METHOD(kernel_dvipa_spd_t, add, void,
 	kernel_ipsec_manage_policy_t *data)
 {
 	kernel_dvipa_policy_t *policy;
-	char key[KERNEL_DVIPA_POLICY_KEY_LEN];
+	wanted_t wanted = like(this, id, data);
+	uint64_t num;
 
-	kernel_dvipa_policy_key(id, key);
 	this->journal->lock(this->journal);
-	policy = this->policies->get(this->policies, key);
+	wanted.like.group = this->sad->find_group(this->sad, data->src, data->dst,
+											  data->sa);
+	policy = find(this, &wanted, match_group);
 	if (!policy)
 	{
-		policy = kernel_dvipa_policy_create(id);
-		this->policies->put(this->policies, policy->key, policy);
+		policy = kernel_dvipa_policy_create(id, wanted.like.group);
+		this->policies->ht.put(&this->policies->ht, policy, policy);
 	}
 	if (kernel_dvipa_policy_use(policy, data))
 	{
 		tell(this, policy);
+		num = policy->id;
 		/* policy may be gone afterwards */
 		if (id->dir == POLICY_OUT &&
-			!this->journal->wait_ack(this->journal, policy->id))
+			!this->journal->wait_ack(this->journal, num))
 		{
-			DBG2(DBG_KNL, "kernel-dvipa: policy %s is not acknowledged", key);
+			DBG2(DBG_KNL, "kernel-dvipa: policy %llu %R === %R is not "
+				 "acknowledged", (unsigned long long)num, id->src_ts,
+				 id->dst_ts);
 		}
 	}
 	this->journal->unlock(this->journal);
@@ -84,11 +209,10 @@ METHOD(kernel_dvipa_spd_t, get_reqid, bool,
 	uint32_t *reqid)
 {
 	kernel_dvipa_policy_t *policy;
-	char key[KERNEL_DVIPA_POLICY_KEY_LEN];
+	wanted_t wanted = like(this, id, NULL);
 
-	kernel_dvipa_policy_key(id, key);
 	this->journal->lock(this->journal);
-	policy = this->policies->get(this->policies, key);
+	policy = find(this, &wanted, match_any);
 	if (policy)
 	{
 		*reqid = kernel_dvipa_policy_active(policy)->sa.reqid;
@@ -103,23 +227,53 @@ METHOD(kernel_dvipa_spd_t, get_reqid, bool,
 static void delete_policy(private_kernel_dvipa_spd_t *this,
 						  kernel_dvipa_policy_t *policy)
 {
-	this->policies->remove(this->policies, policy->key);
+	this->policies->ht.remove(&this->policies->ht, policy);
 	this->journal->raise(this->journal, "policy-delete",
 			(kernel_dvipa_encode_t)kernel_dvipa_policy_encode_name, policy);
 	kernel_dvipa_policy_destroy(policy);
+}
+
+/**
+ * Find the policy and the use of it that charon wants to delete. Its SA may be
+ * gone already, or it has moved since: the addresses of a use are the first.
+ */
+static kernel_dvipa_policy_use_t *find_use(private_kernel_dvipa_spd_t *this,
+								wanted_t *wanted,
+								kernel_dvipa_policy_t **policy)
+{
+	kernel_ipsec_manage_policy_t *data = wanted->data;
+	kernel_dvipa_policy_use_t *use = NULL;
+
+	wanted->like.group = this->sad->find_group(this->sad, data->src, data->dst,
+											   data->sa);
+	*policy = find(this, wanted, match_group);
+	if (*policy)
+	{
+		use = kernel_dvipa_policy_find_use(*policy, data, FALSE);
+	}
+	if (!use)
+	{
+		*policy = find(this, wanted, match_use) ?:
+				  find(this, wanted, match_moved);
+		if (*policy)
+		{
+			use = kernel_dvipa_policy_find_use(*policy, data, FALSE);
+		}
+	}
+	return use;
 }
 
 METHOD(kernel_dvipa_spd_t, delete_, void,
 	private_kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id,
 	kernel_ipsec_manage_policy_t *data)
 {
+	kernel_dvipa_policy_use_t *use;
 	kernel_dvipa_policy_t *policy;
-	char key[KERNEL_DVIPA_POLICY_KEY_LEN];
+	wanted_t wanted = like(this, id, data);
 
-	kernel_dvipa_policy_key(id, key);
 	this->journal->lock(this->journal);
-	policy = this->policies->get(this->policies, key);
-	if (policy && kernel_dvipa_policy_unuse(policy, data))
+	use = find_use(this, &wanted, &policy);
+	if (use && kernel_dvipa_policy_unuse(policy, use))
 	{
 		if (kernel_dvipa_policy_active(policy))
 		{
@@ -140,9 +294,9 @@ METHOD(kernel_dvipa_spd_t, flush, void,
 	kernel_dvipa_policy_t *policy;
 
 	this->journal->lock(this->journal);
-	while (this->policies->get_count(this->policies))
+	while (this->policies->ht.get_count(&this->policies->ht))
 	{
-		enumerator = this->policies->create_enumerator(this->policies);
+		enumerator = this->policies->ht.create_enumerator(&this->policies->ht);
 		if (!enumerator->enumerate(enumerator, NULL, &policy))
 		{
 			policy = NULL;
@@ -163,7 +317,7 @@ METHOD(kernel_dvipa_spd_t, encode, void,
 	enumerator_t *enumerator;
 	kernel_dvipa_policy_t *policy;
 
-	enumerator = this->policies->create_enumerator(this->policies);
+	enumerator = this->policies->ht.create_enumerator(&this->policies->ht);
 	while (enumerator->enumerate(enumerator, NULL, &policy))
 	{
 		writer->begin_packet(writer, DVIPA_EVENT, "list-policy");
@@ -173,25 +327,27 @@ METHOD(kernel_dvipa_spd_t, encode, void,
 	enumerator->destroy(enumerator);
 }
 
-/**
- * Destroy an entry of the table
- */
-static void destroy_policy(kernel_dvipa_policy_t *policy, const void *key)
-{
-	kernel_dvipa_policy_destroy(policy);
-}
-
 METHOD(kernel_dvipa_spd_t, destroy, void,
 	private_kernel_dvipa_spd_t *this)
 {
-	this->policies->destroy_function(this->policies, (void*)destroy_policy);
+	enumerator_t *enumerator;
+	kernel_dvipa_policy_t *policy;
+
+	enumerator = this->policies->ht.create_enumerator(&this->policies->ht);
+	while (enumerator->enumerate(enumerator, NULL, &policy))
+	{
+		kernel_dvipa_policy_destroy(policy);
+	}
+	enumerator->destroy(enumerator);
+	this->policies->destroy(this->policies);
 	free(this);
 }
 
 /*
  * see header file
  */
-kernel_dvipa_spd_t *kernel_dvipa_spd_create(kernel_dvipa_journal_t *journal)
+kernel_dvipa_spd_t *kernel_dvipa_spd_create(kernel_dvipa_journal_t *journal,
+											kernel_dvipa_sad_t *sad)
 {
 	private_kernel_dvipa_spd_t *this;
 
@@ -205,8 +361,8 @@ kernel_dvipa_spd_t *kernel_dvipa_spd_create(kernel_dvipa_journal_t *journal)
 			.destroy = _destroy,
 		},
 		.journal = journal,
-		.policies = hashtable_create(hashtable_hash_str, hashtable_equals_str,
-									 32),
+		.sad = sad,
+		.policies = hashlist_create(hash_policy, same_policy, 32),
 	);
 	return &this->public;
 }

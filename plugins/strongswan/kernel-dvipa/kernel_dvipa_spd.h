@@ -22,12 +22,16 @@
 
 #include "kernel_dvipa_journal.h"
 #include "kernel_dvipa_policy.h"
+#include "kernel_dvipa_sad.h"
 
 typedef struct kernel_dvipa_spd_t kernel_dvipa_spd_t;
 
 /**
  * The policies that charon installed. Safe to use from any thread; whenever
  * the active use of a policy changes, the journal is told.
+ *
+ * To charon, peers with equal traffic selectors share a policy. Here each group
+ * of SAs has its own.
  */
 struct kernel_dvipa_spd_t {
 
@@ -44,10 +48,10 @@ struct kernel_dvipa_spd_t {
 				kernel_ipsec_manage_policy_t *data);
 
 	/**
-	 * Get the group of SAs that a policy uses.
+	 * Get the reqid of the SAs that a policy uses.
 	 *
 	 * @param id		charon's data
-	 * @param reqid		set to charon's number of the group
+	 * @param reqid		set to charon's number
 	 * @return			FALSE if there is no such policy
 	 */
 	bool (*get_reqid)(kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id,
@@ -85,7 +89,9 @@ struct kernel_dvipa_spd_t {
  * Create a kernel_dvipa_spd_t.
  *
  * @param journal		journal, not owned
+ * @param sad			SAs, not owned
  */
-kernel_dvipa_spd_t *kernel_dvipa_spd_create(kernel_dvipa_journal_t *journal);
+kernel_dvipa_spd_t *kernel_dvipa_spd_create(kernel_dvipa_journal_t *journal,
+											kernel_dvipa_sad_t *sad);
 
 #endif /** KERNEL_DVIPA_SPD_H_ @}*/

@@ -1,9 +1,9 @@
 import type { Clock } from '../../base/clock.ts';
 import type { TargetBodies } from '../../coupling/records.ts';
-import { outerSourceOf } from '../../ipsec/inbound-owners.ts';
+import type { OuterSources } from '../../connections/outer-sources.ts';
 import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
-import { isUnicastIpv4Address, parseIpv4Address } from '../../packet/address.ts';
+import { equalAddresses, isUnicastAddress, parseAddress } from '../../packet/address.ts';
 import { type Requester, reportMapping } from '../../vici/index.ts';
 import type { InboundSa } from './routing-sas.ts';
 import type { TargetPeer } from './target-peers.ts';
@@ -25,9 +25,16 @@ export class PeerMoves {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #plugin: Requester;
+  readonly #sources: OuterSources;
   readonly #moves = new Map<SaId, Move>();
 
-  constructor(options: { readonly clock: Clock; readonly log: Log; readonly plugin: Requester }) {
+  constructor(options: {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly plugin: Requester;
+    readonly sources: OuterSources;
+  }) {
+    this.#sources = options.sources;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#plugin = options.plugin;
@@ -36,11 +43,11 @@ export class PeerMoves {
   /** False: the target was not given such a packet. */
   reported(entry: InboundSa, peer: TargetPeer, body: TargetBodies['mapping-report']): boolean {
     const { sequence, port } = body;
-    const address = parseIpv4Address(body.address);
-    if (address === undefined || !isUnicastIpv4Address(address)) return false;
+    const address = parseAddress(body.address);
+    if (address === undefined || !isUnicastAddress(address)) return false;
     const [high, low] = [Number(sequence >> 32n), Number(sequence & 0xffff_ffffn)];
-    if (address === entry.destination) return true; // ourselves: forged on the way, and no place of a peer
-    const verdict = entry.owners.moved(high, low, peer.index, outerSourceOf(address, port));
+    if (equalAddresses(address, 0, entry.destination, 0)) return true; // ourselves: forged on the way, and no place of a peer
+    const verdict = entry.owners.moved(high, low, peer.index, this.#sources.numberOf(address, 0, port));
     if (verdict === 'moved') this.#move(entry, peer, body.address, port);
     return verdict !== 'refused';
   }

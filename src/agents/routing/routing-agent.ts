@@ -18,7 +18,8 @@ import { PluginStore } from '../../store/plugin-store.ts';
 import { keepGuard } from '../keep-guard.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
-import { addressNumber } from '../sa-settings.ts';
+import { AddressSet } from '../../packet/address-map.ts';
+import { addressOf } from '../sa-settings.ts';
 import { CharonLink } from './charon-link.ts';
 import { Rekeyer } from './rekeyer.ts';
 import { RoutingHost } from './routing-host.ts';
@@ -52,16 +53,16 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   const cluster = new Cluster(config);
   const tls = await readCredentials(config.coupling);
   const dvipas = config.dvipas.map(({ address }) => address);
-  const endpoints = [...new Set(config.dvipas.map(({ endpoint }) => endpoint))];
+  const endpoints = [...new Set(config.dvipas.flatMap((dvipa) => dvipa.endpoints))];
   const addresses = {
-    dvipas: new Set(dvipas.map(addressNumber)),
-    endpoints: new Set(endpoints.map(addressNumber)),
+    dvipas: new AddressSet(dvipas.map(addressOf)),
+    endpoints: new AddressSet(endpoints.map(addressOf)),
   };
 
   const guard = new RouterGuard({ dvipas, endpoints });
   await guard.install();
   stops.add(() => guard.remove());
-  const filter = captureFilter({ dvipas: [...addresses.dvipas], endpoints: [...addresses.endpoints] });
+  const filter = captureFilter({ dvipas: dvipas.map(addressOf), endpoints: endpoints.map(addressOf) });
   const capture = Capture.open(config.outside.interface, filter);
   stops.add(() => capture.close());
   const raw = RawSocket.open({ mark: AGENT_MARK });

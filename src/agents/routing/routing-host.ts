@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { DropCounters } from '../../base/verdict.ts';
 import { Distributor } from '../../connections/distributor.ts';
+import { OuterSources } from '../../connections/outer-sources.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
@@ -63,6 +64,7 @@ export class RoutingHost {
     this.distributor = new Distributor({ seed: ports.hashSeed });
     for (const { address } of cluster.dvipas.values()) this.distributor.addDvipa(address);
     const { distributor } = this;
+    const sources = new OuterSources(ports.hashSeed);
     const common = { clock, log, drops, cluster, sas, rekeyer, distributor };
     this.lifesize = new LifesizeRunner({ ...common, plugin });
     this.inbound = new RoutingInbound({
@@ -70,12 +72,13 @@ export class RoutingHost {
       addresses: ports.addresses,
       peek: sas.peeker,
       distributor,
+      sources,
       link,
       drops,
       nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,
       epoch,
     });
-    const moves = new PeerMoves({ clock, log, plugin });
+    const moves = new PeerMoves({ clock, log, plugin, sources });
     this.lifecycle = new SaLifecycle({
       ...common,
       moves,

@@ -11,7 +11,7 @@ import type { NumberingOwnerOptions } from '../../ipsec/numbering-actions.ts';
 import { Peeker } from '../../ipsec/peek.ts';
 import { type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
-import { addressNumber, algorithmRefusal, meterOf, outerHeaderOf } from '../sa-settings.ts';
+import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf } from '../sa-settings.ts';
 import type { DvipaService } from './target-peers.ts';
 
 interface Common {
@@ -60,7 +60,7 @@ export class RoutingSas {
   readonly outbound = new OutboundSad<OutboundSa>();
   readonly peeker = new Peeker();
   readonly sealing = new EspNodeCrypto({ randomBytes });
-  /** By SA group (reqid): a rekey, and each flow that a target reports, asks for the others of its group. */
+  /** By SA group: a rekey, and each flow that a target reports, asks for the others of its group. */
   readonly #groups = new Map<number, Set<AnySa>>();
 
   /** Throws if the data plane cannot serve the SA: nothing is installed then, the keys are wiped. */
@@ -71,8 +71,8 @@ export class RoutingSas {
       if (reason !== undefined) throw new Error(reason);
       const entry =
         sa.direction === 'in' ? this.#addInbound(given, makeOwners(sa)) : this.#addOutbound(given);
-      const group = this.#groups.get(sa.reqid);
-      if (group === undefined) this.#groups.set(sa.reqid, new Set([entry]));
+      const group = this.#groups.get(sa.group);
+      if (group === undefined) this.#groups.set(sa.group, new Set([entry]));
       else group.add(entry);
       return entry;
     } catch (error) {
@@ -94,16 +94,16 @@ export class RoutingSas {
     const entry = inbound ?? outbound;
     if (entry === undefined) return undefined;
     wipeKeys(entry.sa);
-    const { reqid } = entry.sa;
-    const group = this.#groups.get(reqid);
+    const { group: number } = entry.sa;
+    const group = this.#groups.get(number);
     group?.delete(entry);
-    if (group?.size === 0) this.#groups.delete(reqid);
+    if (group?.size === 0) this.#groups.delete(number);
     return entry;
   }
 
   /** SAs of one group, both directions, the oldest first; empty: the group is gone. */
-  group(reqid: number): ReadonlySet<AnySa> {
-    return this.#groups.get(reqid) ?? NONE;
+  group(number: number): ReadonlySet<AnySa> {
+    return this.#groups.get(number) ?? NONE;
   }
 
   *all(): IterableIterator<AnySa> {
@@ -118,12 +118,13 @@ export class RoutingSas {
 
   #addInbound(given: NewSa, owners: InboundOwners): InboundSa {
     const { sa, service, pluginId } = given;
+    const { destination } = outerAddressesOf(sa);
     const entry = this.inbound.add(sa, (slot) => ({
       slot,
       sa,
       pluginId,
       service,
-      destination: addressNumber(sa.outer.destination),
+      destination,
       owners,
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
       dvipa: service,

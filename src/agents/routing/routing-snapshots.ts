@@ -14,7 +14,8 @@ import type {
   TargetSnapshot,
 } from '../../observe/snapshots.ts';
 import { packageVersion } from '../../observe/version.ts';
-import { formatIpv4Address } from '../../packet/address.ts';
+import { formatAddress } from '../../packet/address.ts';
+import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { AnySa, RoutingSas } from './routing-sas.ts';
@@ -62,7 +63,7 @@ function status(parts: RoutingParts): StatusSnapshot {
     epoch: epoch(),
     dvipas: [...cluster.dvipas.values()].map(({ record, targets }) => ({
       address: record.address,
-      endpoint: record.endpoint,
+      endpoints: record.endpoints,
       inboundFilter: record.filterMode,
       serving: cluster.peers
         .filter((peer) => targets.has(peer.host) && stateOf(peer) === 'up')
@@ -114,7 +115,10 @@ function saSnapshot(entry: AnySa, { cluster, rekeyer, now }: RoutingParts): SaSn
     spi: formatSpi(sa.spi),
     direction: sa.direction,
     dvipa: sa.dvipa,
-    peer: isInbound ? `${source}:${sourcePort}` : `${destination}:${destinationPort}`,
+    peer: isInbound ? peerText(source, sourcePort) : peerText(destination, destinationPort),
+    mode: sa.mode,
+    encapsulation: sa.hasUdpEncapsulation ? 'udp' : 'none',
+    group: sa.group,
     ikeName: names?.ike,
     childName: names?.child,
     reqid: sa.reqid,
@@ -154,10 +158,10 @@ function targetSnapshot(peer: TargetPeer, { sas, distributor, epoch, now }: Rout
 
 function connections({ distributor, cluster, now }: RoutingParts): ConnectionSnapshot[] {
   return Array.from(distributor.table.entries(now()), (entry) => ({
-    dvipa: formatIpv4Address(entry.dvipa),
-    reqid: entry.reqid,
+    dvipa: formatAddress(entry.dvipa),
+    group: entry.group,
     protocol: entry.protocol,
-    source: formatIpv4Address(entry.source),
+    source: formatAddress(entry.source),
     sourcePort: entry.sourcePort,
     destinationPort: entry.destinationPort,
     target: cluster.peers[entry.target]?.host ?? '',

@@ -200,7 +200,7 @@ export class SaLifecycle {
 
   #startInbound(entry: InboundSa, isRestored: boolean): void {
     const { cluster, sas, lifesize, clock } = this.#options;
-    for (const older of sas.group(entry.sa.reqid)) {
+    for (const older of sas.group(entry.sa.group)) {
       // A younger SA of the group: the rekey that was asked for has come.
       if (older !== entry && 'owners' in older) older.lifesize.replaced();
     }
@@ -252,13 +252,13 @@ export class SaLifecycle {
       const outer = outerHeaderOf(sa);
       if ('numbering' in entry) entry.outer = outer;
     } catch (error) {
-      // The peer moved to where we cannot follow (IPv6): the SA stays as it is, and charon's liveness check ends it.
+      // The peer moved to where we cannot follow: the SA stays as it is, and charon's liveness check ends it.
       log.warn('update of an SA cannot be served', { sa: id, spi: formatSpi(sa.spi), error });
       return;
     }
     Object.assign(entry, { sa });
     for (const peer of cluster.connected(entry.service))
-      peer.session?.send('sa-update', { id, outer: sa.outer });
+      peer.session?.send('sa-update', { id, outer: sa.outer, hasUdpEncapsulation: sa.hasUdpEncapsulation });
   }
 
   #remove(id: SaId): void {
@@ -277,7 +277,7 @@ export class SaLifecycle {
       numbering().removed(entry);
       funnel().resume(entry, clock.now());
     }
-    if (sas.group(entry.sa.reqid).size === 0) distributor.table.removeGroup(entry.sa.reqid);
+    if (sas.group(entry.sa.group).size === 0) distributor.table.removeGroup(entry.sa.group);
     log.info('SA removed', { sa: id, spi: formatSpi(entry.sa.spi), direction: entry.sa.direction });
   }
 

@@ -3,8 +3,11 @@ import type { RoutingSession } from '../../coupling/session.ts';
 import type { RouteConfig } from '../../config/index.ts';
 import type { OutboundPolicy, SaId } from '../../ipsec/sa.ts';
 import { inboundFilterOf, ruleRecords } from '../inbound-filter.ts';
+import { writeAddress } from '../../packet/address.ts';
 import { LinkKeys } from '../link-keys.ts';
-import { addressNumber } from '../sa-settings.ts';
+import { containsAddress } from '../../ipsec/traffic-selector.ts';
+import { AddressSet } from '../../packet/address-map.ts';
+import { addressOf } from '../sa-settings.ts';
 import type { DvipaRecord } from '../../coupling/records.ts';
 
 /** A DVIPA as configured, with what the data plane needs of it. */
@@ -20,8 +23,10 @@ export class TargetPeer {
   readonly index: number;
   readonly host: string;
   readonly address: string;
-  /** DVIPAs that it is authorised for, as host numbers. */
-  readonly dvipas: ReadonlySet<number>;
+  /** DVIPAs that it is authorised for. */
+  readonly services: readonly DvipaService[];
+  /** Their addresses. */
+  readonly dvipas: AddressSet;
   readonly linkKeys = new LinkKeys();
   /** Sender ids of its present incarnation, by outbound SA. */
   readonly senderIds = new Map<SaId, number>();
@@ -36,12 +41,13 @@ export class TargetPeer {
   constructor(
     index: number,
     target: { readonly host: string; readonly address: string },
-    dvipas: ReadonlySet<number>,
+    services: readonly DvipaService[],
   ) {
     this.index = index;
     this.host = target.host;
     this.address = target.address;
-    this.dvipas = dvipas;
+    this.services = services;
+    this.dvipas = new AddressSet(services.map(({ address }) => address));
   }
 
   /** Number of the next dispatch: ascending over sessions and epochs, so that none means two things. */
@@ -71,13 +77,13 @@ export class Cluster {
       config.dvipas.map((dvipa) => [
         dvipa.address,
         {
-          address: addressNumber(dvipa.address),
+          address: addressOf(dvipa.address),
           filterMode: dvipa.inboundFilter,
           filter: inboundFilterOf(ruleRecords(dvipa.rules)),
           targets: new Set(dvipa.targets),
           record: {
             address: dvipa.address,
-            endpoint: dvipa.endpoint,
+            endpoints: dvipa.endpoints,
             filterMode: dvipa.inboundFilter,
             rules: ruleRecords(dvipa.rules),
             router: config.cluster.address,
@@ -87,7 +93,7 @@ export class Cluster {
     );
     this.peers = config.targets.map((target, index) => {
       const authorised = [...this.dvipas.values()].filter(({ targets }) => targets.has(target.host));
-      return new TargetPeer(index, target, new Set(authorised.map(({ address }) => address)));
+      return new TargetPeer(index, target, authorised);
     });
     this.#byHost = new Map(this.peers.map((peer) => [peer.host, peer]));
   }
@@ -98,9 +104,10 @@ export class Cluster {
 
   /** The DVIPA that a policy without an SA (a trap) sends from. */
   serviceOf({ source }: OutboundPolicy): DvipaService | undefined {
-    const first = Buffer.from(source.from).readUInt32BE(0);
-    const last = Buffer.from(source.to).readUInt32BE(0);
-    return [...this.dvipas.values()].find(({ address }) => first <= address && address <= last);
+    return [...this.dvipas.values()].find(({ address }) => {
+      const bytes = Buffer.alloc(16);
+      return containsAddress(source, bytes.subarray(0, writeAddress(bytes, 0, address)));
+    });
   }
 
   /** Targets that may have SAs of the DVIPA. */

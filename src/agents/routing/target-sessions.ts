@@ -10,7 +10,7 @@ import type { RoutingHandlers, RoutingSession } from '../../coupling/session.ts'
 import { LINK_KEY_BYTES } from '../../ipsec/link-seal.ts';
 import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
-import { parseIpv4Address } from '../../packet/address.ts';
+import { parseAddress } from '../../packet/address.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { PeerMoves } from './peer-moves.ts';
@@ -75,7 +75,7 @@ export class TargetSessions implements RoutingHandlers {
     const peer = this.#peer(session);
     const records = [...snapshotRecords(cluster, sas, peer)];
     peer.hasSnapshot = true; // what changes from now on is sent behind it
-    for (const address of peer.dvipas) distributor.addTarget(address, peer.index);
+    for (const { address } of peer.services) distributor.addTarget(address, peer.index);
     return records;
   }
 
@@ -228,12 +228,12 @@ export class TargetSessions implements RoutingHandlers {
   }
 
   #connectionKey(peer: TargetPeer, flow: FlowRecord): ConnectionKey | undefined {
-    const dvipa = parseIpv4Address(flow.dvipa);
-    const source = parseIpv4Address(flow.source);
+    const dvipa = parseAddress(flow.dvipa);
+    const source = parseAddress(flow.source);
     if (dvipa === undefined || source === undefined || !peer.dvipas.has(dvipa)) return undefined;
-    if (this.#options.sas.group(flow.reqid).size === 0) return undefined;
-    const { reqid, protocol, sourcePort, destinationPort } = flow;
-    return { dvipa, reqid, protocol, source, sourcePort, destinationPort };
+    if (this.#options.sas.group(flow.group).size === 0) return undefined;
+    const { group, protocol, sourcePort, destinationPort } = flow;
+    return { dvipa, group, protocol, source, sourcePort, destinationPort };
   }
 
   #sendLinkKey(peer: TargetPeer, session: RoutingSession): void {

@@ -13,8 +13,9 @@ import { ReplayWindow } from '../../ipsec/replay-window.ts';
 import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
 import { IvCounters } from '../../ipsec/sender-ids.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
+import { AddressSet } from '../../packet/address-map.ts';
 import { inboundFilterOf } from '../inbound-filter.ts';
-import { addressNumber, algorithmRefusal, meterOf, outerHeaderOf } from '../sa-settings.ts';
+import { addressOf, algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf } from '../sa-settings.ts';
 
 /** What a target's window holds beyond the SA's own: the numbers of one report round trip (docs/inbound.md). */
 const REPORT_ROUND_TRIP_PACKETS = 4096;
@@ -39,8 +40,8 @@ export class ShadowCache {
   readonly #ivs = new IvCounters();
   readonly #dvipas = new Map<string, CachedDvipa>();
   readonly #configured: ReadonlySet<string>;
-  readonly #endpoints = new Set<number>();
-  readonly #served = new Set<number>();
+  readonly #endpoints = new AddressSet();
+  readonly #served = new AddressSet();
 
   /** `configured`: the DVIPAs that this host's own configuration names; others are refused. */
   constructor(configured: readonly string[]) {
@@ -59,7 +60,7 @@ export class ShadowCache {
   setDvipa(record: DvipaRecord): boolean {
     if (!this.#configured.has(record.address)) return false;
     const filter = inboundFilterOf(record.rules);
-    const address = addressNumber(record.address);
+    const address = addressOf(record.address);
     const known = this.#dvipas.get(record.address);
     const settings = { record, address, filterMode: record.filterMode, filter };
     // Entries point at the object: changed settings count for running SAs too.
@@ -93,11 +94,11 @@ export class ShadowCache {
   }
 
   /** The peer has moved, and charon knows. */
-  update(id: SaId, outer: OuterAddresses): void {
+  update(id: SaId, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
     const outbound = this.outbound.get(id);
-    if (outbound !== undefined) sendTo(outbound, outer);
+    if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation);
     const inbound = this.inbound.get(id);
-    if (inbound !== undefined) receiveFrom(inbound, outer);
+    if (inbound !== undefined) receiveFrom(inbound, outer, hasUdpEncapsulation);
   }
 
   /** Removes the SA and wipes its keys; the outbound entry is returned, since packets may wait for it. */
@@ -122,7 +123,6 @@ export class ShadowCache {
 
   #refusal(sa: SecurityAssociation): string | undefined {
     if (!this.#dvipas.has(sa.dvipa)) return 'dvipa-not-served';
-    if (sa.mode !== 'tunnel' || !sa.hasUdpEncapsulation) return 'mode-not-supported';
     return algorithmRefusal(sa);
   }
 
@@ -132,22 +132,23 @@ export class ShadowCache {
       wipeKeys(sa);
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
-      receiveFrom(known, sa.outer);
+      receiveFrom(known, sa.outer, sa.hasUdpEncapsulation);
       known.meter.granted(credit);
       return;
     }
     const own = new ReplayWindow(sa.replayWindowPackets + REPORT_ROUND_TRIP_PACKETS);
     if (window !== undefined) own.restore(window);
+    const { source, destination } = outerAddressesOf(sa);
     const entry = this.inbound.add(sa, (slot) => ({
       slot,
       sa,
-      destination: addressNumber(sa.outer.destination),
+      destination,
       window: own,
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
       meter: meterOf(sa, credit),
       committed: new CommittedNumbers(sa.id),
-      peerAddress: addressNumber(sa.outer.source),
+      peerAddress: source,
       peerPort: sa.outer.sourcePort,
     }));
     this.opening.install(entry.slot, sa);
@@ -158,7 +159,7 @@ export class ShadowCache {
     if (known !== undefined) {
       wipeKeys(sa);
       known.meter.granted(credit);
-      sendTo(known, sa.outer);
+      sendTo(known, sa.outer, sa.hasUdpEncapsulation);
       // Another id is another IV space; with the same id the counter must go on.
       if (senderId !== undefined) known.iv = this.#ivs.get(sa.id, senderId);
       return;
@@ -179,18 +180,18 @@ export class ShadowCache {
     this.#served.clear();
     for (const { record, address } of this.#dvipas.values()) {
       this.#served.add(address);
-      this.#endpoints.add(addressNumber(record.endpoint));
+      for (const endpoint of record.endpoints) this.#endpoints.add(addressOf(endpoint));
     }
   }
 }
 
-function sendTo(entry: ShadowOutboundSa, outer: OuterAddresses): void {
-  const sa = { ...entry.sa, outer };
+function sendTo(entry: ShadowOutboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
+  const sa = { ...entry.sa, outer, hasUdpEncapsulation };
   Object.assign(entry, { sa, outer: outerHeaderOf(sa) });
 }
 
-function receiveFrom(entry: ShadowInboundSa, outer: OuterAddresses): void {
-  entry.peerAddress = addressNumber(outer.source);
+function receiveFrom(entry: ShadowInboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
+  entry.peerAddress = addressOf(outer.source);
   entry.peerPort = outer.sourcePort;
-  Object.assign(entry, { sa: { ...entry.sa, outer } });
+  Object.assign(entry, { sa: { ...entry.sa, outer, hasUdpEncapsulation } });
 }

@@ -7,7 +7,9 @@ import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
 import type { Log } from '../../observe/log.ts';
-import { addressNumber } from '../sa-settings.ts';
+import { ADDRESS_WORDS, copyAddress } from '../../packet/address.ts';
+import { AddressSet } from '../../packet/address-map.ts';
+import { addressOf } from '../sa-settings.ts';
 import { sealForFunnel } from './funnel-sender.ts';
 import { ShadowCache } from './shadow-cache.ts';
 import { TargetReports } from './target-reports.ts';
@@ -65,7 +67,7 @@ export class TargetHost {
       crypto: cache.opening,
       tun,
       drops,
-      onAuthenticated: (vector, i, { sa }) => this.#observe(vector, i, true, sa.reqid),
+      onAuthenticated: (vector, i, { sa }) => this.#observe(vector, i, true, sa.group),
       onMoved: (entry, vector, i) => reports.peerMoved(entry, vector, i),
       onReportDue: (entry) => reports.numbersDue(entry),
     });
@@ -74,10 +76,10 @@ export class TargetHost {
       crypto: cache.sealing,
       raw,
       drops,
-      dvipas: new Set(dvipas.map(addressNumber)),
+      dvipas: new AddressSet(dvipas.map(addressOf)),
       sendToFunnel: (vector) => this.#toFunnel(vector),
       onNumbering: (entry) => this.relations.numberingChanged(entry),
-      onOutbound: (vector, i, { sa }) => this.#observe(vector, i, false, sa.reqid),
+      onOutbound: (vector, i, { sa }) => this.#observe(vector, i, false, sa.group),
     });
     link.onReceive((packets, _peer, protocol, epoch) => this.#fromLink(packets, protocol, epoch));
   }
@@ -101,7 +103,7 @@ export class TargetHost {
   }
 
   #fromLink(packets: PacketVector, protocol: number, epoch: number): void {
-    if (protocol !== LINK_PROTOCOL.OUTER_IPV4) {
+    if (protocol !== LINK_PROTOCOL.OUTER_IPV4 && protocol !== LINK_PROTOCOL.OUTER_IPV6) {
       this.#ports.drops.count('link-unknown-kind', packets.count);
       return;
     }
@@ -114,11 +116,12 @@ export class TargetHost {
     const { epoch, linkKeys } = this.relations;
     sealForFunnel(vector, this.cache.outbound, linkKeys.sealer, epoch);
     vector.target.fill(ROUTER_PEER, 0, vector.count);
-    this.#ports.link.send(vector, ROUTER_PEER, LINK_PROTOCOL.SEALED, epoch);
+    vector.linkProtocol.fill(LINK_PROTOCOL.SEALED, 0, vector.count);
+    this.#ports.link.send(vector, ROUTER_PEER, epoch);
   }
 
-  #observe(vector: PacketVector, i: number, isInbound: boolean, reqid: number): void {
-    const key = readKey(this.#key, vector, i, isInbound, reqid);
+  #observe(vector: PacketVector, i: number, isInbound: boolean, group: number): void {
+    const key = readKey(this.#key, vector, i, isInbound, group);
     this.flows.observe(key, vector.tcpFlags[i] as number, isInbound, this.#ports.clock.now());
   }
 }
@@ -129,12 +132,13 @@ function readKey(
   vector: PacketVector,
   i: number,
   isInbound: boolean,
-  reqid: number,
+  group: number,
 ): ConnectionKey {
-  key.reqid = reqid;
+  const words = i * ADDRESS_WORDS;
+  key.group = group;
   key.protocol = vector.protocol[i] as number;
-  key.dvipa = (isInbound ? vector.innerDestination : vector.innerSource)[i] as number;
-  key.source = (isInbound ? vector.innerSource : vector.innerDestination)[i] as number;
+  copyAddress(isInbound ? vector.innerDestination : vector.innerSource, words, key.dvipa, 0);
+  copyAddress(isInbound ? vector.innerSource : vector.innerDestination, words, key.source, 0);
   key.sourcePort = (isInbound ? vector.sourcePort : vector.destinationPort)[i] as number;
   key.destinationPort = (isInbound ? vector.destinationPort : vector.sourcePort)[i] as number;
   return key;

@@ -9,7 +9,7 @@ import type { ShadowInboundSa } from '../../dataplane/target-inbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
 import type { LifesizeMeter } from '../../ipsec/lifesize-meter.ts';
 import type { SaId } from '../../ipsec/sa.ts';
-import { formatIpv4Address, isUnicastIpv4Address } from '../../packet/address.ts';
+import { ADDRESS_WORDS, equalAddresses, formatAddress, isUnicastAddress } from '../../packet/address.ts';
 import type { ShadowCache } from './shadow-cache.ts';
 
 /** How often meters are asked whether a lifesize report is due (it is so once a second, or when credit runs low). */
@@ -90,10 +90,11 @@ export class TargetReports {
   /** The peer of the SA sends from elsewhere: packet `i` is authenticated, and the newest so far. */
   peerMoved(entry: ShadowInboundSa, vector: PacketVector, i: number): void {
     const session = this.#session;
-    const address = vector.outerSource[i] as number;
+    const words = i * ADDRESS_WORDS;
     const port = vector.outerSourcePort[i] as number;
     // Nobody vouches for the outer header: whoever is on the way may have changed it to one that has no answer.
-    if (port === 0 || address === entry.destination || !isUnicastIpv4Address(address)) return;
+    const isOurs = equalAddresses(vector.outerSource, words, entry.destination, 0);
+    if (port === 0 || isOurs || !isUnicastAddress(vector.outerSource, words)) return;
     const now = this.#clock.now();
     const before = this.#movedAt.get(entry);
     if (session === undefined || (before !== undefined && now - before < MOVED_INTERVAL_MS)) return;
@@ -101,7 +102,7 @@ export class TargetReports {
     const high = BigInt(vector.sequenceHigh[i] as number);
     session.send('mapping-report', {
       sa: entry.sa.id,
-      address: formatIpv4Address(address),
+      address: formatAddress(vector.outerSource, words),
       port,
       sequence: (high << 32n) | BigInt(vector.sequenceLow[i] as number),
     });
@@ -176,10 +177,10 @@ export class TargetReports {
 
 function flowRecord(key: ConnectionKey): FlowRecord {
   return {
-    dvipa: formatIpv4Address(key.dvipa),
-    reqid: key.reqid,
+    dvipa: formatAddress(key.dvipa),
+    group: key.group,
     protocol: key.protocol,
-    source: formatIpv4Address(key.source),
+    source: formatAddress(key.source),
     sourcePort: key.sourcePort,
     destinationPort: key.destinationPort,
   };

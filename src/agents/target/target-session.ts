@@ -125,7 +125,7 @@ export class TargetRelations implements TargetHandlers {
         break;
       }
       case 'sa-update':
-        cache.update(event.body.id, event.body.outer);
+        cache.update(event.body.id, event.body.outer, event.body.hasUdpEncapsulation);
         break;
       case 'sa-remove':
         this.#removed(cache.remove(event.body.id), now);

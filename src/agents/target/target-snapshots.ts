@@ -13,7 +13,8 @@ import type {
   StatusSnapshot,
 } from '../../observe/snapshots.ts';
 import { packageVersion } from '../../observe/version.ts';
-import { formatIpv4Address } from '../../packet/address.ts';
+import { formatAddress } from '../../packet/address.ts';
+import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 
 import type { ShadowCache } from './shadow-cache.ts';
@@ -64,9 +65,9 @@ function status({
     version: packageVersion(),
     uptimeMs: Math.round(now() - startedAt),
     epoch: relations.epoch,
-    dvipas: cache.dvipas.map(({ address, endpoint, filterMode }) => ({
+    dvipas: cache.dvipas.map(({ address, endpoints, filterMode }) => ({
       address,
-      endpoint,
+      endpoints,
       inboundFilter: filterMode,
       serving: relations.session === undefined ? [] : [config.host],
     })),
@@ -109,7 +110,10 @@ function saSnapshot(
     spi: formatSpi(sa.spi),
     direction: sa.direction,
     dvipa: sa.dvipa,
-    peer: isInbound ? `${source}:${sourcePort}` : `${destination}:${destinationPort}`,
+    peer: isInbound ? peerText(source, sourcePort) : peerText(destination, destinationPort),
+    mode: sa.mode,
+    encapsulation: sa.hasUdpEncapsulation ? 'udp' : 'none',
+    group: sa.group,
     reqid: sa.reqid,
     algorithm: algorithmName(sa),
     bytes: meter.bytes,
@@ -128,10 +132,10 @@ function wayOf(entry: ShadowOutboundSa, host: string): SendingWay {
 
 function connections({ flows, config }: TargetParts): ConnectionSnapshot[] {
   return [...flows.flows()].map((flow) => ({
-    dvipa: formatIpv4Address(flow.dvipa),
-    reqid: flow.reqid,
+    dvipa: formatAddress(flow.dvipa),
+    group: flow.group,
     protocol: flow.protocol,
-    source: formatIpv4Address(flow.source),
+    source: formatAddress(flow.source),
     sourcePort: flow.sourcePort,
     destinationPort: flow.destinationPort,
     target: config.host,

@@ -10,7 +10,7 @@ export function renderConnections(connections: readonly ConnectionSnapshot[], st
       { title: 'PROTOCOL', cell: (connection) => formatProtocol(connection.protocol) },
       { title: 'SOURCE', cell: (connection) => `${connection.source}:${connection.sourcePort}` },
       { title: 'DESTINATION', cell: (connection) => `${connection.dvipa}:${connection.destinationPort}` },
-      { title: 'REQID', cell: (connection) => connection.reqid, align: 'right' },
+      { title: 'GROUP', cell: (connection) => connection.group, align: 'right' },
       { title: 'TARGET', cell: (connection) => connection.target },
       { title: 'STATE', cell: (connection) => connection.state, isState: true },
       {

@@ -13,7 +13,8 @@ export function renderStatus(status: StatusSnapshot, style: Style): string {
     [role, `${status.host}, dvipa ${status.version}, up ${formatDuration(status.uptimeMs)}`],
     ['epoch', status.epoch === 0 ? 'not known yet' : String(status.epoch)],
     ...status.dvipas.map((dvipa): Line => {
-      const endpoint = dvipa.endpoint === dvipa.address ? '' : `, endpoint ${dvipa.endpoint}`;
+      const others = dvipa.endpoints.filter((endpoint) => endpoint !== dvipa.address);
+      const endpoint = others.length === 0 ? '' : `, endpoint ${others.join(', ')}`;
       const serving = dvipa.serving.length === 0 ? 'nobody' : dvipa.serving.join(', ');
       return [
         'DVIPA',

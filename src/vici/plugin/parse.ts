@@ -49,6 +49,7 @@ export function parseSaUpdate(section: ViciMessage): PluginSaUpdate {
     sourcePort: fields.number('sport', UINT16),
     destinationPort: fields.number('dport', UINT16),
     reqid: fields.number('reqid', UINT32),
+    group: parseGroup(fields),
     mode: fields.oneOf('mode', ['tunnel', 'transport']),
     hasUdpEncapsulation: fields.flag('encap'),
     hasEsn: fields.flag('esn'),
@@ -84,6 +85,7 @@ export function parsePolicy(section: ViciMessage): PluginPolicy {
     source: fields.address('src'),
     destination: fields.address('dst'),
     reqid: fields.number('reqid', UINT32),
+    group: fields.number('group', UINT32),
     priority: fields.number('priority', UINT32),
     spi: spi === 0 ? undefined : spi,
   };
@@ -148,6 +150,12 @@ function parsePolicyName(fields: Fields): { id: string; key: string } {
 
 function parseId(fields: Fields): string {
   return fields.match('id', /^[1-9]\d{0,18}$/, 'a decimal number from 1');
+}
+
+function parseGroup(fields: Fields): number {
+  const group = fields.number('group', UINT32);
+  if (group === 0) throw fields.invalid('group', 'a number from 1');
+  return group;
 }
 
 function parseSelectors(fields: Fields): PluginSelector[] {

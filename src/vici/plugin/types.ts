@@ -35,7 +35,13 @@ export interface PluginSaUpdate {
   readonly destination: string;
   readonly sourcePort: number;
   readonly destinationPort: number;
+  /** charon's number: the same for all SAs with the same selectors, also of several peers. */
   readonly reqid: number;
+  /**
+   * Running number, from 1, of the SAs of one peer with this reqid, in both directions and over rekeys. It stays when the peer
+   * moves; never used again in one instance.
+   */
+  readonly group: number;
   readonly mode: 'tunnel' | 'transport';
   readonly hasUdpEncapsulation: boolean;
   readonly hasEsn: boolean;
@@ -71,7 +77,7 @@ export interface PluginSa extends PluginSaUpdate {
 
 export interface PluginPolicy {
   readonly id: string;
-  /** Direction and selectors in one string; the same key again replaces the policy. */
+  /** Direction, selectors and group in one string; the same key again replaces the policy. */
   readonly key: string;
   readonly direction: 'in' | 'out' | 'fwd';
   readonly sourceSelector: PluginSelector;
@@ -80,6 +86,8 @@ export interface PluginPolicy {
   readonly source: string;
   readonly destination: string;
   readonly reqid: number;
+  /** That of its SA; 0: it has none yet. */
+  readonly group: number;
   readonly priority: number;
   /** The SA to use now; undefined: none yet. */
   readonly spi: number | undefined;

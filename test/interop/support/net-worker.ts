@@ -2,16 +2,25 @@
  * A process inside a network namespace that does what a test tells it over IPC (`net-host.ts` starts it).
  * Packets travel as hexadecimal text.
  */
+import { execFileSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
 import { DropCounters } from '../../../src/base/verdict.ts';
 import { PacketVector } from '../../../src/dataplane/vector.ts';
 import { captureFilter } from '../../../src/io/bpf.ts';
 import { Capture } from '../../../src/io/capture.ts';
-import type { Endpoint } from '../../../src/io/endpoint.ts';
+import { Endpoint } from '../../../src/io/endpoint.ts';
 import { RawSocket } from '../../../src/io/raw-socket.ts';
 import { RouterGuard, type RouterGuardOptions } from '../../../src/io/router-guard.ts';
 import { TargetGuard, type TargetGuardOptions } from '../../../src/io/target-guard.ts';
 import { Tun } from '../../../src/io/tun.ts';
+import { parseAddress, type IpAddress } from '../../../src/packet/address.ts';
+
+/** Addresses as text. */
+interface Scope {
+  readonly dvipas: string[];
+  readonly endpoints: string[];
+}
 
 /** What came in at one place, and who waits for it. */
 class Inbox {
@@ -41,7 +50,7 @@ class Inbox {
 }
 
 const inboxes = new Map<string, Inbox>();
-const endpoints = new Map<string, Endpoint>();
+const endpoints = new Map<string, Endpoint | Capture>();
 const sockets = new Map<string, Socket>();
 const targets = new Map<string, TargetGuard>();
 
@@ -51,7 +60,7 @@ function inbox(name: string): Inbox {
   return found;
 }
 
-function watch(name: string, endpoint: Endpoint): void {
+function watch(name: string, endpoint: Endpoint | Capture): void {
   endpoints.set(name, endpoint);
   const vector = new PacketVector(16);
   endpoint.onReadable(() => {
@@ -68,13 +77,27 @@ function target(options: TargetGuardOptions): TargetGuard {
   return guard;
 }
 
+function openCapture(link: string, scope: Scope): Capture {
+  const parsed = (texts: string[]) => texts.map((text) => parseAddress(text) as IpAddress);
+  const filter = captureFilter({ dvipas: parsed(scope.dvipas), endpoints: parsed(scope.endpoints) });
+  return Capture.open(link, filter);
+}
+
+/** An endpoint that is not a capture. */
+function endpointOf(name: string): Endpoint {
+  const found = endpoints.get(name);
+  if (!(found instanceof Endpoint)) throw new Error(`no endpoint ${name}`);
+  return found;
+}
+
 const operations = {
+  /** As on a kernel without IPv6: for this worker only, which has a mount namespace of its own. */
+  hideIpv6: () => void execFileSync('mount', ['-t', 'tmpfs', 'none', '/proc/sys/net/ipv6']),
   tun: (name: string) => watch(name, Tun.open(name)),
-  capture: (link: string, scope: { dvipas: number[]; endpoints: number[] }) =>
-    watch(link, Capture.open(link, captureFilter(scope))),
+  capture: (link: string, scope: Scope) => watch(link, openCapture(link, scope)),
   /** Opens a capture that is read by `drain` only. */
-  captureIdle: (name: string, link: string, scope: { dvipas: number[]; endpoints: number[] }) =>
-    void endpoints.set(name, Capture.open(link, captureFilter(scope))),
+  captureIdle: (name: string, link: string, scope: Scope) =>
+    void endpoints.set(name, openCapture(link, scope)),
   drain(name: string) {
     const vector = new PacketVector(256);
     endpoints.get(name)?.receive(vector);
@@ -92,7 +115,7 @@ const operations = {
     let sent = 0;
     while (sent < count) {
       vector.verdict.fill(0);
-      sent += endpoints.get(name)?.send(vector) ?? count;
+      sent += endpointOf(name).send(vector);
     }
     return sent;
   },
@@ -100,14 +123,14 @@ const operations = {
   send(name: string, ...packets: string[]) {
     const vector = new PacketVector(packets.length);
     for (const packet of packets) vector.push(Buffer.from(packet, 'hex'));
-    endpoints.get(name)?.send(vector);
+    endpointOf(name).send(vector);
     return [...vector.verdict];
   },
-  stats: (name: string) => endpoints.get(name)?.stats(),
+  stats: (name: string) => endpointOf(name).stats(),
   close: (name: string) => endpoints.get(name)?.close(),
   take: (name: string, sentinel: string) => inbox(name).take(sentinel),
   async udp(name: string, address: string, port: number) {
-    const socket = createSocket('udp4');
+    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
     sockets.set(name, socket);
     socket.on('message', (message, from) =>
       inbox(name).add(`${from.address}:${from.port} ${message.toString('hex')}`),

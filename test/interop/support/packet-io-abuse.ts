@@ -9,10 +9,11 @@ import { readdirSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { captureFilter } from '../../../src/io/bpf.ts';
+import { ipv4Address } from '../../../src/packet/address.ts';
 import { type NativeHandle, packetIo } from '../../../src/io/native.ts';
 
 const io = packetIo();
-const filter = captureFilter({ dvipas: [1], endpoints: [] });
+const filter = captureFilter({ dvipas: [ipv4Address(1)], endpoints: [] });
 const loose = io as unknown as Record<string, (...values: unknown[]) => unknown>;
 const collect = (globalThis as { gc?: () => void }).gc as () => void;
 const openFiles = () => readdirSync('/proc/self/fd').length;
@@ -52,7 +53,7 @@ function wrongArguments(): void {
     stats: [tun, new Float64Array(7)],
     poll: [tun, () => {}],
     close: [tun],
-    captureOpen: ['lo', filter, 4096],
+    captureOpen: ['lo', 0x86dd, filter, 4096],
     rawOpen: [1, 4096],
     tunOpen: ['abuse1', {}],
     udpSocket: ['127.0.0.1', 0, 4096],
@@ -116,6 +117,13 @@ function bounds(): void {
   io.stats(tun, new Float64Array(7));
 }
 
+/** The start of a header that takes the rest for what it is: IPv4, IPv6 with the right length, IPv6 with any. */
+function startOfPacket(slab: Buffer, at: number, length: number, kind: number): void {
+  if (length < 6) return;
+  slab[at] = kind === 0 ? 0x45 : 0x60;
+  if (kind === 1) slab.writeUInt16BE(Math.max(length - 40, 0), at + 4);
+}
+
 function garbageOut(): void {
   const tun = io.tunOpen('abuse0', {});
   const raw = io.rawOpen(7, 65536);
@@ -130,7 +138,7 @@ function garbageOut(): void {
     for (let i = 0; i < 64; i++) {
       length[i] = next(2049);
       offset[i] = next(slab.length - (length[i] as number) + 1);
-      if (i % 2 === 0) slab[offset[i] as number] = 0x45;
+      if (i % 4 !== 3) startOfPacket(slab, offset[i] as number, length[i] as number, i % 4);
     }
     for (const handle of [tun, raw]) {
       const sent = io.send(handle, slab, offset, length, verdict, 0, 64, 3, 4);
@@ -195,7 +203,7 @@ async function watching(): Promise<void> {
 async function collected(): Promise<void> {
   const before = openFiles();
   (() => {
-    for (let i = 0; i < 100; i++) io.captureOpen('lo', filter, 4096);
+    for (let i = 0; i < 100; i++) io.captureOpen('lo', 0x0800, filter, 4096);
   })();
   assert.ok(openFiles() >= before + 100);
   for (let i = 0; i < 5 && openFiles() > before; i++) {
@@ -205,7 +213,7 @@ async function collected(): Promise<void> {
   assert.ok(openFiles() <= before, 'collected endpoints are closed');
 
   // Watched ones are not collected.
-  let handle: NativeHandle | undefined = io.captureOpen('lo', filter, 4096);
+  let handle: NativeHandle | undefined = io.captureOpen('lo', 0x0800, filter, 4096);
   io.poll(handle, () => {});
   const watched = new WeakRef(handle);
   handle = undefined;
@@ -220,7 +228,7 @@ async function workers(): Promise<void> {
   const code = `
     const { workerData, parentPort } = require('node:worker_threads');
     const io = require(workerData.addon);
-    const handle = io.captureOpen('lo', workerData.filter, 4096);
+    const handle = io.captureOpen('lo', 0x86dd, workerData.filter, 4096);
     io.poll(handle, () => {});
     const loose = io.rawOpen(1, 4096);
     parentPort.postMessage('watching');

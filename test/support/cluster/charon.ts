@@ -82,6 +82,7 @@ export class MemoryCharon {
       source: ENDPOINT,
       destination: outerOf(pair.client),
       reqid: pair.client,
+      group: pair.client,
       priority: 371_327,
       spi: pair.spiOut,
     };
@@ -192,6 +193,7 @@ export class MemoryCharon {
       sourcePort: 4500,
       destinationPort: 4500,
       reqid: client,
+      group: client,
       mode: 'tunnel',
       hasUdpEncapsulation: true,
       hasEsn: false,

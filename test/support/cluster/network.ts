@@ -86,12 +86,13 @@ export class MemoryLink implements TrustedLink {
     this.address = address;
   }
 
-  send(vector: PacketVector, peer: number, protocol: number, epoch: number): number {
+  send(vector: PacketVector, peer: number, epoch: number): number {
     let count = 0;
     const to = this.#addressOf.get(peer);
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== 0 || vector.target[i] !== peer || to === undefined) continue;
       const dispatch = vector.dispatch[i] as number;
+      const protocol = vector.linkProtocol[i] as number;
       const bytes = Buffer.from(vector.packet(i));
       this.#network.toLink(to, { from: this.address, protocol, epoch, dispatch, bytes });
       count++;

@@ -9,10 +9,11 @@ import { Cluster } from '../../../src/agents/routing/target-peers.ts';
 import { PluginStore } from '../../../src/store/plugin-store.ts';
 import { parseDvipaState } from '../../../src/store/state-codec.ts';
 import type { Log } from '../../../src/observe/log.ts';
-import { DVIPA, ENDPOINT, ip } from '../inner-packets.ts';
+import { DVIPA, ENDPOINT, addr } from '../inner-packets.ts';
 import type { ManualClock } from '../manual-clock.ts';
 import type { MemoryCharon } from './charon.ts';
 import { type Network, Sink, vectorOfAll } from './network.ts';
+import { AddressSet } from '../../../src/packet/address-map.ts';
 
 export const ROUTER_ADDRESS = '198.51.100.1';
 export const targetAddress = (n: number) => `198.51.100.${10 + n}`;
@@ -34,7 +35,7 @@ export function routeConfig(targets: number, authorised = targets): RouteConfig 
     dvipas: [
       {
         address: DVIPA,
-        endpoint: ENDPOINT,
+        endpoints: [ENDPOINT],
         inboundFilter: 'bypass',
         rules: [],
         distribution: 'round-robin',
@@ -112,7 +113,7 @@ export class MemoryRouter {
       log: silent,
       drops,
       cluster: this.cluster,
-      addresses: { dvipas: new Set([ip(DVIPA)]), endpoints: new Set([ip(ENDPOINT)]) },
+      addresses: { dvipas: new AddressSet([addr(DVIPA)]), endpoints: new AddressSet([addr(ENDPOINT)]) },
       link,
       raw: new Sink((datagram) => options.toOutside(datagram)),
       store,

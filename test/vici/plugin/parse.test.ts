@@ -32,6 +32,7 @@ describe('vici plugin parser', () => {
       sourcePort: 4500,
       destinationPort: 4500,
       reqid: 1,
+      group: 1,
       mode: 'tunnel',
       hasUdpEncapsulation: true,
       hasEsn: false,
@@ -120,6 +121,9 @@ describe('vici plugin parser', () => {
     ['a port over 65535', { sport: 65_536 }],
     ['a port with a leading zero', { sport: '04500' }],
     ['a port that is a section', { sport: {} }],
+    ['no group', { group: undefined }],
+    ['group 0', { group: 0 }],
+    ['a group over 32 bits', { group: 2 ** 32 }],
     ['a mode of no data plane', { mode: 'beet' }],
     ['a flag that is neither yes nor no', { encap: 'true' }],
     ['dscp copied sideways', { 'copy-dscp': 'both' }],
@@ -160,12 +164,13 @@ describe('vici plugin parser', () => {
 
   it('vici plugin parser reads a policy; no SPI, or zeros, mean none', () => {
     const policy = parsePolicy(wire(policySection('3')));
-    expect(policy).to.include({ id: '3', direction: 'out', reqid: 1, priority: 371_327, spi: 0xc0000002 });
+    expect(policy).to.include({ id: '3', direction: 'out', reqid: 1, group: 1, priority: 371_327, spi: 0xc0000002 });
     expect(policy).to.include({ source: '192.0.2.10', destination: '192.0.2.101' });
     expect([policy.sourceSelector.from, policy.destinationSelector.from]).to.deep.equal([
       '203.0.113.10',
       '10.1.1.1',
     ]);
+    expect(parsePolicy(wire(policySection('3', { group: 0 }))).group).to.equal(0);
     for (const spi of [undefined, '00000000']) {
       expect(parsePolicy(wire(policySection('3', { spi }))).spi).to.equal(undefined);
     }
@@ -179,6 +184,8 @@ describe('vici plugin parser', () => {
     ['a direction of none', { direction: 'up' }],
     ['an SPI that is none', { spi: 'none' }],
     ['no selector', { 'src-ts': undefined }],
+    ['no group', { group: undefined }],
+    ['a group over 32 bits', { group: 2 ** 32 }],
     ['a priority over 32 bits', { priority: 2 ** 32 }],
   ] as [string, ViciFields][]) {
     it(`vici plugin parser refuses a policy with ${what}`, () => {

@@ -18,16 +18,24 @@ static u_char key[] = "0123456789abcdefSALT";
 
 fixture_t *fixture_create()
 {
+	return fixture_create_with("192.0.2.10", "192.0.2.101", "203.0.113.10/32",
+							   "10.1.1.1/32");
+}
+
+fixture_t *fixture_create_with(char *us, char *peer, char *our_ts,
+							   char *peer_ts)
+{
 	fixture_t *this;
+	int bits;
 
 	INIT(this,
-		.us = host_create_from_string("192.0.2.10", 4500),
-		.peer = host_create_from_string("192.0.2.101", 4500),
-		.our_ts = traffic_selector_create_from_cidr("203.0.113.10/32", 0, 0,
-													65535),
-		.peer_ts = traffic_selector_create_from_cidr("10.1.1.1/32", 0, 0,
-													 65535),
+		.us = host_create_from_string(us, 4500),
+		.peer = host_create_from_string(peer, 4500),
+		.dvipa = host_create_from_subnet(our_ts, &bits),
+		.our_ts = traffic_selector_create_from_cidr(our_ts, 0, 0, 65535),
+		.peer_ts = traffic_selector_create_from_cidr(peer_ts, 0, 0, 65535),
 	);
+	this->dvipa->set_port(this->dvipa, 4500);
 	this->our_list = linked_list_create_with_items(this->our_ts, NULL);
 	this->peer_list = linked_list_create_with_items(this->peer_ts, NULL);
 	this->id = (kernel_ipsec_sa_id_t){
@@ -70,10 +78,21 @@ fixture_t *fixture_create()
 void fixture_outbound(fixture_t *this)
 {
 	this->data.inbound = FALSE;
-	this->id.src = this->manage.src = this->us;
+	this->id.src = this->manage.src = this->id.dst;
 	this->id.dst = this->manage.dst = this->peer;
 	this->data.src_ts = this->our_list;
 	this->data.dst_ts = this->peer_list;
+}
+
+void fixture_transport(fixture_t *this)
+{
+	this->data.mode = this->sa_cfg.mode = MODE_TRANSPORT;
+	this->id.dst = this->manage.dst = this->dvipa;
+	this->peer_list->remove(this->peer_list, this->peer_ts, NULL);
+	this->peer_ts->destroy(this->peer_ts);
+	this->peer_ts = traffic_selector_create_from_cidr("192.0.2.101/32", 0, 0,
+													  65535);
+	this->peer_list->insert_last(this->peer_list, this->peer_ts);
 }
 
 kernel_ipsec_policy_id_t fixture_policy(fixture_t *this, policy_dir_t dir)
@@ -92,6 +111,7 @@ void fixture_destroy(fixture_t *this)
 	this->our_ts->destroy(this->our_ts);
 	this->peer_ts->destroy(this->peer_ts);
 	this->us->destroy(this->us);
+	this->dvipa->destroy(this->dvipa);
 	this->peer->destroy(this->peer);
 	free(this);
 }

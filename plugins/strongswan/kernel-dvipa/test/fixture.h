@@ -24,6 +24,8 @@
 
 typedef struct {
 	host_t *us;
+	/** the address of our_ts, with port */
+	host_t *dvipa;
 	host_t *peer;
 	traffic_selector_t *our_ts;
 	traffic_selector_t *peer_ts;
@@ -39,6 +41,13 @@ typedef struct {
 
 /** DVIPA 203.0.113.10, endpoint 192.0.2.10, peer 192.0.2.101 with 10.1.1.1 */
 fixture_t *fixture_create();
+
+/** other addresses, and selectors as subnets */
+fixture_t *fixture_create_with(char *us, char *peer, char *our_ts,
+							   char *peer_ts);
+
+/** transport mode with the DVIPA, before it is turned around */
+void fixture_transport(fixture_t *this);
 
 /** turn the SA around */
 void fixture_outbound(fixture_t *this);

@@ -14,6 +14,7 @@
 
 #include "unit.h"
 #include "fixture.h"
+#include "recorder.h"
 
 #include "../kernel_dvipa_reader.h"
 #include "../kernel_dvipa_sad.h"
@@ -24,44 +25,6 @@
 #include <unistd.h>
 
 static kernel_dvipa_journal_t *journal;
-
-/** names of all events since the last look, each with a blank after it */
-static char told[4096];
-
-/** message of the last event */
-static chunk_t last;
-
-static void record(void *user, const char *event, chunk_t packet)
-{
-	strcat(strcat(told, event), " ");
-	chunk_free(&last);
-	last = chunk_clone(chunk_skip(packet, 4 + 2 + strlen(event)));
-	expect(untoh32(packet.ptr) == packet.len - 4);
-	expect(kernel_dvipa_reader_valid(last));
-}
-
-#define expect_told(events) ({ \
-	if (!streq(told, events)) \
-	{ \
-		fprintf(stderr, "told %s\n", told); \
-		expect(!events); \
-	} \
-	told[0] = '\0'; \
-})
-
-/**
- * Get a number out of a section of the last event
- */
-static uint64_t last_number(const char *section, const char *name)
-{
-	uint64_t number;
-	chunk_t body = last;
-
-	expect(!*section || kernel_dvipa_reader_get(last, DVIPA_SECTION_START,
-												section, &body));
-	expect(kernel_dvipa_reader_get_number(body, name, UINT64_MAX, &number));
-	return number;
-}
 
 static bool add(kernel_dvipa_sad_t *sad, fixture_t *f)
 {
@@ -106,6 +69,7 @@ static void test_sad()
 	fixture_t *f;
 	host_t *dst;
 	time_t used;
+	bool encap;
 	chunk_t section, value;
 
 	f = fixture_create();
@@ -115,25 +79,21 @@ static void test_sad()
 	expect_told("");
 	expect(add(sad, f));
 	expect_told("sa-add ");
-	id = last_number("sa", "id");
-	expect(kernel_dvipa_reader_get(last, DVIPA_SECTION_START, "sa", &section));
+	id = recorder_number("sa", "id");
+	expect(kernel_dvipa_reader_get(recorder_last(), DVIPA_SECTION_START, "sa", &section));
 	expect(kernel_dvipa_reader_get(section, DVIPA_KEY_VALUE, "encr-key",
 								   &value));
 	expect(chunk_equals(value, f->data.enc_key));
 	expect(!add(sad, f));
 	expect_told("");
 
-	/* another peer behind the same NAT chose the same SPI */
+	/* an SPI of ours is that of one SA, wherever its peer is */
 	host_t *port = f->peer->clone(f->peer);
 	port->set_port(port, 5555);
 	f->id.src = port;
-	expect(add(sad, f));
-	expect_told("sa-add ");
-	sad->set_counters(sad, last_number("sa", "id"), 1, 1, 0);
-	expect(sad->query(sad, &f->id, &bytes, NULL, NULL) && bytes == 1);
-	sad->delete(sad, &f->id);
+	expect(!add(sad, f));
+	expect_told("");
 	f->id.src = f->peer;
-	expect_told("sa-delete ");
 
 	/* never used, then used, never downwards; unknown ids do no harm */
 	expect(sad->query(sad, &f->id, &bytes, &packets, &used));
@@ -160,21 +120,21 @@ static void test_sad()
 		.encap = TRUE,
 		.new_encap = TRUE,
 	};
-	expect(sad->update(sad, &f->id, &update));
+	expect(sad->update(sad, &f->id, &update) == SUCCESS);
 	expect_told("sa-update ");
-	expect(last_number("sa", "sport") == 5555);
-	expect(kernel_dvipa_reader_get(last, DVIPA_SECTION_START, "sa", &section));
+	expect(recorder_number("sa", "sport") == 5555);
+	expect(kernel_dvipa_reader_get(recorder_last(), DVIPA_SECTION_START, "sa", &section));
 	expect(!kernel_dvipa_reader_get(section, DVIPA_KEY_VALUE, "encr-key",
 									&value));
 	expect(sad->put_state(sad, id, chunk_from_str("state")));
 	expect(!sad->put_state(sad, id + 999, chunk_from_str("state")));
-	expect(sad->get_name(sad, id, &spi, &dst));
+	expect(sad->get_name(sad, id, &spi, &dst, &encap) && encap);
 	expect(spi == f->id.spi && dst->equals(dst, f->us));
 	dst->destroy(dst);
 
 	f->id.spi++;
 	expect(!sad->query(sad, &f->id, NULL, NULL, NULL));
-	expect(!sad->update(sad, &f->id, &update));
+	expect(sad->update(sad, &f->id, &update) == NOT_FOUND);
 	expect(add(sad, f));
 	sad->flush(sad);
 	sad->flush(sad);
@@ -224,11 +184,12 @@ static void test_expires()
 	expect(counts[0] == 1 && counts[1] == 1);
 	sad->destroy(sad);
 	fixture_destroy(f);
-	told[0] = '\0';
+	recorder_forget();
 }
 
 static void test_spd()
 {
+	kernel_dvipa_sad_t *sad;
 	kernel_dvipa_spd_t *spd;
 	kernel_ipsec_policy_id_t id;
 	kernel_ipsec_manage_policy_t trap;
@@ -249,7 +210,8 @@ static void test_spd()
 	trap.sa = &no_cfg;
 	trap.prio = POLICY_PRIORITY_ROUTED;
 
-	spd = kernel_dvipa_spd_create(journal);
+	sad = kernel_dvipa_sad_create(journal, 0, 0);
+	spd = kernel_dvipa_spd_create(journal, sad);
 	spd->delete(spd, &id, &f->manage);
 	expect(!spd->get_reqid(spd, &id, &reqid));
 	expect_told("");
@@ -259,13 +221,13 @@ static void test_spd()
 	expect_told("policy-add ");
 	spd->add(spd, &id, &f->manage);
 	expect_told("policy-add ");
-	first = last_number("policy", "id");
+	first = recorder_number("policy", "id");
 	spd->add(spd, &id, &trap);
 	spd->delete(spd, &id, &trap);
 	expect_told("");
 	spd->add(spd, &id, &new_use);
 	expect_told("policy-add ");
-	expect(last_number("policy", "id") > first);
+	expect(recorder_number("policy", "id") > first);
 	spd->delete(spd, &id, &f->manage);
 	spd->delete(spd, &id, &f->manage);
 	expect_told("");
@@ -284,8 +246,9 @@ static void test_spd()
 	expect_told("policy-delete ");
 	spd->add(spd, &id, &f->manage);
 	spd->destroy(spd);
+	sad->destroy(sad);
 	fixture_destroy(f);
-	told[0] = '\0';
+	recorder_forget();
 }
 
 static void *acknowledge(uintptr_t id)
@@ -360,12 +323,12 @@ void test_tables()
 {
 	journal = kernel_dvipa_journal_create(0, 0);
 	expect(journal && strlen(journal->get_instance(journal)) == 16);
-	journal->set_sink(journal, record, NULL);
+	journal->set_sink(journal, recorder_sink, NULL);
 	test_spi();
 	test_sad();
 	test_expires();
 	test_spd();
 	test_barrier();
-	chunk_free(&last);
+	recorder_forget();
 	journal->destroy(journal);
 }

@@ -69,7 +69,9 @@ int main()
 	test_version();
 	test_wire();
 	test_tables();
+	test_groups();
 	test_check();
+	test_commands();
 	test_server();
 	library_deinit();
 	printf("all passed\n");

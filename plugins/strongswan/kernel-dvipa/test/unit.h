@@ -34,7 +34,9 @@
 /** Suites, one per file. */
 void test_wire();
 void test_tables();
+void test_groups();
 void test_check();
+void test_commands();
 void test_server();
 
 #endif /** UNIT_H_ */

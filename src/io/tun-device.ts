@@ -1,0 +1,85 @@
+import { isIPv6 } from 'node:net';
+import { CommandError, runCommand } from './run-command.ts';
+import type { Sysctls } from './sysctl.ts';
+
+export interface TunDeviceOptions {
+  readonly name: string;
+  readonly mtu: number;
+  /** Whether IPv6 is on: only where an IPv6 address comes, for IPv6 speaks unasked. */
+  readonly hasIpv6: boolean;
+}
+
+/** Makes a TUN without addresses, with the MTU, up. An existing device is kept if it is a TUN. */
+export async function makeTunDevice(options: TunDeviceOptions, sysctls: Sysctls): Promise<void> {
+  const { name, mtu, hasIpv6 } = options;
+  await runCommand('ip', ['tuntap', 'add', 'dev', name, 'mode', 'tun']).catch(async (error: unknown) => {
+    if (!(await isTun(name))) throw error;
+  });
+  // First: under 1280 a device has no IPv6 and no settings of it.
+  await runCommand('ip', ['link', 'set', name, 'mtu', String(mtu)]);
+  // The largest of `all` and this one counts: loose, for inner addresses have no route but the DVIPA's.
+  await sysctls.set(`net/ipv4/conf/${name}/rp_filter`, '2');
+  if (hasIpv6) await enableIpv6(name, sysctls);
+  else await sysctls.setIfPresent(`net/ipv6/conf/${name}/disable_ipv6`, '1');
+  await runCommand('ip', ['link', 'set', name, 'up']);
+}
+
+/** IPv6 that says nothing by itself: no link-local address, no router solicitation, no multicast listener report. */
+async function enableIpv6(name: string, sysctls: Sysctls): Promise<void> {
+  const setting = (key: string) => `net/ipv6/conf/${name}/${key}`;
+  await runCommand('ip', ['link', 'set', name, 'multicast', 'off', 'addrgenmode', 'none']);
+  await sysctls.set(setting('accept_ra'), '0');
+  await sysctls.set(setting('autoconf'), '0');
+  // As IPv4 does: a link that goes down and up again has its addresses still.
+  await sysctls.set(setting('keep_addr_on_down'), '1');
+  await sysctls.set(setting('disable_ipv6'), '0');
+}
+
+/** Twice is harmless. */
+export async function deleteTunDevice(name: string): Promise<void> {
+  await runCommand('ip', ['link', 'delete', name]).catch(unlessMissing);
+}
+
+/** Gives the TUN an address of its own; twice is harmless. There is nobody to ask for duplicates. */
+export async function addTunAddress(name: string, address: string): Promise<void> {
+  const flags = isIPv6(address) ? ['nodad'] : [];
+  await runCommand('ip', ['address', 'replace', hostPrefix(address), 'dev', name, ...flags]);
+}
+
+/** Nothing happens if the device or the address is not there. */
+export async function deleteTunAddress(name: string, address: string): Promise<void> {
+  await runCommand('ip', ['address', 'delete', hostPrefix(address), 'dev', name]).catch(unlessMissing);
+}
+
+/** The addresses of every interface of this host, of both families. */
+export async function linkAddresses(): Promise<{ name: string; addresses: string[] }[]> {
+  const shown = JSON.parse(await runCommand('ip', ['-j', 'address', 'show'])) as {
+    ifname?: string;
+    addr_info?: { local: string }[];
+  }[];
+  return shown.flatMap(({ ifname, addr_info }) =>
+    ifname === undefined ? [] : [{ name: ifname, addresses: (addr_info ?? []).map(({ local }) => local) }],
+  );
+}
+
+function hostPrefix(address: string): string {
+  return `${address}/${isIPv6(address) ? 128 : 32}`;
+}
+
+async function isTun(name: string): Promise<boolean> {
+  const [link] = JSON.parse(await runCommand('ip', ['-j', '-d', 'link', 'show', 'dev', name])) as {
+    linkinfo?: { info_kind?: string; info_data?: { type?: string } };
+  }[];
+  return link?.linkinfo?.info_kind === 'tun' && link.linkinfo.info_data?.type === 'tun';
+}
+
+function unlessMissing(error: unknown): void {
+  if (
+    !(
+      error instanceof CommandError &&
+      /Cannot find device|Cannot assign|not found|does not exist/.test(error.stderr)
+    )
+  ) {
+    throw error;
+  }
+}

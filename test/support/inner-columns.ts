@@ -1,0 +1,26 @@
+import { FRAGMENT } from '../../src/ipsec/inner-columns.ts';
+import { familyOf } from '../../src/packet/address.ts';
+import { TestBatch } from './crypto-batch.ts';
+import { addr } from './inner-packets.ts';
+
+export interface InnerTest {
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol?: number;
+  readonly sourcePort?: number;
+  readonly destinationPort?: number;
+  readonly fragment?: number;
+}
+
+/** The inner headers of one packet, as a batch of one. */
+export function innerColumns(given: InnerTest): TestBatch {
+  const batch = new TestBatch([Buffer.alloc(1)]);
+  batch.innerSource.set(addr(given.source));
+  batch.innerDestination.set(addr(given.destination));
+  batch.family[0] = familyOf(batch.innerSource);
+  batch.protocol[0] = given.protocol ?? 6;
+  batch.sourcePort[0] = given.sourcePort ?? 0;
+  batch.destinationPort[0] = given.destinationPort ?? 0;
+  batch.fragment[0] = given.fragment ?? FRAGMENT.WHOLE;
+  return batch;
+}
