@@ -151,13 +151,13 @@ export class FragmentTable {
     let found: number = NONE;
     let most = this.blocksOfSourceOf(slot);
     let other = this.#order.first;
-    for (let looks = 0; looks < EVICTION_LOOKS && other !== NONE; looks++) {
+    for (let looks = 0; looks < EVICTION_LOOKS && other !== NONE; other = this.#order.after(other)) {
+      if (other === slot || this.blocks[other] === 0) continue; // nothing to be had there
+      looks++;
       const blocks = this.blocksOfSourceOf(other);
-      if (blocks > most && other !== slot && this.blocks[other] !== 0) {
-        found = other;
-        most = blocks;
-      }
-      other = this.#order.after(other);
+      if (blocks <= most) continue;
+      found = other;
+      most = blocks;
     }
     return found === NONE ? this.oldestBesides(slot) : found;
   }
