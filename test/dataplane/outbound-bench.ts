@@ -221,11 +221,12 @@ export class FunnelTarget {
     this.peer = { host, opener, dvipas: new AddressSet((options.dvipas ?? [DVIPA]).map(addr)) };
   }
 
-  /** `kind` 1 is a packet for the funnel. */
-  seal(inner: Uint8Array, kind = 1): Buffer {
+  /** `kind` 1 is a packet for the funnel; `group`: the SA group that it is meant for. */
+  seal(inner: Uint8Array, kind = 1, group = 1): Buffer {
     const vector = vectorOf(inner);
     const header = new LinkHeader();
     header.kind = kind;
+    header.group = group;
     if (this.#sealer.seal(vector, 0, header, this.#epoch) !== 0) throw new Error('not sealed');
     return Buffer.from(vector.packet(0));
   }
