@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { Command, InvalidArgumentError } from 'commander';
-import { labStatus, readLabHost } from '../lab/attach.ts';
+import { isGuestRunning, labStatus, readLabHost } from '../lab/attach.ts';
 import { enterHost } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
+import { followCommand, pidOf, startCommand } from '../lab/uml/mailbox.ts';
 
 /** `dvipa lab`: hosts as network namespaces of this machine. */
 export function labCommand(): Command {
@@ -16,6 +17,7 @@ export function labCommand(): Command {
     .argument('[scenario]', 'a folder of strongswan-conf/', 'endpoint')
     .option('--targets <count>', 'target hosts', parseCount, 3)
     .option('--clients <count>', 'clients', parseCount, 1)
+    .option('--kernels <count>', 'clients that are Linux kernels of their own', parseCount, 0)
     .option('--set <name=value...>', 'another value for a {{name}} of the templates', parseSetting, {})
     .option('--no-agents', 'charon only: start no agent')
     .option('--no-tunnels', 'do not bring the tunnels up')
@@ -38,7 +40,11 @@ export function labCommand(): Command {
     .action(async (host: string, command: string[]) => {
       // The separator is ours, whatever comes after it is theirs.
       const argv = command[0] === '--' ? command.slice(1) : command;
-      process.exitCode = await runInHost(enterHost(readLabHost(host), argv));
+      const record = readLabHost(host);
+      process.exitCode =
+        record.guest === undefined
+          ? await runInHost(enterHost(record, argv))
+          : await runInGuest(host, record.guest, argv);
     });
 
   lab
@@ -72,6 +78,7 @@ export function labCommand(): Command {
 interface UpOptions {
   readonly targets: number;
   readonly clients: number;
+  readonly kernels: number;
   readonly set: Readonly<Record<string, string>>;
   readonly agents: boolean;
   readonly tunnels: boolean;
@@ -86,6 +93,15 @@ function parseSetting(text: string, earlier: Record<string, string>): Record<str
   const [, name, value] = /^(\w+)=(.*)$/s.exec(text) ?? [];
   if (name === undefined || value === undefined) throw new InvalidArgumentError('expected name=value.');
   return { ...earlier, [name]: value };
+}
+
+/** The same for a guest, without input. */
+function runInGuest(host: string, folder: string, argv: readonly string[]): Promise<number> {
+  const command = startCommand(folder, argv);
+  process.on('SIGINT', () => startCommand(folder, ['kill', '-INT', String(pidOf(command) ?? 0)]));
+  const tell = (kind: 'out' | 'err', bytes: Buffer) =>
+    process[kind === 'out' ? 'stdout' : 'stderr'].write(bytes);
+  return followCommand(command, () => isGuestRunning(host), tell);
 }
 
 /** Becomes, as far as a parent can, the command: same terminal, same exit status. */

@@ -2,7 +2,7 @@ import { IP_PROTOCOL, isIcmp } from '../packet/protocols.ts';
 import { type ConnectionKey, KeyedHash } from './connection-key.ts';
 import { ConnectionSlots, FREE } from './connection-slots.ts';
 import { nextTcpState, RST, TCP_ESTABLISHED, TCP_OPENING, TCP_RESET } from './tcp-state.ts';
-import { DEFAULT_CONNECTION_TIMEOUTS } from './timeouts.ts';
+import { DEFAULT_CONNECTION_TIMEOUTS, UDP_IDLE_MS } from './timeouts.ts';
 
 /** What a binding is after the TCP states 1 to 6: our own kernel refused the connection; and bindings of other protocols. */
 const REFUSED = 7;
@@ -31,7 +31,7 @@ export const DEFAULT_BINDING_TIMES: BindingTimes = {
   openMs: establishedMs,
   closedMs: closingMs,
   refusedMs: 1_000,
-  datagramsMs: establishedMs,
+  datagramsMs: UDP_IDLE_MS,
   icmpMs: 10_000,
 };
 
@@ -110,11 +110,11 @@ export class ConnectionBindings {
     this.admit(key, group, now);
   }
 
-  /** A connection of TCP that is open, and was before anybody looked like its peer. False: another group has it. */
+  /** A connection that is open, and was before anybody looked like its peer. False: another group has it. */
   keep(key: ConnectionKey, group: number, now: number): boolean {
     const slot = this.#take(key, group, now);
     if (slot < 0) return false;
-    this.#slots.state[slot] = TCP_ESTABLISHED;
+    this.#slots.state[slot] = key.protocol === IP_PROTOCOL.TCP ? TCP_ESTABLISHED : DATAGRAMS;
     this.#slots.time[slot] = now;
     return true;
   }

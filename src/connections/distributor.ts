@@ -79,19 +79,20 @@ export class Distributor {
    * goes by hash and leaves no trace: segments without entry (after a restart the targets' lists fill the
    * table), other protocols, and openings over quota. `eligible`: who has the packet's SA; an entry's
    * target is returned without asking it, so check that one and hold the packet if need be. A connection of a
-   * peer that looks like another one is opened where the other has not the same one, if there is such a target.
+   * peer that looks like another one goes where the other has not the same one, if there is such a target.
    */
   route(key: ConnectionKey, isOpening: boolean, eligible: EligibleTargets, now: number): number {
     const known = this.table.lookup(key);
     if (known >= 0) return known;
     const service = this.#services.get(key.dvipa);
     if (service === undefined) return -1;
+    const free = this.#apart(key, service, eligible);
     if (isOpening && this.table.hasRoomFor(key.group)) {
-      const target = service.method.choose(this.#apart(key, service, eligible));
+      const target = service.method.choose(free);
       if (target >= 0 && this.table.addTentative(key, target, now)) service.method.assigned(target);
       return target;
     }
-    return chooseByHash(this.table.hashOf(key), service.targets, eligible);
+    return chooseByHash(this.table.hashOf(key), service.targets, free);
   }
 
   #apart(key: ConnectionKey, { targets }: Service, eligible: EligibleTargets): EligibleTargets {

@@ -16,7 +16,7 @@ const FRAGMENTED_DATAGRAMS = 4096;
 export interface LookAlikesOptions {
   readonly overlaps: GroupOverlaps;
   readonly sad: Pick<OutboundSad<never>, 'policyOfGroup'>;
-  /** Open connections of TCP: those from before their peer had a look-alike are bound as well. */
+  /** Connections that are open: those from before their peer had a look-alike are bound as well. */
   readonly openFlows: () => Iterable<ConnectionKey>;
   /** 8 random bytes. */
   readonly seed: Uint8Array;

@@ -1,13 +1,15 @@
 /**
- * The lab's addresses, all of documentation networks (RFC 5737) but the clients' inner ones. The Vagrantfile computes
- * the same.
+ * The lab's addresses, all of documentation networks (RFC 5737, RFC 3849) but the inner IPv4 ones. The Vagrantfile
+ * computes the same.
  */
 
 export const OUTSIDE_PREFIX_BITS = 24;
 export const CLUSTER_PREFIX_BITS = 24;
+export const OUTSIDE_PREFIX6_BITS = 64;
 export const MAX_HOSTS_OF_A_KIND = 9;
 
-export type HostKind = 'router' | 'target' | 'client';
+/** A `kernel` is a client too: a stock Linux kernel in User Mode Linux, which does IPsec itself (XFRM). */
+export type HostKind = 'router' | 'target' | 'client' | 'kernel';
 
 export interface LabHostPlan {
   readonly kind: HostKind;
@@ -15,10 +17,13 @@ export interface LabHostPlan {
   readonly number: number;
   readonly name: string;
   readonly outsideAddress: string;
-  /** Undefined on clients: they have no cluster interface. */
+  /** The IPv6 ones are there in scenarios with a `dvipa6` only. */
+  readonly outsideAddress6: string;
+  /** Undefined on clients and kernels: they have no cluster interface. */
   readonly clusterAddress?: string;
-  /** Clients only: the address inside the tunnel, on its loopback interface. */
+  /** Clients and kernels only: the addresses inside the tunnel, on their loopback interface. */
   readonly innerAddress?: string;
+  readonly innerAddress6?: string;
 }
 
 export function planHost(kind: HostKind, number: number): LabHostPlan {
@@ -26,16 +31,34 @@ export function planHost(kind: HostKind, number: number): LabHostPlan {
 }
 
 const ADDRESSES: Readonly<Record<HostKind, (n: number) => Omit<LabHostPlan, 'kind' | 'number' | 'name'>>> = {
-  router: (n) => ({ outsideAddress: `192.0.2.${n}`, clusterAddress: `198.51.100.${n}` }),
-  target: (n) => ({ outsideAddress: `192.0.2.${20 + n}`, clusterAddress: `198.51.100.${10 + n}` }),
-  client: (n) => ({ outsideAddress: `192.0.2.${100 + n}`, innerAddress: `10.1.${n}.1` }),
+  router: (n) => ({ ...outside(n), clusterAddress: `198.51.100.${n}` }),
+  target: (n) => ({ ...outside(20 + n), clusterAddress: `198.51.100.${10 + n}` }),
+  client: (n) => ({ ...outside(100 + n), ...inner(n) }),
+  kernel: (n) => ({ ...outside(110 + n), ...inner(10 + n) }),
 };
 
-/** The routing host first, then targets, then clients. */
-export function planHosts(targets: number, clients: number): LabHostPlan[] {
+function outside(last: number) {
+  return { outsideAddress: `192.0.2.${last}`, outsideAddress6: `2001:db8::${last}` };
+}
+
+function inner(net: number) {
+  return { innerAddress: `10.1.${net}.1`, innerAddress6: `2001:db8:1:${net}::1` };
+}
+
+export interface HostCounts {
+  readonly targets: number;
+  readonly clients: number;
+  readonly kernels?: number;
+}
+
+/** The routing host first, then targets, clients and kernels. */
+export function planHosts({ targets, clients, kernels = 0 }: HostCounts): LabHostPlan[] {
+  const some = (kind: HostKind, count: number) =>
+    Array.from({ length: count }, (_, index) => planHost(kind, index + 1));
   return [
     planHost('router', 1),
-    ...Array.from({ length: targets }, (_, index) => planHost('target', index + 1)),
-    ...Array.from({ length: clients }, (_, index) => planHost('client', index + 1)),
+    ...some('target', targets),
+    ...some('client', clients),
+    ...some('kernel', kernels),
   ];
 }

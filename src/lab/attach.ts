@@ -40,6 +40,13 @@ export function readLabHost(name: string, prefix = defaultPrefix()): HostRecord 
   return host;
 }
 
+/** Whether the kernel of a guest runs. */
+export function isGuestRunning(name: string, prefix = defaultPrefix()): boolean {
+  return labStatus(prefix).processes.some(
+    (entry) => entry.host === name && entry.name === 'kernel' && entry.running,
+  );
+}
+
 function hostsOf(record: LabRecord, prefix: string): HostRecord[] {
   const networks = (['outside', 'cluster'] as const).map((network) => ({
     name: network,

@@ -12,7 +12,7 @@ export async function issueCouplingCertificates(
   const pki = join(folder, 'pki/coupling');
   await initAuthority(pki);
   for (const { kind, name } of hosts) {
-    if (kind === 'client') continue;
+    if (kind !== 'router' && kind !== 'target') continue;
     await issueCertificate(pki, { role: kind === 'router' ? 'route' : 'target', host: name }, 30);
     const place = join(hostFolder(folder, name), 'dvipa');
     for (const file of ['ca.pem', `${name}.pem`, `${name}.key`]) cpSync(join(pki, file), join(place, file));

@@ -1,12 +1,11 @@
 import type { PcapFile } from './pcap.ts';
+import { ipIn } from './wire-ip.ts';
 
 /**
  * The witness that no sequence number and no nonce was used twice: reads a capture of the outside network, on purpose
  * without the project's own header codecs. An SA of one direction is a destination address and an SPI (RFC 4303 §2.1).
  */
 
-const ETHERNET_HEADER_BYTES = 14;
-const ETHERTYPE_IPV4 = 0x0800;
 const PROTOCOL = { udp: 17, esp: 50 } as const;
 const NAT_TRAVERSAL_PORT = 4500;
 const ESP_HEADER_BYTES = 8;
@@ -27,18 +26,15 @@ export interface EspSighting {
 
 /** The ESP packet in an Ethernet frame, bare or in UDP (RFC 3948); undefined if it holds none. */
 export function espIn(frame: Buffer): EspSighting | undefined {
-  if (frame.length < ETHERNET_HEADER_BYTES + 20 || frame.readUInt16BE(12) !== ETHERTYPE_IPV4)
-    return undefined;
-  const packet = frame.subarray(ETHERNET_HEADER_BYTES);
-  const headerBytes = (packet.readUInt8(0) & 0x0f) * 4;
-  if (packet.readUInt8(0) >> 4 !== 4 || headerBytes < 20) return undefined;
-  const data = packet.subarray(headerBytes, packet.readUInt16BE(2));
-  const esp = packet[9] === PROTOCOL.esp ? data : packet[9] === PROTOCOL.udp ? espInUdp(data) : undefined;
+  const ip = ipIn(frame);
+  if (ip === undefined) return undefined;
+  const { protocol, payload, source, destination } = ip;
+  const esp = protocol === PROTOCOL.esp ? payload : protocol === PROTOCOL.udp ? espInUdp(payload) : undefined;
   if (esp === undefined || esp.length < ESP_HEADER_BYTES + IV_BYTES || esp.readUInt32BE(0) <= 255)
     return undefined;
   return {
-    source: packet.subarray(12, 16).join('.'),
-    destination: packet.subarray(16, 20).join('.'),
+    source,
+    destination,
     spi: esp.readUInt32BE(0),
     sequence: esp.readUInt32BE(4),
     iv: esp.readBigUInt64BE(ESP_HEADER_BYTES),

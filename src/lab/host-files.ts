@@ -3,8 +3,9 @@ import { basename, dirname, join } from 'node:path';
 import type { LabHostPlan } from './addresses.ts';
 import type { IkePki } from './ike-pki.ts';
 import type { HostRecord } from './ledger.ts';
-import { hostNamespace } from './network.ts';
+import { hostCommands, hostNamespace, networkNamespace, sysctlsOf } from './network.ts';
 import { renderHost, type Scenario, type TemplateValues } from './scenario.ts';
+import { writeGuestFiles } from './uml/guest.ts';
 
 /** Templates that are not mounted on their own, but with the folder around them. */
 const SUBFOLDER: Readonly<Record<string, string>> = { 'swanctl.conf': 'swanctl', 'dvipa.yaml': 'dvipa' };
@@ -62,7 +63,29 @@ export async function writeHostFiles(
     cpSync(options.plugin, join(place('plugins'), basename(options.plugin)));
     mounts.push([place('plugins'), STOCK_PLUGINS]);
   }
+  if (host.kind === 'kernel') return writeGuest(options, host, mounts);
   return { name: host.name, namespace: hostNamespace(options.prefix, host.name), mounts };
+}
+
+/** The process that is a guest's kernel has a /run of its own, and the guest all the rest. */
+function writeGuest(
+  { folder, prefix, scenario }: HostFilesOptions,
+  host: LabHostPlan,
+  mounts: [string, string][],
+): HostRecord {
+  const guest = join(hostFolder(folder, host.name), 'guest');
+  writeGuestFiles(guest, {
+    name: host.name,
+    mounts: mounts.slice(1),
+    sysctls: sysctlsOf(scenario),
+    network: hostCommands(scenario, host),
+  });
+  return {
+    name: host.name,
+    namespace: networkNamespace(prefix, 'outside'),
+    mounts: mounts.slice(0, 1),
+    guest,
+  };
 }
 
 /** Fills in a host's templates and writes them to where they are mounted from; returns their names. */
@@ -91,9 +114,13 @@ export function templateValues(context: TemplateContext, host: LabHostPlan): Tem
     host: host.name,
     logs: logsFolder(folder),
     etc: join(hostFolder(folder, host.name), 'dvipa'),
+    dvipa6: scenario.dvipa6 ?? '',
+    endpoint6: scenario.endpoint6 ?? '',
     outside_address: host.outsideAddress,
+    outside_address6: host.outsideAddress6,
     cluster_address: host.clusterAddress ?? '',
     inner_address: host.innerAddress ?? '',
+    inner_address6: host.innerAddress6 ?? '',
     router_cluster_address: router?.clusterAddress ?? '',
     target_names: targets.map(({ name }) => name).join(', '),
     target_list: targets

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HostRecord, Ledger } from './ledger.ts';
 import { endProcess, isRunning, type ProcessRecord, signalProcess, startTimeOf } from './process.ts';
-import { must, run, type RunOptions, type RunResult } from './run.ts';
+import { CommandError, run, type RunOptions, type RunResult } from './run.ts';
 import { waitFor } from './wait-for.ts';
 
 /** Mounts the pairs before `--`, then becomes the command after it. Runs in a mount namespace of its own. */
@@ -29,61 +29,32 @@ export function enterHost(host: HostRecord, argv: readonly string[]): string[] {
 
 export interface SpawnOptions {
   readonly env?: Readonly<Record<string, string>>;
+  /** See `group` of {@link ProcessRecord}. */
+  readonly group?: string;
 }
 
 /** A process that the lab keeps running in a host, apart from the life of the program that started it. */
-export class LabProcess {
-  readonly record: ProcessRecord;
+export interface LabProcess {
+  readonly host: string;
+  readonly name: string;
+  /** As its host numbers it. */
+  readonly pid: number;
   readonly logFile: string;
-  readonly #ledger: Ledger;
-
-  constructor(record: ProcessRecord, logFile: string, ledger: Ledger) {
-    this.record = record;
-    this.logFile = logFile;
-    this.#ledger = ledger;
-  }
-
-  get pid(): number {
-    return this.record.pid;
-  }
-
-  isRunning(): boolean {
-    return isRunning(this.record);
-  }
-
+  isRunning(): boolean;
   /** Sends a signal; with SIGKILL it also waits until the process is gone. False if it was gone already. */
-  async kill(signal: NodeJS.Signals): Promise<boolean> {
-    const sent = signalProcess(this.record, signal);
-    if (signal === 'SIGKILL') {
-      await waitFor(`end of ${this.record.name}`, () => !this.isRunning());
-      this.#ledger.dropProcess(this.record);
-    }
-    return sent;
-  }
-
+  kill(signal: NodeJS.Signals): Promise<boolean>;
   /** Ends the process properly (SIGTERM), or by force after a while. */
-  async stop(graceMs?: number): Promise<void> {
-    await endProcess(this.record, graceMs);
-    this.#ledger.dropProcess(this.record);
-  }
+  stop(graceMs?: number): Promise<void>;
 }
 
 /** One host of the lab. */
-export class Host {
+export abstract class Host {
   readonly name: string;
-  readonly #record: HostRecord;
-  readonly #ledger: Ledger;
   readonly #logs: string;
 
-  constructor(record: HostRecord, ledger: Ledger, logs: string) {
-    this.name = record.name;
-    this.#record = record;
-    this.#ledger = ledger;
+  constructor(name: string, logs: string) {
+    this.name = name;
     this.#logs = logs;
-  }
-
-  get namespace(): string {
-    return this.#record.namespace;
   }
 
   /** Where a process of this host that the lab calls `name` writes. */
@@ -92,19 +63,79 @@ export class Host {
   }
 
   /** Runs a command in the host to its end. */
+  abstract exec(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+
+  /** Like `exec`, for a command that must succeed; returns its standard output. */
+  async must(argv: readonly string[], options?: RunOptions): Promise<string> {
+    const result = await this.exec(argv, options);
+    if (result.status !== 0) throw new CommandError([`${this.name}:`, ...argv], result);
+    return result.stdout;
+  }
+
+  /** Starts a process that goes on after us; its output is appended to `logFile(name)`. */
+  abstract spawn(name: string, argv: readonly string[], options?: SpawnOptions): LabProcess;
+}
+
+class NamespaceProcess implements LabProcess {
+  readonly logFile: string;
+  readonly #record: ProcessRecord;
+  readonly #ledger: Ledger;
+
+  constructor(record: ProcessRecord, logFile: string, ledger: Ledger) {
+    this.logFile = logFile;
+    this.#record = record;
+    this.#ledger = ledger;
+  }
+
+  get host(): string {
+    return this.#record.host;
+  }
+
+  get name(): string {
+    return this.#record.name;
+  }
+
+  get pid(): number {
+    return this.#record.pid;
+  }
+
+  isRunning(): boolean {
+    return isRunning(this.#record);
+  }
+
+  async kill(signal: NodeJS.Signals): Promise<boolean> {
+    const sent = signalProcess(this.#record, signal);
+    if (signal === 'SIGKILL') {
+      await waitFor(`end of ${this.name}`, () => !this.isRunning());
+      this.#ledger.dropProcess(this.#record);
+    }
+    return sent;
+  }
+
+  async stop(graceMs?: number): Promise<void> {
+    await endProcess(this.#record, graceMs);
+    this.#ledger.dropProcess(this.#record);
+  }
+}
+
+/** A host that is a network namespace of this machine. */
+export class NamespaceHost extends Host {
+  readonly #record: HostRecord;
+  readonly #ledger: Ledger;
+
+  constructor(record: HostRecord, ledger: Ledger, logs: string) {
+    super(record.name, logs);
+    this.#record = record;
+    this.#ledger = ledger;
+  }
+
   exec(argv: readonly string[], options?: RunOptions): Promise<RunResult> {
     return run(enterHost(this.#record, argv), options);
   }
 
-  /** Like `exec`, for a command that must succeed; returns its standard output. */
-  must(argv: readonly string[], options?: RunOptions): Promise<string> {
-    return must(enterHost(this.#record, argv), options);
-  }
-
-  /** Starts a process that goes on after us; its output is appended to `logFile(name)`. */
   spawn(name: string, argv: readonly string[], options: SpawnOptions = {}): LabProcess {
     const logFile = this.logFile(name);
-    mkdirSync(this.#logs, { recursive: true });
+    mkdirSync(join(logFile, '..'), { recursive: true });
     const log = openSync(logFile, 'a', 0o600);
     const [command = '', ...rest] = enterHost(this.#record, argv);
     const child = spawn(command, rest, {
@@ -119,8 +150,14 @@ export class Host {
     child.unref();
     if (pid === undefined || startTime === undefined)
       throw new Error(`${this.name}: cannot start ${name}, see ${logFile}`);
-    const record = { host: this.name, name, pid, startTime };
+    const record = {
+      host: this.name,
+      name,
+      pid,
+      startTime,
+      ...(options.group !== undefined && { group: options.group }),
+    };
     this.#ledger.addProcess(record);
-    return new LabProcess(record, logFile, this.#ledger);
+    return new NamespaceProcess(record, logFile, this.#ledger);
   }
 }

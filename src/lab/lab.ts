@@ -2,17 +2,19 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { type LabHostPlan, planHosts } from './addresses.ts';
 import { startAgent, waitForTargets } from './agent.ts';
 import { initiate, startCharon } from './charon.ts';
-import { Host, type LabProcess } from './host.ts';
+import { type Host, type LabProcess, NamespaceHost } from './host.ts';
 import { builtPlugin, hostFolder, logsFolder, writeHostFiles, writeTemplates } from './host-files.ts';
 import { IkePki } from './ike-pki.ts';
 import { type HostRecord, Ledger } from './ledger.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { buildNetworks, namespacesOf, networkNamespace, removeNamespaces } from './network.ts';
 import { type LabOptions, ledgerFolder, resolveLabOptions, type ResolvedLabOptions } from './options.ts';
-import { endProcess } from './process.ts';
+import { endProcess, isRunning } from './process.ts';
 import { ownProgram, PROJECT_ROOT } from './program.ts';
 import { readScenario, type Scenario, type TemplateValues } from './scenario.ts';
 import { issueCouplingCertificates } from './coupling-pki.ts';
+import { bootGuest, waitForGuest } from './uml/guest.ts';
+import { GuestHost } from './uml/guest-host.ts';
 
 /**
  * The lab: a routing host, targets and clients as network namespaces of this machine. While a `Lab` of this process is
@@ -29,7 +31,7 @@ export class Lab {
   private constructor(options: ResolvedLabOptions, scenario: Scenario, ledger: Ledger, lock: Lock) {
     this.options = options;
     this.scenario = scenario;
-    this.plan = planHosts(options.targets, options.clients);
+    this.plan = planHosts(options);
     this.#lock = lock;
     const logs = logsFolder(options.folder);
     const bare = (['outside', 'cluster'] as const).map(
@@ -40,7 +42,7 @@ export class Lab {
       }),
     );
     this.#hosts = new Map(
-      [...ledger.record.hosts, ...bare].map((record) => [record.name, new Host(record, ledger, logs)]),
+      [...ledger.record.hosts, ...bare].map((record) => [record.name, hostOf(record, ledger, logs)]),
     );
   }
 
@@ -55,7 +57,7 @@ export class Lab {
       for (const part of ['hosts', 'logs', 'pki'])
         rmSync(`${folder}/${part}`, { recursive: true, force: true });
       mkdirSync(logsFolder(folder), { recursive: true });
-      const hosts = planHosts(options.targets, options.clients);
+      const hosts = planHosts(options);
       const ledger = Ledger.create(ledgerFolder(prefix), {
         version: 1,
         scenario: scenario.name,
@@ -74,6 +76,7 @@ export class Lab {
       for (const host of hosts) records.push(await writeHostFiles(files, host, pki));
       ledger.update({ hosts: records });
       const lab = new Lab(options, scenario, ledger, lock);
+      await lab.#boot(records, ledger);
       await lab.#start();
       ledger.update({ isUp: true });
       return lab;
@@ -99,7 +102,7 @@ export class Lab {
     return this.host('router1');
   }
 
-  /** A process the lab started: `charon`, `agent` or `http`. */
+  /** A process the lab started: `charon`, `agent`, `http`, or the `kernel` that a guest is. */
   process(host: string, name: string): LabProcess {
     const found = this.#running.get(`${host} ${name}`);
     if (found === undefined) throw new Error(`${host}: the lab started no ${name}`);
@@ -169,12 +172,28 @@ export class Lab {
     await cleanUp(resolveLabOptions(given).prefix);
   }
 
+  /** Starts the guests' kernels, all at once. */
+  async #boot(records: readonly HostRecord[], ledger: Ledger): Promise<void> {
+    const { folder, progress } = this.options;
+    const ready: Promise<void>[] = [];
+    for (const record of records) {
+      const { name, guest } = record;
+      if (guest === undefined) continue;
+      progress(`Linux of ${name}`);
+      const machine = new NamespaceHost(record, ledger, logsFolder(folder));
+      const kernel = this.#keep(bootGuest(machine, { lab: folder, folder: guest, tap: name }));
+      ready.push(waitForGuest(kernel, guest));
+    }
+    await Promise.all(ready);
+  }
+
   async #start(): Promise<void> {
     const { charons, agents, servers, tunnels, progress } = this.options;
     const names = (kind: LabHostPlan['kind']) => this.hostsOf(kind).map(({ name }) => name);
     if (charons) {
       progress('charon on the routing host and the clients');
-      for (const name of [...names('router'), ...names('client')]) await this.startCharon(name);
+      for (const name of [...names('router'), ...names('client'), ...names('kernel')])
+        await this.startCharon(name);
     }
     if (agents) {
       progress('agents');
@@ -184,7 +203,7 @@ export class Lab {
     if (servers) for (const name of names('target')) this.startServer(name);
     if (agents) await this.waitForTargets();
     if (charons && tunnels) {
-      for (const name of names('client')) {
+      for (const name of [...names('client'), ...names('kernel')]) {
         progress(`tunnel of ${name}`);
         await this.initiate(name);
       }
@@ -192,9 +211,19 @@ export class Lab {
   }
 
   #keep(running: LabProcess): LabProcess {
-    this.#running.set(`${running.record.host} ${running.record.name}`, running);
+    this.#running.set(`${running.host} ${running.name}`, running);
     return running;
   }
+}
+
+function hostOf(record: HostRecord, ledger: Ledger, logs: string): Host {
+  const { name, guest } = record;
+  if (guest === undefined) return new NamespaceHost(record, ledger, logs);
+  const isAlive = () =>
+    ledger.record.processes.some(
+      (entry) => entry.host === name && entry.name === 'kernel' && isRunning(entry),
+    );
+  return new GuestHost(name, logs, { folder: guest, isAlive });
 }
 
 function takeLabLock({ prefix, lockTimeoutMs, progress }: ResolvedLabOptions): Promise<Lock> {

@@ -8,6 +8,8 @@ const hostRecordSchema = z.object({
   namespace: z.string(),
   /** Mounts of the host's own mount namespace: [what, over which path]. */
   mounts: z.array(z.tuple([z.string(), z.string()])),
+  /** Set on a guest: the folder that it shares with this machine (see uml/mailbox.ts). */
+  guest: z.string().optional(),
 });
 
 export type HostRecord = z.infer<typeof hostRecordSchema>;

@@ -1,4 +1,9 @@
-import { CLUSTER_PREFIX_BITS, type LabHostPlan, OUTSIDE_PREFIX_BITS } from './addresses.ts';
+import {
+  CLUSTER_PREFIX_BITS,
+  type LabHostPlan,
+  OUTSIDE_PREFIX6_BITS,
+  OUTSIDE_PREFIX_BITS,
+} from './addresses.ts';
 import { must, run } from './run.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -21,11 +26,14 @@ export function hostNamespace(prefix: string, host: string): string {
   return `${prefix}-${host}`;
 }
 
+/** Guests are no namespaces: they stand on the outside network's bridge themselves. */
+const isNamespace = ({ kind }: LabHostPlan) => kind !== 'kernel';
+
 /** Every namespace that `buildNetworks` makes. */
 export function namespacesOf(prefix: string, hosts: readonly LabHostPlan[]): string[] {
   return [
     ...NETWORKS.map((network) => networkNamespace(prefix, network)),
-    ...hosts.map(({ name }) => hostNamespace(prefix, name)),
+    ...hosts.filter(isNamespace).map(({ name }) => hostNamespace(prefix, name)),
   ];
 }
 
@@ -36,8 +44,8 @@ export async function buildNetworks(
 ): Promise<void> {
   for (const namespace of namespacesOf(prefix, hosts)) {
     await must(['ip', 'netns', 'add', namespace]);
-    // Neighbour discovery would be the only IPv6 on the wires, and captures are judged packet by packet.
-    const sysctls = ['net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1'];
+    const isNetwork = NETWORKS.some((network) => networkNamespace(prefix, network) === namespace);
+    const sysctls = isNetwork ? IPV6_OFF : sysctlsOf(scenario);
     await must(['ip', 'netns', 'exec', namespace, 'sysctl', '-qw', ...sysctls]);
     await ipBatch(namespace, ['link set lo up']);
   }
@@ -45,36 +53,88 @@ export async function buildNetworks(
     await ipBatch(networkNamespace(prefix, network), [
       `link add ${BRIDGE_INTERFACE} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
       `link set ${BRIDGE_INTERFACE} up`,
-      ...hosts
-        .filter((host) => network === 'outside' || host.clusterAddress !== undefined)
-        .flatMap((host) => [
-          `link add ${host.name} type veth peer name ${network}0 netns ${hostNamespace(prefix, host.name)}`,
-          `link set ${host.name} master ${BRIDGE_INTERFACE} up`,
-        ]),
+      ...hosts.flatMap((host) => portCommands(prefix, network, host)),
     ]);
   }
-  for (const host of hosts) {
+  for (const host of hosts.filter(isNamespace)) {
     await ipBatch(hostNamespace(prefix, host.name), hostCommands(scenario, host));
   }
 }
 
-function hostCommands(scenario: Scenario, host: LabHostPlan): string[] {
+/** The host's port at a bridge. */
+function portCommands(prefix: string, network: NetworkName, host: LabHostPlan): string[] {
+  if (network === 'cluster' && host.clusterAddress === undefined) return [];
+  const peer = `${network}0 netns ${hostNamespace(prefix, host.name)}`;
+  return [
+    isNamespace(host)
+      ? `link add ${host.name} type veth peer name ${peer}`
+      : `tuntap add dev ${host.name} mode tap`,
+    `link set ${host.name} master ${BRIDGE_INTERFACE} up`,
+  ];
+}
+
+const IPV6_OFF = ['net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1'];
+/** Addresses are set by hand, and nobody asks whether another host has them. */
+const IPV6_QUIET = ['all', 'default'].flatMap((scope) =>
+  ['accept_ra=0', 'autoconf=0', 'accept_dad=0', 'router_solicitations=0'].map(
+    (setting) => `net.ipv6.conf.${scope}.${setting}`,
+  ),
+);
+
+/**
+ * What a host must have set before its first address. Without a second DVIPA IPv6 is off: neighbour discovery would be the
+ * only IPv6 on the wires, and captures are judged packet by packet.
+ */
+export function sysctlsOf(scenario: Scenario): string[] {
+  return scenario.dvipa6 === undefined ? IPV6_OFF : IPV6_QUIET;
+}
+
+/** Lines for `ip -batch` that give a host its addresses and routes. */
+export function hostCommands(scenario: Scenario, host: LabHostPlan): string[] {
+  const { mtu, endpoint, dvipa, dvipaIsEndpoint, onLink } = scenario;
   const commands = [
+    ...linkCommands('outside0', mtu.outside),
     `addr add ${host.outsideAddress}/${OUTSIDE_PREFIX_BITS} dev outside0`,
-    'link set outside0 up',
   ];
   if (host.clusterAddress !== undefined) {
     commands.push(
+      ...linkCommands('cluster0', mtu.cluster),
       `addr add ${host.clusterAddress}/${CLUSTER_PREFIX_BITS} dev cluster0`,
-      'link set cluster0 up',
     );
   }
   if (host.innerAddress !== undefined) commands.push(`addr add ${host.innerAddress}/32 dev lo`);
-  if (host.kind === 'router') commands.push(`addr add ${scenario.endpoint}/32 dev outside0`);
-  if (host.kind !== 'router' && scenario.onLink !== undefined) {
-    // Targets hold the DVIPA itself later; their guard sees to it that they never answer for it.
-    if (host.kind === 'client') commands.push(`route add ${scenario.onLink} dev outside0`);
+  if (host.kind === 'router') {
+    for (const address of new Set([endpoint, ...(dvipaIsEndpoint ? [dvipa] : [])]))
+      commands.push(`addr add ${address}/32 dev outside0`);
   }
+  // Targets hold the DVIPA itself later; their guard sees to it that they never answer for it.
+  if (isClient(host) && onLink !== undefined) commands.push(`route add ${onLink} dev outside0`);
+  return scenario.dvipa6 === undefined ? commands : [...commands, ...host6Commands(scenario, host)];
+}
+
+function isClient({ kind }: LabHostPlan): boolean {
+  return kind === 'client' || kind === 'kernel';
+}
+
+/** No address that the kernel makes up itself: what it would say about them is noise on the wire. */
+function linkCommands(name: string, mtu = 1500): string[] {
+  return [`link set ${name} addrgenmode none`, `link set ${name} mtu ${mtu} up`];
+}
+
+/** Without a link-local address a host that sends from another's address, as targets do, could ask for no neighbour. */
+function host6Commands(scenario: Scenario, host: LabHostPlan): string[] {
+  const { endpoint6, dvipa6, dvipaIsEndpoint, onLink6 } = scenario;
+  const last = host.outsideAddress6.split(':').at(-1);
+  const commands = [
+    `addr add fe80::${last}/64 dev outside0 nodad`,
+    `addr add ${host.outsideAddress6}/${OUTSIDE_PREFIX6_BITS} dev outside0 nodad`,
+  ];
+  if (host.innerAddress6 !== undefined) commands.push(`addr add ${host.innerAddress6}/128 dev lo nodad`);
+  if (host.kind === 'router') {
+    for (const address of new Set([endpoint6, ...(dvipaIsEndpoint ? [dvipa6] : [])]))
+      if (address !== undefined) commands.push(`addr add ${address}/128 dev outside0 nodad`);
+  }
+  if (isClient(host) && onLink6 !== undefined) commands.push(`route add ${onLink6} dev outside0`);
   return commands;
 }
 

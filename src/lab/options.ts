@@ -10,6 +10,8 @@ export interface LabOptions {
   readonly targets?: number;
   /** Default 1. */
   readonly clients?: number;
+  /** Clients that are stock Linux kernels (User Mode Linux). Default 0. */
+  readonly kernels?: number;
   /** Where configuration, certificates, logs and captures go. Default $DVIPA_LAB_DIR, or out/lab. */
   readonly folder?: string;
   /** Start of every namespace's name; labs with different prefixes do not meet. Default $DVIPA_LAB_PREFIX, or `dvipa`. */
@@ -38,6 +40,7 @@ export function resolveLabOptions(options: LabOptions): ResolvedLabOptions {
     scenario: 'endpoint',
     targets: 3,
     clients: 1,
+    kernels: 0,
     folder: process.env['DVIPA_LAB_DIR'] ?? join(PROJECT_ROOT, 'out/lab'),
     prefix: defaultPrefix(),
     values: {},
@@ -49,7 +52,7 @@ export function resolveLabOptions(options: LabOptions): ResolvedLabOptions {
     progress: () => {},
     ...options,
   };
-  for (const kind of ['targets', 'clients'] as const) {
+  for (const kind of ['targets', 'clients', 'kernels'] as const) {
     const count = resolved[kind];
     if (!Number.isInteger(count) || count < 0 || count > MAX_HOSTS_OF_A_KIND) {
       throw new RangeError(`${kind}: ${count}, expected 0 to ${MAX_HOSTS_OF_A_KIND}`);

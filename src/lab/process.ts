@@ -12,12 +12,24 @@ export const processRecordSchema = z.object({
   pid: z.number().int().positive(),
   /** Clock ticks since boot, field 22 of /proc/PID/stat. */
   startTime: z.string(),
+  /**
+   * Set on a process that leads a group of its own whose members end with it: the name of the program that they all
+   * are. The helpers of a guest's kernel outlive it otherwise.
+   */
+  group: z.string().optional(),
 });
 
 export type ProcessRecord = z.infer<typeof processRecordSchema>;
 
-/** State letter and start time of a process; undefined if there is none. */
-function readStat(pid: number): { state: string; startTime: string } | undefined {
+interface ProcessStat {
+  readonly command: string;
+  readonly state: string;
+  readonly group: number;
+  readonly startTime: string;
+}
+
+/** What the kernel says about a process; undefined if there is none. */
+function readStat(pid: number): ProcessStat | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -27,7 +39,9 @@ function readStat(pid: number): { state: string; startTime: string } | undefined
   // The command, in brackets, may hold spaces and brackets itself: count from its end (proc(5)).
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state, startTime] = [fields[0], fields[19]];
-  return state === undefined || startTime === undefined ? undefined : { state, startTime };
+  if (state === undefined || startTime === undefined) return undefined;
+  const command = text.slice(text.indexOf('(') + 1, text.lastIndexOf(')'));
+  return { command, state, group: Number(fields[2]), startTime };
 }
 
 /** The start time of a running process; undefined once it is gone or only a zombie. */
@@ -55,16 +69,13 @@ export function isRunning(record: ProcessRecord): boolean {
 /** Signals the recorded process, never another that got its number. Returns false if it is gone. */
 export function signalProcess(record: ProcessRecord, signal: NodeJS.Signals): boolean {
   if (!isRunning(record)) return false;
-  try {
-    process.kill(record.pid, signal);
-    return true;
-  } catch {
-    return false;
-  }
+  if (record.group !== undefined) return signalAll(membersOf(record), signal);
+  return signalAll([record.pid], signal);
 }
 
 /** Ends a process: SIGTERM, and SIGKILL if it is still there after `graceMs`. Resolves when it is gone. */
 export async function endProcess(record: ProcessRecord, graceMs = 4_000): Promise<void> {
+  if (record.group !== undefined) return endGroup(record);
   if (!signalProcess(record, 'SIGTERM')) return;
   const isGone = () => !isRunning(record);
   try {
@@ -73,4 +84,39 @@ export async function endProcess(record: ProcessRecord, graceMs = 4_000): Promis
     signalProcess(record, 'SIGKILL');
     await waitFor(`end of ${record.name} after SIGKILL`, isGone);
   }
+}
+
+/** Nothing in a group of this kind is worth a grace. Its members may be left without their leader. */
+async function endGroup(record: ProcessRecord): Promise<void> {
+  await waitFor(`end of ${record.name}`, () => {
+    const members = membersOf(record);
+    signalAll(members, 'SIGKILL');
+    return members.length === 0;
+  });
+}
+
+/** Living processes of the group that the recorded one leads, or led. */
+function membersOf({ pid, startTime, group }: ProcessRecord): number[] {
+  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return all.map(Number).filter((member) => {
+    const stat = readStat(member);
+    if (stat === undefined || ['Z', 'X'].includes(stat.state)) return false;
+    // Between its start and its becoming that program the leader has other names.
+    const isLeader = member === pid && stat.startTime === startTime;
+    return isLeader || (stat.group === pid && stat.command === group);
+  });
+}
+
+/** False if none of them was there any more. */
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): boolean {
+  let isAny = false;
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+      isAny = true;
+    } catch {
+      // Gone already.
+    }
+  }
+  return isAny;
 }

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { LabHostPlan } from './addresses.ts';
 
 const address = z.ipv4();
+const mtu = z.number().int().min(1280).max(9000);
 
 /** `scenario.yaml`: what the lab (and the Vagrantfile) must know about a scenario before its templates. */
 const scenarioSchema = z.strictObject({
@@ -14,6 +15,14 @@ const scenarioSchema = z.strictObject({
   endpoint: address,
   /** Clients reach this network on the outside link; absent: only through the tunnel. */
   on_link: z.string().optional(),
+  /** With a second DVIPA all hosts have IPv6 on the outside network; absent: IPv6 is off in the whole lab. */
+  dvipa6: z.ipv6().optional(),
+  endpoint6: z.ipv6().optional(),
+  on_link6: z.string().optional(),
+  /** IKE and outer ESP may go to the DVIPAs themselves as well: the routing host has their addresses. */
+  dvipa_is_endpoint: z.boolean().default(false),
+  /** Of the networks' links; 1500 unless said otherwise. */
+  mtu: z.strictObject({ outside: mtu.optional(), cluster: mtu.optional() }).default({}),
   /** Defaults of the templates' {{names}}. */
   values: z.record(z.string(), z.union([z.string(), z.number()])),
 });
@@ -24,6 +33,11 @@ export interface Scenario {
   readonly dvipa: string;
   readonly endpoint: string;
   readonly onLink?: string | undefined;
+  readonly dvipa6?: string | undefined;
+  readonly endpoint6?: string | undefined;
+  readonly onLink6?: string | undefined;
+  readonly dvipaIsEndpoint: boolean;
+  readonly mtu: { readonly outside?: number | undefined; readonly cluster?: number | undefined };
   readonly values: Readonly<Record<string, string | number>>;
 }
 
@@ -43,12 +57,13 @@ export function readScenario(root: string, name: string): Scenario {
   if (!known.includes(name)) throw new Error(`no scenario '${name}', expected one of: ${known.join(', ')}`);
   const folder = join(root, 'strongswan-conf', name);
   const {
+    description: _,
     on_link: onLink,
-    dvipa,
-    endpoint,
-    values,
+    on_link6: onLink6,
+    dvipa_is_endpoint: dvipaIsEndpoint,
+    ...rest
   } = scenarioSchema.parse(parse(readFileSync(join(folder, 'scenario.yaml'), 'utf8')));
-  return { name, folder, dvipa, endpoint, onLink, values };
+  return { name, folder, onLink, onLink6, dvipaIsEndpoint, ...rest };
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { PcapFile } from './pcap.ts';
+import { ipIn, type IpView, isArp } from './wire-ip.ts';
 
 /**
  * What a frame on one of the lab's networks is, judged from its bytes alone and on purpose without the project's own
@@ -7,9 +8,9 @@ import type { PcapFile } from './pcap.ts';
 
 /**
  * Classes of the outside network; anything `other` there should not exist. `unreachable`: ICMP about an IKE or ESP datagram
- * whose port is closed, as while charon restarts; what it quotes is as protected as it was.
+ * whose port is closed, as while charon restarts; what it quotes is as protected as it was. `neighbour`: the ARP of IPv6.
  */
-export type OutsideClass = 'esp' | 'ike' | 'nat-keepalive' | 'arp' | 'unreachable' | 'other';
+export type OutsideClass = 'esp' | 'ike' | 'nat-keepalive' | 'arp' | 'neighbour' | 'unreachable' | 'other';
 
 /**
  * Classes of the cluster network: the coupling channel (TLS), the trusted link (GRE in UDP), ARP; and what a host says
@@ -17,45 +18,38 @@ export type OutsideClass = 'esp' | 'ike' | 'nat-keepalive' | 'arp' | 'unreachabl
  */
 export type ClusterClass = 'coupling' | 'link' | 'unreachable' | 'arp' | 'other';
 
-const ETHERTYPE_IPV4 = 0x0800;
-const ETHERTYPE_ARP = 0x0806;
-const ETHERNET_HEADER_BYTES = 14;
-const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, esp: 50 } as const;
+const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, esp: 50, icmp6: 58 } as const;
 const PORT = { ike: 500, ikeNat: 4500, cluster: 4754 } as const;
-
-interface Ipv4View {
-  readonly protocol: number;
-  readonly payload: Buffer;
-}
-
-function ipv4Of(frame: Buffer): Ipv4View | undefined {
-  const packet = frame.subarray(ETHERNET_HEADER_BYTES);
-  const headerBytes = ((packet[0] ?? 0) & 0x0f) * 4;
-  if (packet.length < 20 || (packet[0] ?? 0) >> 4 !== 4 || headerBytes < 20) return undefined;
-  // A fragment's payload starts with no header of its own: nobody here should send one.
-  if ((packet.readUInt16BE(6) & 0x3fff) !== 0) return undefined;
-  return { protocol: packet[9] ?? 0, payload: packet.subarray(headerBytes, packet.readUInt16BE(2)) };
-}
+/** Multicast listeners (RFC 2710, RFC 3810), and neighbour discovery (RFC 4861 §4). */
+const NEIGHBOUR_TYPES = [130, 131, 132, 143, 133, 134, 135, 136, 137];
 
 function hasPort(payload: Buffer, port: number): boolean {
   return payload.length >= 8 && (payload.readUInt16BE(0) === port || payload.readUInt16BE(2) === port);
 }
 
 export function classifyOutside(frame: Buffer): OutsideClass {
-  if (frame.length < ETHERNET_HEADER_BYTES) return 'other';
-  const etherType = frame.readUInt16BE(12);
-  if (etherType === ETHERTYPE_ARP) return 'arp';
-  const ip = etherType === ETHERTYPE_IPV4 ? ipv4Of(frame) : undefined;
+  if (isArp(frame)) return 'arp';
+  const ip = wholeIpIn(frame);
   if (ip === undefined) return 'other';
   // SPIs 0 to 255 are reserved (RFC 4303 §2.1).
   if (ip.protocol === PROTOCOL.esp)
     return ip.payload.length >= 8 && ip.payload.readUInt32BE(0) > 255 ? 'esp' : 'other';
-  if (ip.protocol === PROTOCOL.icmp)
-    return isUnreachable(ip.payload, [PORT.ike, PORT.ikeNat]) ? 'unreachable' : 'other';
+  if (isNeighbourMessage(ip)) return 'neighbour';
+  if (isUnreachable(ip, [PORT.ike, PORT.ikeNat])) return 'unreachable';
   if (ip.protocol !== PROTOCOL.udp) return 'other';
   const data = ip.payload.subarray(8);
   if (hasPort(ip.payload, PORT.ikeNat)) return classifyNatTraversal(data);
   return hasPort(ip.payload, PORT.ike) && isIkeHeader(data) ? 'ike' : 'other';
+}
+
+/** A fragment's payload starts with no header of its own: nobody here should send one. */
+function wholeIpIn(frame: Buffer): IpView | undefined {
+  const ip = ipIn(frame);
+  return ip?.isFragment === true ? undefined : ip;
+}
+
+function isNeighbourMessage({ version, protocol, payload }: IpView): boolean {
+  return version === 6 && protocol === PROTOCOL.icmp6 && NEIGHBOUR_TYPES.includes(payload[0] ?? 0);
 }
 
 /** RFC 3948 §2: one octet 0xff, four zero octets before IKE, or an SPI. */
@@ -73,24 +67,26 @@ function isIkeHeader(data: Buffer): boolean {
 }
 
 export function classifyCluster(frame: Buffer): ClusterClass {
-  if (frame.length < ETHERNET_HEADER_BYTES) return 'other';
-  const etherType = frame.readUInt16BE(12);
-  if (etherType === ETHERTYPE_ARP) return 'arp';
-  const ip = etherType === ETHERTYPE_IPV4 ? ipv4Of(frame) : undefined;
+  if (isArp(frame)) return 'arp';
+  const ip = wholeIpIn(frame);
   if (ip === undefined) return 'other';
-  if (ip.protocol === PROTOCOL.icmp)
-    return isUnreachable(ip.payload, [PORT.cluster]) ? 'unreachable' : 'other';
+  if (isUnreachable(ip, [PORT.cluster])) return 'unreachable';
   if (!hasPort(ip.payload, PORT.cluster)) return 'other';
   if (ip.protocol === PROTOCOL.tcp) return 'coupling';
   return ip.protocol === PROTOCOL.udp ? 'link' : 'other';
 }
 
-/** Destination unreachable about a UDP datagram of these ports (RFC 792: type 3, the datagram from octet 8 on). */
-function isUnreachable(icmp: Buffer, ports: readonly number[]): boolean {
-  if (icmp.length < 8 || icmp[0] !== 3) return false;
-  const quoted = icmp.subarray(8);
-  const headerBytes = ((quoted[0] ?? 0) & 0x0f) * 4;
-  return quoted[9] === PROTOCOL.udp && ports.some((port) => hasPort(quoted.subarray(headerBytes), port));
+/**
+ * Destination unreachable about a UDP datagram of these ports (RFC 792: type 3; RFC 4443: type 1; the datagram from octet 8
+ * on).
+ */
+function isUnreachable({ version, protocol, payload }: IpView, ports: readonly number[]): boolean {
+  const [wanted, type] = version === 4 ? [PROTOCOL.icmp, 3] : [PROTOCOL.icmp6, 1];
+  if (protocol !== wanted || payload.length < 8 || payload[0] !== type) return false;
+  const quoted = payload.subarray(8);
+  const headerBytes = version === 4 ? ((quoted[0] ?? 0) & 0x0f) * 4 : 40;
+  const about = quoted[version === 4 ? 9 : 6];
+  return about === PROTOCOL.udp && ports.some((port) => hasPort(quoted.subarray(headerBytes), port));
 }
 
 /** How many packets of a capture are of which class. */

@@ -75,7 +75,7 @@ describe('bindings of connections to SA groups', () => {
     });
   }
 
-  it('keeps datagrams as long as anything, ICMP for a moment, in either direction', () => {
+  it('keeps datagrams for minutes, ICMP for a moment, in either direction', () => {
     const bindings = bindingsOf();
     for (const [protocol, lifeMs] of [
       [UDP, datagramsMs],

@@ -17,7 +17,7 @@ import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { IvCounter } from '../../src/ipsec/sender-ids.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
 import type { EspPeer, Opened } from '../support/esp-peer.ts';
-import { DVIPA, addr } from '../support/inner-packets.ts';
+import { addr, DVIPA, DVIPA6 } from '../support/inner-packets.ts';
 import { policyFor } from '../support/test-sas.ts';
 import { AddressSet } from '../../src/packet/address-map.ts';
 
@@ -84,7 +84,7 @@ export class OutboundBench {
       crypto: this.crypto,
       raw: this.raw,
       drops: this.drops,
-      dvipas: new AddressSet([addr(DVIPA)]),
+      dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
       choosePolicy: (vector, i, best) => this.choosePolicy(vector, i, best),
       sendToFunnel: (vector) => {
         for (let i = 0; i < vector.count; i++) {

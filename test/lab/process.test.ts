@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { expect } from 'chai';
+import { waitFor } from '../../src/lab/wait-for.ts';
 import { endProcess, isRunning, signalProcess, startTimeOf } from '../../src/lab/process.ts';
 
 function startSleeper(command = 'sleep 60') {
@@ -32,6 +33,30 @@ describe('lab process', () => {
 
   it('that is gone already is ended without complaint', async () => {
     await endProcess({ host: 'router1', name: 'nothing', pid: 2 ** 22 + 1, startTime: '1' });
+  });
+
+  it('that leads a group is ended with its members, also when it is gone before them', async () => {
+    // A leader of the name `sleep`, with one member that outlives it.
+    const script = 'sleep 60 & echo $!; exec sleep 60';
+    const child = spawn('sh', ['-c', script], { detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
+    const text = await new Promise<Buffer>((resolve) => {
+      child.stdout.once('data', resolve);
+    });
+    const [pid, member] = [child.pid ?? 0, Number(text.toString())];
+    const record = {
+      host: 'kernel1',
+      name: 'kernel',
+      pid,
+      startTime: startTimeOf(pid) ?? '',
+      group: 'sleep',
+    };
+    process.kill(pid, 'SIGKILL');
+    await waitFor('end of the leader', () => !isRunning(record));
+    expect(startTimeOf(member)).to.not.equal(undefined);
+    await endProcess({ ...record, group: 'other' });
+    expect(startTimeOf(member)).to.not.equal(undefined);
+    await endProcess(record);
+    expect(startTimeOf(member)).to.equal(undefined);
   });
 
   it('that is a zombie counts as gone', () => {

@@ -5,7 +5,7 @@ import { templateValues } from '../../src/lab/host-files.ts';
 import { PROJECT_ROOT } from '../../src/lab/program.ts';
 import { readScenario, renderHost, scenarioNames } from '../../src/lab/scenario.ts';
 
-const hosts = planHosts(3, 2);
+const hosts = planHosts({ targets: 3, clients: 2, kernels: 1 });
 
 function filesOf(scenarioName: string, hostName: string): Map<string, string> {
   const scenario = readScenario(PROJECT_ROOT, scenarioName);
@@ -25,7 +25,7 @@ for (const scenario of scenarioNames(PROJECT_ROOT)) {
         '198.51.100.13',
       ]);
       expect(config.dvipas[0]?.targets).to.deep.equal(['target1', 'target2', 'target3']);
-      expect(config.dvipas[0]?.endpoints[0]).to.equal(readScenario(PROJECT_ROOT, scenario).endpoint);
+      expect(config.dvipas[0]?.endpoints).to.deep.equal([readScenario(PROJECT_ROOT, scenario).endpoint]);
     });
 
     it('gives every target one, also those without a folder of their own', () => {
@@ -37,7 +37,7 @@ for (const scenario of scenarioNames(PROJECT_ROOT)) {
     });
 
     it('has one setting per line in what charon reads (swanctl.conf knows no other form)', () => {
-      for (const name of ['router1', 'client1', 'client2']) {
+      for (const name of ['router1', 'client1', 'client2', 'kernel1']) {
         for (const line of (filesOf(scenario, name).get('swanctl.conf') ?? '').split('\n')) {
           expect(line.match(/=/g)?.length ?? 0, line).to.be.at.most(1);
         }
@@ -45,11 +45,18 @@ for (const scenario of scenarioNames(PROJECT_ROOT)) {
     });
 
     it('leaves nothing of ours on a client', () => {
-      expect([...filesOf(scenario, 'client2').keys()].toSorted()).to.deep.equal([
-        'strongswan.conf',
-        'swanctl.conf',
-      ]);
-      expect(filesOf(scenario, 'client2').get('strongswan.conf')).to.not.contain('kernel-dvipa');
+      for (const name of ['client2', 'kernel1']) {
+        expect([...filesOf(scenario, name).keys()].toSorted()).to.deep.equal([
+          'strongswan.conf',
+          'swanctl.conf',
+        ]);
+        expect(filesOf(scenario, name).get('strongswan.conf')).to.not.contain('kernel-dvipa');
+      }
+    });
+
+    it('has the ESP of the kernel on a kernel, and of user space on a client', () => {
+      expect(filesOf(scenario, 'client1').get('strongswan.conf')).to.contain(' kernel-libipsec ');
+      expect(filesOf(scenario, 'kernel1').get('strongswan.conf')).to.not.contain('libipsec');
     });
 
     it('makes the plugin critical on the routing host, before the backend that it must win over', () => {

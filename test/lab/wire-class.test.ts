@@ -18,6 +18,13 @@ function ipv4(protocol: number, payload: Buffer, fragment = 0): Buffer {
   return Buffer.concat([hex('020000000001 020000000002 0800'), header, payload]);
 }
 
+function ipv6(nextHeader: number, payload: Buffer): Buffer {
+  const header = hex('60000000 0000 00 40 20010db8000000000000000000000101 20010db8000000000000000000000010');
+  header.writeUInt16BE(payload.length, 4);
+  header[6] = nextHeader;
+  return Buffer.concat([hex('020000000001 020000000002 86dd'), header, payload]);
+}
+
 function udp(source: number, destination: number, data: Buffer): Buffer {
   const header = Buffer.alloc(8);
   header.writeUInt16BE(source, 0);
@@ -45,6 +52,21 @@ describe('wire classes of the outside network', () => {
     ['ESP in UDP', ipv4(17, udp(4500, 31337, esp)), 'esp'],
     ['ESP as protocol 50', ipv4(50, esp), 'esp'],
     ['ARP', hex('ffffffffffff 020000000002 0806 0001080006040001'), 'arp'],
+    ['ESP as protocol 50 in IPv6', ipv6(50, esp), 'esp'],
+    ['ESP in UDP in IPv6', ipv6(17, udp(4500, 4500, esp)), 'esp'],
+    ['a neighbour solicitation', ipv6(58, hex('8700 0000 00000000')), 'neighbour'],
+    [
+      'a multicast listener report behind hop-by-hop options',
+      ipv6(0, hex('3a00 0502 0000 0100 8f00 0000 00000001')),
+      'neighbour',
+    ],
+    ['an echo request in IPv6', ipv6(58, hex('8000 0000 00010001')), 'other'],
+    ['TCP in IPv6', ipv6(6, Buffer.alloc(40)), 'other'],
+    [
+      'an IPv6 frame that holds something else',
+      Buffer.concat([hex('020000000001 020000000002 86dd'), Buffer.alloc(60)]),
+      'other',
+    ],
     ['TCP, whatever its port', ipv4(6, Buffer.alloc(40)), 'other'],
     ['UDP of another port', ipv4(17, udp(53, 53, esp)), 'other'],
     [
