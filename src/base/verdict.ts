@@ -28,6 +28,7 @@ export const DROP_REASONS = [
   'peek-malformed',
   'inner-not-dvipa',
   'tunnel-check',
+  'look-alike',
   'filter',
   'clear',
   // distribution

@@ -1,7 +1,9 @@
 import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
+import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import { LINK_KIND, LinkHeader, type LinkOpener } from '../ipsec/link-seal.ts';
 import type { NumberingOwner } from '../ipsec/numbering-owner.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
+import type { OutboundPolicy } from '../ipsec/sa.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
 import { readInnerHeaders } from './inner-headers.ts';
@@ -34,6 +36,7 @@ export interface RoutingOutboundSa extends SendingSa {
 
 export interface FunnelOptions {
   readonly sad: OutboundSad<RoutingOutboundSa>;
+  readonly overlaps: GroupOverlaps;
   readonly crypto: PacketCrypto;
   readonly raw: PacketSink;
   readonly drops: DropCounters;
@@ -44,15 +47,19 @@ export interface FunnelOptions {
 /**
  * The funnel (docs/outbound.md, way C): inner packets that several targets send on one SA come here over the
  * sealed link, and one sender numbers and seals them. A target is believed only about what it was given: the
- * source must be a DVIPA it serves, and the policy, not the target, names the SA.
+ * source must be a DVIPA it serves, and the policy, not the target, names the SA. Where policies of several peers match, since these
+ * look alike, the target says which peer it means.
  */
 export class Funnel {
   readonly #options: FunnelOptions;
   readonly #line: WaitingLine;
   readonly #header = new LinkHeader();
+  readonly #choosePolicy = this.#choose.bind(this);
   /** SAs whose numbering was used in this vector; told after it, because that may lead back to `resume`. */
   readonly #touched = new Set<RoutingOutboundSa>();
   #highestCounter = 0;
+  /** The SA group that the packet at hand is meant for. */
+  #meant = 0;
   readonly sent = new SentCounts();
   linkPackets = 0;
 
@@ -85,6 +92,7 @@ export class Funnel {
 
   /** The SA gives numbers again, or is gone and another has taken its place: what waits goes out, in order. */
   resume(entry: RoutingOutboundSa, now: number): void {
+    this.#meant = entry.sa.group;
     this.#line.resume(entry.slot, now);
     this.#reportNumbering();
   }
@@ -99,6 +107,7 @@ export class Funnel {
     if (bad !== KEEP) return bad;
     this.#highestCounter = Math.max(this.#highestCounter, this.#header.counter);
     if (this.#header.kind !== LINK_KIND.FUNNEL) return LINK_UNKNOWN_KIND;
+    this.#meant = this.#header.group;
     const refused = this.#findSa(vector, i);
     if (refused !== KEEP) return refused;
     if (!peer.dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
@@ -110,7 +119,14 @@ export class Funnel {
 
   #findSa(vector: PacketVector, i: number): number {
     const malformed = readInnerHeaders(vector, i);
-    return malformed === KEEP ? findOutboundSa(vector, i, this.#options.sad) : malformed;
+    if (malformed !== KEEP) return malformed;
+    return findOutboundSa(vector, i, this.#options.sad, this.#choosePolicy);
+  }
+
+  #choose(vector: PacketVector, i: number, best: OutboundPolicy): OutboundPolicy | undefined {
+    const { sad, overlaps } = this.#options;
+    const isClear = best.group === this.#meant || !overlaps.has(best.group);
+    return isClear ? best : sad.policyOfGroup(vector, i, this.#meant);
   }
 
   /** KEEP with number and IV in the vector; ELSEWHERE: it must wait. */

@@ -2,6 +2,7 @@ import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { tunnelNextHeader } from '../ipsec/esp-trailer.ts';
 import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
+import type { OutboundPolicy } from '../ipsec/sa.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
 import { encapsulate, type OuterHeader } from './encapsulate.ts';
 import type { OutboundEntry, OutboundSad } from './outbound-sad.ts';
@@ -11,6 +12,7 @@ import type { PacketVector } from './vector.ts';
 
 const NO_POLICY = verdictOf('no-policy');
 const NO_SA = verdictOf('no-sa');
+const LOOK_ALIKE = verdictOf('look-alike');
 const NO_NUMBER = verdictOf('no-number');
 const HARD_LIMIT = verdictOf('hard-limit');
 
@@ -21,10 +23,24 @@ export interface SendingSa extends OutboundEntry {
   readonly meter: LifesizeMeter;
 }
 
+/** Among policies of peers that look alike: the one that counts for packet `i`, of which `best` matches first; undefined: none. */
+export type ChoosePolicy = (
+  vector: PacketVector,
+  i: number,
+  best: OutboundPolicy,
+) => OutboundPolicy | undefined;
+
 /** Policy (RFC 4301 section 5.1) and SA of inner packet `i`, whose headers were read: sets `saSlot`. */
-export function findOutboundSa(vector: PacketVector, i: number, sad: OutboundSad<SendingSa>): Verdict {
-  const policy = sad.policyFor(vector, i);
-  if (policy === undefined) return NO_POLICY;
+export function findOutboundSa(
+  vector: PacketVector,
+  i: number,
+  sad: OutboundSad<SendingSa>,
+  choose: ChoosePolicy,
+): Verdict {
+  const best = sad.policyFor(vector, i);
+  if (best === undefined) return NO_POLICY;
+  const policy = choose(vector, i, best);
+  if (policy === undefined) return LOOK_ALIKE;
   const entry = sad.saOf(policy);
   if (entry === undefined) return NO_SA;
   vector.saSlot[i] = entry.slot;

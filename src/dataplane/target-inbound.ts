@@ -23,6 +23,7 @@ const DUMMY = verdictOf('dummy');
 const MALFORMED = verdictOf('malformed');
 const INNER_NOT_DVIPA = verdictOf('inner-not-dvipa');
 const TUNNEL_CHECK = verdictOf('tunnel-check');
+const LOOK_ALIKE = verdictOf('look-alike');
 const HARD_LIMIT = verdictOf('hard-limit');
 
 /** Settings of a DVIPA that this target serves. */
@@ -50,6 +51,8 @@ export interface TargetInboundOptions {
   readonly crypto: PacketCrypto;
   readonly tun: PacketSink;
   readonly drops: DropCounters;
+  /** Of an authenticated packet: false if its connection is another peer's that looks like this one. */
+  readonly admits: (vector: PacketVector, i: number, group: number) => boolean;
   /** Authenticated packets, on their way to the application: for flow tracking. Inner columns are filled in. */
   readonly onAuthenticated: (vector: PacketVector, i: number, entry: ShadowInboundSa) => void;
   /**
@@ -63,7 +66,8 @@ export interface TargetInboundOptions {
 
 /**
  * A target's way in, in the order of docs/inbound.md: epoch, dispatch, shadow SA, coarse window check, open
- * (ICV), window check and commit, trailer, tunnel check on the authenticated packet, filter (mode bypass), TUN.
+ * (ICV), window check and commit, trailer, tunnel check on the authenticated packet, filter (mode bypass),
+ * peers that look alike, TUN.
  * Nothing is committed, counted or reported before the ICV (RFC 4303 section 3.4.3).
  */
 export class TargetInbound {
@@ -170,14 +174,15 @@ export class TargetInbound {
   }
 
   #checkOpened(vector: PacketVector): void {
-    const { sad, onAuthenticated } = this.#options;
+    const { sad, admits, onAuthenticated } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as ShadowInboundSa;
       const verdict = checkOne(vector, i, entry);
       vector.verdict[i] = verdict;
       if (verdict !== KEEP) continue;
-      onAuthenticated(vector, i, entry);
+      if (!admits(vector, i, entry.sa.group)) vector.verdict[i] = LOOK_ALIKE;
+      else onAuthenticated(vector, i, entry);
     }
   }
 }

@@ -6,7 +6,14 @@ import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { OutboundSad } from './outbound-sad.ts';
-import { assignNumber, findOutboundSa, type SendingSa, SentCounts, sealAndSend } from './outbound-steps.ts';
+import {
+  assignNumber,
+  type ChoosePolicy,
+  findOutboundSa,
+  type SendingSa,
+  SentCounts,
+  sealAndSend,
+} from './outbound-steps.ts';
 import type { PacketSink } from './ports.ts';
 import type { PacketVector } from './vector.ts';
 import { WaitingLine } from './waiting-line.ts';
@@ -35,6 +42,8 @@ export interface TargetOutboundOptions {
   readonly raw: PacketSink;
   readonly drops: DropCounters;
   readonly dvipas: AddressSet;
+  /** Which peer a packet is for, where several look alike. */
+  readonly choosePolicy: ChoosePolicy;
   /** Seals the packets with verdict 0 for the link and sends them to the routing host; `saSlot` says whose they are. */
   readonly sendToFunnel: (vector: PacketVector) => void;
   /** The holder may have actions, or another deadline. */
@@ -93,11 +102,11 @@ export class TargetOutbound {
   }
 
   #findSa(vector: PacketVector, i: number): number {
-    const { sad, dvipas } = this.#options;
+    const { sad, dvipas, choosePolicy } = this.#options;
     const malformed = readInnerHeaders(vector, i);
     if (malformed !== KEEP) return malformed;
     if (!dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
-    const refused = findOutboundSa(vector, i, sad);
+    const refused = findOutboundSa(vector, i, sad, choosePolicy);
     if (refused !== KEEP) return refused;
     const entry = sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
     return entry.iv === undefined ? NO_SA : KEEP;

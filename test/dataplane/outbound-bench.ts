@@ -4,9 +4,11 @@ import { DropCounters } from '../../src/base/verdict.ts';
 import type { OuterHeader } from '../../src/dataplane/encapsulate.ts';
 import { Funnel, type FunnelPeer, type RoutingOutboundSa } from '../../src/dataplane/funnel.ts';
 import { OutboundSad } from '../../src/dataplane/outbound-sad.ts';
+import type { ChoosePolicy } from '../../src/dataplane/outbound-steps.ts';
 import { type ShadowOutboundSa, TargetOutbound } from '../../src/dataplane/target-outbound.ts';
 import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
+import { GroupOverlaps } from '../../src/ipsec/group-overlaps.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
 import { LinkHeader, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { NumberingHolder } from '../../src/ipsec/numbering-holder.ts';
@@ -73,6 +75,7 @@ export class OutboundBench {
   readonly asked: string[] = [];
   readonly outboundSeen: number[] = [];
   now = 1000;
+  choosePolicy: ChoosePolicy = (_vector, _i, best) => best;
   readonly outbound: TargetOutbound;
 
   constructor() {
@@ -82,6 +85,7 @@ export class OutboundBench {
       raw: this.raw,
       drops: this.drops,
       dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
+      choosePolicy: (vector, i, best) => this.choosePolicy(vector, i, best),
       sendToFunnel: (vector) => {
         for (let i = 0; i < vector.count; i++) {
           if (vector.verdict[i] === 0) this.funnelled.push(Buffer.from(vector.packet(i)));
@@ -142,6 +146,7 @@ export class FunnelBench {
   readonly drops = new DropCounters();
   readonly raw = new RecordingSink();
   readonly sad = new OutboundSad<RoutingOutboundSa>();
+  readonly overlaps = new GroupOverlaps();
   readonly crypto = new EspNodeCrypto({ randomBytes });
   readonly funnel: Funnel;
   readonly revoked: string[] = [];
@@ -153,6 +158,7 @@ export class FunnelBench {
   constructor() {
     this.funnel = new Funnel({
       sad: this.sad,
+      overlaps: this.overlaps,
       crypto: this.crypto,
       raw: this.raw,
       drops: this.drops,
@@ -215,11 +221,12 @@ export class FunnelTarget {
     this.peer = { host, opener, dvipas: new AddressSet((options.dvipas ?? [DVIPA]).map(addr)) };
   }
 
-  /** `kind` 1 is a packet for the funnel. */
-  seal(inner: Uint8Array, kind = 1): Buffer {
+  /** `kind` 1 is a packet for the funnel; `group`: the SA group that it is meant for. */
+  seal(inner: Uint8Array, kind = 1, group = 1): Buffer {
     const vector = vectorOf(inner);
     const header = new LinkHeader();
     header.kind = kind;
+    header.group = group;
     if (this.#sealer.seal(vector, 0, header, this.#epoch) !== 0) throw new Error('not sealed');
     return Buffer.from(vector.packet(0));
   }

@@ -5,6 +5,7 @@ import { type FilterMode, type FilterRule, InboundFilter } from '../../src/datap
 import { InboundSad } from '../../src/dataplane/inbound-sad.ts';
 import { CommittedNumbers } from '../../src/dataplane/replay-reports.ts';
 import { type ShadowInboundSa, TargetInbound } from '../../src/dataplane/target-inbound.ts';
+import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
@@ -41,11 +42,13 @@ export class TargetBench {
   /** Packets from elsewhere that were the newest: outer source and number each. */
   readonly moved: string[] = [];
   #dispatch = 0;
+  admits: (vector: PacketVector, i: number, group: number) => boolean = () => true;
   readonly inbound = new TargetInbound({
     sad: this.sad,
     crypto: this.crypto,
     tun: this.tun,
     drops: this.drops,
+    admits: (vector, i, group) => this.admits(vector, i, group),
     onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
     onMoved: (_entry, vector, i) =>
       this.moved.push(

@@ -62,7 +62,10 @@ export class RoutingHost {
     const { clock, log, drops, cluster, link, store, rekeyer, plugin, epoch } = ports;
     const { sas } = this;
     this.startedAt = clock.now();
-    this.distributor = new Distributor({ seed: ports.hashSeed });
+    this.distributor = new Distributor({
+      seed: ports.hashSeed,
+      lookAlikes: sas.overlaps,
+    });
     for (const { address } of cluster.dvipas.values()) this.distributor.addDvipa(address);
     const { distributor } = this;
     const sources = new OuterSources(ports.hashSeed);
@@ -104,6 +107,7 @@ export class RoutingHost {
     });
     this.funnel = new Funnel({
       sad: sas.outbound,
+      overlaps: sas.overlaps,
       crypto: sas.sealing,
       raw: ports.raw,
       drops,

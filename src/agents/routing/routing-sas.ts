@@ -5,6 +5,7 @@ import { OutboundSad } from '../../dataplane/outbound-sad.ts';
 import type { RoutingInboundSa } from '../../dataplane/routing-inbound.ts';
 import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
 import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
+import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { LifesizeOwner } from '../../ipsec/lifesize-owner.ts';
 import { NumberingOwner } from '../../ipsec/numbering-owner.ts';
 import type { NumberingOwnerOptions } from '../../ipsec/numbering-actions.ts';
@@ -60,6 +61,7 @@ const NONE: ReadonlySet<AnySa> = new Set();
 export class RoutingSas {
   readonly inbound = new InboundSad<InboundSa>();
   readonly outbound = new OutboundSad<OutboundSa>();
+  readonly overlaps = new GroupOverlaps();
   readonly peeker = new Peeker();
   readonly sealing = new EspNodeCrypto({ randomBytes });
   /** By SA group: a rekey, and each flow that a target reports, asks for the others of its group. */
@@ -73,6 +75,7 @@ export class RoutingSas {
       if (reason !== undefined) throw new Error(reason);
       const entry =
         sa.direction === 'in' ? this.#addInbound(given, makeOwners(sa)) : this.#addOutbound(given);
+      this.overlaps.add(sa);
       const group = this.#groups.get(sa.group);
       if (group === undefined) this.#groups.set(sa.group, new Set([entry]));
       else group.add(entry);
@@ -96,6 +99,7 @@ export class RoutingSas {
     const entry = inbound ?? outbound;
     if (entry === undefined) return undefined;
     wipeKeys(entry.sa);
+    this.overlaps.remove(id);
     const { group: number } = entry.sa;
     const group = this.#groups.get(number);
     group?.delete(entry);

@@ -257,6 +257,7 @@ export class SaLifecycle {
       return;
     }
     Object.assign(entry, { sa });
+    sas.overlaps.update(sa);
     for (const peer of cluster.connected(entry.service))
       peer.session?.send('sa-update', { id, outer: sa.outer, hasUdpEncapsulation: sa.hasUdpEncapsulation });
   }

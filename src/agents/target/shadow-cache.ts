@@ -7,6 +7,7 @@ import { CommittedNumbers } from '../../dataplane/replay-reports.ts';
 import type { ServedDvipa, ShadowInboundSa } from '../../dataplane/target-inbound.ts';
 import type { ShadowOutboundSa } from '../../dataplane/target-outbound.ts';
 import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
+import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
 import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
 import { ReplayWindow } from '../../ipsec/replay-window.ts';
@@ -33,6 +34,8 @@ interface CachedDvipa extends ServedDvipa {
 export class ShadowCache {
   readonly inbound = new InboundSad<ShadowInboundSa>();
   readonly outbound = new OutboundSad<ShadowOutboundSa>();
+  /** Groups of SAs whose peers look alike. */
+  readonly overlaps = new GroupOverlaps();
   /** Inbound and outbound slots are numbered apart, so each direction has its own contexts. */
   readonly opening = new EspNodeCrypto({ randomBytes });
   readonly sealing = new EspNodeCrypto({ randomBytes });
@@ -83,6 +86,7 @@ export class ShadowCache {
       if (reason === undefined) {
         if (sa.direction === 'in') this.#installInbound(record);
         else this.#installOutbound(record);
+        this.overlaps.add(sa);
         return undefined;
       }
       wipeKeys(sa);
@@ -99,10 +103,13 @@ export class ShadowCache {
     if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation);
     const inbound = this.inbound.get(id);
     if (inbound !== undefined) receiveFrom(inbound, outer, hasUdpEncapsulation);
+    const entry = outbound ?? inbound;
+    if (entry !== undefined) this.overlaps.update(entry.sa);
   }
 
   /** Removes the SA and wipes its keys; the outbound entry is returned, since packets may wait for it. */
   remove(id: SaId): ShadowOutboundSa | undefined {
+    this.overlaps.remove(id);
     const inbound = this.inbound.remove(id);
     if (inbound !== undefined) {
       this.opening.remove(inbound.slot);
@@ -133,6 +140,7 @@ export class ShadowCache {
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
       receiveFrom(known, sa.outer, sa.hasUdpEncapsulation);
+      this.overlaps.update(known.sa);
       known.meter.granted(credit);
       return;
     }
@@ -160,6 +168,7 @@ export class ShadowCache {
       wipeKeys(sa);
       known.meter.granted(credit);
       sendTo(known, sa.outer, sa.hasUdpEncapsulation);
+      this.overlaps.update(known.sa);
       // Another id is another IV space; with the same id the counter must go on.
       if (senderId !== undefined) known.iv = this.#ivs.get(sa.id, senderId);
       return;

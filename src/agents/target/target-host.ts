@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { DropCounters } from '../../base/verdict.ts';
 import { type ConnectionKey, newConnectionKey } from '../../connections/connection-key.ts';
 import { FlowTracker } from '../../connections/flow-tracker.ts';
+import { LookAlikes } from '../../dataplane/look-alikes.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
@@ -43,6 +44,7 @@ export class TargetHost {
   readonly relations: TargetRelations;
   readonly inbound: TargetInbound;
   readonly outbound: TargetOutbound;
+  readonly lookAlikes: LookAlikes;
   readonly #ports: TargetHostPorts;
   readonly #key = newConnectionKey();
 
@@ -52,6 +54,14 @@ export class TargetHost {
     this.cache = new ShadowCache(dvipas);
     this.flows = new FlowTracker({ seed: ports.hashSeed });
     const { cache } = this;
+    this.lookAlikes = new LookAlikes({
+      overlaps: cache.overlaps,
+      sad: cache.outbound,
+      openFlows: () => this.flows.flows(),
+      seed: ports.hashSeed,
+      now: () => clock.now(),
+    });
+    const { lookAlikes } = this;
     this.reports = new TargetReports(clock, cache, this.flows);
     const { reports } = this;
     this.relations = new TargetRelations({
@@ -67,6 +77,7 @@ export class TargetHost {
       crypto: cache.opening,
       tun,
       drops,
+      admits: (vector, i, group) => lookAlikes.admits(vector, i, group),
       onAuthenticated: (vector, i, { sa }) => this.#observe(vector, i, true, sa.group),
       onMoved: (entry, vector, i) => reports.peerMoved(entry, vector, i),
       onReportDue: (entry) => reports.numbersDue(entry),
@@ -77,6 +88,7 @@ export class TargetHost {
       raw,
       drops,
       dvipas: new AddressSet(dvipas.map(addressOf)),
+      choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
       sendToFunnel: (vector) => this.#toFunnel(vector),
       onNumbering: (entry) => this.relations.numberingChanged(entry),
       onOutbound: (vector, i, { sa }) => this.#observe(vector, i, false, sa.group),
@@ -93,6 +105,7 @@ export class TargetHost {
   /** Call it about every 50 ms. */
   tick(now: number): void {
     this.outbound.tick(now);
+    this.lookAlikes.tick(now);
   }
 
   /** Stops its timers and wipes all keys. */
