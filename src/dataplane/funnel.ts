@@ -6,9 +6,18 @@ import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { OutboundPolicy } from '../ipsec/sa.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
+import type { FragmentMemory } from './fragment-memory.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { OutboundSad } from './outbound-sad.ts';
-import { assignNumber, findOutboundSa, type SendingSa, SentCounts, sealAndSend } from './outbound-steps.ts';
+import {
+  assignNumber,
+  findOutboundSa,
+  type SendingParts,
+  type SendingSa,
+  SentCounts,
+  sealAndSend,
+} from './outbound-steps.ts';
+import { OuterCut } from './outer-cut.ts';
 import type { PacketSink } from './ports.ts';
 import type { PacketVector } from './vector.ts';
 import { WaitingLine } from './waiting-line.ts';
@@ -39,6 +48,8 @@ export interface FunnelOptions {
   readonly overlaps: GroupOverlaps;
   readonly crypto: PacketCrypto;
   readonly raw: PacketSink;
+  /** SAs (slots) of datagrams whose first fragment came. */
+  readonly fragments: FragmentMemory;
   readonly drops: DropCounters;
   /** The numbering may have actions, or another deadline. */
   readonly onNumbering: (entry: RoutingOutboundSa) => void;
@@ -53,6 +64,7 @@ export interface FunnelOptions {
 export class Funnel {
   readonly #options: FunnelOptions;
   readonly #line: WaitingLine;
+  readonly #sending: SendingParts;
   readonly #header = new LinkHeader();
   readonly #choosePolicy = this.#choose.bind(this);
   /** SAs whose numbering was used in this vector; told after it, because that may lead back to `resume`. */
@@ -65,6 +77,8 @@ export class Funnel {
 
   constructor(options: FunnelOptions) {
     this.#options = options;
+    const { sad, crypto, raw } = options;
+    this.#sending = { sad, crypto, raw, cut: new OuterCut(raw) };
     const steps = {
       findSa: this.#findSa.bind(this),
       number: this.#number.bind(this),
@@ -97,6 +111,12 @@ export class Funnel {
     this.#reportNumbering();
   }
 
+  /** The SA is gone: its slot will be another's. What waits for it asks for another SA. */
+  removed(entry: RoutingOutboundSa, now: number): void {
+    this.#options.fragments.forget(entry.slot);
+    this.resume(entry, now);
+  }
+
   /** Drops what has waited too long. */
   tick(now: number): void {
     this.#line.expire(now, this.#options.drops);
@@ -108,9 +128,11 @@ export class Funnel {
     this.#highestCounter = Math.max(this.#highestCounter, this.#header.counter);
     if (this.#header.kind !== LINK_KIND.FUNNEL) return LINK_UNKNOWN_KIND;
     this.#meant = this.#header.group;
-    const refused = this.#findSa(vector, i);
-    if (refused !== KEEP) return refused;
+    const malformed = readInnerHeaders(vector, i);
+    if (malformed !== KEEP) return malformed;
     if (!peer.dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
+    const refused = this.#policyAndSa(vector, i);
+    if (refused !== KEEP) return refused;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as RoutingOutboundSa;
     this.#touched.add(entry);
     if (!entry.numbering.funnelArrived(peer.host, this.#header.counter, now)) return NO_NUMBER;
@@ -120,7 +142,12 @@ export class Funnel {
   #findSa(vector: PacketVector, i: number): number {
     const malformed = readInnerHeaders(vector, i);
     if (malformed !== KEEP) return malformed;
-    return findOutboundSa(vector, i, this.#options.sad, this.#choosePolicy);
+    return this.#policyAndSa(vector, i);
+  }
+
+  #policyAndSa(vector: PacketVector, i: number): number {
+    const { sad, fragments, overlaps } = this.#options;
+    return findOutboundSa(vector, i, sad, this.#choosePolicy, fragments, overlaps);
   }
 
   #choose(vector: PacketVector, i: number, best: OutboundPolicy): OutboundPolicy | undefined {
@@ -145,7 +172,7 @@ export class Funnel {
   }
 
   #transmit(vector: PacketVector): void {
-    sealAndSend(vector, this.#options, this.sent);
+    sealAndSend(vector, this.#sending, this.sent);
     vector.countDrops(this.#options.drops);
   }
 }

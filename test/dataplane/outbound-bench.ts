@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { DropCounters } from '../../src/base/verdict.ts';
+import { pathFitOf } from '../../src/agents/sa-settings.ts';
+import { KeyedHash } from '../../src/connections/connection-key.ts';
+import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
 import type { OuterHeader } from '../../src/dataplane/encapsulate.ts';
 import { Funnel, type FunnelPeer, type RoutingOutboundSa } from '../../src/dataplane/funnel.ts';
 import { OutboundSad } from '../../src/dataplane/outbound-sad.ts';
@@ -57,6 +60,8 @@ export function openAll(datagrams: readonly Buffer[], ...sas: readonly EspPeer[]
   });
 }
 
+const SEED = Buffer.alloc(8, 5);
+
 export interface OutboundOptions {
   readonly credit?: LifesizeCredit;
   readonly senderId?: number;
@@ -68,6 +73,8 @@ export interface OutboundOptions {
 export class OutboundBench {
   readonly drops = new DropCounters();
   readonly raw = new RecordingSink();
+  readonly kernel = new RecordingSink();
+  readonly overlaps = new GroupOverlaps();
   readonly sad = new OutboundSad<ShadowOutboundSa>();
   readonly crypto = new EspNodeCrypto({ randomBytes });
   readonly funnelled: Buffer[] = [];
@@ -75,14 +82,19 @@ export class OutboundBench {
   readonly asked: string[] = [];
   readonly outboundSeen: number[] = [];
   now = 1000;
+  limits = { outside: 1500, cluster: 1500 };
   choosePolicy: ChoosePolicy = (_vector, _i, best) => best;
   readonly outbound: TargetOutbound;
 
   constructor() {
     this.outbound = new TargetOutbound({
       sad: this.sad,
+      overlaps: this.overlaps,
       crypto: this.crypto,
       raw: this.raw,
+      kernel: this.kernel,
+      fragments: new FragmentMemory({ seed: SEED, now: () => this.now }),
+      fragmentHash: new KeyedHash(SEED),
       drops: this.drops,
       dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
       choosePolicy: (vector, i, best) => this.choosePolicy(vector, i, best),
@@ -101,6 +113,7 @@ export class OutboundBench {
       slot,
       sa,
       outer: outerOf(sa),
+      fit: pathFitOf(sa, this.limits),
       holder: new NumberingHolder(),
       iv: options.senderId === 0 ? undefined : new IvCounter(options.senderId ?? 5),
       meter: meterOf(sa, options.credit ?? UNLIMITED),
@@ -151,6 +164,7 @@ export class FunnelBench {
   readonly funnel: Funnel;
   readonly revoked: string[] = [];
   now = 1000;
+  limits = { outside: 1500, cluster: 1500 };
   readonly epoch = 3;
   /** False: marks are not stored, so no number is given. */
   isStoring = true;
@@ -161,6 +175,7 @@ export class FunnelBench {
       overlaps: this.overlaps,
       crypto: this.crypto,
       raw: this.raw,
+      fragments: new FragmentMemory({ seed: SEED, now: () => this.now }),
       drops: this.drops,
       onNumbering: (entry) => this.settle(entry),
     });
@@ -175,6 +190,7 @@ export class FunnelBench {
       slot,
       sa,
       outer: outerOf(sa),
+      fit: pathFitOf(sa, this.limits),
       numbering: new NumberingOwner({ origin: 'new', hasEsn: false, epoch: this.epoch, now: this.now }),
       meter: meterOf(sa, credit),
     }));

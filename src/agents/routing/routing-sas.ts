@@ -10,9 +10,10 @@ import { LifesizeOwner } from '../../ipsec/lifesize-owner.ts';
 import { NumberingOwner } from '../../ipsec/numbering-owner.ts';
 import type { NumberingOwnerOptions } from '../../ipsec/numbering-actions.ts';
 import { Peeker } from '../../ipsec/peek.ts';
+import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
-import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf } from '../sa-settings.ts';
+import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf, pathFitOf } from '../sa-settings.ts';
 import type { DvipaService } from './target-peers.ts';
 
 interface Common {
@@ -64,8 +65,13 @@ export class RoutingSas {
   readonly overlaps = new GroupOverlaps();
   readonly peeker = new Peeker();
   readonly sealing = new EspNodeCrypto({ randomBytes });
+  readonly limits: PathLimits;
   /** By SA group: a rekey, and each flow that a target reports, asks for the others of its group. */
   readonly #groups = new Map<number, Set<AnySa>>();
+
+  constructor(limits: PathLimits) {
+    this.limits = limits;
+  }
 
   /** Throws if the data plane cannot serve the SA: nothing is installed then, the keys are wiped. */
   add(given: NewSa, makeOwners: (sa: SecurityAssociation) => InboundOwners): AnySa {
@@ -156,6 +162,7 @@ export class RoutingSas {
       pluginId,
       service,
       outer: outerHeaderOf(sa),
+      fit: pathFitOf(sa, this.limits),
       numbering: new NumberingOwner({ ...given.numbering, hasEsn: sa.hasEsn }),
       meter: meterOf(sa, lifesize.creditOf(FUNNEL_USER)),
       lifesize,

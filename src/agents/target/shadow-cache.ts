@@ -9,6 +9,7 @@ import type { ShadowOutboundSa } from '../../dataplane/target-outbound.ts';
 import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
+import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
 import { ReplayWindow } from '../../ipsec/replay-window.ts';
 import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
@@ -16,7 +17,14 @@ import { IvCounters } from '../../ipsec/sender-ids.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { AddressSet } from '../../packet/address-map.ts';
 import { inboundFilterOf } from '../inbound-filter.ts';
-import { addressOf, algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf } from '../sa-settings.ts';
+import {
+  addressOf,
+  algorithmRefusal,
+  meterOf,
+  outerAddressesOf,
+  outerHeaderOf,
+  pathFitOf,
+} from '../sa-settings.ts';
 
 /** What a target's window holds beyond the SA's own: the numbers of one report round trip (docs/inbound.md). */
 const REPORT_ROUND_TRIP_PACKETS = 4096;
@@ -43,12 +51,14 @@ export class ShadowCache {
   readonly #ivs = new IvCounters();
   readonly #dvipas = new Map<string, CachedDvipa>();
   readonly #configured: ReadonlySet<string>;
+  readonly #limits: PathLimits;
   readonly #endpoints = new AddressSet();
   readonly #served = new AddressSet();
 
   /** `configured`: the DVIPAs that this host's own configuration names; others are refused. */
-  constructor(configured: readonly string[]) {
+  constructor(configured: readonly string[], limits: PathLimits) {
     this.#configured = new Set(configured);
+    this.#limits = limits;
   }
 
   get addresses(): ClusterAddresses {
@@ -100,9 +110,9 @@ export class ShadowCache {
   /** The peer has moved, and charon knows. */
   update(id: SaId, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
     const outbound = this.outbound.get(id);
-    if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation);
+    if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation, this.#limits);
     const inbound = this.inbound.get(id);
-    if (inbound !== undefined) receiveFrom(inbound, outer, hasUdpEncapsulation);
+    if (inbound !== undefined) receiveFrom(inbound, outer, hasUdpEncapsulation, this.#limits);
     const entry = outbound ?? inbound;
     if (entry !== undefined) this.overlaps.update(entry.sa);
   }
@@ -139,7 +149,7 @@ export class ShadowCache {
       wipeKeys(sa);
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
-      receiveFrom(known, sa.outer, sa.hasUdpEncapsulation);
+      receiveFrom(known, sa.outer, sa.hasUdpEncapsulation, this.#limits);
       this.overlaps.update(known.sa);
       known.meter.granted(credit);
       return;
@@ -156,6 +166,7 @@ export class ShadowCache {
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
       meter: meterOf(sa, credit),
       committed: new CommittedNumbers(sa.id),
+      fit: pathFitOf(sa, this.#limits),
       peerAddress: source,
       peerPort: sa.outer.sourcePort,
     }));
@@ -167,7 +178,7 @@ export class ShadowCache {
     if (known !== undefined) {
       wipeKeys(sa);
       known.meter.granted(credit);
-      sendTo(known, sa.outer, sa.hasUdpEncapsulation);
+      sendTo(known, sa.outer, sa.hasUdpEncapsulation, this.#limits);
       this.overlaps.update(known.sa);
       // Another id is another IV space; with the same id the counter must go on.
       if (senderId !== undefined) known.iv = this.#ivs.get(sa.id, senderId);
@@ -177,6 +188,7 @@ export class ShadowCache {
       slot,
       sa,
       outer: outerHeaderOf(sa),
+      fit: pathFitOf(sa, this.#limits),
       holder: new NumberingHolder(),
       iv: senderId === undefined ? undefined : this.#ivs.get(sa.id, senderId),
       meter: meterOf(sa, credit),
@@ -194,13 +206,24 @@ export class ShadowCache {
   }
 }
 
-function sendTo(entry: ShadowOutboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
+function sendTo(
+  entry: ShadowOutboundSa,
+  outer: OuterAddresses,
+  hasUdpEncapsulation: boolean,
+  limits: PathLimits,
+): void {
   const sa = { ...entry.sa, outer, hasUdpEncapsulation };
-  Object.assign(entry, { sa, outer: outerHeaderOf(sa) });
+  Object.assign(entry, { sa, outer: outerHeaderOf(sa), fit: pathFitOf(sa, limits) });
 }
 
-function receiveFrom(entry: ShadowInboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
+function receiveFrom(
+  entry: ShadowInboundSa,
+  outer: OuterAddresses,
+  hasUdpEncapsulation: boolean,
+  limits: PathLimits,
+): void {
   entry.peerAddress = addressOf(outer.source);
   entry.peerPort = outer.sourcePort;
-  Object.assign(entry, { sa: { ...entry.sa, outer, hasUdpEncapsulation } });
+  const sa = { ...entry.sa, outer, hasUdpEncapsulation };
+  Object.assign(entry, { sa, fit: pathFitOf(sa, limits) });
 }
