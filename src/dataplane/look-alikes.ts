@@ -23,7 +23,7 @@ export interface LookAlikesOptions {
 }
 
 /**
- * Peers that look alike, on a target (docs/inbound.md, section 7): the kernel behind the TUN tells connections apart by addresses
+ * Peers that look alike, on a target (docs/inbound.md, section 9): the kernel behind the TUN tells connections apart by addresses
  * and ports alone, so each such tuple is one SA group's at a time. What comes for it from another group is refused, what the kernel
  * sends on it goes to that group. Packets of other groups pass after one look at a map that is empty then.
  */
