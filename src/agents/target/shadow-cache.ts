@@ -222,8 +222,9 @@ function receiveFrom(
   hasUdpEncapsulation: boolean,
   limits: PathLimits,
 ): void {
-  entry.peerAddress = addressOf(outer.source);
-  entry.peerPort = outer.sourcePort;
   const sa = { ...entry.sa, outer, hasUdpEncapsulation };
-  Object.assign(entry, { sa, fit: pathFitOf(sa, limits) });
+  const { source, destination } = outerAddressesOf(sa);
+  entry.peerAddress = source;
+  entry.peerPort = outer.sourcePort;
+  Object.assign(entry, { sa, destination, fit: pathFitOf(sa, limits) });
 }
