@@ -1,7 +1,9 @@
 import type { OuterHeader } from '../dataplane/encapsulate.ts';
-import { supported } from '../ipsec/algorithms.ts';
+import { supported, type Support } from '../ipsec/algorithms.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../ipsec/lifesize-meter.ts';
+import type { PathMtus } from '../ipsec/path-mtus.ts';
 import type { SecurityAssociation } from '../ipsec/sa.ts';
+import { type LinkMtus, SaFit } from '../ipsec/sa-fit.ts';
 import { familyOf, type IpAddress, parseAddress } from '../packet/address.ts';
 
 /** What both agents derive from an SA when they install it. */
@@ -44,11 +46,27 @@ export function meterOf(sa: SecurityAssociation, credit: LifesizeCredit): Lifesi
   return new LifesizeMeter(credit, { hardBytes: bytes.hard, hardPackets: packets.hard });
 }
 
+/** What fits into the SA's packets, of either direction; throws if its algorithms cannot be done. */
+export function saFitOf(sa: SecurityAssociation, paths: PathMtus, mtus: LinkMtus): SaFit {
+  const { mode, hasUdpEncapsulation, outer, direction } = sa;
+  const support = supportOf(sa);
+  if (!support.isSupported) throw new RangeError(support.reason);
+  const outerFamily = familyOf(outerAddressesOf(sa).source);
+  const [ours, peer] =
+    direction === 'out' ? [outer.source, outer.destination] : [outer.destination, outer.source];
+  const shape = { suite: support.suite, mode, outerFamily, hasUdpEncapsulation };
+  return new SaFit(shape, paths.to(peer, ours, outerFamily), mtus);
+}
+
 /** Why this data plane cannot do the SA's algorithms; undefined: it can. */
-export function algorithmRefusal({ encryption, integrity }: SecurityAssociation): string | undefined {
-  const support = supported(
+export function algorithmRefusal(sa: SecurityAssociation): string | undefined {
+  const support = supportOf(sa);
+  return support.isSupported ? undefined : support.reason;
+}
+
+function supportOf({ encryption, integrity }: SecurityAssociation): Support {
+  return supported(
     { transform: encryption.transform, keyMaterialBytes: encryption.key.lengthBytes },
     integrity && { transform: integrity.transform, keyMaterialBytes: integrity.key.lengthBytes },
   );
-  return support.isSupported ? undefined : support.reason;
 }

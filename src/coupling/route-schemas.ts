@@ -17,7 +17,13 @@ import {
   u64,
   window,
 } from './fields.ts';
-import { ENDPOINTS_MAX, LINK_KEY_BYTES, POLICY_KEY_MAX_CHARACTERS, RULES_MAX } from './limits.ts';
+import {
+  ENDPOINTS_MAX,
+  LINK_KEY_BYTES,
+  PATH_MTU_BYTES,
+  POLICY_KEY_MAX_CHARACTERS,
+  RULES_MAX,
+} from './limits.ts';
 import type { RouteBodies, RouteHello, SaInstallRecord, TargetEvent } from './records.ts';
 import { fromSa, policySchema, saSchema, toSa } from './sa-wire.ts';
 
@@ -61,6 +67,8 @@ const saInstall = z.strictObject({
   credit,
 });
 
+const pathMtu = z.int().min(PATH_MTU_BYTES.min).max(PATH_MTU_BYTES.max);
+
 const policyKey = text(POLICY_KEY_MAX_CHARACTERS);
 
 const leaseGrant = z.strictObject({ sa: saId, lease: u32, first: u64, count, ttlMs: u32 });
@@ -84,6 +92,7 @@ export const routeCodecs: BodyCodecs<RouteBodies> = {
   ),
   'sa-update': plain(z.strictObject({ id: saId, outer, hasUdpEncapsulation: z.boolean() })),
   'sequence-top': plain(z.strictObject({ sa: saId, top: u64 })),
+  'path-mtu': plain(z.strictObject({ sa: saId, mtu: pathMtu })),
   'sa-remove': plain(z.strictObject({ id: saId })),
   'policy-install': converted(
     z.strictObject({ policy: policySchema }),

@@ -1,15 +1,14 @@
-import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
+import { ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
 import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import { LINK_KIND, LinkHeader, type LinkOpener } from '../ipsec/link-seal.ts';
 import type { NumberingOwner } from '../ipsec/numbering-owner.ts';
-import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { OutboundPolicy } from '../ipsec/sa.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { OutboundSad } from './outbound-sad.ts';
-import { assignNumber, findOutboundSa, type SendingSa, SentCounts, sealAndSend } from './outbound-steps.ts';
-import type { PacketSink } from './ports.ts';
+import { assignNumber, findOutboundSa, type SendingSa } from './outbound-steps.ts';
+import { type SentCounts, Transmitter, type TransmitterOptions } from './transmit.ts';
 import type { PacketVector } from './vector.ts';
 import { WaitingLine } from './waiting-line.ts';
 
@@ -34,12 +33,9 @@ export interface RoutingOutboundSa extends SendingSa {
   readonly numbering: NumberingOwner;
 }
 
-export interface FunnelOptions {
+export interface FunnelOptions extends TransmitterOptions {
   readonly sad: OutboundSad<RoutingOutboundSa>;
   readonly overlaps: GroupOverlaps;
-  readonly crypto: PacketCrypto;
-  readonly raw: PacketSink;
-  readonly drops: DropCounters;
   /** The numbering may have actions, or another deadline. */
   readonly onNumbering: (entry: RoutingOutboundSa) => void;
 }
@@ -60,17 +56,22 @@ export class Funnel {
   #highestCounter = 0;
   /** The SA group that the packet at hand is meant for. */
   #meant = 0;
-  readonly sent = new SentCounts();
+  readonly #transmitter: Transmitter;
   linkPackets = 0;
 
   constructor(options: FunnelOptions) {
     this.#options = options;
+    this.#transmitter = new Transmitter(options);
     const steps = {
       findSa: this.#findSa.bind(this),
       number: this.#number.bind(this),
       transmit: this.#transmit.bind(this),
     };
     this.#line = new WaitingLine(steps, WAITING);
+  }
+
+  get sent(): SentCounts {
+    return this.#transmitter.sent;
   }
 
   /**
@@ -85,7 +86,7 @@ export class Funnel {
       if (vector.verdict[i] !== KEEP) continue;
       vector.verdict[i] = isCurrent ? this.#accept(vector, i, peer, epoch, now) : LINK_EPOCH;
     }
-    this.#transmit(vector);
+    this.#transmit(vector, now);
     this.#reportNumbering();
     return this.#highestCounter;
   }
@@ -144,8 +145,8 @@ export class Funnel {
     for (const entry of touched) this.#options.onNumbering(entry);
   }
 
-  #transmit(vector: PacketVector): void {
-    sealAndSend(vector, this.#options, this.sent);
+  #transmit(vector: PacketVector, now: number): void {
+    this.#transmitter.send(vector, now);
     vector.countDrops(this.#options.drops);
   }
 }

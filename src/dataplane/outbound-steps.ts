@@ -1,12 +1,11 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { tunnelNextHeader } from '../ipsec/esp-trailer.ts';
 import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
-import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { OutboundPolicy } from '../ipsec/sa.ts';
+import type { SaFit } from '../ipsec/sa-fit.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
-import { encapsulate, type OuterHeader } from './encapsulate.ts';
+import type { OuterHeader } from './encapsulate.ts';
 import type { OutboundEntry, OutboundSad } from './outbound-sad.ts';
-import type { PacketSink } from './ports.ts';
 import { takeTransportPayload } from './transport-mode.ts';
 import type { PacketVector } from './vector.ts';
 
@@ -20,6 +19,8 @@ const HARD_LIMIT = verdictOf('hard-limit');
 export interface SendingSa extends OutboundEntry {
   /** Replaced as a whole when the peer's mapping moves. */
   outer: OuterHeader;
+  /** Replaced with `outer`. */
+  fit: SaFit;
   readonly meter: LifesizeMeter;
 }
 
@@ -65,32 +66,4 @@ export function assignNumber(
   if (outer.mode === 'transport') takeTransportPayload(vector, i);
   else vector.nextHeader[i] = tunnelNextHeader(vector.family[i] as number);
   return KEEP;
-}
-
-/** Packets and bytes of one or of all vectors. */
-export class SentCounts {
-  sealed = 0;
-  packets = 0;
-  bytes = 0;
-}
-
-/** Seals what has verdict 0, puts the outer headers in front and sends it to the peers. */
-export function sealAndSend(
-  vector: PacketVector,
-  parts: { readonly sad: OutboundSad<SendingSa>; readonly crypto: PacketCrypto; readonly raw: PacketSink },
-  counts: SentCounts,
-): void {
-  parts.crypto.seal(vector);
-  let sealed = 0;
-  for (let i = 0; i < vector.count; i++) {
-    if (vector.verdict[i] !== KEEP) continue;
-    encapsulate(vector, i, (parts.sad.at(vector.saSlot[i] as number) as SendingSa).outer);
-    sealed++;
-  }
-  if (sealed === 0) return;
-  counts.sealed += sealed;
-  counts.packets += parts.raw.send(vector);
-  for (let i = 0; i < vector.count; i++) {
-    if (vector.verdict[i] === KEEP) counts.bytes += vector.length[i] as number;
-  }
 }

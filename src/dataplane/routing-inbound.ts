@@ -13,11 +13,14 @@ import type { FilterMode, InboundFilter } from './inbound-filter.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
 import { OuterReassembly } from './outer-reassembly.ts';
+import type { PathMtuMessages } from './path-mtu-messages.ts';
 import { AWAITS_FIRST_FRAGMENT, TargetChoice } from './target-choice.ts';
 import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 
 const UNKNOWN_SPI = verdictOf('unknown-spi');
 const REPLAY = verdictOf('replay');
+const NOT_ESP = verdictOf('not-esp');
+const CLEAR = verdictOf('clear');
 const INNER_NOT_DVIPA = verdictOf('inner-not-dvipa');
 const TUNNEL_CHECK = verdictOf('tunnel-check');
 const NO_TARGET = verdictOf('no-target');
@@ -57,6 +60,7 @@ export interface RoutingInboundOptions {
   readonly peek: Peeker;
   readonly distributor: Distributor;
   readonly sources: OuterSources;
+  readonly pathMtu: Pick<PathMtuMessages, 'take'>;
   /** Keyed hash for the table of outer fragments. */
   readonly fragmentHash: KeyedHash;
   readonly link: TrustedLink;
@@ -138,6 +142,7 @@ export class RoutingInbound {
   }
 
   #routeClassified(vector: PacketVector, now: number): void {
+    this.#hearPathMtu(vector, now);
     this.#lookup(vector, now);
     this.#options.peek.peek(vector);
     this.#checkPeeked(vector);
@@ -147,6 +152,14 @@ export class RoutingInbound {
     if (this.#firstFragments.length === 0) return;
     const learnt = this.#firstFragments.splice(0);
     for (const datagram of learnt) this.#releaseFrom(this.#awaitingFirst, datagram, now);
+  }
+
+  #hearPathMtu(vector: PacketVector, now: number): void {
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] !== NOT_ESP && vector.verdict[i] !== CLEAR) continue;
+      const verdict = this.#options.pathMtu.take(vector, i, now);
+      if (verdict !== KEEP) vector.verdict[i] = verdict;
+    }
   }
 
   #lookup(vector: PacketVector, now: number): void {

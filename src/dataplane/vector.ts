@@ -6,8 +6,14 @@ import { ADDRESS_WORDS } from '../packet/address.ts';
 export const HEADROOM_BYTES = 128;
 /** Room for one packet of the usual size with what is appended to it (padding, ICV). */
 export const SLOT_BYTES = 4096;
+const TAILROOM_BYTES = 64;
 /** Room for any packet: of datagrams that were reassembled. */
-export const LARGE_SLOT_BYTES = HEADROOM_BYTES + 65_535 + 64;
+export const LARGE_SLOT_BYTES = HEADROOM_BYTES + 65_535 + TAILROOM_BYTES;
+
+/** Room for packets of a link with this MTU: `SLOT_BYTES`, or more for jumbo frames. */
+export function slotBytesFor(mtu: number): number {
+  return Math.max(SLOT_BYTES, HEADROOM_BYTES + mtu + TAILROOM_BYTES);
+}
 
 /**
  * Many packets as one slab of bytes and parallel typed arrays: the only form in which packets move
@@ -113,7 +119,7 @@ export class PacketVector implements CryptoBatch {
 
   /** Bytes that a source may write at `offset[i]` after `reset()`. */
   get roomBytes(): number {
-    return this.#slotBytes - HEADROOM_BYTES - 64;
+    return this.#slotBytes - HEADROOM_BYTES - TAILROOM_BYTES;
   }
 
   reset(): void {

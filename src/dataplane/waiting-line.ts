@@ -1,6 +1,6 @@
 import { type DropCounters, ELSEWHERE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { HoldQueue, TAKEN } from './hold-queue.ts';
-import { PacketVector } from './vector.ts';
+import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 
 const QUEUE_OVERFLOW = verdictOf('queue-overflow');
 const QUEUE_TIMEOUT = verdictOf('queue-timeout');
@@ -23,6 +23,8 @@ export class WaitingLine {
   readonly #steps: OutboundSteps;
   readonly #queue: HoldQueue;
   readonly #released: PacketVector;
+  /** For a packet that fits no ordinary slot; made when one comes. */
+  #large: PacketVector | undefined;
 
   constructor(
     steps: OutboundSteps,
@@ -44,11 +46,13 @@ export class WaitingLine {
 
   /** Sends what waits for the SA in `slot`, as far as numbers reach. */
   resume(slot: number, now: number): void {
-    const vector = this.#released;
+    let vector = this.#released;
     vector.reset();
     this.#queue.drain(slot, (packet) => {
-      if (vector.count === vector.capacity) {
-        this.#steps.transmit(vector, now);
+      const next = this.#vectorFor(packet);
+      if (next !== vector || vector.count === vector.capacity) {
+        this.#steps.transmit(vector, now); // in order, whatever the next one's length
+        vector = next;
         vector.reset();
       }
       vector.push(packet);
@@ -71,6 +75,12 @@ export class WaitingLine {
       () => QUEUE_TIMEOUT,
       (verdict) => drops.add(verdict),
     );
+  }
+
+  #vectorFor(packet: Buffer): PacketVector {
+    if (packet.length <= this.#released.roomBytes) return this.#released;
+    this.#large ??= new PacketVector(1, LARGE_SLOT_BYTES);
+    return this.#large;
   }
 
   #again(vector: PacketVector, i: number, waitedFor: number, now: number): Verdict {

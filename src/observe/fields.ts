@@ -30,6 +30,7 @@ export const LOG_FIELDS = [
   'bytes',
   'packets',
   'limit',
+  'mtu',
   'percentage',
   // cluster
   'target',

@@ -85,6 +85,7 @@ export function routeBodies(): RouteBodies {
       hasUdpEncapsulation: true,
     },
     'sequence-top': { sa: SA_ID, top: 2n ** 62n + 1n },
+    'path-mtu': { sa: SA_ID, mtu: 1400 },
     'sa-remove': { id: SA_ID },
     'policy-install': {
       policy: {

@@ -2,12 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { DropCounters } from '../../src/base/verdict.ts';
 import { DispatchFloor } from '../../src/dataplane/dispatch-floor.ts';
 import { type FilterMode, type FilterRule, InboundFilter } from '../../src/dataplane/inbound-filter.ts';
+import { saFitOf } from '../../src/agents/sa-settings.ts';
+import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
 import { InboundSad } from '../../src/dataplane/inbound-sad.ts';
 import { CommittedNumbers } from '../../src/dataplane/replay-reports.ts';
 import { type ShadowInboundSa, TargetInbound } from '../../src/dataplane/target-inbound.ts';
 import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
+import { PathMtus } from '../../src/ipsec/path-mtus.ts';
+import { ETHERNET_MTUS } from '../../src/ipsec/sa-fit.ts';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
@@ -34,8 +38,11 @@ export class TargetBench {
     endpoints: new AddressSet([ENDPOINT, ENDPOINT6].map(addr)),
     dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
   };
+  mtus = ETHERNET_MTUS;
+  paths = new PathMtus(this.mtus.outside);
   floor = new DispatchFloor();
   epoch = 3;
+  now = 1000;
   /** What was told of authenticated packets: destination port each. */
   readonly authenticated: number[] = [];
   readonly reports: Uint8Array[] = [];
@@ -48,6 +55,8 @@ export class TargetBench {
     crypto: this.crypto,
     tun: this.tun,
     drops: this.drops,
+    now: () => this.now,
+    fragments: new FragmentMemory({ seed: Buffer.alloc(8, 5) }),
     admits: (vector, i, group) => this.admits(vector, i, group),
     onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
     onMoved: (_entry, vector, i) =>
@@ -74,6 +83,7 @@ export class TargetBench {
       committed: new CommittedNumbers(sa.id),
       peerAddress: addr(sa.outer.source),
       peerPort: sa.outer.sourcePort,
+      fit: saFitOf(sa, this.paths, this.mtus),
     }));
     this.crypto.install(entry.slot, sa);
     return entry;

@@ -5,9 +5,12 @@ import { KeyedHash } from '../../connections/connection-key.ts';
 import { OuterSources } from '../../connections/outer-sources.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
+import { PathMtuMessages } from '../../dataplane/path-mtu-messages.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
 import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
+import { formatSpi } from '../../ipsec/sa.ts';
+import type { LinkMtus } from '../../ipsec/sa-fit.ts';
 import type { Log } from '../../observe/log.ts';
 import type { CouplingStore } from '../../store/store.ts';
 import type { Requester } from '../../vici/index.ts';
@@ -15,7 +18,7 @@ import { LifesizeRunner } from './lifesize-runner.ts';
 import { NumberingRunner } from './numbering-runner.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import { PeerMoves } from './peer-moves.ts';
-import { RoutingSas } from './routing-sas.ts';
+import { type OutboundSa, RoutingSas } from './routing-sas.ts';
 import { SaLifecycle } from './sa-lifecycle.ts';
 import type { Cluster } from './target-peers.ts';
 import { TargetSessions } from './target-sessions.ts';
@@ -29,6 +32,9 @@ export interface RoutingHostPorts {
   readonly addresses: ClusterAddresses;
   readonly link: TrustedLink;
   readonly raw: PacketSink;
+  readonly mtus: LinkMtus;
+  /** 32 random bits: where the identifications of datagrams that are cut here begin. */
+  readonly identification: number;
   readonly store: CouplingStore;
   readonly rekeyer: Rekeyer;
   /** The plugin's socket. */
@@ -47,7 +53,7 @@ export interface RoutingHostPorts {
  */
 export class RoutingHost {
   readonly startedAt: number;
-  readonly sas = new RoutingSas();
+  readonly sas: RoutingSas;
   readonly distributor: Distributor;
   readonly inbound: RoutingInbound;
   readonly funnel: Funnel;
@@ -60,7 +66,8 @@ export class RoutingHost {
   constructor(ports: RoutingHostPorts) {
     this.#ports = ports;
     const { clock, log, drops, cluster, link, store, rekeyer, plugin, epoch } = ports;
-    const { sas } = this;
+    const sas = new RoutingSas(ports.mtus);
+    this.sas = sas;
     this.startedAt = clock.now();
     this.distributor = new Distributor({
       seed: ports.hashSeed,
@@ -78,6 +85,10 @@ export class RoutingHost {
       peek: sas.peeker,
       distributor,
       sources,
+      pathMtu: new PathMtuMessages({
+        withSpi: (spi) => sas.outboundWithSpi(spi),
+        onLowered: (entry, now) => this.#pathLowered(entry, now),
+      }),
       fragmentHash,
       link,
       drops,
@@ -110,6 +121,7 @@ export class RoutingHost {
       overlaps: sas.overlaps,
       crypto: sas.sealing,
       raw: ports.raw,
+      identification: ports.identification,
       drops,
       onNumbering: (entry) => {
         this.numbering.changed(entry);
@@ -134,6 +146,14 @@ export class RoutingHost {
     this.lifesize.close();
     this.sas.clear();
     for (const { linkKeys } of this.#ports.cluster.peers) linkKeys.wipe();
+  }
+
+  /** Every target that may send to this peer hears of it. */
+  #pathLowered({ sa, service, fit }: OutboundSa, now: number): void {
+    const { cluster, log } = this.#ports;
+    const mtu = fit.path.current(now);
+    log.info('the path to the peer is narrower', { sa: sa.id, spi: formatSpi(sa.spi), mtu });
+    for (const peer of cluster.connected(service)) peer.session?.send('path-mtu', { sa: sa.id, mtu });
   }
 
   #fromLink(packets: PacketVector, index: number, protocol: number, carried: number): void {

@@ -18,7 +18,6 @@ import {
   wipePluginSa,
 } from '../../vici/index.ts';
 import { saIdOf, toOutboundPolicy, toSecurityAssociation, withUpdate } from '../plugin-sa.ts';
-import { outerHeaderOf } from '../sa-settings.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { PeerMoves } from './peer-moves.ts';
@@ -249,15 +248,12 @@ export class SaLifecycle {
     if (entry === undefined) return;
     const sa = withUpdate(entry.sa, update);
     try {
-      const outer = outerHeaderOf(sa);
-      if ('numbering' in entry) entry.outer = outer;
+      sas.update(entry, sa);
     } catch (error) {
       // The peer moved to where we cannot follow: the SA stays as it is, and charon's liveness check ends it.
       log.warn('update of an SA cannot be served', { sa: id, spi: formatSpi(sa.spi), error });
       return;
     }
-    Object.assign(entry, { sa });
-    sas.overlaps.update(sa);
     for (const peer of cluster.connected(entry.service))
       peer.session?.send('sa-update', { id, outer: sa.outer, hasUdpEncapsulation: sa.hasUdpEncapsulation });
   }

@@ -9,14 +9,23 @@ import type { ShadowOutboundSa } from '../../dataplane/target-outbound.ts';
 import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
+import { PathMtus } from '../../ipsec/path-mtus.ts';
 import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
 import { ReplayWindow } from '../../ipsec/replay-window.ts';
 import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
+import { ETHERNET_MTUS, type LinkMtus, type SaFit } from '../../ipsec/sa-fit.ts';
 import { IvCounters } from '../../ipsec/sender-ids.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { AddressSet } from '../../packet/address-map.ts';
 import { inboundFilterOf } from '../inbound-filter.ts';
-import { addressOf, algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf } from '../sa-settings.ts';
+import {
+  addressOf,
+  algorithmRefusal,
+  meterOf,
+  outerAddressesOf,
+  outerHeaderOf,
+  saFitOf,
+} from '../sa-settings.ts';
 
 /** What a target's window holds beyond the SA's own: the numbers of one report round trip (docs/inbound.md). */
 const REPORT_ROUND_TRIP_PACKETS = 4096;
@@ -45,10 +54,14 @@ export class ShadowCache {
   readonly #configured: ReadonlySet<string>;
   readonly #endpoints = new AddressSet();
   readonly #served = new AddressSet();
+  readonly #mtus: LinkMtus;
+  readonly #paths: PathMtus;
 
   /** `configured`: the DVIPAs that this host's own configuration names; others are refused. */
-  constructor(configured: readonly string[]) {
+  constructor(configured: readonly string[], mtus: LinkMtus = ETHERNET_MTUS) {
     this.#configured = new Set(configured);
+    this.#mtus = mtus;
+    this.#paths = new PathMtus(mtus.outside);
   }
 
   get addresses(): ClusterAddresses {
@@ -100,9 +113,9 @@ export class ShadowCache {
   /** The peer has moved, and charon knows. */
   update(id: SaId, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
     const outbound = this.outbound.get(id);
-    if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation);
+    if (outbound !== undefined) this.#sendTo(outbound, outer, hasUdpEncapsulation);
     const inbound = this.inbound.get(id);
-    if (inbound !== undefined) receiveFrom(inbound, outer, hasUdpEncapsulation);
+    if (inbound !== undefined) this.#receiveFrom(inbound, outer, hasUdpEncapsulation);
     const entry = outbound ?? inbound;
     if (entry !== undefined) this.overlaps.update(entry.sa);
   }
@@ -139,7 +152,7 @@ export class ShadowCache {
       wipeKeys(sa);
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
-      receiveFrom(known, sa.outer, sa.hasUdpEncapsulation);
+      this.#receiveFrom(known, sa.outer, sa.hasUdpEncapsulation);
       this.overlaps.update(known.sa);
       known.meter.granted(credit);
       return;
@@ -158,6 +171,7 @@ export class ShadowCache {
       committed: new CommittedNumbers(sa.id),
       peerAddress: source,
       peerPort: sa.outer.sourcePort,
+      fit: this.#fitOf(sa),
     }));
     this.opening.install(entry.slot, sa);
   }
@@ -167,7 +181,7 @@ export class ShadowCache {
     if (known !== undefined) {
       wipeKeys(sa);
       known.meter.granted(credit);
-      sendTo(known, sa.outer, sa.hasUdpEncapsulation);
+      this.#sendTo(known, sa.outer, sa.hasUdpEncapsulation);
       this.overlaps.update(known.sa);
       // Another id is another IV space; with the same id the counter must go on.
       if (senderId !== undefined) known.iv = this.#ivs.get(sa.id, senderId);
@@ -177,6 +191,7 @@ export class ShadowCache {
       slot,
       sa,
       outer: outerHeaderOf(sa),
+      fit: this.#fitOf(sa),
       holder: new NumberingHolder(),
       iv: senderId === undefined ? undefined : this.#ivs.get(sa.id, senderId),
       meter: meterOf(sa, credit),
@@ -192,15 +207,20 @@ export class ShadowCache {
       for (const endpoint of record.endpoints) this.#endpoints.add(addressOf(endpoint));
     }
   }
-}
 
-function sendTo(entry: ShadowOutboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
-  const sa = { ...entry.sa, outer, hasUdpEncapsulation };
-  Object.assign(entry, { sa, outer: outerHeaderOf(sa) });
-}
+  #sendTo(entry: ShadowOutboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
+    const sa = { ...entry.sa, outer, hasUdpEncapsulation };
+    Object.assign(entry, { sa, outer: outerHeaderOf(sa), fit: this.#fitOf(sa) });
+  }
 
-function receiveFrom(entry: ShadowInboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
-  entry.peerAddress = addressOf(outer.source);
-  entry.peerPort = outer.sourcePort;
-  Object.assign(entry, { sa: { ...entry.sa, outer, hasUdpEncapsulation } });
+  #receiveFrom(entry: ShadowInboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
+    const sa = { ...entry.sa, outer, hasUdpEncapsulation };
+    entry.peerAddress = addressOf(outer.source);
+    entry.peerPort = outer.sourcePort;
+    Object.assign(entry, { sa, fit: this.#fitOf(sa) });
+  }
+
+  #fitOf(sa: SecurityAssociation): SaFit {
+    return saFitOf(sa, this.#paths, this.#mtus);
+  }
 }

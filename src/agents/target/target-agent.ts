@@ -3,10 +3,11 @@ import { every, systemClock } from '../../base/clock.ts';
 import { DropCounters } from '../../base/verdict.ts';
 import type { TargetConfig } from '../../config/index.ts';
 import { HASH_SEED_BYTES } from '../../connections/connection-key.ts';
-import { PacketVector } from '../../dataplane/vector.ts';
+import { PacketVector, slotBytesFor } from '../../dataplane/vector.ts';
 import { startAdminServer } from '../../io/admin-server.ts';
 import { CouplingClient } from '../../io/coupling-client.ts';
 import { AGENT_MARK } from '../../io/guard-constants.ts';
+import { interfaceMtu } from '../../io/interface-mtu.ts';
 import { DgramLink } from '../../io/link-dgram.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { TargetGuard } from '../../io/target-guard.ts';
@@ -69,12 +70,14 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     link,
     tun,
     raw,
+    mtus: { outside: await interfaceMtu(config.outside.interface), cluster: config.cluster.mtu },
+    identification: randomBytes(4).readUInt32BE(),
     hashSeed: randomBytes(HASH_SEED_BYTES),
   });
   stops.add(() => host.close());
   const { cache, relations, inbound, outbound, flows } = host;
 
-  const fromTun = new PacketVector(VECTOR_PACKETS);
+  const fromTun = new PacketVector(VECTOR_PACKETS, slotBytesFor(config.tun.mtu));
   tun.onReadable(() => {
     for (let turn = 0; turn < VECTORS_PER_TURN; turn++) {
       fromTun.reset();

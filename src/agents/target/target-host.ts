@@ -1,12 +1,15 @@
 import type { Clock } from '../../base/clock.ts';
 import type { DropCounters } from '../../base/verdict.ts';
-import { type ConnectionKey, newConnectionKey } from '../../connections/connection-key.ts';
+import { type ConnectionKey, KeyedHash, newConnectionKey } from '../../connections/connection-key.ts';
 import { FlowTracker } from '../../connections/flow-tracker.ts';
+import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
 import { LookAlikes } from '../../dataplane/look-alikes.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
+import { FRAGMENT } from '../../ipsec/inner-columns.ts';
+import type { LinkMtus } from '../../ipsec/sa-fit.ts';
 import type { Log } from '../../observe/log.ts';
 import { ADDRESS_WORDS, copyAddress } from '../../packet/address.ts';
 import { AddressSet } from '../../packet/address-map.ts';
@@ -29,6 +32,9 @@ export interface TargetHostPorts {
   readonly link: TrustedLink;
   readonly tun: PacketSink;
   readonly raw: PacketSink;
+  readonly mtus: LinkMtus;
+  /** 32 random bits: where the identifications of datagrams that are cut here begin. */
+  readonly identification: number;
   /** `HASH_SEED_BYTES` random bytes. */
   readonly hashSeed: Uint8Array;
 }
@@ -50,15 +56,15 @@ export class TargetHost {
 
   constructor(ports: TargetHostPorts) {
     this.#ports = ports;
-    const { clock, log, drops, dvipas, link, tun, raw } = ports;
-    this.cache = new ShadowCache(dvipas);
-    this.flows = new FlowTracker({ seed: ports.hashSeed });
+    const { clock, log, drops, dvipas, link, tun, raw, mtus, hashSeed: seed } = ports;
+    this.cache = new ShadowCache(dvipas, mtus);
+    this.flows = new FlowTracker({ seed });
     const { cache } = this;
     this.lookAlikes = new LookAlikes({
       overlaps: cache.overlaps,
       sad: cache.outbound,
       openFlows: () => this.flows.flows(),
-      seed: ports.hashSeed,
+      seed,
       now: () => clock.now(),
     });
     const { lookAlikes } = this;
@@ -77,6 +83,8 @@ export class TargetHost {
       crypto: cache.opening,
       tun,
       drops,
+      now: () => clock.now(),
+      fragments: new FragmentMemory({ seed }),
       admits: (vector, i, group) => lookAlikes.admits(vector, i, group),
       onAuthenticated: (vector, i, { sa }) => this.#observe(vector, i, true, sa.group),
       onMoved: (entry, vector, i) => reports.peerMoved(entry, vector, i),
@@ -86,7 +94,11 @@ export class TargetHost {
       sad: cache.outbound,
       crypto: cache.sealing,
       raw,
+      tun,
       drops,
+      identification: ports.identification,
+      fragments: new FragmentMemory({ seed, perGroup: Number.POSITIVE_INFINITY }),
+      fragmentHash: new KeyedHash(seed),
       dvipas: new AddressSet(dvipas.map(addressOf)),
       choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
       sendToFunnel: (vector) => this.#toFunnel(vector),
@@ -133,7 +145,9 @@ export class TargetHost {
     this.#ports.link.send(vector, ROUTER_PEER, epoch);
   }
 
+  /** A later fragment is of a connection that the first one has shown. */
   #observe(vector: PacketVector, i: number, isInbound: boolean, group: number): void {
+    if (vector.fragment[i] === FRAGMENT.LATER) return;
     const key = readKey(this.#key, vector, i, isInbound, group);
     this.flows.observe(key, vector.tcpFlags[i] as number, isInbound, this.#ports.clock.now());
   }
