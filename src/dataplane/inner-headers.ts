@@ -1,6 +1,5 @@
 import { KEEP, type Verdict } from '../base/verdict.ts';
 import { InnerHeaderReader } from '../ipsec/inner-headers.ts';
-import { MIN_PATH_MTU } from '../ipsec/path-mtu.ts';
 import type { PacketVector } from './vector.ts';
 
 const reader = new InnerHeaderReader();
@@ -19,9 +18,7 @@ export function readInnerHeaders(vector: PacketVector, i: number): Verdict {
   if (bad !== KEEP) return bad;
   vector.length[i] = reader.totalBytes;
   vector.trafficClass[i] = reader.trafficClass;
-  // No link and no tunnel may refuse IPv6 of up to 1280 bytes: what carries it may be cut (RFC 2473 section 7.1).
-  const isMinimal = vector.family[i] === 6 && reader.totalBytes <= MIN_PATH_MTU[6];
-  vector.dontFragment[i] = reader.hasDontFragment && !isMinimal ? 1 : 0;
+  vector.dontFragment[i] = reader.hasDontFragment ? 1 : 0;
   vector.hopLimit[i] = reader.hopLimit;
   return KEEP;
 }

@@ -1,3 +1,4 @@
+import { MIN_PATH_MTU } from '../ipsec/path-mtu.ts';
 import { IPV6_HEADER_BYTES } from '../packet/ipv6.ts';
 import type { SendingSa } from './outbound-steps.ts';
 import type { PacketVector } from './vector.ts';
@@ -27,8 +28,10 @@ export function fitOf(vector: PacketVector, i: number, { fit, outer }: SendingSa
   const isTransport = outer.mode === 'transport';
   const payloadBytes = isTransport ? length - ipHeaderBytes(vector, i) : length;
   if (payloadBytes <= fit.payloadBytes) return FIT.SEAL;
-  if (vector.dontFragment[i] === 1) return FIT.TELL;
-  if (!isTransport && vector.family[i] === 4) return FIT.CUT;
+  const isIpv6 = vector.family[i] === 6;
+  // No link and no tunnel may refuse IPv6 of up to 1280 bytes (RFC 2473 section 7.1).
+  if (vector.dontFragment[i] === 1 && !(isIpv6 && length <= MIN_PATH_MTU[6])) return FIT.TELL;
+  if (!isTransport && !isIpv6) return FIT.CUT;
   return payloadBytes <= fit.longestPayloadBytes ? FIT.SEAL : FIT.NEVER;
 }
 

@@ -49,13 +49,18 @@ export class Transmitter {
       if (vector.verdict[i] !== KEEP) continue;
       this.sent.sealed++;
       const { outer, fit } = sad.at(vector.saSlot[i] as number) as SendingSa;
-      if ((vector.length[i] as number) + outerBytes(outer) > MAX_DATAGRAM_BYTES) {
+      const outerLength = (vector.length[i] as number) + outerBytes(outer);
+      if (outerLength > MAX_DATAGRAM_BYTES) {
         vector.verdict[i] = TOO_BIG;
         continue;
       }
-      encapsulate(vector, i, outer);
       fit.refresh(now);
-      hasLong ||= (vector.length[i] as number) > fit.pathMtu;
+      if (outerLength > fit.pathMtu) {
+        hasLong = true;
+        // IPv6 has no such bit to copy: what came so far may be cut.
+        if (vector.family[i] === 6) vector.dontFragment[i] = 0;
+      }
+      encapsulate(vector, i, outer);
     }
     if (hasLong) this.#cutLong(vector);
     this.#send(vector);

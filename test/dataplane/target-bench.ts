@@ -11,7 +11,7 @@ import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
 import { PathMtus } from '../../src/ipsec/path-mtus.ts';
-import { ETHERNET_MTUS } from '../../src/ipsec/sa-fit.ts';
+import type { LinkMtus } from '../../src/ipsec/sa-fit.ts';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
@@ -38,7 +38,8 @@ export class TargetBench {
     endpoints: new AddressSet([ENDPOINT, ENDPOINT6].map(addr)),
     dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
   };
-  mtus = ETHERNET_MTUS;
+  /** Wide, so that nothing is clamped unless a test asks. */
+  mtus: LinkMtus = { outside: 65_535, cluster: 65_535 };
   paths = new PathMtus(this.mtus.outside);
   floor = new DispatchFloor();
   epoch = 3;
