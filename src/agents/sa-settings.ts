@@ -1,9 +1,8 @@
 import type { OuterHeader } from '../dataplane/encapsulate.ts';
-import { supported, type Support } from '../ipsec/algorithms.ts';
+import { type Support, supported } from '../ipsec/algorithms.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../ipsec/lifesize-meter.ts';
-import type { PathMtus } from '../ipsec/path-mtus.ts';
+import { PathFit, type PathLimits } from '../ipsec/path-fit.ts';
 import type { SecurityAssociation } from '../ipsec/sa.ts';
-import { type LinkMtus, SaFit } from '../ipsec/sa-fit.ts';
 import { familyOf, type IpAddress, parseAddress } from '../packet/address.ts';
 
 /** What both agents derive from an SA when they install it. */
@@ -46,22 +45,19 @@ export function meterOf(sa: SecurityAssociation, credit: LifesizeCredit): Lifesi
   return new LifesizeMeter(credit, { hardBytes: bytes.hard, hardPackets: packets.hard });
 }
 
-/** What fits into the SA's packets, of either direction; throws if its algorithms cannot be done. */
-export function saFitOf(sa: SecurityAssociation, paths: PathMtus, mtus: LinkMtus): SaFit {
-  const { mode, hasUdpEncapsulation, outer, direction } = sa;
-  const support = supportOf(sa);
-  if (!support.isSupported) throw new RangeError(support.reason);
-  const outerFamily = familyOf(outerAddressesOf(sa).source);
-  const [ours, peer] =
-    direction === 'out' ? [outer.source, outer.destination] : [outer.destination, outer.source];
-  const shape = { suite: support.suite, mode, outerFamily, hasUdpEncapsulation };
-  return new SaFit(shape, paths.to(peer, ours, outerFamily), mtus);
-}
-
 /** Why this data plane cannot do the SA's algorithms; undefined: it can. */
 export function algorithmRefusal(sa: SecurityAssociation): string | undefined {
   const support = supportOf(sa);
   return support.isSupported ? undefined : support.reason;
+}
+
+/** How much fits into the SA's packets; throws for algorithms that were to be refused. */
+export function pathFitOf(sa: SecurityAssociation, limits: PathLimits): PathFit {
+  const support = supportOf(sa);
+  if (!support.isSupported) throw new RangeError(support.reason);
+  const { mode, hasUdpEncapsulation } = sa;
+  const outerFamily = familyOf(outerAddressesOf(sa).source);
+  return new PathFit({ suite: support.suite, mode, outerFamily, hasUdpEncapsulation }, limits);
 }
 
 function supportOf({ encryption, integrity }: SecurityAssociation): Support {

@@ -15,7 +15,7 @@ export const DROP_REASONS = [
   'checksum',
   'not-esp',
   'outer-not-dvipa',
-  'icmp-refused',
+  'path-mtu-refused',
   // SA and replay
   'unknown-spi',
   'sa-not-serving',

@@ -17,13 +17,7 @@ import {
   u64,
   window,
 } from './fields.ts';
-import {
-  ENDPOINTS_MAX,
-  LINK_KEY_BYTES,
-  PATH_MTU_BYTES,
-  POLICY_KEY_MAX_CHARACTERS,
-  RULES_MAX,
-} from './limits.ts';
+import { ENDPOINTS_MAX, LINK_KEY_BYTES, POLICY_KEY_MAX_CHARACTERS, RULES_MAX } from './limits.ts';
 import type { RouteBodies, RouteHello, SaInstallRecord, TargetEvent } from './records.ts';
 import { fromSa, policySchema, saSchema, toSa } from './sa-wire.ts';
 
@@ -67,8 +61,6 @@ const saInstall = z.strictObject({
   credit,
 });
 
-const pathMtu = z.int().min(PATH_MTU_BYTES.min).max(PATH_MTU_BYTES.max);
-
 const policyKey = text(POLICY_KEY_MAX_CHARACTERS);
 
 const leaseGrant = z.strictObject({ sa: saId, lease: u32, first: u64, count, ttlMs: u32 });
@@ -91,8 +83,8 @@ export const routeCodecs: BodyCodecs<RouteBodies> = {
     ({ sa, ...same }) => ({ ...same, sa: toSa(sa) }),
   ),
   'sa-update': plain(z.strictObject({ id: saId, outer, hasUdpEncapsulation: z.boolean() })),
+  'path-mtu': plain(z.strictObject({ sa: saId, mtu: u16.min(1) })),
   'sequence-top': plain(z.strictObject({ sa: saId, top: u64 })),
-  'path-mtu': plain(z.strictObject({ sa: saId, mtu: pathMtu })),
   'sa-remove': plain(z.strictObject({ id: saId })),
   'policy-install': converted(
     z.strictObject({ policy: policySchema }),

@@ -2,21 +2,15 @@ import { type FragmentKey, FragmentTracker } from '../connections/fragment-track
 import { ADDRESS_WORDS, newAddress } from '../packet/address.ts';
 import type { PacketVector } from './vector.ts';
 
-export interface FragmentMemoryOptions {
-  /** `HASH_SEED_BYTES` random bytes. */
-  readonly seed: Uint8Array;
-  readonly perGroup?: number;
-}
-
-/** The SA group where all fragments are our own. */
-export const OWN_FRAGMENTS = 0;
+const CAPACITY = 2048;
 
 /**
- * Stateful fragment checking (RFC 4301 section 7.3), on a target: what was decided for the first fragment of an inner datagram, which shows
- * ports, holds for its later ones, which show none. First fragments are authenticated, or of our own kernel, so the newest one counts.
+ * Stateful fragment checking (RFC 4301 section 7.3): where ports matter, a later fragment of a datagram goes the way of its first
+ * one, which showed them. `value` is the caller's; what is learnt here is authenticated, or our own host's.
  */
 export class FragmentMemory {
   readonly #tracker: FragmentTracker;
+  readonly #now: () => number;
   readonly #key: FragmentKey = {
     group: 0,
     source: newAddress(),
@@ -27,23 +21,29 @@ export class FragmentMemory {
     identification: 0,
   };
 
-  constructor(options: FragmentMemoryOptions) {
-    this.#tracker = new FragmentTracker(options);
+  /** `perGroup`: datagrams of one SA group, where several share the memory. */
+  constructor(options: { readonly seed: Uint8Array; readonly now: () => number; readonly perGroup?: number }) {
+    this.#tracker = new FragmentTracker({
+      seed: options.seed,
+      capacity: CAPACITY,
+      perGroup: options.perGroup ?? CAPACITY,
+    });
+    this.#now = options.now;
   }
 
-  /** Packet `i` is a first fragment. */
-  note(vector: PacketVector, i: number, group: number, value: number, now: number): void {
-    this.#tracker.assign(this.#keyOf(vector, i, group), value, now);
+  /** Packet `i` is the first fragment of its datagram and may pass. */
+  learn(vector: PacketVector, i: number, group: number, value: number): void {
+    this.#tracker.learn(this.#keyOf(vector, i, group), value, this.#now());
   }
 
-  /** What was noted for the datagram of packet `i`, a later fragment; -1: nothing, or too long ago. */
-  recall(vector: PacketVector, i: number, group: number, now: number): number {
-    return this.#tracker.lookup(this.#keyOf(vector, i, group), now);
+  /** What was learnt for the datagram of packet `i`; -1: nothing. */
+  lookup(vector: PacketVector, i: number, group: number): number {
+    return this.#tracker.lookup(this.#keyOf(vector, i, group), this.#now());
   }
 
-  /** What the value stands for is gone. */
+  /** The value means something else from now on. */
   forget(value: number): void {
-    this.#tracker.removeWhere((_group, noted) => noted === value);
+    this.#tracker.removeWhere((_group, known) => known === value);
   }
 
   #keyOf(vector: PacketVector, i: number, group: number): FragmentKey {

@@ -1,14 +1,24 @@
-import { ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
+import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
 import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import { LINK_KIND, LinkHeader, type LinkOpener } from '../ipsec/link-seal.ts';
 import type { NumberingOwner } from '../ipsec/numbering-owner.ts';
+import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { OutboundPolicy } from '../ipsec/sa.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
+import type { FragmentMemory } from './fragment-memory.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { OutboundSad } from './outbound-sad.ts';
-import { assignNumber, findOutboundSa, type SendingSa } from './outbound-steps.ts';
-import { type SentCounts, Transmitter, type TransmitterOptions } from './transmit.ts';
+import {
+  assignNumber,
+  findOutboundSa,
+  type SendingParts,
+  type SendingSa,
+  SentCounts,
+  sealAndSend,
+} from './outbound-steps.ts';
+import { OuterCut } from './outer-cut.ts';
+import type { PacketSink } from './ports.ts';
 import type { PacketVector } from './vector.ts';
 import { WaitingLine } from './waiting-line.ts';
 
@@ -33,9 +43,14 @@ export interface RoutingOutboundSa extends SendingSa {
   readonly numbering: NumberingOwner;
 }
 
-export interface FunnelOptions extends TransmitterOptions {
+export interface FunnelOptions {
   readonly sad: OutboundSad<RoutingOutboundSa>;
   readonly overlaps: GroupOverlaps;
+  readonly crypto: PacketCrypto;
+  readonly raw: PacketSink;
+  /** SAs (slots) of datagrams whose first fragment came. */
+  readonly fragments: FragmentMemory;
+  readonly drops: DropCounters;
   /** The numbering may have actions, or another deadline. */
   readonly onNumbering: (entry: RoutingOutboundSa) => void;
 }
@@ -49,6 +64,7 @@ export interface FunnelOptions extends TransmitterOptions {
 export class Funnel {
   readonly #options: FunnelOptions;
   readonly #line: WaitingLine;
+  readonly #sending: SendingParts;
   readonly #header = new LinkHeader();
   readonly #choosePolicy = this.#choose.bind(this);
   /** SAs whose numbering was used in this vector; told after it, because that may lead back to `resume`. */
@@ -56,22 +72,19 @@ export class Funnel {
   #highestCounter = 0;
   /** The SA group that the packet at hand is meant for. */
   #meant = 0;
-  readonly #transmitter: Transmitter;
+  readonly sent = new SentCounts();
   linkPackets = 0;
 
   constructor(options: FunnelOptions) {
     this.#options = options;
-    this.#transmitter = new Transmitter(options);
+    const { sad, crypto, raw } = options;
+    this.#sending = { sad, crypto, raw, cut: new OuterCut(raw) };
     const steps = {
       findSa: this.#findSa.bind(this),
       number: this.#number.bind(this),
       transmit: this.#transmit.bind(this),
     };
     this.#line = new WaitingLine(steps, WAITING);
-  }
-
-  get sent(): SentCounts {
-    return this.#transmitter.sent;
   }
 
   /**
@@ -86,7 +99,7 @@ export class Funnel {
       if (vector.verdict[i] !== KEEP) continue;
       vector.verdict[i] = isCurrent ? this.#accept(vector, i, peer, epoch, now) : LINK_EPOCH;
     }
-    this.#transmit(vector, now);
+    this.#transmit(vector);
     this.#reportNumbering();
     return this.#highestCounter;
   }
@@ -96,6 +109,12 @@ export class Funnel {
     this.#meant = entry.sa.group;
     this.#line.resume(entry.slot, now);
     this.#reportNumbering();
+  }
+
+  /** The SA is gone: its slot will be another's. What waits for it asks for another SA. */
+  removed(entry: RoutingOutboundSa, now: number): void {
+    this.#options.fragments.forget(entry.slot);
+    this.resume(entry, now);
   }
 
   /** Drops what has waited too long. */
@@ -109,9 +128,11 @@ export class Funnel {
     this.#highestCounter = Math.max(this.#highestCounter, this.#header.counter);
     if (this.#header.kind !== LINK_KIND.FUNNEL) return LINK_UNKNOWN_KIND;
     this.#meant = this.#header.group;
-    const refused = this.#findSa(vector, i);
-    if (refused !== KEEP) return refused;
+    const malformed = readInnerHeaders(vector, i);
+    if (malformed !== KEEP) return malformed;
     if (!peer.dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
+    const refused = this.#policyAndSa(vector, i);
+    if (refused !== KEEP) return refused;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as RoutingOutboundSa;
     this.#touched.add(entry);
     if (!entry.numbering.funnelArrived(peer.host, this.#header.counter, now)) return NO_NUMBER;
@@ -121,7 +142,12 @@ export class Funnel {
   #findSa(vector: PacketVector, i: number): number {
     const malformed = readInnerHeaders(vector, i);
     if (malformed !== KEEP) return malformed;
-    return findOutboundSa(vector, i, this.#options.sad, this.#choosePolicy);
+    return this.#policyAndSa(vector, i);
+  }
+
+  #policyAndSa(vector: PacketVector, i: number): number {
+    const { sad, fragments, overlaps } = this.#options;
+    return findOutboundSa(vector, i, sad, this.#choosePolicy, fragments, overlaps);
   }
 
   #choose(vector: PacketVector, i: number, best: OutboundPolicy): OutboundPolicy | undefined {
@@ -145,8 +171,8 @@ export class Funnel {
     for (const entry of touched) this.#options.onNumbering(entry);
   }
 
-  #transmit(vector: PacketVector, now: number): void {
-    this.#transmitter.send(vector, now);
+  #transmit(vector: PacketVector): void {
+    sealAndSend(vector, this.#sending, this.sent);
     vector.countDrops(this.#options.drops);
   }
 }

@@ -11,7 +11,6 @@ import type { PacketVector } from './vector.ts';
 
 /** As long as a kernel waits for the fragments of a datagram (`ipfrag_time`): so long those of two peers could be mixed. */
 const FRAGMENTS_MS = 30_000;
-const FRAGMENTED_DATAGRAMS = 4096;
 
 export interface LookAlikesOptions {
   readonly overlaps: GroupOverlaps;
@@ -24,7 +23,7 @@ export interface LookAlikesOptions {
 }
 
 /**
- * Peers that look alike, on a target (docs/inbound.md, section 7): the kernel behind the TUN tells connections apart by addresses
+ * Peers that look alike, on a target (docs/inbound.md, section 9): the kernel behind the TUN tells connections apart by addresses
  * and ports alone, so each such tuple is one SA group's at a time. What comes for it from another group is refused, what the kernel
  * sends on it goes to that group. Packets of other groups pass after one look at a map that is empty then.
  */
@@ -41,7 +40,6 @@ export class LookAlikes implements OverlapListener {
     this.#connections = new ConnectionBindings({ seed });
     this.#fragments = new ConnectionBindings({
       seed,
-      capacity: FRAGMENTED_DATAGRAMS,
       times: { datagramsMs: FRAGMENTS_MS, icmpMs: FRAGMENTS_MS },
     });
     options.overlaps.listener = this;
@@ -106,9 +104,9 @@ export class LookAlikes implements OverlapListener {
     const bound = isError
       ? this.#connections.groupOf(this.#quotedByUs(vector, i), now)
       : this.#connections.answer(this.#toPeer(vector, i), now, vector.tcpFlags[i]);
-    const group = bound < 0 && (isError || isAmid(vector, i)) ? -1 : bound < 0 ? best.group : bound;
-    if (fragment === FRAGMENT.FIRST && group >= 0)
-      this.#fragments.assign(this.#datagram(vector, i), group, now);
+    if (bound < 0 && (isError || isAmid(vector, i))) return -1;
+    const group = bound < 0 ? best.group : bound;
+    if (fragment === FRAGMENT.FIRST) this.#fragments.assign(this.#datagram(vector, i), group, now);
     return group;
   }
 

@@ -1,135 +1,115 @@
 import { ELSEWHERE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
-import type { PathMtu } from '../ipsec/path-mtu.ts';
 import { ADDRESS_WORDS, equalAddresses } from '../packet/address.ts';
-import {
-  ICMP_FRAGMENTATION_NEEDED,
-  ICMP_HEADER_BYTES,
-  ICMP_TYPE,
-  IcmpHeader,
-  parseIcmp,
-} from '../packet/icmp.ts';
+import { ICMP_FRAGMENTATION_NEEDED, ICMP_HEADER_BYTES, ICMP_TYPE, IcmpHeader, parseIcmp } from '../packet/icmp.ts';
 import { ICMPV6_HEADER_BYTES, ICMPV6_TYPE, Icmpv6Header, parseIcmpv6 } from '../packet/icmpv6.ts';
-import { Ipv4Header, parseIpv4 } from '../packet/ipv4.ts';
-import { Ipv6Header, parseIpv6 } from '../packet/ipv6.ts';
+import { IPV6_HEADER_BYTES } from '../packet/ipv6.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { parseQuote, QuotedPacket } from '../packet/quoted.ts';
 import { UDP_HEADER_BYTES } from '../packet/udp.ts';
+import type { OutboundSad } from './outbound-sad.ts';
 import type { SendingSa } from './outbound-steps.ts';
 import type { PacketVector } from './vector.ts';
 
-const ICMP_REFUSED = verdictOf('icmp-refused');
-const SPI_BYTES = 4;
-/** A path becomes narrower at most so often: each step costs every target a record. */
-const MESSAGE_INTERVAL_MS = 100;
+const PATH_MTU_REFUSED = verdictOf('path-mtu-refused');
 
-export interface PathMtuMessagesOptions<Entry extends SendingSa> {
-  /** Outbound SAs with this SPI; peers choose them, so there may be several. */
-  readonly withSpi: (spi: number) => Iterable<Entry>;
-  /** The SA's path is narrower from now on. */
-  readonly onLowered: (entry: Entry, now: number) => void;
+/** Messages that are looked at; a search goes through all SAs. */
+const PER_SECOND = 20;
+/** A quote must show the SPI and the sequence number. */
+const ESP_QUOTED_BYTES = 8;
+
+export interface PathMtuOptions<Entry extends SendingSa> {
+  readonly sad: OutboundSad<Entry>;
+  /** The path MTU of this SA is lower now (`fit.outerMtu`). */
+  readonly onLowered: (entry: Entry) => void;
 }
 
 /**
- * "Fragmentation needed" (RFC 1191) and "packet too big" (RFC 8201) about what this cluster has sealed: all of them reach the routing host,
- * since its endpoint is the source of every outer packet. Nobody authenticates them. One is believed if it quotes the addresses, the
- * ports and the SPI of a live outbound SA (RFC 4301 section 8.2.1); then it can make a path narrower, down to a floor, for ten minutes.
+ * "Fragmentation needed" and "packet too big" from the way to a peer (RFC 4301 section 8.2). They are not authenticated, so one is believed only
+ * if it quotes a packet of a live SA, with both outer addresses and the SPI, and then no further than `PathMtu` allows.
  */
-export class PathMtuMessages<Entry extends SendingSa = SendingSa> {
-  readonly #options: PathMtuMessagesOptions<Entry>;
-  readonly #heardAt = new WeakMap<PathMtu, number>();
-  readonly #ipv4 = new Ipv4Header();
-  readonly #ipv6 = new Ipv6Header();
+export class PathMtuMessages<Entry extends SendingSa> {
+  readonly #options: PathMtuOptions<Entry>;
   readonly #icmp = new IcmpHeader();
   readonly #icmpv6 = new Icmpv6Header();
-  readonly #quoted = new QuotedPacket();
-  /** Of the message at hand. */
+  readonly #quote = new QuotedPacket();
   #mtu = 0;
+  #second = 0;
+  #looked = 0;
 
-  constructor(options: PathMtuMessagesOptions<Entry>) {
+  constructor(options: PathMtuOptions<Entry>) {
     this.#options = options;
   }
 
-  /**
-   * Packet `i` was classified, is whole, is addressed to us and is no ESP. ELSEWHERE: it was such a message, and heard. KEEP: it is something
-   * else, and stays what it was. Else a reason to drop it.
-   */
-  take(vector: PacketVector, i: number, now: number): Verdict {
-    const quoteAt = vector.family[i] === 6 ? this.#read6(vector, i) : this.#read4(vector, i);
-    if (quoteAt <= 0) return -quoteAt;
-    const end = (vector.outerOffset[i] as number) + (vector.length[i] as number);
-    const entry = this.#quotedSa(vector, i, quoteAt, end - quoteAt);
-    if (entry === undefined) return ICMP_REFUSED;
-    const { path } = entry.fit;
-    if (this.#mtu >= path.current(now)) return ELSEWHERE; // known: several packets were on their way
-    if (now - (this.#heardAt.get(path) ?? Number.NEGATIVE_INFINITY) < MESSAGE_INTERVAL_MS)
-      return ICMP_REFUSED;
-    if (path.lower(this.#mtu, this.#quoted.totalBytes, now)) {
-      this.#heardAt.set(path, now);
-      this.#options.onLowered(entry, now);
-    }
+  /** Packet `i` is to us, whole, and no ESP: `verdict` as it was if it is no such message; ELSEWHERE: it was believed. */
+  take(vector: PacketVector, i: number, now: number, verdict: Verdict): Verdict {
+    const quoteAt = this.#read(vector, i);
+    if (quoteAt < 0) return verdict;
+    if (!this.#mayLook(now)) return PATH_MTU_REFUSED;
+    const end = (vector.offset[i] as number) + (vector.length[i] as number);
+    const entry = this.#match(vector.slab, quoteAt, end - quoteAt);
+    if (entry === undefined) return PATH_MTU_REFUSED;
+    if (entry.fit.lower(this.#mtu, this.#quote.totalBytes, now)) this.#options.onLowered(entry);
     return ELSEWHERE;
   }
 
-  /** Where the quote is; else a verdict with its sign changed, 0: it is no such message. */
-  #read4(vector: PacketVector, i: number): number {
-    const at = vector.outerOffset[i] as number;
-    const header = this.#ipv4;
-    if (parseIpv4(vector.slab, at, vector.length[i] as number, header) !== KEEP) return KEEP;
-    if (header.protocol !== IP_PROTOCOL.ICMP) return KEEP;
-    const icmpAt = at + header.headerBytes;
-    const bad = parseIcmp(vector.slab, icmpAt, header.totalBytes - header.headerBytes, this.#icmp);
-    if (bad !== KEEP) return -bad;
-    const { type, code, mtu } = this.#icmp;
-    if (type !== ICMP_TYPE.DESTINATION_UNREACHABLE || code !== ICMP_FRAGMENTATION_NEEDED) return KEEP;
-    this.#mtu = mtu;
-    return icmpAt + ICMP_HEADER_BYTES;
+  /** Where the quote begins; -1: the packet is something else. */
+  #read(vector: PacketVector, i: number): number {
+    const { slab } = vector;
+    const offset = vector.offset[i] as number;
+    const length = vector.length[i] as number;
+    if (vector.family[i] === 6) {
+      if (slab.readUInt8(offset + 6) !== IP_PROTOCOL.ICMPV6) return -1;
+      const at = offset + IPV6_HEADER_BYTES;
+      const { outerSource, outerDestination } = vector;
+      const words = i * ADDRESS_WORDS;
+      const bytes = length - IPV6_HEADER_BYTES;
+      const header = this.#icmpv6;
+      const bad = parseIcmpv6(slab, at, bytes, outerSource, words, outerDestination, words, header);
+      if (bad !== KEEP || header.type !== ICMPV6_TYPE.PACKET_TOO_BIG) return -1;
+      this.#mtu = header.mtu;
+      return at + ICMPV6_HEADER_BYTES;
+    }
+    if (slab.readUInt8(offset + 9) !== IP_PROTOCOL.ICMP) return -1;
+    const headerBytes = (slab.readUInt8(offset) & 15) * 4;
+    const header = this.#icmp;
+    if (parseIcmp(slab, offset + headerBytes, length - headerBytes, header) !== KEEP) return -1;
+    const isUnreachable = header.type === ICMP_TYPE.DESTINATION_UNREACHABLE;
+    if (!isUnreachable || header.code !== ICMP_FRAGMENTATION_NEEDED) return -1;
+    this.#mtu = header.mtu;
+    return offset + headerBytes + ICMP_HEADER_BYTES;
   }
 
-  #read6(vector: PacketVector, i: number): number {
-    const at = vector.outerOffset[i] as number;
-    const header = this.#ipv6;
-    if (parseIpv6(vector.slab, at, vector.length[i] as number, header) !== KEEP) return KEEP;
-    if (header.protocol !== IP_PROTOCOL.ICMPV6) return KEEP;
-    const icmpAt = at + header.headerBytes;
-    const words = i * ADDRESS_WORDS;
-    const bad = parseIcmpv6(
-      vector.slab,
-      icmpAt,
-      header.totalBytes - header.headerBytes,
-      vector.outerSource,
-      words,
-      vector.outerDestination,
-      words,
-      this.#icmpv6,
-    );
-    if (bad !== KEEP) return -bad;
-    if (this.#icmpv6.type !== ICMPV6_TYPE.PACKET_TOO_BIG) return KEEP;
-    this.#mtu = this.#icmpv6.mtu;
-    return icmpAt + ICMPV6_HEADER_BYTES;
+  #mayLook(now: number): boolean {
+    const second = Math.floor(now / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#looked = 0;
+    }
+    return ++this.#looked <= PER_SECOND;
   }
 
-  #quotedSa(vector: PacketVector, i: number, at: number, bytes: number): Entry | undefined {
-    const quoted = this.#quoted;
-    if (parseQuote(vector.slab, at, bytes, quoted) !== KEEP) return undefined;
-    // A router tells the source of the packet, nobody else.
-    const isOurs = equalAddresses(quoted.source, 0, vector.outerDestination, i * ADDRESS_WORDS);
-    const isUdp = quoted.protocol === IP_PROTOCOL.UDP;
-    const spiAt = quoted.upperAt + (isUdp ? UDP_HEADER_BYTES : 0);
-    const isShown = quoted.upperBytes >= SPI_BYTES + (isUdp ? UDP_HEADER_BYTES : 0);
-    if (!isOurs || !isShown || quoted.isLaterFragment) return undefined;
-    for (const entry of this.#options.withSpi(vector.slab.readUInt32BE(at + spiAt)))
-      if (isPacketOf(entry, quoted)) return entry;
+  #match(slab: Buffer, at: number, length: number): Entry | undefined {
+    const quote = this.#quote;
+    if (parseQuote(slab, at, length, quote) !== KEEP || quote.isLaterFragment) return undefined;
+    const isUdp = quote.protocol === IP_PROTOCOL.UDP;
+    if (!isUdp && quote.protocol !== IP_PROTOCOL.ESP) return undefined;
+    const espAt = quote.upperAt + (isUdp ? UDP_HEADER_BYTES : 0);
+    if (quote.upperBytes < ESP_QUOTED_BYTES + (isUdp ? UDP_HEADER_BYTES : 0)) return undefined;
+    const spi = slab.readUInt32BE(at + espAt);
+    for (const entry of this.#options.sad.values()) {
+      if (entry.sa.spi === spi && this.#isFrom(entry, isUdp)) return entry;
+    }
     return undefined;
   }
-}
 
-function isPacketOf({ outer }: SendingSa, quoted: QuotedPacket): boolean {
-  const protocol = outer.hasUdpEncapsulation ? IP_PROTOCOL.UDP : IP_PROTOCOL.ESP;
-  return (
-    quoted.protocol === protocol &&
-    equalAddresses(outer.source, 0, quoted.source, 0) &&
-    equalAddresses(outer.destination, 0, quoted.destination, 0) &&
-    (!outer.hasUdpEncapsulation ||
-      (quoted.sourcePort === outer.sourcePort && quoted.destinationPort === outer.destinationPort))
-  );
+  #isFrom({ outer }: Entry, isUdp: boolean): boolean {
+    const quote = this.#quote;
+    if (outer.hasUdpEncapsulation !== isUdp) return false;
+    if (isUdp && quote.sourcePort !== outer.sourcePort) return false;
+    if (isUdp && quote.destinationPort !== outer.destinationPort) return false;
+    return (
+      equalAddresses(outer.source, 0, quote.source, 0) &&
+      equalAddresses(outer.destination, 0, quote.destination, 0)
+    );
+  }
 }

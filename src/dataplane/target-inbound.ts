@@ -1,21 +1,21 @@
 import { type DropCounters, KEEP, verdictOf } from '../base/verdict.ts';
 import { tunnelNextHeader } from '../ipsec/esp-trailer.ts';
-import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
+import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
+import type { PathFit } from '../ipsec/path-fit.ts';
 import type { ReplayWindow } from '../ipsec/replay-window.ts';
-import type { SaFit } from '../ipsec/sa-fit.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
 import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
 import type { DispatchFloor } from './dispatch-floor.ts';
-import type { FragmentMemory } from './fragment-memory.ts';
 import type { FilterMode, InboundFilter } from './inbound-filter.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
+import type { FragmentMemory } from './fragment-memory.ts';
 import { readInnerHeaders } from './inner-headers.ts';
-import { clampInnerMss } from './mss-clamp.ts';
 import type { PacketSink } from './ports.ts';
 import type { CommittedNumbers } from './replay-reports.ts';
+import { clampSyn } from './syn-mss.ts';
 import { restoreTransportHeader } from './transport-mode.ts';
 import type { PacketVector } from './vector.ts';
 
@@ -29,8 +29,6 @@ const INNER_NOT_DVIPA = verdictOf('inner-not-dvipa');
 const TUNNEL_CHECK = verdictOf('tunnel-check');
 const LOOK_ALIKE = verdictOf('look-alike');
 const HARD_LIMIT = verdictOf('hard-limit');
-/** In the memory of fragments: the first one of the datagram has passed. */
-const PASSED = 1;
 
 /** Settings of a DVIPA that this target serves. */
 export interface ServedDvipa {
@@ -47,11 +45,11 @@ export interface ShadowInboundSa extends InboundEntry {
   readonly dvipa: ServedDvipa;
   readonly meter: LifesizeMeter;
   readonly committed: CommittedNumbers;
+  /** What our answers may be as long as. */
+  fit: PathFit;
   /** Where charon has the peer: outer source address and UDP port (0: native ESP). Follows `sa-update`. */
   peerAddress: IpAddress;
   peerPort: number;
-  /** Follows the peer as well. */
-  fit: SaFit;
 }
 
 export interface TargetInboundOptions {
@@ -59,8 +57,7 @@ export interface TargetInboundOptions {
   readonly crypto: PacketCrypto;
   readonly tun: PacketSink;
   readonly drops: DropCounters;
-  readonly now: () => number;
-  /** Datagrams whose first fragment has passed the tunnel check and the filter. Nothing else uses it. */
+  /** Datagrams whose first fragment has passed every check. */
   readonly fragments: FragmentMemory;
   /** Of an authenticated packet: false if its connection is another peer's that looks like this one. */
   readonly admits: (vector: PacketVector, i: number, group: number) => boolean;
@@ -78,7 +75,7 @@ export interface TargetInboundOptions {
 /**
  * A target's way in, in the order of docs/inbound.md: epoch, dispatch, shadow SA, coarse window check, open
  * (ICV), window check and commit, trailer, tunnel check on the authenticated packet, filter (mode bypass),
- * peers that look alike, MSS, TUN.
+ * peers that look alike, TUN.
  * Nothing is committed, counted or reported before the ICV (RFC 4303 section 3.4.3).
  */
 export class TargetInbound {
@@ -185,41 +182,19 @@ export class TargetInbound {
   }
 
   #checkOpened(vector: PacketVector): void {
-    const { sad, admits, onAuthenticated, now } = this.#options;
+    const { sad, admits, fragments, onAuthenticated } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as ShadowInboundSa;
-      const verdict = this.#checkOne(vector, i, entry);
+      const verdict = checkOne(vector, i, entry, fragments);
       vector.verdict[i] = verdict;
       if (verdict !== KEEP) continue;
-      if (!admits(vector, i, entry.sa.group)) {
-        vector.verdict[i] = LOOK_ALIKE;
-        continue;
+      if (!admits(vector, i, entry.sa.group)) vector.verdict[i] = LOOK_ALIKE;
+      else {
+        clampSyn(vector, i, entry.fit);
+        onAuthenticated(vector, i, entry);
       }
-      onAuthenticated(vector, i, entry);
-      clampInnerMss(vector, i, entry.fit, now());
     }
-  }
-
-  /** Trailer, tunnel check (claim 8) and filter (claim 6) of one opened packet. */
-  #checkOne(vector: PacketVector, i: number, entry: ShadowInboundSa): number {
-    const bad = readOpened(vector, i, entry);
-    if (bad !== KEEP) return bad;
-    const isDvipa = equalAddresses(vector.innerDestination, i * ADDRESS_WORDS, entry.dvipa.address, 0);
-    if (!isDvipa) return INNER_NOT_DVIPA;
-    if (vector.fragment[i] === FRAGMENT.WHOLE) return checkPorts(vector, i, entry);
-    return this.#checkFragment(vector, i, entry);
-  }
-
-  /** A later fragment shows no ports; it passes if the first one of its datagram did (RFC 4301 section 7.3). */
-  #checkFragment(vector: PacketVector, i: number, entry: ShadowInboundSa): number {
-    const { fragments, now } = this.#options;
-    const { group } = entry.sa;
-    if (vector.fragment[i] === FRAGMENT.LATER && fragments.recall(vector, i, group, now()) >= 0) return KEEP;
-    const verdict = checkPorts(vector, i, entry);
-    if (verdict === KEEP && vector.fragment[i] === FRAGMENT.FIRST)
-      fragments.note(vector, i, group, PASSED, now());
-    return verdict;
   }
 }
 
@@ -234,9 +209,28 @@ function isHighest(vector: PacketVector, i: number, { window }: ShadowInboundSa)
   return vector.sequenceHigh[i] === window.topHigh && vector.sequenceLow[i] === window.topLow;
 }
 
-function checkPorts(vector: PacketVector, i: number, entry: ShadowInboundSa): number {
+/**
+ * Trailer, tunnel check (claim 8) and filter (claim 6) of one opened packet. A later fragment shows no ports: it passes if the first
+ * one of its datagram has, of the same SA group (RFC 4301 section 7.3), else where ports do not matter.
+ */
+function checkOne(
+  vector: PacketVector,
+  i: number,
+  entry: ShadowInboundSa,
+  fragments: FragmentMemory,
+): number {
+  const bad = readOpened(vector, i, entry);
+  if (bad !== KEEP) return bad;
+  const isDvipa = equalAddresses(vector.innerDestination, i * ADDRESS_WORDS, entry.dvipa.address, 0);
+  if (!isDvipa) return INNER_NOT_DVIPA;
+  const fragment = vector.fragment[i];
+  const { group } = entry.sa;
+  if (fragment === FRAGMENT.LATER && fragments.lookup(vector, i, group) >= 0) return KEEP;
   if (!entry.check.permits(vector, i)) return TUNNEL_CHECK;
-  return entry.dvipa.filterMode === 'bypass' ? entry.dvipa.filter.verdict(vector, i) : KEEP;
+  const { filterMode, filter } = entry.dvipa;
+  const refused = filterMode === 'bypass' ? filter.verdict(vector, i) : KEEP;
+  if (refused === KEEP && fragment === FRAGMENT.FIRST) fragments.learn(vector, i, group, 0);
+  return refused;
 }
 
 /** The inner packet as it goes to the TUN, and its headers in the columns. */

@@ -1,26 +1,31 @@
-import { ELSEWHERE, KEEP, SENT, type Verdict, verdictOf } from '../base/verdict.ts';
-import { FRAGMENT } from '../ipsec/inner-columns.ts';
+import { type DropCounters, KEEP, SENT, ELSEWHERE, verdictOf } from '../base/verdict.ts';
+import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import { type NumberingHolder, TAKE_FUNNEL, TAKE_WAIT } from '../ipsec/numbering-holder.ts';
+import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
 import type { WordHash } from '../packet/fragment-table.ts';
-import { type FragmentMemory, OWN_FRAGMENTS } from './fragment-memory.ts';
+import type { FragmentMemory } from './fragment-memory.ts';
+import { InnerFit } from './inner-fit.ts';
 import { readInnerHeaders } from './inner-headers.ts';
-import { clampInnerMss } from './mss-clamp.ts';
-import { FIT, fitOf } from './outbound-fit.ts';
 import type { OutboundSad } from './outbound-sad.ts';
-import { assignNumber, type ChoosePolicy, findOutboundSa, type SendingSa } from './outbound-steps.ts';
-import { Cutter, OwnReassembly } from './oversized.ts';
+import {
+  assignNumber,
+  type ChoosePolicy,
+  findOutboundSa,
+  type SendingSa,
+  SentCounts,
+  sealAndSend,
+  type SendingParts,
+} from './outbound-steps.ts';
+import { OuterCut } from './outer-cut.ts';
 import type { PacketSink } from './ports.ts';
-import { TooBigAnswers } from './too-big-answers.ts';
-import { type SentCounts, Transmitter, type TransmitterOptions } from './transmit.ts';
 import type { PacketVector } from './vector.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 const SOURCE_NOT_DVIPA = verdictOf('source-not-dvipa');
 const NO_SA = verdictOf('no-sa');
-const TOO_BIG = verdictOf('too-big');
 
 /** Packets that wait for sequence numbers, and for how long: a lease is granted in one round trip. */
 const WAITING = { capacity: 1024, perKey: 512, holdMs: 500 };
@@ -37,14 +42,18 @@ export interface ShadowOutboundSa extends SendingSa {
   iv: IvCounter | undefined;
 }
 
-export interface TargetOutboundOptions extends TransmitterOptions {
+export interface TargetOutboundOptions {
   readonly sad: OutboundSad<ShadowOutboundSa>;
-  /** Takes what our own kernel is told about packets that do not fit. */
-  readonly tun: PacketSink;
-  /** Which SA fragments without ports go to. Nothing else uses it. */
+  readonly overlaps: GroupOverlaps;
+  readonly crypto: PacketCrypto;
+  readonly raw: PacketSink;
+  /** This host's kernel, for what it must hear about its packets. */
+  readonly kernel: PacketSink;
+  /** SAs (slots) of datagrams whose first fragment went out. */
   readonly fragments: FragmentMemory;
-  /** Keyed, for the table of fragments. */
+  /** Keyed hash for the table of fragments. */
   readonly fragmentHash: WordHash;
+  readonly drops: DropCounters;
   readonly dvipas: AddressSet;
   /** Which peer a packet is for, where several look alike. */
   readonly choosePolicy: ChoosePolicy;
@@ -57,31 +66,27 @@ export interface TargetOutboundOptions extends TransmitterOptions {
 }
 
 /**
- * A target's way out: inner packet from the TUN, policy (RFC 4301 section 5.1), fit (docs/mtu.md), number, seal, outer headers,
+ * A target's way out: inner packet from the TUN, policy (RFC 4301 section 5.1), fit, number, seal, outer headers,
  * raw socket with the DVIPA's endpoint as source; or, on the funnel, sealed over the trusted link.
  * What matches no policy or has no usable SA is dropped: no path leads out in clear.
  */
 export class TargetOutbound {
   readonly #options: TargetOutboundOptions;
   readonly #line: WaitingLine;
-  readonly #transmitter: Transmitter;
-  readonly #answers: TooBigAnswers;
-  readonly #cutter: Cutter;
-  readonly #reassembly: OwnReassembly;
+  readonly #fit: InnerFit;
+  readonly #sending: SendingParts;
   /** Numbers taken per slot in this vector, given to `sent` after the send call. */
   readonly #taken = new Map<ShadowOutboundSa, number>();
   /** SAs that had no number for a packet of this vector. */
   readonly #waiting = new Set<ShadowOutboundSa>();
-  #now = 0;
+  readonly sent = new SentCounts();
   funnelled = 0;
 
   constructor(options: TargetOutboundOptions, vectorPackets?: number) {
     this.#options = options;
-    const { drops, fragmentHash, identification } = options;
-    this.#transmitter = new Transmitter(options);
-    this.#answers = new TooBigAnswers(options);
-    this.#cutter = new Cutter(identification);
-    this.#reassembly = new OwnReassembly({ hash: fragmentHash, drops });
+    const { sad, crypto, raw, kernel, drops, fragmentHash } = options;
+    this.#fit = new InnerFit({ kernel, drops, hash: fragmentHash });
+    this.#sending = { sad, crypto, raw, cut: new OuterCut(raw) };
     const steps = {
       findSa: this.#findSa.bind(this),
       number: this.#number.bind(this),
@@ -90,17 +95,10 @@ export class TargetOutbound {
     this.#line = new WaitingLine(steps, WAITING, vectorPackets);
   }
 
-  get sent(): SentCounts {
-    return this.#transmitter.sent;
-  }
-
   /** One vector of inner packets from the TUN. */
   run(vector: PacketVector, now: number): void {
-    this.#now = now;
-    for (let i = 0; i < vector.count; i++) {
-      if (vector.verdict[i] === KEEP) vector.verdict[i] = this.#take(vector, i, now);
-    }
-    this.#transmit(vector, now);
+    this.#runOnce(vector, now);
+    this.#fit.drain((made) => this.#runOnce(made, now));
   }
 
   /**
@@ -108,12 +106,11 @@ export class TargetOutbound {
    * in order, before anything newer.
    */
   resume(entry: ShadowOutboundSa, now: number): void {
-    this.#now = now;
     this.#line.resume(entry.slot, now);
     this.#options.onNumbering(entry);
   }
 
-  /** The SA is gone: nothing that still comes of it may go to whoever gets its slot. */
+  /** The SA is gone: its slot will be another's. What waits for it asks for another SA. */
   removed(entry: ShadowOutboundSa, now: number): void {
     this.#options.fragments.forget(entry.slot);
     this.resume(entry, now);
@@ -122,101 +119,38 @@ export class TargetOutbound {
   /** Drops what has waited too long. */
   tick(now: number): void {
     this.#line.expire(now, this.#options.drops);
-    this.#reassembly.tick(now);
+    this.#fit.tick(now);
   }
 
-  #take(vector: PacketVector, i: number, now: number): Verdict {
+  #runOnce(vector: PacketVector, now: number): void {
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] === KEEP) vector.verdict[i] = this.#admit(vector, i, now);
+    }
+    this.#transmit(vector, now);
+  }
+
+  #admit(vector: PacketVector, i: number, now: number): number {
     const bad = this.#findSa(vector, i);
     if (bad !== KEEP) return bad;
-    const entry = this.#entryOf(vector, i);
-    const isPart = vector.fragment[i] !== FRAGMENT.WHOLE;
-    if (isPart && entry.outer.mode === 'transport') return this.#rebuild(vector, i, now);
-    return this.#admit(vector, i, entry, now);
+    const entry = this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
+    const unfit = this.#fit.check(vector, i, entry, now);
+    return unfit === KEEP ? this.#line.admit(vector, i, now) : unfit;
   }
 
-  /** By its size: as it is, in pieces, or not at all. */
-  #admit(vector: PacketVector, i: number, entry: ShadowOutboundSa, now: number): Verdict {
-    switch (fitOf(vector, i, entry, now)) {
-      case FIT.SEAL:
-        return this.#line.admit(vector, i, now);
-      case FIT.CUT: {
-        this.#sendBefore(vector, i, now);
-        const take = (pieces: PacketVector) => this.#admitPieces(pieces, now);
-        const verdict = this.#cutter.cut(vector, i, entry.fit.payloadBytes, take);
-        return verdict === KEEP ? ELSEWHERE : verdict;
-      }
-      case FIT.TELL:
-        this.#answers.answer(vector, i, entry.fit.innerMtu(vector.family[i] as number), now);
-        return TOO_BIG;
-      case FIT.NEVER:
-        return TOO_BIG;
-    }
-  }
-
-  #admitPieces(pieces: PacketVector, now: number): void {
-    for (let i = 0; i < pieces.count; i++) {
-      const bad = this.#findSa(pieces, i);
-      pieces.verdict[i] = bad === KEEP ? this.#line.admit(pieces, i, now) : bad;
-    }
-    this.#transmit(pieces, now);
-  }
-
-  /** A fragment for transport mode, which seals whole datagrams; they are cut again after ESP. */
-  #rebuild(vector: PacketVector, i: number, now: number): Verdict {
-    const verdict = this.#reassembly.take(vector, i, now);
-    if (verdict !== KEEP) return verdict;
-    this.#sendBefore(vector, i, now);
-    const { rebuilt } = this.#reassembly;
-    const bad = this.#findSa(rebuilt, 0);
-    rebuilt.dontFragment[0] = 0; // its sender has cut it before
-    rebuilt.verdict[0] = bad === KEEP ? this.#admit(rebuilt, 0, this.#entryOf(rebuilt, 0), now) : bad;
-    this.#transmit(rebuilt, now);
-    return ELSEWHERE;
-  }
-
-  /** What stands before `end` goes out now: numbers leave in their order. */
-  #sendBefore(vector: PacketVector, end: number, now: number): void {
-    const { count } = vector;
-    vector.count = end;
-    this.#transmit(vector, now);
-    vector.count = count;
-    vector.verdict.fill(ELSEWHERE, 0, end); // all of it was sent or counted
-  }
-
-  #entryOf(vector: PacketVector, i: number): ShadowOutboundSa {
-    return this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
-  }
-
-  #findSa(vector: PacketVector, i: number): Verdict {
-    const { sad, dvipas } = this.#options;
+  #findSa(vector: PacketVector, i: number): number {
+    const { sad, dvipas, choosePolicy, fragments, overlaps } = this.#options;
     const malformed = readInnerHeaders(vector, i);
     if (malformed !== KEEP) return malformed;
     if (!dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
-    const refused = this.#findByPolicy(vector, i);
+    const refused = findOutboundSa(vector, i, sad, choosePolicy, fragments, overlaps);
     if (refused !== KEEP) return refused;
-    const entry = sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
-    clampInnerMss(vector, i, entry.fit, this.#now);
-    return entry.iv === undefined ? NO_SA : KEEP;
-  }
-
-  /** A later fragment goes where the first one of its datagram did: it shows no ports (RFC 4301 section 7.3). */
-  #findByPolicy(vector: PacketVector, i: number): Verdict {
-    const { sad, choosePolicy, fragments } = this.#options;
-    const fragment = vector.fragment[i];
-    if (fragment === FRAGMENT.LATER) {
-      const slot = fragments.recall(vector, i, OWN_FRAGMENTS, this.#now);
-      vector.saSlot[i] = slot;
-      if (slot >= 0) return KEEP;
-    }
-    const refused = findOutboundSa(vector, i, sad, choosePolicy);
-    if (refused !== KEEP || fragment !== FRAGMENT.FIRST) return refused;
-    fragments.note(vector, i, OWN_FRAGMENTS, vector.saSlot[i] as number, this.#now);
-    return KEEP;
+    const entry = sad.at(vector.saSlot[i] as number);
+    return entry?.iv === undefined ? NO_SA : KEEP;
   }
 
   /** KEEP: it has a number, or (`FUNNEL` in `nextHeader`) goes to the routing host. ELSEWHERE: it must wait. */
   #number(vector: PacketVector, i: number, now: number): number {
-    const entry = this.#entryOf(vector, i);
+    const entry = this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
     const number = entry.holder.take(1, now);
     if (number === TAKE_WAIT) {
       this.#waiting.add(entry);
@@ -233,7 +167,7 @@ export class TargetOutbound {
 
   #transmit(vector: PacketVector, now: number): void {
     const toFunnel = this.#setAside(vector);
-    this.#transmitter.send(vector, now);
+    sealAndSend(vector, this.#sending, this.sent);
     for (const [entry, count] of this.#taken) {
       entry.holder.sent(count, now);
       this.#options.onNumbering(entry);

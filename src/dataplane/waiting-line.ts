@@ -5,6 +5,8 @@ import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 const QUEUE_OVERFLOW = verdictOf('queue-overflow');
 const QUEUE_TIMEOUT = verdictOf('queue-timeout');
 
+const LARGE_PACKETS = 2;
+
 /** What a way out does with a packet; both ways, a target's own and the funnel, are made of these. */
 export interface OutboundSteps {
   /** Reads the inner headers and names the SA in `saSlot`. */
@@ -23,8 +25,8 @@ export class WaitingLine {
   readonly #steps: OutboundSteps;
   readonly #queue: HoldQueue;
   readonly #released: PacketVector;
-  /** For a packet that fits no ordinary slot; made when one comes. */
-  #large: PacketVector | undefined;
+  /** What is longer than a slot of `#released`. */
+  readonly #releasedLarge = new PacketVector(LARGE_PACKETS, LARGE_SLOT_BYTES);
 
   constructor(
     steps: OutboundSteps,
@@ -49,9 +51,9 @@ export class WaitingLine {
     let vector = this.#released;
     vector.reset();
     this.#queue.drain(slot, (packet) => {
-      const next = this.#vectorFor(packet);
+      const next = packet.length > this.#released.roomBytes ? this.#releasedLarge : this.#released;
       if (next !== vector || vector.count === vector.capacity) {
-        this.#steps.transmit(vector, now); // in order, whatever the next one's length
+        this.#steps.transmit(vector, now);
         vector = next;
         vector.reset();
       }
@@ -75,12 +77,6 @@ export class WaitingLine {
       () => QUEUE_TIMEOUT,
       (verdict) => drops.add(verdict),
     );
-  }
-
-  #vectorFor(packet: Buffer): PacketVector {
-    if (packet.length <= this.#released.roomBytes) return this.#released;
-    this.#large ??= new PacketVector(1, LARGE_SLOT_BYTES);
-    return this.#large;
   }
 
   #again(vector: PacketVector, i: number, waitedFor: number, now: number): Verdict {

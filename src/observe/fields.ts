@@ -30,7 +30,6 @@ export const LOG_FIELDS = [
   'bytes',
   'packets',
   'limit',
-  'mtu',
   'percentage',
   // cluster
   'target',
@@ -53,6 +52,7 @@ export const LOG_FIELDS = [
   'signal',
   'command',
   'count',
+  'mtu',
   'attempt',
   'delayMs',
   'durationMs',

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { DropCounters } from '../../src/base/verdict.ts';
-import type { OuterHeader } from '../../src/dataplane/encapsulate.ts';
-import { saFitOf } from '../../src/agents/sa-settings.ts';
+import { pathFitOf } from '../../src/agents/sa-settings.ts';
 import { KeyedHash } from '../../src/connections/connection-key.ts';
 import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
+import type { OuterHeader } from '../../src/dataplane/encapsulate.ts';
 import { Funnel, type FunnelPeer, type RoutingOutboundSa } from '../../src/dataplane/funnel.ts';
 import { OutboundSad } from '../../src/dataplane/outbound-sad.ts';
 import type { ChoosePolicy } from '../../src/dataplane/outbound-steps.ts';
@@ -16,8 +16,6 @@ import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-met
 import { LinkHeader, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { NumberingHolder } from '../../src/ipsec/numbering-holder.ts';
 import { NumberingOwner } from '../../src/ipsec/numbering-owner.ts';
-import { PathMtus } from '../../src/ipsec/path-mtus.ts';
-import { ETHERNET_MTUS, type LinkMtus } from '../../src/ipsec/sa-fit.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { IvCounter } from '../../src/ipsec/sender-ids.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
@@ -62,6 +60,8 @@ export function openAll(datagrams: readonly Buffer[], ...sas: readonly EspPeer[]
   });
 }
 
+const SEED = Buffer.alloc(8, 5);
+
 export interface OutboundOptions {
   readonly credit?: LifesizeCredit;
   readonly senderId?: number;
@@ -73,31 +73,28 @@ export interface OutboundOptions {
 export class OutboundBench {
   readonly drops = new DropCounters();
   readonly raw = new RecordingSink();
+  readonly kernel = new RecordingSink();
+  readonly overlaps = new GroupOverlaps();
   readonly sad = new OutboundSad<ShadowOutboundSa>();
   readonly crypto = new EspNodeCrypto({ randomBytes });
   readonly funnelled: Buffer[] = [];
-  readonly mtus: LinkMtus;
-  readonly paths: PathMtus;
-  /** What our own kernel is told. */
-  readonly tun = new RecordingSink();
   /** Actions that holders asked for, by kind. */
   readonly asked: string[] = [];
   readonly outboundSeen: number[] = [];
   now = 1000;
+  limits = { outside: 1500, cluster: 1500 };
   choosePolicy: ChoosePolicy = (_vector, _i, best) => best;
   readonly outbound: TargetOutbound;
 
-  constructor(mtus: LinkMtus = ETHERNET_MTUS) {
-    this.mtus = mtus;
-    this.paths = new PathMtus(mtus.outside);
+  constructor() {
     this.outbound = new TargetOutbound({
       sad: this.sad,
+      overlaps: this.overlaps,
       crypto: this.crypto,
       raw: this.raw,
-      tun: this.tun,
-      identification: 0,
-      fragments: new FragmentMemory({ seed: Buffer.alloc(8, 5), perGroup: 4096 }),
-      fragmentHash: new KeyedHash(Buffer.alloc(8, 6)),
+      kernel: this.kernel,
+      fragments: new FragmentMemory({ seed: SEED, now: () => this.now }),
+      fragmentHash: new KeyedHash(SEED),
       drops: this.drops,
       dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
       choosePolicy: (vector, i, best) => this.choosePolicy(vector, i, best),
@@ -116,7 +113,7 @@ export class OutboundBench {
       slot,
       sa,
       outer: outerOf(sa),
-      fit: saFitOf(sa, this.paths, this.mtus),
+      fit: pathFitOf(sa, this.limits),
       holder: new NumberingHolder(),
       iv: options.senderId === 0 ? undefined : new IvCounter(options.senderId ?? 5),
       meter: meterOf(sa, options.credit ?? UNLIMITED),
@@ -129,7 +126,7 @@ export class OutboundBench {
   remove(entry: ShadowOutboundSa): void {
     this.sad.remove(entry.sa.id);
     this.crypto.remove(entry.slot);
-    this.outbound.removed(entry, this.now);
+    this.outbound.resume(entry, this.now);
   }
 
   /** What the routing host answers a lease request with. */
@@ -166,19 +163,19 @@ export class FunnelBench {
   readonly crypto = new EspNodeCrypto({ randomBytes });
   readonly funnel: Funnel;
   readonly revoked: string[] = [];
-  outsideMtu = 1500;
   now = 1000;
+  limits = { outside: 1500, cluster: 1500 };
   readonly epoch = 3;
   /** False: marks are not stored, so no number is given. */
   isStoring = true;
 
   constructor() {
     this.funnel = new Funnel({
-      identification: 0,
       sad: this.sad,
       overlaps: this.overlaps,
       crypto: this.crypto,
       raw: this.raw,
+      fragments: new FragmentMemory({ seed: SEED, now: () => this.now }),
       drops: this.drops,
       onNumbering: (entry) => this.settle(entry),
     });
@@ -193,7 +190,7 @@ export class FunnelBench {
       slot,
       sa,
       outer: outerOf(sa),
-      fit: saFitOf(sa, new PathMtus(this.outsideMtu), ETHERNET_MTUS),
+      fit: pathFitOf(sa, this.limits),
       numbering: new NumberingOwner({ origin: 'new', hasEsn: false, epoch: this.epoch, now: this.now }),
       meter: meterOf(sa, credit),
     }));

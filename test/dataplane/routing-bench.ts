@@ -2,7 +2,6 @@ import { DropCounters } from '../../src/base/verdict.ts';
 import { Distributor } from '../../src/connections/distributor.ts';
 import { type FilterMode, type FilterRule, InboundFilter } from '../../src/dataplane/inbound-filter.ts';
 import { InboundSad } from '../../src/dataplane/inbound-sad.ts';
-import type { PathMtuMessages } from '../../src/dataplane/path-mtu-messages.ts';
 import { RoutingInbound, type RoutingInboundSa } from '../../src/dataplane/routing-inbound.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
 import { Peeker } from '../../src/ipsec/peek.ts';
@@ -31,7 +30,6 @@ export class RoutingBench {
   readonly distributor = new Distributor({ seed: Buffer.alloc(8, 7) });
   readonly inbound: RoutingInbound;
   readonly #dispatches = [0, 0, 0];
-  pathMtu: PathMtuMessages['take'] = () => 0;
   now = 1000;
   epoch = 3;
 
@@ -48,8 +46,8 @@ export class RoutingBench {
       },
       peek: this.peeker,
       distributor: this.distributor,
-      pathMtu: { take: (vector, i, now) => this.pathMtu(vector, i, now) },
       sources: new OuterSources(Buffer.alloc(8, 7)),
+      pathMtu: { take: (_vector, _i, _now, verdict) => verdict },
       fragmentHash: new KeyedHash(Buffer.alloc(8, 7)),
       link: this.link,
       drops: this.drops,

@@ -1,17 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { DropCounters } from '../../src/base/verdict.ts';
+import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
+import { pathFitOf } from '../../src/agents/sa-settings.ts';
 import { DispatchFloor } from '../../src/dataplane/dispatch-floor.ts';
 import { type FilterMode, type FilterRule, InboundFilter } from '../../src/dataplane/inbound-filter.ts';
-import { saFitOf } from '../../src/agents/sa-settings.ts';
-import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
 import { InboundSad } from '../../src/dataplane/inbound-sad.ts';
 import { CommittedNumbers } from '../../src/dataplane/replay-reports.ts';
 import { type ShadowInboundSa, TargetInbound } from '../../src/dataplane/target-inbound.ts';
 import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
-import { PathMtus } from '../../src/ipsec/path-mtus.ts';
-import type { LinkMtus } from '../../src/ipsec/sa-fit.ts';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
@@ -38,12 +36,10 @@ export class TargetBench {
     endpoints: new AddressSet([ENDPOINT, ENDPOINT6].map(addr)),
     dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
   };
-  /** Wide, so that nothing is clamped unless a test asks. */
-  mtus: LinkMtus = { outside: 65_535, cluster: 65_535 };
-  paths = new PathMtus(this.mtus.outside);
+  /** So large that nothing is clamped, unless a test says so. */
+  limits = { outside: 3904, cluster: 9000 };
   floor = new DispatchFloor();
   epoch = 3;
-  now = 1000;
   /** What was told of authenticated packets: destination port each. */
   readonly authenticated: number[] = [];
   readonly reports: Uint8Array[] = [];
@@ -56,8 +52,7 @@ export class TargetBench {
     crypto: this.crypto,
     tun: this.tun,
     drops: this.drops,
-    now: () => this.now,
-    fragments: new FragmentMemory({ seed: Buffer.alloc(8, 5) }),
+    fragments: new FragmentMemory({ seed: Buffer.alloc(8, 5), now: () => 1000 }),
     admits: (vector, i, group) => this.admits(vector, i, group),
     onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
     onMoved: (_entry, vector, i) =>
@@ -82,9 +77,9 @@ export class TargetBench {
         hardPackets: packets.hard,
       }),
       committed: new CommittedNumbers(sa.id),
+      fit: pathFitOf(sa, this.limits),
       peerAddress: addr(sa.outer.source),
       peerPort: sa.outer.sourcePort,
-      fit: saFitOf(sa, this.paths, this.mtus),
     }));
     this.crypto.install(entry.slot, sa);
     return entry;

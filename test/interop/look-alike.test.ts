@@ -87,8 +87,16 @@ describe('two stock clients that look alike', function () {
     const bytes = options.slow === true ? 5 * BYTES : BYTES;
     const { status } = await host(client).exec(
       [
-        ...['curl', '-s', '-D', headers, '-o', body, '--local-port', String(port)],
-        ...['--max-time', String(options.maxTime ?? 20)],
+        'curl',
+        '-s',
+        '-D',
+        headers,
+        '-o',
+        body,
+        '--local-port',
+        String(port),
+        '--max-time',
+        String(options.maxTime ?? 20),
         ...(options.slow === true ? ['--limit-rate', '400000'] : []),
         `http://${cluster.dvipa}/bytes/${bytes}?marker=${client}`,
       ],

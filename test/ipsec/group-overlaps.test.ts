@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { GroupOverlaps } from '../../src/ipsec/group-overlaps.ts';
 import type { SaId, SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { type TrafficSelector, trafficSelectorOf } from '../../src/ipsec/traffic-selector.ts';
@@ -8,6 +8,7 @@ import { type SaTest, testSa } from '../support/test-sas.ts';
 
 const HERE = '192.0.2.101';
 const THERE = '192.0.2.102';
+const ascending = (a: number, b: number) => a - b;
 const NOBODY: readonly number[] = [];
 
 interface Given extends Omit<SaTest, 'spi'> {
@@ -79,7 +80,7 @@ describe('SA groups that look alike', () => {
     const overlaps = new GroupOverlaps();
     const told: string[] = [];
     overlaps.listener = {
-      began: (groups) => told.push(`began ${[...groups].toSorted().join()}`),
+      began: (groups) => told.push(`began ${[...groups].toSorted(ascending).join()}`),
       ended: (group) => told.push(`ended ${group}`),
     };
     const [one, two] = [saOf({ group: 1 }), saOf({ group: 2, client: THERE })];
@@ -139,8 +140,8 @@ describe('SA groups that look alike', () => {
                 other.from <= one.from + one.size,
             ),
           );
-          const expected = [...new Set(alike.map((other) => other.group))].toSorted();
-          expect([...overlaps.of(group)].toSorted()).to.deep.equal(expected);
+          const expected = [...new Set(alike.map((other) => other.group))].toSorted(ascending);
+          expect([...overlaps.of(group)].toSorted(ascending)).to.deep.equal(expected);
           expect(overlaps.has(group)).to.equal(expected.length > 0);
         }
       }),

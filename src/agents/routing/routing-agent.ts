@@ -3,13 +3,12 @@ import { every, systemClock } from '../../base/clock.ts';
 import { DropCounters } from '../../base/verdict.ts';
 import type { RouteConfig } from '../../config/index.ts';
 import { HASH_SEED_BYTES } from '../../connections/connection-key.ts';
-import { PacketVector, slotBytesFor } from '../../dataplane/vector.ts';
+import { PacketVector } from '../../dataplane/vector.ts';
 import { startAdminServer } from '../../io/admin-server.ts';
 import { captureFilter } from '../../io/bpf.ts';
 import { Capture } from '../../io/capture.ts';
 import { CouplingServer } from '../../io/coupling-server.ts';
 import { AGENT_MARK } from '../../io/guard-constants.ts';
-import { interfaceMtu } from '../../io/interface-mtu.ts';
 import { DgramLink } from '../../io/link-dgram.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { RouterGuard } from '../../io/router-guard.ts';
@@ -18,6 +17,7 @@ import { readCredentials } from '../../io/tls-options.ts';
 import type { Log } from '../../observe/log.ts';
 import { PluginStore } from '../../store/plugin-store.ts';
 import { keepGuard } from '../keep-guard.ts';
+import { pathLimits } from '../path-limits.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
 import { AddressSet } from '../../packet/address-map.ts';
@@ -66,7 +66,6 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   await guard.install();
   stops.add(() => guard.remove());
   const filter = captureFilter({ dvipas: dvipas.map(addressOf), endpoints: endpoints.map(addressOf) });
-  const mtus = { outside: await interfaceMtu(config.outside.interface), cluster: config.cluster.mtu };
   const capture = Capture.open(config.outside.interface, filter);
   stops.add(() => capture.close());
   const raw = RawSocket.open({ mark: AGENT_MARK });
@@ -93,8 +92,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     addresses,
     link,
     raw,
-    mtus,
-    identification: randomBytes(4).readUInt32BE(),
+    limits: await pathLimits(config.outside.interface, config.cluster.mtu),
     store,
     rekeyer,
     plugin,
@@ -107,7 +105,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   stops.add(() => rekeyer.close());
   stops.add(() => charon.close());
 
-  const captured = new PacketVector(VECTOR_PACKETS, slotBytesFor(mtus.outside));
+  const captured = new PacketVector(VECTOR_PACKETS);
   capture.onReadable(() => {
     for (let turn = 0; turn < VECTORS_PER_TURN; turn++) {
       captured.reset();

@@ -5,12 +5,13 @@ import { KeyedHash } from '../../connections/connection-key.ts';
 import { OuterSources } from '../../connections/outer-sources.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
+import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
 import { PathMtuMessages } from '../../dataplane/path-mtu-messages.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
 import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
+import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
-import type { LinkMtus } from '../../ipsec/sa-fit.ts';
 import type { Log } from '../../observe/log.ts';
 import type { CouplingStore } from '../../store/store.ts';
 import type { Requester } from '../../vici/index.ts';
@@ -32,9 +33,7 @@ export interface RoutingHostPorts {
   readonly addresses: ClusterAddresses;
   readonly link: TrustedLink;
   readonly raw: PacketSink;
-  readonly mtus: LinkMtus;
-  /** 32 random bits: where the identifications of datagrams that are cut here begin. */
-  readonly identification: number;
+  readonly limits: PathLimits;
   readonly store: CouplingStore;
   readonly rekeyer: Rekeyer;
   /** The plugin's socket. */
@@ -66,8 +65,8 @@ export class RoutingHost {
   constructor(ports: RoutingHostPorts) {
     this.#ports = ports;
     const { clock, log, drops, cluster, link, store, rekeyer, plugin, epoch } = ports;
-    const sas = new RoutingSas(ports.mtus);
-    this.sas = sas;
+    this.sas = new RoutingSas(ports.limits);
+    const { sas } = this;
     this.startedAt = clock.now();
     this.distributor = new Distributor({
       seed: ports.hashSeed,
@@ -85,11 +84,8 @@ export class RoutingHost {
       peek: sas.peeker,
       distributor,
       sources,
-      pathMtu: new PathMtuMessages({
-        withSpi: (spi) => sas.outboundWithSpi(spi),
-        onLowered: (entry, now) => this.#pathLowered(entry, now),
-      }),
       fragmentHash,
+      pathMtu: new PathMtuMessages({ sad: sas.outbound, onLowered: (entry) => this.#pathMtuLowered(entry) }),
       link,
       drops,
       nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,
@@ -121,7 +117,7 @@ export class RoutingHost {
       overlaps: sas.overlaps,
       crypto: sas.sealing,
       raw: ports.raw,
-      identification: ports.identification,
+      fragments: new FragmentMemory({ seed: ports.hashSeed, now: () => clock.now() }),
       drops,
       onNumbering: (entry) => {
         this.numbering.changed(entry);
@@ -148,12 +144,11 @@ export class RoutingHost {
     for (const { linkKeys } of this.#ports.cluster.peers) linkKeys.wipe();
   }
 
-  /** Every target that may send to this peer hears of it. */
-  #pathLowered({ sa, service, fit }: OutboundSa, now: number): void {
-    const { cluster, log } = this.#ports;
-    const mtu = fit.path.current(now);
-    log.info('the path to the peer is narrower', { sa: sa.id, spi: formatSpi(sa.spi), mtu });
-    for (const peer of cluster.connected(service)) peer.session?.send('path-mtu', { sa: sa.id, mtu });
+  /** Targets send on the same way: they need not be told by a router each. */
+  #pathMtuLowered({ sa, service, fit }: OutboundSa): void {
+    const mtu = fit.outerMtu;
+    this.#ports.log.info('path MTU lowered', { sa: sa.id, spi: formatSpi(sa.spi), peer: sa.outer.destination, mtu });
+    for (const peer of this.#ports.cluster.connected(service)) peer.session?.send('path-mtu', { sa: sa.id, mtu });
   }
 
   #fromLink(packets: PacketVector, index: number, protocol: number, carried: number): void {

@@ -9,12 +9,11 @@ import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { LifesizeOwner } from '../../ipsec/lifesize-owner.ts';
 import { NumberingOwner } from '../../ipsec/numbering-owner.ts';
 import type { NumberingOwnerOptions } from '../../ipsec/numbering-actions.ts';
-import { PathMtus } from '../../ipsec/path-mtus.ts';
 import { Peeker } from '../../ipsec/peek.ts';
+import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
-import { ETHERNET_MTUS, type LinkMtus } from '../../ipsec/sa-fit.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
-import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf, saFitOf } from '../sa-settings.ts';
+import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf, pathFitOf } from '../sa-settings.ts';
 import type { DvipaService } from './target-peers.ts';
 
 interface Common {
@@ -54,7 +53,7 @@ export interface NewSa {
 /** This host's name as one more user of an SA's lifesize: what the funnel seals. */
 export const FUNNEL_USER = '(funnel)';
 
-const NONE: ReadonlySet<never> = new Set();
+const NONE: ReadonlySet<AnySa> = new Set();
 
 /**
  * The routing host's SAs. It owns their keys and wipes them. Inbound ones are installed for the peek,
@@ -66,16 +65,12 @@ export class RoutingSas {
   readonly overlaps = new GroupOverlaps();
   readonly peeker = new Peeker();
   readonly sealing = new EspNodeCrypto({ randomBytes });
+  readonly limits: PathLimits;
   /** By SA group: a rekey, and each flow that a target reports, asks for the others of its group. */
   readonly #groups = new Map<number, Set<AnySa>>();
-  /** Outbound. Peers choose these SPIs. */
-  readonly #bySpi = new Map<number, Set<OutboundSa>>();
-  readonly #mtus: LinkMtus;
-  readonly #paths: PathMtus;
 
-  constructor(mtus: LinkMtus = ETHERNET_MTUS) {
-    this.#mtus = mtus;
-    this.#paths = new PathMtus(mtus.outside);
+  constructor(limits: PathLimits) {
+    this.limits = limits;
   }
 
   /** Throws if the data plane cannot serve the SA: nothing is installed then, the keys are wiped. */
@@ -87,8 +82,9 @@ export class RoutingSas {
       const entry =
         sa.direction === 'in' ? this.#addInbound(given, makeOwners(sa)) : this.#addOutbound(given);
       this.overlaps.add(sa);
-      addTo(this.#groups, sa.group, entry);
-      if ('numbering' in entry) addTo(this.#bySpi, sa.spi, entry);
+      const group = this.#groups.get(sa.group);
+      if (group === undefined) this.#groups.set(sa.group, new Set([entry]));
+      else group.add(entry);
       return entry;
     } catch (error) {
       wipeKeys(sa);
@@ -110,22 +106,11 @@ export class RoutingSas {
     if (entry === undefined) return undefined;
     wipeKeys(entry.sa);
     this.overlaps.remove(id);
-    removeFrom(this.#groups, entry.sa.group, entry);
-    if (outbound !== undefined) removeFrom(this.#bySpi, outbound.sa.spi, outbound);
+    const { group: number } = entry.sa;
+    const group = this.#groups.get(number);
+    group?.delete(entry);
+    if (group?.size === 0) this.#groups.delete(number);
     return entry;
-  }
-
-  /** Outbound SAs with this SPI. */
-  outboundWithSpi(spi: number): ReadonlySet<OutboundSa> {
-    return this.#bySpi.get(spi) ?? NONE;
-  }
-
-  /** The peer has moved, and charon knows. Throws if we cannot follow: nothing is changed then. */
-  update(entry: AnySa, sa: SecurityAssociation): void {
-    const outer = outerHeaderOf(sa);
-    if ('numbering' in entry) Object.assign(entry, { outer, fit: saFitOf(sa, this.#paths, this.#mtus) });
-    Object.assign(entry, { sa });
-    this.overlaps.update(sa);
   }
 
   /** SAs of one group, both directions, the oldest first; empty: the group is gone. */
@@ -177,7 +162,7 @@ export class RoutingSas {
       pluginId,
       service,
       outer: outerHeaderOf(sa),
-      fit: saFitOf(sa, this.#paths, this.#mtus),
+      fit: pathFitOf(sa, this.limits),
       numbering: new NumberingOwner({ ...given.numbering, hasEsn: sa.hasEsn }),
       meter: meterOf(sa, lifesize.creditOf(FUNNEL_USER)),
       lifesize,
@@ -188,18 +173,6 @@ export class RoutingSas {
     this.sealing.install(entry.slot, sa);
     return entry;
   }
-}
-
-function addTo<Entry>(map: Map<number, Set<Entry>>, key: number, entry: Entry): void {
-  const known = map.get(key);
-  if (known === undefined) map.set(key, new Set([entry]));
-  else known.add(entry);
-}
-
-function removeFrom<Entry>(map: Map<number, Set<Entry>>, key: number, entry: Entry): void {
-  const known = map.get(key);
-  known?.delete(entry);
-  if (known?.size === 0) map.delete(key);
 }
 
 function lifesizeOf({ sa, percentage, now, numbering }: NewSa): LifesizeOwner {

@@ -9,11 +9,10 @@ import type { ShadowOutboundSa } from '../../dataplane/target-outbound.ts';
 import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
-import { PathMtus } from '../../ipsec/path-mtus.ts';
+import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
 import { ReplayWindow } from '../../ipsec/replay-window.ts';
 import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
-import { ETHERNET_MTUS, type LinkMtus, type SaFit } from '../../ipsec/sa-fit.ts';
 import { IvCounters } from '../../ipsec/sender-ids.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { AddressSet } from '../../packet/address-map.ts';
@@ -24,7 +23,7 @@ import {
   meterOf,
   outerAddressesOf,
   outerHeaderOf,
-  saFitOf,
+  pathFitOf,
 } from '../sa-settings.ts';
 
 /** What a target's window holds beyond the SA's own: the numbers of one report round trip (docs/inbound.md). */
@@ -52,16 +51,14 @@ export class ShadowCache {
   readonly #ivs = new IvCounters();
   readonly #dvipas = new Map<string, CachedDvipa>();
   readonly #configured: ReadonlySet<string>;
+  readonly #limits: PathLimits;
   readonly #endpoints = new AddressSet();
   readonly #served = new AddressSet();
-  readonly #mtus: LinkMtus;
-  readonly #paths: PathMtus;
 
   /** `configured`: the DVIPAs that this host's own configuration names; others are refused. */
-  constructor(configured: readonly string[], mtus: LinkMtus = ETHERNET_MTUS) {
+  constructor(configured: readonly string[], limits: PathLimits) {
     this.#configured = new Set(configured);
-    this.#mtus = mtus;
-    this.#paths = new PathMtus(mtus.outside);
+    this.#limits = limits;
   }
 
   get addresses(): ClusterAddresses {
@@ -113,9 +110,9 @@ export class ShadowCache {
   /** The peer has moved, and charon knows. */
   update(id: SaId, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
     const outbound = this.outbound.get(id);
-    if (outbound !== undefined) this.#sendTo(outbound, outer, hasUdpEncapsulation);
+    if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation, this.#limits);
     const inbound = this.inbound.get(id);
-    if (inbound !== undefined) this.#receiveFrom(inbound, outer, hasUdpEncapsulation);
+    if (inbound !== undefined) receiveFrom(inbound, outer, hasUdpEncapsulation, this.#limits);
     const entry = outbound ?? inbound;
     if (entry !== undefined) this.overlaps.update(entry.sa);
   }
@@ -152,7 +149,7 @@ export class ShadowCache {
       wipeKeys(sa);
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
-      this.#receiveFrom(known, sa.outer, sa.hasUdpEncapsulation);
+      receiveFrom(known, sa.outer, sa.hasUdpEncapsulation, this.#limits);
       this.overlaps.update(known.sa);
       known.meter.granted(credit);
       return;
@@ -169,9 +166,9 @@ export class ShadowCache {
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
       meter: meterOf(sa, credit),
       committed: new CommittedNumbers(sa.id),
+      fit: pathFitOf(sa, this.#limits),
       peerAddress: source,
       peerPort: sa.outer.sourcePort,
-      fit: this.#fitOf(sa),
     }));
     this.opening.install(entry.slot, sa);
   }
@@ -181,7 +178,7 @@ export class ShadowCache {
     if (known !== undefined) {
       wipeKeys(sa);
       known.meter.granted(credit);
-      this.#sendTo(known, sa.outer, sa.hasUdpEncapsulation);
+      sendTo(known, sa.outer, sa.hasUdpEncapsulation, this.#limits);
       this.overlaps.update(known.sa);
       // Another id is another IV space; with the same id the counter must go on.
       if (senderId !== undefined) known.iv = this.#ivs.get(sa.id, senderId);
@@ -191,7 +188,7 @@ export class ShadowCache {
       slot,
       sa,
       outer: outerHeaderOf(sa),
-      fit: this.#fitOf(sa),
+      fit: pathFitOf(sa, this.#limits),
       holder: new NumberingHolder(),
       iv: senderId === undefined ? undefined : this.#ivs.get(sa.id, senderId),
       meter: meterOf(sa, credit),
@@ -207,20 +204,26 @@ export class ShadowCache {
       for (const endpoint of record.endpoints) this.#endpoints.add(addressOf(endpoint));
     }
   }
+}
 
-  #sendTo(entry: ShadowOutboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
-    const sa = { ...entry.sa, outer, hasUdpEncapsulation };
-    Object.assign(entry, { sa, outer: outerHeaderOf(sa), fit: this.#fitOf(sa) });
-  }
+function sendTo(
+  entry: ShadowOutboundSa,
+  outer: OuterAddresses,
+  hasUdpEncapsulation: boolean,
+  limits: PathLimits,
+): void {
+  const sa = { ...entry.sa, outer, hasUdpEncapsulation };
+  Object.assign(entry, { sa, outer: outerHeaderOf(sa), fit: pathFitOf(sa, limits) });
+}
 
-  #receiveFrom(entry: ShadowInboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
-    const sa = { ...entry.sa, outer, hasUdpEncapsulation };
-    entry.peerAddress = addressOf(outer.source);
-    entry.peerPort = outer.sourcePort;
-    Object.assign(entry, { sa, fit: this.#fitOf(sa) });
-  }
-
-  #fitOf(sa: SecurityAssociation): SaFit {
-    return saFitOf(sa, this.#paths, this.#mtus);
-  }
+function receiveFrom(
+  entry: ShadowInboundSa,
+  outer: OuterAddresses,
+  hasUdpEncapsulation: boolean,
+  limits: PathLimits,
+): void {
+  entry.peerAddress = addressOf(outer.source);
+  entry.peerPort = outer.sourcePort;
+  const sa = { ...entry.sa, outer, hasUdpEncapsulation };
+  Object.assign(entry, { sa, fit: pathFitOf(sa, limits) });
 }

@@ -3,11 +3,10 @@ import { every, systemClock } from '../../base/clock.ts';
 import { DropCounters } from '../../base/verdict.ts';
 import type { TargetConfig } from '../../config/index.ts';
 import { HASH_SEED_BYTES } from '../../connections/connection-key.ts';
-import { PacketVector, slotBytesFor } from '../../dataplane/vector.ts';
+import { PacketVector } from '../../dataplane/vector.ts';
 import { startAdminServer } from '../../io/admin-server.ts';
 import { CouplingClient } from '../../io/coupling-client.ts';
 import { AGENT_MARK } from '../../io/guard-constants.ts';
-import { interfaceMtu } from '../../io/interface-mtu.ts';
 import { DgramLink } from '../../io/link-dgram.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { TargetGuard } from '../../io/target-guard.ts';
@@ -16,6 +15,7 @@ import { Tun } from '../../io/tun.ts';
 import type { Log } from '../../observe/log.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
 import { keepGuard } from '../keep-guard.ts';
+import { pathLimits } from '../path-limits.ts';
 import { ROUTER_PEER, TargetHost } from './target-host.ts';
 import { targetAnswers } from './target-snapshots.ts';
 
@@ -70,14 +70,13 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     link,
     tun,
     raw,
-    mtus: { outside: await interfaceMtu(config.outside.interface), cluster: config.cluster.mtu },
-    identification: randomBytes(4).readUInt32BE(),
+    limits: await pathLimits(config.outside.interface, config.cluster.mtu),
     hashSeed: randomBytes(HASH_SEED_BYTES),
   });
   stops.add(() => host.close());
   const { cache, relations, inbound, outbound, flows } = host;
 
-  const fromTun = new PacketVector(VECTOR_PACKETS, slotBytesFor(config.tun.mtu));
+  const fromTun = new PacketVector(VECTOR_PACKETS);
   tun.onReadable(() => {
     for (let turn = 0; turn < VECTORS_PER_TURN; turn++) {
       fromTun.reset();

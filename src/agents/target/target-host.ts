@@ -8,8 +8,7 @@ import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplan
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
-import { FRAGMENT } from '../../ipsec/inner-columns.ts';
-import type { LinkMtus } from '../../ipsec/sa-fit.ts';
+import type { PathLimits } from '../../ipsec/path-fit.ts';
 import type { Log } from '../../observe/log.ts';
 import { ADDRESS_WORDS, copyAddress } from '../../packet/address.ts';
 import { AddressSet } from '../../packet/address-map.ts';
@@ -22,6 +21,9 @@ import { TargetRelations } from './target-session.ts';
 /** The routing host's number on the link; a target has one peer. */
 export const ROUTER_PEER = 0;
 
+/** Datagrams of one SA group whose fragments are on their way. */
+const FRAGMENTED_PER_GROUP = 256;
+
 /** What a target needs of the machine it is on; in a test, of the test. */
 export interface TargetHostPorts {
   readonly clock: Clock;
@@ -32,9 +34,7 @@ export interface TargetHostPorts {
   readonly link: TrustedLink;
   readonly tun: PacketSink;
   readonly raw: PacketSink;
-  readonly mtus: LinkMtus;
-  /** 32 random bits: where the identifications of datagrams that are cut here begin. */
-  readonly identification: number;
+  readonly limits: PathLimits;
   /** `HASH_SEED_BYTES` random bytes. */
   readonly hashSeed: Uint8Array;
 }
@@ -56,15 +56,15 @@ export class TargetHost {
 
   constructor(ports: TargetHostPorts) {
     this.#ports = ports;
-    const { clock, log, drops, dvipas, link, tun, raw, mtus, hashSeed: seed } = ports;
-    this.cache = new ShadowCache(dvipas, mtus);
-    this.flows = new FlowTracker({ seed });
+    const { clock, log, drops, dvipas, link, tun, raw } = ports;
+    this.cache = new ShadowCache(dvipas, ports.limits);
+    this.flows = new FlowTracker({ seed: ports.hashSeed });
     const { cache } = this;
     this.lookAlikes = new LookAlikes({
       overlaps: cache.overlaps,
       sad: cache.outbound,
       openFlows: () => this.flows.flows(),
-      seed,
+      seed: ports.hashSeed,
       now: () => clock.now(),
     });
     const { lookAlikes } = this;
@@ -78,13 +78,14 @@ export class TargetHost {
       reports,
       outbound: () => this.outbound,
     });
+    const seed = ports.hashSeed;
+    const now = () => clock.now();
     this.inbound = new TargetInbound({
       sad: cache.inbound,
       crypto: cache.opening,
       tun,
       drops,
-      now: () => clock.now(),
-      fragments: new FragmentMemory({ seed }),
+      fragments: new FragmentMemory({ seed, now, perGroup: FRAGMENTED_PER_GROUP }),
       admits: (vector, i, group) => lookAlikes.admits(vector, i, group),
       onAuthenticated: (vector, i, { sa }) => this.#observe(vector, i, true, sa.group),
       onMoved: (entry, vector, i) => reports.peerMoved(entry, vector, i),
@@ -92,13 +93,13 @@ export class TargetHost {
     });
     this.outbound = new TargetOutbound({
       sad: cache.outbound,
+      overlaps: cache.overlaps,
       crypto: cache.sealing,
       raw,
-      tun,
-      drops,
-      identification: ports.identification,
-      fragments: new FragmentMemory({ seed, perGroup: Number.POSITIVE_INFINITY }),
+      kernel: tun,
+      fragments: new FragmentMemory({ seed, now }),
       fragmentHash: new KeyedHash(seed),
+      drops,
       dvipas: new AddressSet(dvipas.map(addressOf)),
       choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
       sendToFunnel: (vector) => this.#toFunnel(vector),
@@ -145,9 +146,7 @@ export class TargetHost {
     this.#ports.link.send(vector, ROUTER_PEER, epoch);
   }
 
-  /** A later fragment is of a connection that the first one has shown. */
   #observe(vector: PacketVector, i: number, isInbound: boolean, group: number): void {
-    if (vector.fragment[i] === FRAGMENT.LATER) return;
     const key = readKey(this.#key, vector, i, isInbound, group);
     this.flows.observe(key, vector.tcpFlags[i] as number, isInbound, this.#ports.clock.now());
   }

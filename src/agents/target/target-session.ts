@@ -133,7 +133,7 @@ export class TargetRelations implements TargetHandlers {
         break;
       }
       case 'path-mtu':
-        cache.outbound.get(event.body.sa)?.fit.path.lower(event.body.mtu, 0, now);
+        cache.outbound.get(event.body.sa)?.fit.lower(event.body.mtu, 0, now);
         break;
       case 'sa-remove':
         this.#removed(cache.remove(event.body.id), now);

@@ -4,7 +4,6 @@ import { EpochGate } from '../../../src/coupling/epoch-gate.ts';
 import type { RouteConfig } from '../../../src/config/index.ts';
 import { type RekeyCause, Rekeyer } from '../../../src/agents/routing/rekeyer.ts';
 import { type AnySa } from '../../../src/agents/routing/routing-sas.ts';
-import { ETHERNET_MTUS } from '../../../src/ipsec/sa-fit.ts';
 import { RoutingHost } from '../../../src/agents/routing/routing-host.ts';
 import { Cluster } from '../../../src/agents/routing/target-peers.ts';
 import { PluginStore } from '../../../src/store/plugin-store.ts';
@@ -122,14 +121,13 @@ export class MemoryRouter {
       cluster: this.cluster,
       addresses: { dvipas: new AddressSet([addr(DVIPA)]), endpoints: new AddressSet([addr(ENDPOINT)]) },
       link,
+      limits: { outside: 1500, cluster: 1500 },
       raw: new Sink((datagram) => options.toOutside(datagram)),
       store,
       rekeyer: this.rekeyer,
       plugin,
       epoch: () => this.gate.epoch,
       percentage: 10,
-      mtus: ETHERNET_MTUS,
-      identification: 0,
       hashSeed: Buffer.alloc(8, 7),
     });
     const { lifecycle } = this.host;

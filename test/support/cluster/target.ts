@@ -7,7 +7,6 @@ import { DVIPA } from '../inner-packets.ts';
 import type { ManualClock } from '../manual-clock.ts';
 import { type Network, Sink, vectorOfAll } from './network.ts';
 import { ROUTER_ADDRESS, silent, targetAddress } from './router.ts';
-import { ETHERNET_MTUS } from '../../../src/ipsec/sa-fit.ts';
 
 export interface TargetOptions {
   readonly n: number;
@@ -45,9 +44,8 @@ export class MemoryTarget {
       dvipas: [DVIPA],
       link,
       tun: new Sink((inner) => this.#answers.push(...options.application(inner))),
+      limits: { outside: 1500, cluster: 1500 },
       raw: new Sink((datagram) => options.toOutside(datagram)),
-      mtus: ETHERNET_MTUS,
-      identification: n << 16,
       hashSeed: Buffer.alloc(8, 9),
     });
     const housekeeping = every(clock, 50, () => this.parts.tick(clock.now()));
