@@ -62,14 +62,14 @@ export class InnerFit {
   check(vector: PacketVector, i: number, { outer, fit }: SendingSa, now: number): Verdict {
     const isTransport = outer.mode === 'transport';
     if (isTransport && vector.fragment[i] !== FRAGMENT.WHOLE) return this.#reassemble(vector, i, now);
+    fit.refresh(now);
     clampSyn(vector, i, fit);
     const length = vector.length[i] as number;
     if (length <= fit.innerBytes) return KEEP;
-    fit.refresh(now);
-    if (length <= fit.innerBytes) return KEEP;
     if (length > MAX_INNER_BYTES) return TOO_BIG;
     if (vector.family[i] === 6) {
-      if (length > fit.innerMtu6 && !this.#isOfReassembly(vector)) return this.#refuse(vector, i, fit.innerMtu6);
+      if (length > fit.innerMtu6 && !this.#isOfReassembly(vector))
+        return this.#refuse(vector, i, fit.innerMtu6);
       return KEEP;
     }
     if (vector.dontFragment[i] === 1) return this.#refuse(vector, i, fit.innerBytes);

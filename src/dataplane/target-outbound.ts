@@ -167,7 +167,7 @@ export class TargetOutbound {
 
   #transmit(vector: PacketVector, now: number): void {
     const toFunnel = this.#setAside(vector);
-    sealAndSend(vector, this.#sending, this.sent);
+    sealAndSend(vector, this.#sending, this.sent, now);
     for (const [entry, count] of this.#taken) {
       entry.holder.sent(count, now);
       this.#options.onNumbering(entry);
