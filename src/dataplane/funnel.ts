@@ -13,10 +13,10 @@ import {
   assignNumber,
   findOutboundSa,
   type SendingParts,
-  type SendingSa,
   SentCounts,
   sealAndSend,
 } from './outbound-steps.ts';
+import type { SendingSa } from './sending-sa.ts';
 import { OuterCut } from './outer-cut.ts';
 import type { PacketSink } from './ports.ts';
 import type { PacketVector } from './vector.ts';

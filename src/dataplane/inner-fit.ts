@@ -3,7 +3,7 @@ import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import { type FragmentSink, Fragmenter } from '../packet/fragmentation.ts';
 import type { WordHash } from '../packet/fragment-table.ts';
 import { Reassembler } from '../packet/reassembly.ts';
-import type { SendingSa } from './outbound-steps.ts';
+import type { SendingSa } from './sending-sa.ts';
 import type { PacketSink } from './ports.ts';
 import { clampSyn } from './syn-mss.ts';
 import { addTooBigMessage } from './too-big-message.ts';

@@ -1,17 +1,16 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { tunnelNextHeader } from '../ipsec/esp-trailer.ts';
 import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
-import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import { FRAGMENT } from '../ipsec/inner-columns.ts';
-import type { PathFit } from '../ipsec/path-fit.ts';
 import type { OutboundPolicy } from '../ipsec/sa.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
-import { encapsulate, outerBytes, type OuterHeader } from './encapsulate.ts';
+import { encapsulate, outerBytes } from './encapsulate.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
-import type { OutboundEntry, OutboundSad } from './outbound-sad.ts';
+import type { OutboundSad } from './outbound-sad.ts';
 import type { OuterCut } from './outer-cut.ts';
 import type { PacketSink } from './ports.ts';
+import type { SendingSa } from './sending-sa.ts';
 import { takeTransportPayload } from './transport-mode.ts';
 import type { PacketVector } from './vector.ts';
 
@@ -25,15 +24,6 @@ const TOO_BIG = verdictOf('too-big');
 const IP_TOTAL_MAX = 0xffff;
 /** The fragments that a host sends are all its own: one group in `FragmentMemory`. */
 const OWN = 0;
-
-/** An outbound SA as both senders have it. */
-export interface SendingSa extends OutboundEntry {
-  /** Replaced as a whole when the peer's mapping moves. */
-  outer: OuterHeader;
-  /** The same; lowered by messages about the path. */
-  fit: PathFit;
-  readonly meter: LifesizeMeter;
-}
 
 /** Among policies of peers that look alike: the one that counts for packet `i`, of which `best` matches first; undefined: none. */
 export type ChoosePolicy = (

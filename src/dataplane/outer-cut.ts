@@ -1,7 +1,7 @@
 import { KEEP } from '../base/verdict.ts';
 import { type FragmentSink, Fragmenter } from '../packet/fragmentation.ts';
 import type { OutboundSad } from './outbound-sad.ts';
-import type { SendingSa } from './outbound-steps.ts';
+import type { SendingSa } from './sending-sa.ts';
 import type { PacketSink } from './ports.ts';
 import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 

@@ -14,7 +14,7 @@ import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { parseQuote, QuotedPacket } from '../packet/quoted.ts';
 import { UDP_HEADER_BYTES } from '../packet/udp.ts';
 import type { OutboundSad } from './outbound-sad.ts';
-import type { SendingSa } from './outbound-steps.ts';
+import type { SendingSa } from './sending-sa.ts';
 import type { PacketVector } from './vector.ts';
 
 const PATH_MTU_REFUSED = verdictOf('path-mtu-refused');

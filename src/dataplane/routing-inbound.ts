@@ -11,7 +11,7 @@ import { type ClusterAddresses, classify } from './classify.ts';
 import { HoldQueue, TAKEN } from './hold-queue.ts';
 import type { FilterMode, InboundFilter } from './inbound-filter.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
-import type { SendingSa } from './outbound-steps.ts';
+import type { SendingSa } from './sending-sa.ts';
 import type { PathMtuMessages } from './path-mtu-messages.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
 import { OuterReassembly } from './outer-reassembly.ts';

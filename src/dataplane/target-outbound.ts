@@ -14,11 +14,11 @@ import {
   assignNumber,
   type ChoosePolicy,
   findOutboundSa,
-  type SendingSa,
   SentCounts,
   sealAndSend,
   type SendingParts,
 } from './outbound-steps.ts';
+import type { SendingSa } from './sending-sa.ts';
 import { OuterCut } from './outer-cut.ts';
 import type { PacketSink } from './ports.ts';
 import type { PacketVector } from './vector.ts';
