@@ -15,7 +15,7 @@ const QUEUE_OVERFLOW = verdictOf('queue-overflow');
 /** What packets become, in pieces; and what of that is longer than an ordinary slot: whole datagrams, jumbo frames. */
 const PIECES = 512;
 const LARGE_PACKETS = 32;
-/** One packet may become so many, if it is of 64 KB and the path as narrow as it may be told; and half of that if pieces are large. */
+/** One packet of 64 KB may become so many: on the narrowest path that is believed, and where pieces need the larger slots. */
 const PIECES_OF_ONE = 160;
 const LARGE_OF_ONE = 20;
 const MESSAGES = 16;
