@@ -15,8 +15,8 @@ export interface FilterRule {
 
 export interface DvipaConfig {
   readonly address: string;
-  /** Address for IKE and outer ESP; the DVIPA itself where the file names no other. */
-  readonly endpoint: string;
+  /** Addresses for IKE and outer ESP; the DVIPA itself where the file names no other. */
+  readonly endpoints: readonly string[];
   /** `filter`: the routing host applies the rules; `bypass`: the target does, on the authenticated packet. */
   readonly inboundFilter: 'bypass' | 'filter';
   readonly rules: readonly FilterRule[];
@@ -55,7 +55,7 @@ function toConfig(file: RouteFile): RouteConfig {
     trustedLink,
     dvipas: dvipas.map((entry) => ({
       address: entry.address,
-      endpoint: entry.endpoint ?? entry.address,
+      endpoints: [entry.endpoint ?? entry.address],
       inboundFilter: entry.inbound_filter,
       rules: (entry.rules ?? []).map((given) => ({ ...given, ports: given.ports ?? { from: 0, to: 65535 } })),
       distribution: entry.distribution,

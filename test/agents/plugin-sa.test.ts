@@ -33,6 +33,7 @@ describe('plugin SA', () => {
       direction: 'in',
       mode: 'tunnel',
       reqid: 1,
+      group: 1,
       outer: { source: '192.0.2.101', destination: '192.0.2.10', sourcePort: 4500, destinationPort: 4500 },
       hasUdpEncapsulation: true,
       hasEsn: false,
@@ -109,6 +110,7 @@ describe('plugin policy', () => {
     expect(policy).to.deep.equal({
       key: 'out 203.0.113.10/32 === 10.1.1.1/32',
       reqid: 1,
+      group: 1,
       priority: 371_327,
       spi: 0xc0000002,
       peer: '192.0.2.101',

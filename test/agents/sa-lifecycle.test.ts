@@ -50,7 +50,7 @@ describe('the life of SAs on the routing host', () => {
     const { outer } = outbound.sa;
     const sa = {
       id: outbound.pluginId,
-      source: '2001:db8::10',
+      source: '192.0.2.10',
       destination: '2001:db8::99',
       sourcePort: 4500,
       destinationPort: 4500,

@@ -293,6 +293,14 @@ export class SaLifecycle {
     }
     const { sas, cluster } = this.#options;
     const policy = translated.value;
+    if (cluster.serviceOf(policy) === undefined) {
+      this.#options.log.warn('policy cannot be served', {
+        policy: given.key,
+        reason: 'dvipa-not-configured',
+      });
+      this.#acknowledgePolicyId(given.id);
+      return;
+    }
     const before = sas.outbound.policy(policy.key);
     const replaced = this.#policyIds.get(policy.key);
     if (replaced !== undefined && replaced !== given.id && this.#unacknowledgedPolicies.has(policy.key))

@@ -164,7 +164,14 @@ describe('vici plugin parser', () => {
 
   it('vici plugin parser reads a policy; no SPI, or zeros, mean none', () => {
     const policy = parsePolicy(wire(policySection('3')));
-    expect(policy).to.include({ id: '3', direction: 'out', reqid: 1, group: 1, priority: 371_327, spi: 0xc0000002 });
+    expect(policy).to.include({
+      id: '3',
+      direction: 'out',
+      reqid: 1,
+      group: 1,
+      priority: 371_327,
+      spi: 0xc0000002,
+    });
     expect(policy).to.include({ source: '192.0.2.10', destination: '192.0.2.101' });
     expect([policy.sourceSelector.from, policy.destinationSelector.from]).to.deep.equal([
       '203.0.113.10',
