@@ -94,7 +94,11 @@ export function groupName({ mode, way, outside }: Wrapping): string {
 }
 
 export function groupsOf(cells: readonly Cell[]): Group[] {
-  const groups = Map.groupBy(cells, ({ wrapping }) => groupName(wrapping));
+  const groups = new Map<string, Cell[]>();
+  for (const cell of cells) {
+    const name = groupName(cell.wrapping);
+    groups.set(name, [...(groups.get(name) ?? []), cell]);
+  }
   return [...groups].map(([name, members]) => ({ name, cells: members }));
 }
 

@@ -30,12 +30,7 @@ export function peerConf(groups: readonly Group[], host: LabHostPlan, scenario: 
   return `connections {\n${connections.join('')}}\n`;
 }
 
-function connection(
-  name: string,
-  cells: readonly Cell[],
-  host: LabHostPlan,
-  scenario: Scenario,
-): string {
+function connection(name: string, cells: readonly Cell[], host: LabHostPlan, scenario: Scenario): string {
   const [first] = cells;
   if (first === undefined) return '';
   const { outerLocal, outerRemote } = addressesOf(first.wrapping, host, scenario);

@@ -30,11 +30,7 @@ export interface ExchangeEnds {
 }
 
 /** Undefined if both files came through as they were sent; else what was wrong. */
-export function exchange(
-  ends: ExchangeEnds,
-  label: string,
-  timeoutMs: number,
-): Promise<string | undefined> {
+export function exchange(ends: ExchangeEnds, label: string, timeoutMs: number): Promise<string | undefined> {
   const { source, destination, port } = ends;
   const file = labelledFile(label);
   return new Promise((resolve) => {
