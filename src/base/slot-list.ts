@@ -1,54 +1,83 @@
 /** No slot. */
 export const NONE = -1;
 
+/** One list among several over the same slots: first, last and how many. */
+export interface SlotChain {
+  first: number;
+  last: number;
+  size: number;
+}
+
+export function newSlotChain(): SlotChain {
+  return { first: NONE, last: NONE, size: 0 };
+}
+
 /**
- * Slots (small numbers) in the order in which they were appended, removable from anywhere; each is in the list once at most.
- * Allocates nothing after it was made.
+ * Lists of slots (small numbers below `slots`), each in the order in which they were appended, removable from anywhere. A slot is in one
+ * list at most. Allocates nothing after it was made.
  */
-export class SlotList {
+export class SlotLinks {
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
-  #first = NONE;
-  #last = NONE;
-  #size = 0;
 
-  /** `slots`: their numbers are below it. */
   constructor(slots: number) {
     this.#next = new Int32Array(slots);
     this.#previous = new Int32Array(slots);
   }
 
-  get size(): number {
-    return this.#size;
-  }
-
-  /** The one that was appended before all others, or `NONE`. */
-  get first(): number {
-    return this.#first;
-  }
-
-  /** The one after it, or `NONE`. */
+  /** The one after it in its list, or `NONE`. */
   after(slot: number): number {
     return this.#next[slot] as number;
   }
 
-  append(slot: number): void {
+  append(chain: SlotChain, slot: number): void {
     this.#next[slot] = NONE;
-    this.#previous[slot] = this.#last;
-    if (this.#last === NONE) this.#first = slot;
-    else this.#next[this.#last] = slot;
-    this.#last = slot;
-    this.#size++;
+    this.#previous[slot] = chain.last;
+    if (chain.last === NONE) chain.first = slot;
+    else this.#next[chain.last] = slot;
+    chain.last = slot;
+    chain.size++;
+  }
+
+  remove(chain: SlotChain, slot: number): void {
+    const next = this.#next[slot] as number;
+    const previous = this.#previous[slot] as number;
+    if (previous === NONE) chain.first = next;
+    else this.#next[previous] = next;
+    if (next === NONE) chain.last = previous;
+    else this.#previous[next] = previous;
+    chain.size--;
+  }
+}
+
+/** One list with links of its own. */
+export class SlotList {
+  readonly #links: SlotLinks;
+  readonly #chain = newSlotChain();
+
+  constructor(slots: number) {
+    this.#links = new SlotLinks(slots);
+  }
+
+  get size(): number {
+    return this.#chain.size;
+  }
+
+  /** The one that was appended before all others, or `NONE`. */
+  get first(): number {
+    return this.#chain.first;
+  }
+
+  after(slot: number): number {
+    return this.#links.after(slot);
+  }
+
+  append(slot: number): void {
+    this.#links.append(this.#chain, slot);
   }
 
   remove(slot: number): void {
-    const next = this.#next[slot] as number;
-    const previous = this.#previous[slot] as number;
-    if (previous === NONE) this.#first = next;
-    else this.#next[previous] = next;
-    if (next === NONE) this.#last = previous;
-    else this.#previous[next] = previous;
-    this.#size--;
+    this.#links.remove(this.#chain, slot);
   }
 }
 

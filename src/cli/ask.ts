@@ -29,7 +29,8 @@ export function askCommand<Name extends AdminCommand>(
     });
 }
 
-async function ask(name: AdminCommand, socket: string | undefined): Promise<unknown> {
+/** Asks the agent on this socket, or the first that answers where agents usually are. */
+export async function ask(name: string, socket: string | undefined): Promise<unknown> {
   const { AgentUnreachableError, askAgent } = await import('../io/admin-client.ts');
   const paths = socket === undefined ? DEFAULT_SOCKETS.filter((path) => existsSync(path)) : [socket];
   const failures: string[] = [];

@@ -21,6 +21,11 @@ const LATER = [
     load: async (): Promise<Command> => (await import('./pki.ts')).pkiCommand(),
   },
   {
+    name: 'keys',
+    summary: 'keys of the SAs, for Wireshark',
+    load: async (): Promise<Command> => (await import('./keys.ts')).keysCommand(),
+  },
+  {
     name: 'lab',
     summary: 'a cluster of network namespaces on this machine',
     load: async (): Promise<Command> => (await import('./lab.ts')).labCommand(),

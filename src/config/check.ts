@@ -73,6 +73,8 @@ function resolvePaths(config: Config, folder: string): Config {
       key: resolve(folder, coupling.key),
     },
     log: log.file === undefined ? log : { ...log, file: resolve(folder, log.file) },
+    ...(config.role === 'route' &&
+      config.keysExport && { keysExport: { file: resolve(folder, config.keysExport.file) } }),
   };
 }
 

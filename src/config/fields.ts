@@ -1,5 +1,5 @@
-import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { formatAddress, type IpAddress, isIpv4, isUnicastAddress, parseAddress } from '../packet/address.ts';
 
 /**
  * The kinds of values in our files. Every message says what was expected; what was found, and where,
@@ -58,33 +58,72 @@ export const socketPath = text(/^\/[^\p{Cc}]+$/u, 107, 'the absolute path of a s
 
 export const port = integer(1, 65535, 'a port');
 
-/** A unicast IPv4 address in its one canonical spelling. */
-export const hostAddress = z
-  .string({ error: 'expected an IPv4 address' })
-  .refine(isUnicastIpv4, { error: 'expected the IPv4 address of one host (IPv6 is not supported yet)' });
+const HOST_ADDRESS = 'the address of one host, IPv4 or IPv6';
 
-function isUnicastIpv4(value: string): boolean {
-  if (!ipaddr.IPv4.isValidFourPartDecimal(value)) return false;
-  const address = ipaddr.IPv4.parse(value);
-  // Each part as a plain decimal number: 010 would be octal elsewhere.
-  if (address.toString() !== value) return false;
-  return !['unspecified', 'broadcast', 'multicast', 'loopback'].includes(address.range());
+/** The unicast address of a host in its one canonical spelling (IPv6: RFC 5952), of more than one link, without zone. */
+export const hostAddress = z
+  .string({ error: `expected ${HOST_ADDRESS}` })
+  .superRefine((value, context) => refuseSpelling(value, HOST_ADDRESS, context));
+
+const CLUSTER_ADDRESS = 'the IPv4 address of one host (the cluster network is IPv4)';
+
+/** An address on the cluster network, which is of one family. */
+export const clusterAddress = z
+  .string({ error: `expected ${CLUSTER_ADDRESS}` })
+  .refine((value) => !value.includes(':'), { error: `expected ${CLUSTER_ADDRESS}`, abort: true })
+  .superRefine((value, context) => refuseSpelling(value, CLUSTER_ADDRESS, context));
+
+/** The family of an address or a network that has been checked. */
+export function familyOfText(text: string): 'IPv4' | 'IPv6' {
+  return text.includes(':') ? 'IPv6' : 'IPv4';
 }
 
-/** `address/length` without bits right of the prefix; a lone address is /32. */
-export const network = z.string({ error: 'expected an IPv4 network' }).transform((value, context) => {
+function refuseSpelling(value: string, what: string, context: z.core.$RefinementCtx): void {
+  const error = (message: string) => context.addIssue({ code: 'custom', message });
+  const address = parseAddress(value);
+  if (address === undefined || !isUnicastAddress(address)) error(`expected ${what}`);
+  else if (formatAddress(address) !== value)
+    error(`expected its canonical spelling: ${formatAddress(address)}`);
+}
+
+/** `address/length` without bits right of the prefix, canonical; a lone address is /32 or /128. */
+export const network = z.string({ error: 'expected a network' }).transform((value, context) => {
   const error = (message: string) => {
     context.addIssue({ code: 'custom', message });
     return z.NEVER;
   };
-  const text = value.includes('/') ? value : `${value}/32`;
-  const [address = '', length = ''] = text.split('/');
-  if (!ipaddr.IPv4.isValidFourPartDecimal(address) || !/^(\d|[12]\d|3[0-2])$/.test(length)) {
-    return error('expected an IPv4 network such as 10.1.0.0/16');
+  const [text = '', lengthText, ...rest] = value.split('/');
+  const address = parseAddress(text);
+  const wholeLength = address === undefined || isIpv4(address) ? 32 : 128;
+  const length = Number(lengthText ?? wholeLength);
+  const isLength = lengthText === undefined || (/^(0|[1-9]\d*)$/.test(lengthText) && length <= wholeLength);
+  if (address === undefined || !isLength || rest.length > 0) {
+    return error('expected a network such as 10.1.0.0/16 or 2001:db8::/32');
   }
-  const first = ipaddr.IPv4.networkAddressFromCIDR(text).toString();
-  return first === address ? text : error(`expected a network without host bits: ${first}/${length}`);
+  const first = formatAddress(firstOfNetwork(address, length));
+  if (first !== formatAddress(address))
+    return error(`expected a network without host bits: ${first}/${length}`);
+  return first === text ? `${first}/${length}` : error(`expected its canonical spelling: ${first}/${length}`);
 });
+
+/** The address with the bits behind the prefix cleared. */
+function firstOfNetwork(address: IpAddress, length: number): IpAddress {
+  const bits = isIpv4(address) ? 96 + length : length;
+  return address.map((word, i) => {
+    const kept = Math.min(Math.max(bits - 32 * i, 0), 32);
+    return kept === 0 ? 0 : (word & (0xffff_ffff << (32 - kept))) >>> 0;
+  });
+}
+
+/** One value, or a list of 1 to `max` of them. The output is as in the file. */
+export function oneOrMore(item: z.ZodType<string>, what: string, max: number) {
+  return z.unknown().transform((value, context): string | string[] => {
+    const result = (Array.isArray(value) ? list(item, what, max) : item).safeParse(value);
+    if (result.success) return result.data;
+    for (const { path, message } of result.error.issues) context.addIssue({ code: 'custom', path, message });
+    return z.NEVER;
+  });
+}
 
 /** Inclusive. */
 export interface PortRange {

@@ -1,4 +1,6 @@
 import type { z } from 'zod';
+import { parseAddress } from '../packet/address.ts';
+import { familyOfText } from './fields.ts';
 import type { RouteFile } from './route-file.ts';
 import { refuseRepeats } from './shared.ts';
 
@@ -42,10 +44,8 @@ export function refuseContradictions(file: RouteFile, context: z.core.$Refinemen
       if (declared.includes(host)) continue;
       refuse(['dvipas', index, 'targets', at], `is not declared, expected one of ${declared.join(', ')}`);
     }
-    const other = entry.endpoint === undefined ? index : (dvipas.get(entry.endpoint) ?? index);
-    if (other !== index) {
-      refuse(['dvipas', index, 'endpoint'], `is DVIPA number ${other}, expected an address of its own`);
-    }
+    refuseEndpoints(entry.endpoint, index, dvipas, context);
+    refuseFamilies(entry, index, context);
   }
   if (isTaken(file.cluster.address)) {
     refuse(['cluster', 'address'], 'is a DVIPA or an endpoint, expected an address of the cluster network');
@@ -56,5 +56,47 @@ export function refuseContradictions(file: RouteFile, context: z.core.$Refinemen
     if (isTaken(target.address)) refuse(path, 'is a DVIPA or an endpoint, expected a cluster address');
     if (target.host === file.host)
       refuse(['targets', index, 'host'], "is this host's name, expected a target's");
+  }
+}
+
+/** `endpoint` is an address or a list of them, and has its place accordingly. */
+function refuseEndpoints(
+  endpoint: string | string[] | undefined,
+  index: number,
+  dvipas: ReadonlyMap<string, number>,
+  context: z.core.$RefinementCtx,
+): void {
+  if (endpoint === undefined) return;
+  const pathOf = (at: number) => ['dvipas', index, 'endpoint', ...(Array.isArray(endpoint) ? [at] : [])];
+  const addresses = [endpoint].flat();
+  refuseRepeats(addresses, (address) => address, pathOf, context);
+  for (const [at, address] of addresses.entries()) {
+    const other = dvipas.get(address) ?? index;
+    if (other === index) continue;
+    const message = `is DVIPA number ${other}, expected an address of its own`;
+    context.addIssue({ code: 'custom', path: pathOf(at), message });
+  }
+}
+
+/** Inner packets have the family of their DVIPA: a rule for the other one would never fit. */
+function refuseFamilies(
+  { address, rules }: RouteFile['dvipas'][number],
+  index: number,
+  context: z.core.$RefinementCtx,
+): void {
+  // What is no address has been told.
+  if (parseAddress(address) === undefined) return;
+  const family = familyOfText(address);
+  const icmp = family === 'IPv6' ? 'icmpv6' : 'icmp';
+  for (const [at, { source, protocol }] of (rules ?? []).entries()) {
+    const refuse = (key: string, message: string) => {
+      context.addIssue({ code: 'custom', path: ['dvipas', index, 'rules', at, key], message });
+    };
+    if (source !== undefined && familyOfText(source) !== family) {
+      refuse('source', `is of the other family, expected an ${family} network, as the DVIPA is ${family}`);
+    }
+    if (protocol.startsWith('icmp') && protocol !== icmp) {
+      refuse('protocol', `is of the other family, expected ${icmp}, as the DVIPA is ${family}`);
+    }
   }
 }

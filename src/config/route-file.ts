@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ROUTE_ADMIN_SOCKET } from './admin-sockets.ts';
 import {
+  clusterAddress,
   hostAddress,
   hostName,
   integer,
@@ -9,14 +10,16 @@ import {
   network,
   object,
   oneOf,
+  oneOrMore,
   portRange,
   socketPath,
 } from './fields.ts';
-import { adminSection, clusterPorts, couplingSection, logSection } from './shared.ts';
+import { adminSection, clusterMtu, clusterPorts, couplingSection, logSection } from './shared.ts';
+import { keysExportSection } from './keys-export.ts';
 
 const rule = object({
   action: oneOf('permit', 'deny'),
-  protocol: oneOf('tcp', 'udp', 'icmp', 'any'),
+  protocol: oneOf('tcp', 'udp', 'icmp', 'icmpv6', 'any'),
   ports: portRange.optional(),
   source: network.optional(),
 }).superRefine((entry, context) => {
@@ -27,7 +30,7 @@ const rule = object({
 
 const dvipa = object({
   address: hostAddress,
-  endpoint: hostAddress.optional(),
+  endpoint: oneOrMore(hostAddress, 'endpoints', 8).optional(),
   inbound_filter: oneOf('bypass', 'filter'),
   rules: list(rule, 'rules', 256).optional(),
   distribution: oneOf('round-robin').default('round-robin'),
@@ -40,8 +43,8 @@ export const routeFile = object({
   host: hostName,
   dvipas: list(dvipa, 'DVIPAs', 64),
   outside: object({ interface: interfaceName }),
-  cluster: object({ interface: interfaceName, address: hostAddress, ...clusterPorts }),
-  targets: list(object({ host: hostName, address: hostAddress }), 'targets', 32),
+  cluster: object({ interface: interfaceName, address: clusterAddress, mtu: clusterMtu, ...clusterPorts }),
+  targets: list(object({ host: hostName, address: clusterAddress }), 'targets', 32),
   coupling: couplingSection,
   charon: object({
     vici: socketPath.default('/run/charon.vici'),
@@ -49,6 +52,7 @@ export const routeFile = object({
   }).prefault({}),
   lifesize: object({ percentage: integer(1, 50, 'percent').default(10) }).prefault({}),
   trusted_link: oneOf('sealed').default('sealed'),
+  keys_export: keysExportSection,
   admin: adminSection(ROUTE_ADMIN_SOCKET),
   log: logSection,
 });

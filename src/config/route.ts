@@ -1,4 +1,5 @@
 import type { PortRange } from './fields.ts';
+import type { KeysExportConfig } from './keys-export.ts';
 import { refuseContradictions } from './route-contradictions.ts';
 import { type RouteFile, routeFile } from './route-file.ts';
 import type { AdminConfig, CouplingConfig, LogConfig } from './shared.ts';
@@ -6,16 +7,16 @@ import type { AdminConfig, CouplingConfig, LogConfig } from './shared.ts';
 /** What to do with one kind of inner packet. The first rule that fits decides; none fits: deny. No rules: permit. */
 export interface FilterRule {
   readonly action: 'permit' | 'deny';
-  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'any';
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6' | 'any';
   /** Inner destination ports; 0..65535 where the file says nothing. */
   readonly ports: PortRange;
-  /** Inner source network in CIDR form; undefined: any. */
+  /** Inner source network in CIDR form, of the DVIPA's family; undefined: any. */
   readonly source?: string | undefined;
 }
 
 export interface DvipaConfig {
   readonly address: string;
-  /** Addresses for IKE and outer ESP; the DVIPA itself where the file names no other. */
+  /** Addresses for IKE and outer ESP, of either family; the DVIPA itself where the file names none. */
   readonly endpoints: readonly string[];
   /** `filter`: the routing host applies the rules; `bypass`: the target does, on the authenticated packet. */
   readonly inboundFilter: 'bypass' | 'filter';
@@ -33,6 +34,8 @@ export interface RouteConfig {
   readonly cluster: {
     readonly interface: string;
     readonly address: string;
+    /** In bytes. */
+    readonly mtu: number;
     readonly couplingPort: number;
     readonly linkPort: number;
   };
@@ -42,6 +45,8 @@ export interface RouteConfig {
   /** Credit of a target on an SA, in percent of the SA's total lifesize. */
   readonly lifesize: { readonly percentage: number };
   readonly trustedLink: 'sealed';
+  /** Undefined: no export of keys. */
+  readonly keysExport?: KeysExportConfig | undefined;
   readonly admin: AdminConfig;
   readonly log: LogConfig;
 }
@@ -49,13 +54,14 @@ export interface RouteConfig {
 export const routeSchema = routeFile.superRefine(refuseContradictions).transform(toConfig);
 
 function toConfig(file: RouteFile): RouteConfig {
-  const { dvipas, cluster, trusted_link: trustedLink, ...same } = file;
+  const { dvipas, cluster, trusted_link: trustedLink, keys_export: keysExport, ...same } = file;
   return {
     ...same,
     trustedLink,
+    ...(keysExport && { keysExport }),
     dvipas: dvipas.map((entry) => ({
       address: entry.address,
-      endpoints: [entry.endpoint ?? entry.address],
+      endpoints: [entry.endpoint ?? entry.address].flat(),
       inboundFilter: entry.inbound_filter,
       rules: (entry.rules ?? []).map((given) => ({ ...given, ports: given.ports ?? { from: 0, to: 65535 } })),
       distribution: entry.distribution,
@@ -64,6 +70,7 @@ function toConfig(file: RouteFile): RouteConfig {
     cluster: {
       interface: cluster.interface,
       address: cluster.address,
+      mtu: cluster.mtu,
       couplingPort: cluster.coupling_port,
       linkPort: cluster.link_port,
     },

@@ -58,6 +58,9 @@ export const clusterPorts = {
   link_port: port.default(4754),
 };
 
+/** MTU of the cluster network, in bytes; 1280 is what every IPv6 link has (RFC 8200 section 5). */
+export const clusterMtu = integer(1280, 65_535, 'bytes').default(1500);
+
 /** Reports every value that is in the list twice, at its second place. */
 export function refuseRepeats<T>(
   items: readonly T[],

@@ -1,9 +1,19 @@
 import { z } from 'zod';
 import { TARGET_ADMIN_SOCKET } from './admin-sockets.ts';
-import { hostAddress, hostName, integer, interfaceName, list, object } from './fields.ts';
+import {
+  clusterAddress,
+  familyOfText,
+  hostAddress,
+  hostName,
+  integer,
+  interfaceName,
+  list,
+  object,
+} from './fields.ts';
 import {
   type AdminConfig,
   adminSection,
+  clusterMtu,
   clusterPorts,
   type CouplingConfig,
   couplingSection,
@@ -24,7 +34,7 @@ export interface TargetConfig {
     readonly couplingPort: number;
     readonly linkPort: number;
   };
-  readonly cluster: { readonly interface: string; readonly address: string };
+  readonly cluster: { readonly interface: string; readonly address: string; readonly mtu: number };
   readonly outside: { readonly interface: string };
   readonly tun: { readonly name: string; readonly mtu: number };
   readonly coupling: CouplingConfig;
@@ -36,13 +46,13 @@ const targetFile = object({
   role: z.literal('target'),
   host: hostName,
   dvipas: list(hostAddress, 'DVIPAs', 64),
-  router: object({ host: hostName, address: hostAddress, ...clusterPorts }),
-  cluster: object({ interface: interfaceName, address: hostAddress }),
+  router: object({ host: hostName, address: clusterAddress, ...clusterPorts }),
+  cluster: object({ interface: interfaceName, address: clusterAddress, mtu: clusterMtu }),
   outside: object({ interface: interfaceName }),
   tun: object({
     name: interfaceName.default('dvipa0'),
     // 576: what every IPv4 host must take (RFC 791). 1360 + ESP-in-UDP in tunnel mode fits 1500.
-    mtu: integer(576, 1500, 'bytes').default(1360),
+    mtu: integer(576, 65_535, 'bytes').default(1360),
   }).prefault({}),
   coupling: couplingSection,
   admin: adminSection(TARGET_ADMIN_SOCKET),
@@ -67,6 +77,10 @@ function refuseContradictions(file: TargetFile, context: z.core.$RefinementCtx):
     if (file.dvipas.includes(address)) {
       refuse([section, 'address'], 'is a DVIPA, expected an address of the cluster network');
     }
+  }
+  // RFC 8200 section 5: no link with IPv6 has less.
+  if (file.tun.mtu < 1280 && file.dvipas.some((address) => familyOfText(address) === 'IPv6')) {
+    refuse(['tun', 'mtu'], 'is too small for an IPv6 DVIPA, expected bytes from 1280 to 65535');
   }
   if (file.router.address === file.cluster.address) {
     refuse(['router', 'address'], "is this host's own, expected the routing host's");

@@ -2,6 +2,7 @@ import type { IpAddress } from '../packet/address.ts';
 import { AddressMap } from '../packet/address-map.ts';
 import type { ConnectionKey } from './connection-key.ts';
 import { ConnectionTable, type ConnectionTableOptions } from './connection-table.ts';
+import { FragmentTracker } from './fragment-tracker.ts';
 import { chooseByHash, type DistributionMethod, type EligibleTargets, RoundRobin } from './distribution.ts';
 
 export type DistributorOptions = Omit<ConnectionTableOptions, 'onTentativeEnd'>;
@@ -17,6 +18,8 @@ interface Service {
  */
 export class Distributor {
   readonly table: ConnectionTable;
+  /** Which target has the first fragment of an inner datagram. */
+  readonly fragments: FragmentTracker;
   readonly #services = new AddressMap<Service>();
 
   constructor(options: DistributorOptions) {
@@ -24,6 +27,7 @@ export class Distributor {
       ...options,
       onTentativeEnd: (dvipa, target) => this.#services.get(dvipa)?.method.released(target),
     });
+    this.fragments = new FragmentTracker({ seed: options.seed });
   }
 
   /** Serves a DVIPA, by round robin unless another method is given. Twice keeps what is there. */
@@ -51,6 +55,7 @@ export class Distributor {
   /** The target is lost: it gets nothing any more, and its connections are forgotten. Returns how many. */
   removeTarget(target: number): number {
     for (const dvipa of this.#services.keys()) this.drainTarget(dvipa, target);
+    this.fragments.removeWhere((_group, value) => value === target);
     return this.table.removeTarget(target);
   }
 

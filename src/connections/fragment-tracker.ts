@@ -1,4 +1,4 @@
-import { NONE, SlotIndex, SlotList } from '../base/slot-list.ts';
+import { newSlotChain, NONE, type SlotChain, SlotIndex, SlotLinks, SlotList } from '../base/slot-list.ts';
 import { ADDRESS_WORDS, copyAddress, equalAddresses } from '../packet/address.ts';
 import { KeyedHash } from './connection-key.ts';
 
@@ -41,7 +41,7 @@ const EVICTION_LOOKS = 64;
  * is remembered for a moment: `value` is a target's index, or a slot.
  *
  * What a routing host learns is peeked, so not authenticated. An entry keeps its value until it is too old, whatever comes; when a
- * group has its quota, it loses its own oldest entry; when all is full, a group loses one only to a group that has fewer.
+ * group has its quota, it loses its own oldest entry; when all is full, a group loses one only to a group that has fewer still.
  * Outbound everything is our own, and one group for all is enough (`perGroup` = `capacity`).
  *
  * Nothing here allocates per packet; the first fragment of a group that had none does.
@@ -61,8 +61,9 @@ export class FragmentTracker {
   readonly #identification: Uint32Array;
   readonly #value: Int32Array;
   readonly #learntAt: Float64Array;
-  /** Entries by group; a group without one is not in it. */
-  readonly #sizeOf = new Map<number, number>();
+  /** The entries of each group, oldest first; a group without one is not in it. */
+  readonly #groups = new Map<number, SlotChain>();
+  readonly #links: SlotLinks;
 
   constructor(options: FragmentTrackerOptions) {
     this.#capacity = options.capacity ?? DEFAULT_CAPACITY;
@@ -71,6 +72,7 @@ export class FragmentTracker {
     this.#hash = new KeyedHash(options.seed);
     this.#index = new SlotIndex(this.#capacity);
     this.#order = new SlotList(this.#capacity);
+    this.#links = new SlotLinks(this.#capacity);
     this.#free = new SlotList(this.#capacity);
     for (let slot = 0; slot < this.#capacity; slot++) this.#free.append(slot);
     this.#group = new Uint32Array(this.#capacity);
@@ -112,7 +114,7 @@ export class FragmentTracker {
     this.#identification[slot] = key.identification;
     this.#value[slot] = value;
     this.#learntAt[slot] = now;
-    this.#sizeOf.set(key.group, (this.#sizeOf.get(key.group) ?? 0) + 1);
+    this.#addToGroup(key.group, slot);
     return value;
   }
 
@@ -142,36 +144,53 @@ export class FragmentTracker {
     }
   }
 
+  /** The keyed hash of a datagram. */
+  hashOf(key: FragmentKey): number {
+    return this.#hashOf(key);
+  }
+
   #isTooOld(slot: number, now: number): boolean {
     return (this.#learntAt[slot] as number) + this.#ageMs <= now;
   }
 
   #makeRoom(group: number): boolean {
-    const size = this.#sizeOf.get(group) ?? 0;
-    if (size >= this.#perGroup) {
-      let slot = this.#order.first;
-      while (this.#group[slot] !== group) slot = this.#order.after(slot);
-      this.#remove(slot);
+    const own = this.#groups.get(group);
+    if (own !== undefined && own.size >= this.#perGroup) {
+      this.#remove(own.first);
       return true;
     }
     if (this.#free.size > 0) return true;
+    const size = own?.size ?? 0;
     let slot = this.#order.first;
     for (let looks = 0; looks < EVICTION_LOOKS && slot !== NONE; looks++) {
-      const isOfLargerGroup = (this.#sizeOf.get(this.#group[slot] as number) as number) > size;
-      if (isOfLargerGroup || this.#group[slot] === group) {
+      if (this.#groupOf(slot).size > size + 1) {
         this.#remove(slot);
         return true;
       }
       slot = this.#order.after(slot);
     }
-    return false;
+    if (own === undefined) return false;
+    this.#remove(own.first);
+    return true;
+  }
+
+  #groupOf(slot: number): SlotChain {
+    return this.#groups.get(this.#group[slot] as number) as SlotChain;
+  }
+
+  #addToGroup(group: number, slot: number): void {
+    let chain = this.#groups.get(group);
+    if (chain === undefined) {
+      chain = newSlotChain();
+      this.#groups.set(group, chain);
+    }
+    this.#links.append(chain, slot);
   }
 
   #remove(slot: number): void {
-    const group = this.#group[slot] as number;
-    const size = (this.#sizeOf.get(group) as number) - 1;
-    if (size === 0) this.#sizeOf.delete(group);
-    else this.#sizeOf.set(group, size);
+    const chain = this.#groupOf(slot);
+    this.#links.remove(chain, slot);
+    if (chain.size === 0) this.#groups.delete(this.#group[slot] as number);
     this.#index.remove(slot);
     this.#order.remove(slot);
     this.#free.append(slot);

@@ -1,19 +1,20 @@
 import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
-import { newConnectionKey } from '../connections/connection-key.ts';
+import type { KeyedHash } from '../connections/connection-key.ts';
 import type { Distributor } from '../connections/distributor.ts';
 import type { OuterSources } from '../connections/outer-sources.ts';
-import { isOpening } from '../connections/tcp-state.ts';
 import type { InboundOwners } from '../ipsec/inbound-owners.ts';
+import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { Peeker } from '../ipsec/peek.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
-import { ADDRESS_WORDS, copyAddress, equalAddresses, type IpAddress } from '../packet/address.ts';
-import { IP_PROTOCOL } from '../packet/protocols.ts';
+import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
 import { HoldQueue, TAKEN } from './hold-queue.ts';
 import type { FilterMode, InboundFilter } from './inbound-filter.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
-import { PacketVector } from './vector.ts';
+import { OuterReassembly } from './outer-reassembly.ts';
+import { AWAITS_FIRST_FRAGMENT, TargetChoice } from './target-choice.ts';
+import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 
 const UNKNOWN_SPI = verdictOf('unknown-spi');
 const REPLAY = verdictOf('replay');
@@ -22,10 +23,15 @@ const TUNNEL_CHECK = verdictOf('tunnel-check');
 const NO_TARGET = verdictOf('no-target');
 const SA_NOT_SERVING = verdictOf('sa-not-serving');
 const HOLD_OVERFLOW = verdictOf('hold-overflow');
+const FRAGMENT_TIMEOUT = verdictOf('fragment-timeout');
 
 /** Packets for an SPI that is being installed, or an SA that no target serves yet, wait so long. */
 const HOLD_PACKETS = 64;
 const HOLD_MS = 300;
+/** An inner fragment waits so long for the first one of its datagram: it was overtaken on its way. */
+const FRAGMENT_HOLD_MS = 100;
+/** Datagrams of up to 64 KB that go on at once. */
+const LARGE_PACKETS = 4;
 
 /** Settings of a DVIPA on the routing host. */
 export interface RoutedDvipa {
@@ -51,6 +57,8 @@ export interface RoutingInboundOptions {
   readonly peek: Peeker;
   readonly distributor: Distributor;
   readonly sources: OuterSources;
+  /** Keyed hash for the table of outer fragments. */
+  readonly fragmentHash: KeyedHash;
   readonly link: TrustedLink;
   readonly drops: DropCounters;
   /** Number of the next dispatch to a target, ascending from 1. */
@@ -69,31 +77,49 @@ export class RoutingInbound {
   readonly #unknown = new HoldQueue({ capacity: HOLD_PACKETS, holdMs: HOLD_MS });
   readonly #notServing = new HoldQueue({ capacity: HOLD_PACKETS, holdMs: HOLD_MS });
   readonly #released = new PacketVector(2 * HOLD_PACKETS);
+  /** Inner fragments that came before the first one of their datagram. */
+  readonly #awaitingFirst = new HoldQueue({ capacity: HOLD_PACKETS, holdMs: FRAGMENT_HOLD_MS });
+  /** What was held and is longer than a slot of `#released`. */
+  readonly #releasedLarge = new PacketVector(LARGE_PACKETS, LARGE_SLOT_BYTES);
+  readonly #reassembly: OuterReassembly;
+  readonly #choice: TargetChoice;
+  /** Datagrams whose first fragment is in this vector. */
+  readonly #firstFragments: number[] = [];
   readonly #targetsUsed = new Set<number>();
-  readonly #key = newConnectionKey();
   packets = 0;
   bytes = 0;
   dispatched = 0;
 
   constructor(options: RoutingInboundOptions) {
     this.#options = options;
+    this.#reassembly = new OuterReassembly({ hash: options.fragmentHash, drops: options.drops });
+    this.#choice = new TargetChoice(options.distributor);
   }
 
   /** One vector from the capture. */
   run(vector: PacketVector, now: number): void {
     this.packets += vector.count;
     for (let i = 0; i < vector.count; i++) this.bytes += vector.length[i] as number;
-    this.#route(vector, now);
+    classify(vector, this.#options.addresses);
+    this.#reassembly.take(vector, now, (rebuilt) => this.#route(rebuilt, now));
+    this.#routeClassified(vector, now);
   }
 
   /** An SA was installed, or a target began to serve it: what waited for it goes on. */
   release(spi: number, now: number): void {
-    const vector = this.#released;
+    for (const queue of [this.#unknown, this.#notServing]) this.#releaseFrom(queue, spi, now);
+  }
+
+  #releaseFrom(queue: HoldQueue, waitedFor: number, now: number): void {
+    const [vector, large] = [this.#released, this.#releasedLarge];
     vector.reset();
-    for (const queue of [this.#unknown, this.#notServing]) {
-      queue.drain(spi, (packet) => (vector.push(packet) ? TAKEN : spi));
-    }
+    large.reset();
+    queue.drain(waitedFor, (packet) => {
+      const isTaken = packet.length > vector.roomBytes ? large.push(packet) : vector.push(packet);
+      return isTaken ? TAKEN : waitedFor;
+    });
     if (vector.count > 0) this.#route(vector, now);
+    if (large.count > 0) this.#route(large, now);
   }
 
   /** Drops what has waited too long. */
@@ -102,16 +128,25 @@ export class RoutingInbound {
     const count = (verdict: number) => drops.add(verdict);
     this.#unknown.expire(now, () => UNKNOWN_SPI, count);
     this.#notServing.expire(now, () => SA_NOT_SERVING, count);
+    this.#awaitingFirst.expire(now, () => FRAGMENT_TIMEOUT, count);
+    this.#reassembly.tick(now);
   }
 
   #route(vector: PacketVector, now: number): void {
     classify(vector, this.#options.addresses);
+    this.#routeClassified(vector, now);
+  }
+
+  #routeClassified(vector: PacketVector, now: number): void {
     this.#lookup(vector, now);
     this.#options.peek.peek(vector);
     this.#checkPeeked(vector);
     this.#distribute(vector, now);
     this.#dispatch(vector);
     vector.countDrops(this.#options.drops);
+    if (this.#firstFragments.length === 0) return;
+    const learnt = this.#firstFragments.splice(0);
+    for (const datagram of learnt) this.#releaseFrom(this.#awaitingFirst, datagram, now);
   }
 
   #lookup(vector: PacketVector, now: number): void {
@@ -164,23 +199,19 @@ export class RoutingInbound {
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as RoutingInboundSa;
-      const target = this.#chooseTarget(vector, i, entry, now);
-      if (target < 0) vector.verdict[i] = NO_TARGET;
+      const target = this.#choice.choose(vector, i, entry, now);
+      const isFirst = vector.fragment[i] === FRAGMENT.FIRST;
+      if (isFirst) this.#firstFragments.push(this.#choice.datagramOf(vector, i, entry));
+      if (target === AWAITS_FIRST_FRAGMENT) vector.verdict[i] = this.#holdForFirst(vector, i, entry, now);
+      else if (target < 0) vector.verdict[i] = NO_TARGET;
       else if (!entry.serving.has(target)) vector.verdict[i] = this.#holdForTarget(vector, i, now);
       else vector.verdict[i] = this.#assign(vector, i, entry, target);
     }
   }
 
-  #chooseTarget(vector: PacketVector, i: number, entry: RoutingInboundSa, now: number): number {
-    const key = this.#key;
-    copyAddress(entry.dvipa.address, 0, key.dvipa, 0);
-    copyAddress(vector.innerSource, i * ADDRESS_WORDS, key.source, 0);
-    key.group = entry.sa.group;
-    key.protocol = vector.protocol[i] as number;
-    key.sourcePort = vector.sourcePort[i] as number;
-    key.destinationPort = vector.destinationPort[i] as number;
-    const opens = key.protocol === IP_PROTOCOL.TCP && isOpening(vector.tcpFlags[i] as number);
-    return this.#options.distributor.route(key, opens, entry.serving, now);
+  #holdForFirst(vector: PacketVector, i: number, entry: RoutingInboundSa, now: number): number {
+    const datagram = this.#choice.datagramOf(vector, i, entry);
+    return this.#awaitingFirst.hold(vector.packet(i), datagram, now) ? ELSEWHERE : HOLD_OVERFLOW;
   }
 
   #assign(vector: PacketVector, i: number, entry: RoutingInboundSa, target: number): number {
@@ -193,7 +224,7 @@ export class RoutingInbound {
     const verdict = entry.owners.decide(high, low, target, dispatch, source);
     if (verdict !== KEEP) return verdict;
     vector.target[i] = target;
-    const isIpv6 = vector.slab.readUInt8(vector.outerOffset[i] as number) >> 4 === 6;
+    const isIpv6 = vector.slab.readUInt8(vector.outerOffset[i]) >> 4 === 6;
     vector.linkProtocol[i] = isIpv6 ? LINK_PROTOCOL.OUTER_IPV6 : LINK_PROTOCOL.OUTER_IPV4;
     vector.dispatch[i] = dispatch >>> 0;
     this.#targetsUsed.add(target);

@@ -59,6 +59,10 @@ export class PacketVector implements CryptoBatch {
   /** `FRAGMENT`: whole, the first of its datagram, or a later one; and which datagram that is. */
   readonly fragment: Uint8Array;
   readonly fragmentId: Uint32Array;
+  readonly quotedProtocol: Uint8Array;
+  readonly quotedDestination: Uint32Array;
+  readonly quotedSourcePort: Uint16Array;
+  readonly quotedDestinationPort: Uint16Array;
   /** Outbound: the inner packet's DSCP and ECN byte, DF bit (0 or 1) and hop limit, for the outer header. */
   readonly trafficClass: Uint8Array;
   readonly dontFragment: Uint8Array;
@@ -97,6 +101,10 @@ export class PacketVector implements CryptoBatch {
     this.tcpFlags = new Uint8Array(capacity);
     this.fragment = new Uint8Array(capacity);
     this.fragmentId = new Uint32Array(capacity);
+    this.quotedProtocol = new Uint8Array(capacity);
+    this.quotedDestination = new Uint32Array(capacity * ADDRESS_WORDS);
+    this.quotedSourcePort = new Uint16Array(capacity);
+    this.quotedDestinationPort = new Uint16Array(capacity);
     this.trafficClass = new Uint8Array(capacity);
     this.dontFragment = new Uint8Array(capacity);
     this.hopLimit = new Uint8Array(capacity);

@@ -27,7 +27,9 @@ export async function makeTunDevice(options: TunDeviceOptions, sysctls: Sysctls)
 /** IPv6 that says nothing by itself: no link-local address, no router solicitation, no multicast listener report. */
 async function enableIpv6(name: string, sysctls: Sysctls): Promise<void> {
   const setting = (key: string) => `net/ipv6/conf/${name}/${key}`;
-  await runCommand('ip', ['link', 'set', name, 'multicast', 'off', 'addrgenmode', 'none']);
+  await runCommand('ip', ['link', 'set', name, 'addrgenmode', 'none']);
+  // A router joins a multicast group, and reports that.
+  await sysctls.set(setting('forwarding'), '0');
   await sysctls.set(setting('accept_ra'), '0');
   await sysctls.set(setting('autoconf'), '0');
   // As IPv4 does: a link that goes down and up again has its addresses still.

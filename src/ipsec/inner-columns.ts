@@ -24,4 +24,12 @@ export interface InnerColumns {
   readonly fragment: Uint8Array;
   /** The identification of a fragment's datagram (16 bits with IPv4), else 0. */
   readonly fragmentId: Uint32Array;
+  /**
+   * An ICMP error about something that the destination of this packet sent: protocol of the quoted packet (0: no such
+   * quote), who it went to (four words a packet), its ports.
+   */
+  readonly quotedProtocol: Uint8Array;
+  readonly quotedDestination: Uint32Array;
+  readonly quotedSourcePort: Uint16Array;
+  readonly quotedDestinationPort: Uint16Array;
 }

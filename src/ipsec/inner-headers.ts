@@ -1,5 +1,12 @@
 import { INCOMPLETE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
-import { ADDRESS_WORDS, readIpv6Address, setIpv4Address } from '../packet/address.ts';
+import {
+  ADDRESS_WORDS,
+  copyAddress,
+  equalAddresses,
+  readIpv6Address,
+  setIpv4Address,
+} from '../packet/address.ts';
+import { ICMP_HEADER_BYTES } from '../packet/icmp.ts';
 import { IPV4_HEADER_BYTES, Ipv4Header, parseIpv4 } from '../packet/ipv4.ts';
 import {
   IPV6_DESTINATION_OFFSET,
@@ -8,7 +15,8 @@ import {
   parseIpv6,
   walkIpv6Extensions,
 } from '../packet/ipv6.ts';
-import { hasPorts, IP_PROTOCOL, isIcmp } from '../packet/protocols.ts';
+import { hasPorts, IP_PROTOCOL, isIcmp, isIcmpError } from '../packet/protocols.ts';
+import { parseQuote, QuotedPacket } from '../packet/quoted.ts';
 import { TCP_FLAGS_OFFSET } from '../packet/tcp.ts';
 import { FRAGMENT, type InnerColumns } from './inner-columns.ts';
 
@@ -31,6 +39,7 @@ export interface InnerBytes {
 export class InnerHeaderReader {
   readonly #ipv4 = new Ipv4Header();
   readonly #ipv6 = new Ipv6Header();
+  readonly #quoted = new QuotedPacket();
   /** Length of the packet as its header says. */
   totalBytes = 0;
   /** DSCP and ECN. */
@@ -102,6 +111,19 @@ export class InnerHeaderReader {
     return this.#readUpper(packet, ipv6.headerBytes, ipv6.protocol, columns, i);
   }
 
+  /** A quote that cannot be read, or is of another sender's packet, is none: the message goes its way without. */
+  #readQuote(packet: Omit<InnerBytes, 'length'>, at: number, columns: InnerColumns, i: number): Verdict {
+    const { bytes, available } = packet;
+    const quoteBytes = Math.min(this.totalBytes, available) - at;
+    const isWhole = this.totalBytes <= available;
+    const bad = quoteBytes <= 0 ? TRUNCATED : parseQuote(bytes, packet.at + at, quoteBytes, this.#quoted);
+    if (bad !== KEEP) return bad === TRUNCATED && !isWhole ? INCOMPLETE : KEEP;
+    const { source } = this.#quoted;
+    const isOfDestination = equalAddresses(source, 0, columns.innerDestination, i * ADDRESS_WORDS);
+    if (isOfDestination) copyQuote(this.#quoted, columns, i);
+    return KEEP;
+  }
+
   #readUpper(
     { bytes, at, available }: InnerBytes,
     header: number,
@@ -113,6 +135,7 @@ export class InnerHeaderReader {
     columns.sourcePort[i] = 0;
     columns.destinationPort[i] = 0;
     columns.tcpFlags[i] = 0;
+    columns.quotedProtocol[i] = 0;
     const needed = columns.fragment[i] === FRAGMENT.LATER ? 0 : upperBytesNeeded(protocol);
     if (needed === 0) return KEEP;
     if (header + needed > this.totalBytes) return MALFORMED;
@@ -120,13 +143,23 @@ export class InnerHeaderReader {
     const upper = at + header;
     if (isIcmp(protocol)) {
       columns.destinationPort[i] = bytes.readUInt16BE(upper);
-      return KEEP;
+      const isError = isIcmpError(protocol, bytes.readUInt8(upper));
+      return isError
+        ? this.#readQuote({ bytes, at, available }, header + ICMP_HEADER_BYTES, columns, i)
+        : KEEP;
     }
     columns.sourcePort[i] = bytes.readUInt16BE(upper);
     columns.destinationPort[i] = bytes.readUInt16BE(upper + 2);
     if (protocol === IP_PROTOCOL.TCP) columns.tcpFlags[i] = bytes.readUInt8(upper + TCP_FLAGS_OFFSET);
     return KEEP;
   }
+}
+
+function copyQuote(quoted: QuotedPacket, columns: InnerColumns, i: number): void {
+  columns.quotedProtocol[i] = quoted.protocol;
+  copyAddress(quoted.destination, 0, columns.quotedDestination, i * ADDRESS_WORDS);
+  columns.quotedSourcePort[i] = quoted.sourcePort;
+  columns.quotedDestinationPort[i] = quoted.destinationPort;
 }
 
 function noteFragment(columns: InnerColumns, i: number, header: Ipv4Header | Ipv6Header): void {

@@ -134,6 +134,15 @@ export interface ConnectionSnapshot {
 /** Packets per reason; every reason is there, zeros included. */
 export type DropsSnapshot = Readonly<Partial<Record<DropReason, number>>>;
 
+/** What a routing host says about an export of keys; the keys are in the file and nowhere else. */
+export interface KeysExportSnapshot {
+  readonly file: string;
+  /** SAs that are in the file. */
+  readonly sas: number;
+  /** SAs that Wireshark cannot be told about. */
+  readonly leftOut: readonly { readonly spi: string; readonly algorithm: string; readonly reason: string }[];
+}
+
 /** What each admin command answers. */
 export interface AdminAnswers {
   readonly status: StatusSnapshot;

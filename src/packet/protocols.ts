@@ -33,3 +33,9 @@ export function hasPorts(protocol: number): boolean {
 export function isIcmp(protocol: number): boolean {
   return protocol === IP_PROTOCOL.ICMP || protocol === IP_PROTOCOL.ICMPV6;
 }
+
+/** Messages that quote a packet: RFC 792's unreachable, quench, redirect, time and parameter; RFC 4443's types below 128. */
+export function isIcmpError(protocol: number, type: number): boolean {
+  if (protocol === IP_PROTOCOL.ICMPV6) return type < 128;
+  return protocol === IP_PROTOCOL.ICMP && ((type >= 3 && type <= 5) || type === 11 || type === 12);
+}

@@ -265,7 +265,7 @@ export class Reassembler {
 
   /** The datagram is worthless, and so is what still comes of it: it keeps its place, without what was taken. */
   #spoil(slot: number, reason: Verdict): Verdict {
-    this.#drops.add(reason, this.#fragments[slot] as number);
+    this.#drops.add(reason, this.#fragments[slot]);
     this.#releaseBlocks(slot);
     this.#fragments[slot] = 0;
     this.#spoiled[slot] = reason;
@@ -273,7 +273,7 @@ export class Reassembler {
   }
 
   #discard(slot: number, reason: Verdict): void {
-    this.#drops.add(reason, this.#fragments[slot] as number);
+    this.#drops.add(reason, this.#fragments[slot]);
     this.#remove(slot);
   }
 

@@ -1,22 +1,7 @@
 import { expect } from 'chai';
-import { ConfigError, parseConfig } from '../../src/config/index.ts';
+import { parseConfig } from '../../src/config/index.ts';
+import { change, problemsOf } from './problems.ts';
 import { ROUTE_YAML, TARGET_YAML } from './example.ts';
-
-/** The problems of `text`, one per line, as `dvipa` prints them for a file `dvipa.yaml`. */
-function problemsOf(text: string): string[] {
-  try {
-    parseConfig(text, 'dvipa.yaml');
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message.split('\n');
-    throw error;
-  }
-  return [];
-}
-
-function change(text: string, from: string, to: string): string {
-  expect(text, 'the example has what the test changes').to.contain(from);
-  return text.replace(from, to);
-}
 
 describe('configuration of a routing host', () => {
   it('a routing host configuration is typed, has its defaults, and resolves paths from its folder', () => {
@@ -26,7 +11,7 @@ describe('configuration of a routing host', () => {
       dvipas: [
         {
           address: '203.0.113.10',
-          endpoint: '192.0.2.10',
+          endpoints: ['192.0.2.10'],
           inboundFilter: 'filter',
           rules: [
             { action: 'permit', protocol: 'tcp', ports: { from: 80, to: 80 } },
@@ -37,7 +22,13 @@ describe('configuration of a routing host', () => {
         },
       ],
       outside: { interface: 'outside0' },
-      cluster: { interface: 'cluster0', address: '198.51.100.1', couplingPort: 4754, linkPort: 4754 },
+      cluster: {
+        interface: 'cluster0',
+        address: '198.51.100.1',
+        mtu: 1500,
+        couplingPort: 4754,
+        linkPort: 4754,
+      },
       targets: [
         { host: 'target1', address: '198.51.100.11' },
         { host: 'target2', address: '198.51.100.12' },
@@ -59,7 +50,7 @@ describe('configuration of a routing host', () => {
 
   it('a DVIPA without an endpoint is its own endpoint', () => {
     const config = parseConfig(change(ROUTE_YAML, '    endpoint: 192.0.2.10\n', ''), 'dvipa.yaml');
-    expect(config.dvipas[0]).to.have.property('endpoint', '203.0.113.10');
+    expect(config.dvipas[0]).to.have.deep.property('endpoints', ['203.0.113.10']);
   });
 
   it('a configuration is frozen in every part', () => {
@@ -72,7 +63,7 @@ describe('configuration of a routing host', () => {
   });
 
   const HOST = 'expected a host name (letters a-z, digits, hyphens)';
-  const ADDRESS = 'expected the IPv4 address of one host (IPv6 is not supported yet)';
+  const ADDRESS = 'expected the address of one host, IPv4 or IPv6';
   const RANGE = 'expected a port or a range such as 1024-65535';
   const cases: [what: string, from: string, to: string, ...want: string[]][] = [
     ['an unknown role', 'role: route', 'role: router', '2:7: role: "router", expected one of route, target'],
@@ -86,14 +77,13 @@ describe('configuration of a routing host', () => {
       '203.0.113.010',
       `4:14: dvipas.0.address: "203.0.113.010", ${ADDRESS}`,
     ],
-    ['an IPv6 address', '203.0.113.10', '2001:db8::1', `4:14: dvipas.0.address: "2001:db8::1", ${ADDRESS}`],
     ['a multicast address', '203.0.113.10', '224.0.0.5', `4:14: dvipas.0.address: "224.0.0.5", ${ADDRESS}`],
     ['a loopback endpoint', '192.0.2.10', '127.0.0.1', `5:15: dvipas.0.endpoint: "127.0.0.1", ${ADDRESS}`],
     [
       'an address that YAML reads as a number',
       '203.0.113.10',
       '203.0',
-      '4:14: dvipas.0.address: 203, expected an IPv4 address',
+      `4:14: dvipas.0.address: 203, ${ADDRESS}`,
     ],
     [
       'an unknown filter mode',
@@ -138,7 +128,7 @@ describe('configuration of a routing host', () => {
       'a prefix longer than 32',
       '10.9.0.0/16',
       '10.9.0.0/33',
-      '9:48: dvipas.0.rules.1.source: "10.9.0.0/33", expected an IPv4 network such as 10.1.0.0/16',
+      '9:48: dvipas.0.rules.1.source: "10.9.0.0/33", expected a network such as 10.1.0.0/16 or 2001:db8::/32',
     ],
     [
       'an empty section',
@@ -293,6 +283,9 @@ describe('configuration of a routing host', () => {
     expect(problemsOf(two('203.0.113.11', '203.0.113.10'))).to.deep.equal([
       'dvipa.yaml:13:15: dvipas.1.endpoint: "203.0.113.10" is DVIPA number 0, expected an address of its own',
     ]);
+    expect(problemsOf(two('203.0.113.11', '[192.0.2.10, 203.0.113.11, 203.0.113.10]'))).to.deep.equal([
+      'dvipa.yaml:13:42: dvipas.1.endpoint.2: "203.0.113.10" is DVIPA number 0, expected an address of its own',
+    ]);
     expect(problemsOf(two('203.0.113.10', '192.0.2.10'))).to.deep.equal([
       'dvipa.yaml:12:14: dvipas.1.address: "203.0.113.10" is there already as number 0, expected each once',
     ]);
@@ -314,7 +307,7 @@ describe('configuration of a target', () => {
       host: 'target1',
       dvipas: ['203.0.113.10'],
       router: { host: 'router1', address: '198.51.100.1', couplingPort: 4754, linkPort: 4754 },
-      cluster: { interface: 'cluster0', address: '198.51.100.11' },
+      cluster: { interface: 'cluster0', address: '198.51.100.11', mtu: 1500 },
       outside: { interface: 'outside0' },
       tun: { name: 'dvipa0', mtu: 1360 },
       coupling: {
@@ -364,7 +357,7 @@ describe('configuration of a target', () => {
       'an MTU under 576',
       'host: target1',
       'host: target1\ntun: { mtu: 500 }',
-      '2:13: tun.mtu: 500, expected bytes from 576 to 1500',
+      '2:13: tun.mtu: 500, expected bytes from 576 to 65535',
     ],
     [
       'a text where a section belongs',

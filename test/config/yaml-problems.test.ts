@@ -1,17 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { ConfigError, parseConfig } from '../../src/config/index.ts';
+import { problemsOf } from './problems.ts';
 import { ROUTE_YAML } from './example.ts';
-
-function problemsOf(text: string): string[] {
-  try {
-    parseConfig(text, 'dvipa.yaml');
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message.split('\n');
-    throw error;
-  }
-  return [];
-}
 
 describe('configuration file as YAML', () => {
   const cases: [what: string, text: string, want: string][] = [
@@ -76,7 +66,7 @@ describe('configuration file as YAML', () => {
     expect(problemsOf(text)).to.deep.equal([
       'dvipa.yaml:12:29: outside.interface: "", expected the name of a network interface (at most 15 characters)',
       'dvipa.yaml:12:29: cluster.interface: "", expected the name of a network interface (at most 15 characters)',
-      'dvipa.yaml:13:10: cluster.address: missing, expected an IPv4 address',
+      'dvipa.yaml:13:10: cluster.address: missing, expected the IPv4 address of one host (the cluster network is IPv4)',
     ]);
   });
 

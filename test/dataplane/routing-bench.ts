@@ -10,6 +10,7 @@ import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
 import { RecordingLink, vectorOf } from '../support/dataplane-parts.ts';
 import { DVIPA, ENDPOINT, addr } from '../support/inner-packets.ts';
 import { AddressSet } from '../../src/packet/address-map.ts';
+import { KeyedHash } from '../../src/connections/connection-key.ts';
 import { OuterSources } from '../../src/connections/outer-sources.ts';
 
 export interface InstallOptions {
@@ -41,6 +42,7 @@ export class RoutingBench {
       peek: this.peeker,
       distributor: this.distributor,
       sources: new OuterSources(Buffer.alloc(8, 7)),
+      fragmentHash: new KeyedHash(Buffer.alloc(8, 7)),
       link: this.link,
       drops: this.drops,
       nextDispatch: (target) => {

@@ -211,9 +211,11 @@ describe('packet-io of IPv6 in network namespaces', function () {
         client.run(`ip neighbour flush ${address} dev outside0`);
         await clientWorker.do('send', 'raw', to(address, 50, espOf('who has')));
         await hostWorker.do('take', 'outside0', tag('who has'));
-        expect(client.ip(`neighbour show ${address}`)).to.contain(linkAddress(host));
+        expect(client.ip(`neighbour show ${address}`)).to.contain(host.linkAddress('outside0'));
         // Unicast solicitations only, from now on.
-        client.ip(`neighbour change ${address} dev outside0 nud probe lladdr ${linkAddress(host)}`);
+        client.ip(
+          `neighbour change ${address} dev outside0 nud probe lladdr ${host.linkAddress('outside0')}`,
+        );
         await untilTrue(() => client.ip(`neighbour show ${address}`).includes('REACHABLE'));
       }
       await clientWorker.do('udp', 'ike', CLIENT, 500);
@@ -249,9 +251,4 @@ async function untilTrue(claim: () => boolean): Promise<void> {
       setTimeout(resolve, 50);
     });
   }
-}
-
-function linkAddress(host: NetHost): string {
-  const [link] = JSON.parse(host.ip('-j link show dev outside0')) as { address: string }[];
-  return (link as { address: string }).address;
 }

@@ -171,8 +171,8 @@ describe('packet-io in network namespaces', function () {
     it('capture goes on after its link was down', async () => {
       host.ip('link set outside0 down');
       host.ip('link set outside0 up');
-      host.ip(`neighbour replace ${CLIENT} dev outside0 lladdr ${linkAddress(client)}`);
-      client.ip(`neighbour replace ${ENDPOINT} dev outside0 lladdr ${linkAddress(host)}`);
+      host.ip(`neighbour replace ${CLIENT} dev outside0 lladdr ${client.linkAddress('outside0')}`);
+      client.ip(`neighbour replace ${ENDPOINT} dev outside0 lladdr ${host.linkAddress('outside0')}`);
       const packet = to(ENDPOINT, 50, espOf('after'));
       await clientWorker.do('send', 'raw', packet);
       expect((await hostWorker.do('take', 'outside0', tag('after'))).at(-1)).to.equal(packet);
@@ -227,7 +227,7 @@ describe('packet-io in network namespaces', function () {
       application = await host.worker();
       await application.do('udp', 'app', DVIPA, 7000);
       client.ip('neighbour flush dev outside0');
-      client.ip(`neighbour replace ${DVIPA} dev outside0 lladdr ${linkAddress(host)}`);
+      client.ip(`neighbour replace ${DVIPA} dev outside0 lladdr ${host.linkAddress('outside0')}`);
     });
 
     /** Everything that an application or a stranger could try; resolves to what left the host. */
@@ -288,7 +288,7 @@ describe('packet-io in network namespaces', function () {
       client.ip(`neighbour delete ${DVIPA} dev outside0`);
       client.run(`ping -c 1 -W 1 ${DVIPA} || true`);
       expect(client.ip(`neighbour show ${DVIPA}`)).to.match(/FAILED|INCOMPLETE/);
-      client.ip(`neighbour replace ${DVIPA} dev outside0 lladdr ${linkAddress(host)}`);
+      client.ip(`neighbour replace ${DVIPA} dev outside0 lladdr ${host.linkAddress('outside0')}`);
     });
 
     it('target guard holds when it is installed again while in use', async () => {
@@ -371,8 +371,3 @@ describe('packet-io addon', function () {
     expect(output).to.equal('packet-io: no complaint\n');
   });
 });
-
-function linkAddress(host: NetHost): string {
-  const [link] = JSON.parse(host.ip('-j link show dev outside0')) as { address: string }[];
-  return (link as { address: string }).address;
-}

@@ -87,6 +87,7 @@ describe('plugin kernel-dvipa in charon', () => {
       destination: '192.0.2.10',
       sourcePort: 4500,
       destinationPort: 4500,
+      group: 1,
       mode: 'tunnel',
       hasUdpEncapsulation: true,
       hasEsn: false,
@@ -277,7 +278,9 @@ describe('plugin kernel-dvipa in charon', () => {
     const from = watcher.changes.length;
     const [process] = [lab.process('router1', 'charon')];
     await process.stop();
-    expect(watcher.said(from)).to.include.members(['sa-delete in', 'sa-delete out']);
+    await waitFor('the end of both SAs', () =>
+      ['sa-delete in', 'sa-delete out'].every((end) => watcher.said(from).includes(end)),
+    );
     await lab.startCharon('router1');
     await waitFor(
       'another instance',

@@ -31,6 +31,10 @@ export class TestBatch implements CryptoBatch, PeekBatch {
   readonly tcpFlags: Uint8Array;
   readonly fragment: Uint8Array;
   readonly fragmentId: Uint32Array;
+  readonly quotedProtocol: Uint8Array;
+  readonly quotedDestination: Uint32Array;
+  readonly quotedSourcePort: Uint16Array;
+  readonly quotedDestinationPort: Uint16Array;
 
   constructor(packets: readonly Uint8Array[]) {
     const n = packets.length;
@@ -45,7 +49,9 @@ export class TestBatch implements CryptoBatch, PeekBatch {
     [this.sequenceHigh, this.sequenceLow, this.ivHigh, this.ivLow] = [u32(n), u32(n), u32(n), u32(n)];
     [this.innerSource, this.innerDestination, this.fragmentId] = [u32(n * 4), u32(n * 4), u32(n)];
     [this.nextHeader, this.verdict, this.family, this.protocol] = [u8(n), u8(n), u8(n), u8(n)];
-    [this.tcpFlags, this.fragment] = [u8(n), u8(n)];
+    [this.tcpFlags, this.fragment, this.quotedProtocol] = [u8(n), u8(n), u8(n)];
+    this.quotedDestination = u32(n * 4);
+    [this.quotedSourcePort, this.quotedDestinationPort] = [new Uint16Array(n), new Uint16Array(n)];
     [this.sourcePort, this.destinationPort] = [new Uint16Array(n), new Uint16Array(n)];
   }
 

@@ -136,8 +136,8 @@ export class PluginWatcher {
   }
 }
 
-export async function startPluginLab(values: LabOptions['values'] = {}): Promise<Lab> {
-  return await Lab.up({ ...PLUGIN_LAB, values: { log_knl: 2, ...values } });
+export async function startPluginLab(values: LabOptions['values'] = {}, clients = 1): Promise<Lab> {
+  return await Lab.up({ ...PLUGIN_LAB, clients, values: { log_knl: 2, ...values } });
 }
 
 /** Opens an ESP packet (from the SPI on) with AES-GCM-16 (RFC 4106): the inner packet with its trailer. Throws if the ICV is wrong. */

@@ -12,6 +12,7 @@ import { AGENT_MARK } from '../../io/guard-constants.ts';
 import { DgramLink } from '../../io/link-dgram.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { RouterGuard } from '../../io/router-guard.ts';
+import { writeSecretFile } from '../../io/secret-file.ts';
 import { readCredentials } from '../../io/tls-options.ts';
 import type { Log } from '../../observe/log.ts';
 import { PluginStore } from '../../store/plugin-store.ts';
@@ -21,6 +22,7 @@ import { type RunningAgent, StopList } from '../running-agent.ts';
 import { AddressSet } from '../../packet/address-map.ts';
 import { addressOf } from '../sa-settings.ts';
 import { CharonLink } from './charon-link.ts';
+import { KEYS_EXPORT, keyExport } from './key-export.ts';
 import { Rekeyer } from './rekeyer.ts';
 import { RoutingHost } from './routing-host.ts';
 import { routingAnswers } from './routing-snapshots.ts';
@@ -164,7 +166,8 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     distributor,
     drops,
   });
-  const admin = await startAdminServer(config.admin.socket, { ...answers });
+  const exported = keyExport({ config: config.keysExport, sas, log, write: writeSecretFile });
+  const admin = await startAdminServer(config.admin.socket, { ...answers, [KEYS_EXPORT]: exported });
   stops.add(() => admin.close());
   log.info('routing agent started', { role: 'route' });
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { DropCounters } from '../../base/verdict.ts';
 import { Distributor } from '../../connections/distributor.ts';
+import { KeyedHash } from '../../connections/connection-key.ts';
 import { OuterSources } from '../../connections/outer-sources.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
@@ -65,6 +66,7 @@ export class RoutingHost {
     for (const { address } of cluster.dvipas.values()) this.distributor.addDvipa(address);
     const { distributor } = this;
     const sources = new OuterSources(ports.hashSeed);
+    const fragmentHash = new KeyedHash(ports.hashSeed);
     const common = { clock, log, drops, cluster, sas, rekeyer, distributor };
     this.lifesize = new LifesizeRunner({ ...common, plugin });
     this.inbound = new RoutingInbound({
@@ -73,6 +75,7 @@ export class RoutingHost {
       peek: sas.peeker,
       distributor,
       sources,
+      fragmentHash,
       link,
       drops,
       nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,

@@ -9,10 +9,11 @@ export class NetHost {
   readonly name: string;
   readonly #workers = new Set<NetWorker>();
 
+  /** $DVIPA_NETNS_PREFIX goes before the name, so that a test may run beside itself. */
   constructor(name: string) {
-    this.name = name;
-    NetHost.remove(name);
-    execFileSync('ip', ['netns', 'add', name]);
+    this.name = `${process.env['DVIPA_NETNS_PREFIX'] ?? ''}${name}`;
+    NetHost.remove(this.name);
+    execFileSync('ip', ['netns', 'add', this.name]);
     this.ip('link set lo up');
   }
 
@@ -40,6 +41,12 @@ export class NetHost {
     return execFileSync('ip', ['netns', 'exec', this.name, 'sh', '-c', command], { encoding: 'utf8' });
   }
 
+  /** The Ethernet address of an interface. */
+  linkAddress(link: string): string {
+    const [shown] = JSON.parse(this.ip(`-j link show dev ${link}`)) as { address: string }[];
+    return (shown as { address: string }).address;
+  }
+
   async worker(): Promise<NetWorker> {
     const worker = new NetWorker(this.name);
     this.#workers.add(worker);
@@ -65,9 +72,12 @@ export class NetWorker {
 
   constructor(namespace: string) {
     const script = fileURLToPath(new URL('./net-worker.ts', import.meta.url));
+    // Into the worker alone: a sanitizer finds faults in `ip` itself.
+    const library = process.env['DVIPA_WORKER_PRELOAD'];
+    const preload = library === undefined ? [] : [`LD_PRELOAD=${library}`];
     this.#child = fork(script, {
       execPath: 'ip',
-      execArgv: ['netns', 'exec', namespace, process.execPath, '--import', 'tsx'],
+      execArgv: ['netns', 'exec', namespace, 'env', ...preload, process.execPath, '--import', 'tsx'],
     });
     this.ready = this.#reply(0);
     this.#child.on('message', (message: { id: number; value?: unknown; error?: string }) => {

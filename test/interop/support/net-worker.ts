@@ -2,7 +2,6 @@
  * A process inside a network namespace that does what a test tells it over IPC (`net-host.ts` starts it).
  * Packets travel as hexadecimal text.
  */
-import { execFileSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { DropCounters } from '../../../src/base/verdict.ts';
@@ -12,6 +11,7 @@ import { Capture } from '../../../src/io/capture.ts';
 import { Endpoint } from '../../../src/io/endpoint.ts';
 import { RawSocket } from '../../../src/io/raw-socket.ts';
 import { RouterGuard, type RouterGuardOptions } from '../../../src/io/router-guard.ts';
+import { runCommand } from '../../../src/io/run-command.ts';
 import { TargetGuard, type TargetGuardOptions } from '../../../src/io/target-guard.ts';
 import { Tun } from '../../../src/io/tun.ts';
 import { parseAddress, type IpAddress } from '../../../src/packet/address.ts';
@@ -21,6 +21,9 @@ interface Scope {
   readonly dvipas: string[];
   readonly endpoints: string[];
 }
+
+// For this process (net-host.ts), not for what it starts.
+delete process.env['LD_PRELOAD'];
 
 /** What came in at one place, and who waits for it. */
 class Inbox {
@@ -92,7 +95,7 @@ function endpointOf(name: string): Endpoint {
 
 const operations = {
   /** As on a kernel without IPv6: for this worker only, which has a mount namespace of its own. */
-  hideIpv6: () => void execFileSync('mount', ['-t', 'tmpfs', 'none', '/proc/sys/net/ipv6']),
+  hideIpv6: () => runCommand('mount', ['-t', 'tmpfs', 'none', '/proc/sys/net/ipv6']),
   tun: (name: string) => watch(name, Tun.open(name)),
   capture: (link: string, scope: Scope) => watch(link, openCapture(link, scope)),
   /** Opens a capture that is read by `drain` only. */

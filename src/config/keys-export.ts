@@ -1,0 +1,9 @@
+import { filePath, object } from './fields.ts';
+
+/** Where `dvipa keys export` may write the keys of all SAs. Without it there is no export. */
+export interface KeysExportConfig {
+  /** Taken from the folder of the configuration file if relative. */
+  readonly file: string;
+}
+
+export const keysExportSection = object({ file: filePath }).optional();

@@ -1,0 +1,100 @@
+import { type ConnectionKey, newConnectionKey } from '../connections/connection-key.ts';
+import type { Distributor } from '../connections/distributor.ts';
+import type { FragmentKey } from '../connections/fragment-tracker.ts';
+import { isOpening } from '../connections/tcp-state.ts';
+import { FRAGMENT } from '../ipsec/inner-columns.ts';
+import { ADDRESS_WORDS, copyAddress, type IpAddress, newAddress } from '../packet/address.ts';
+import { IP_PROTOCOL, isIcmp } from '../packet/protocols.ts';
+import type { PacketVector } from './vector.ts';
+
+/** No target yet: the first fragment of its datagram, which shows the ports, has not come. */
+export const AWAITS_FIRST_FRAGMENT = -2;
+
+/** The SA of a packet, as far as a choice depends on it. */
+export interface ChoosingSa {
+  readonly sa: { readonly group: number };
+  readonly dvipa: { readonly address: IpAddress };
+  /** Targets that may be given its packets. */
+  readonly serving: ReadonlySet<number>;
+}
+
+/**
+ * Claim 10: which target a peeked packet goes to. TCP: the connection's, or by the distribution method for a SYN. UDP: the
+ * pseudo-connection's once its target has answered, else by hash, so that it is the same one each time. An ICMP error: to the
+ * target of the connection that it quotes. ICMP echo and other messages: by hash of the peer's address, so that one target
+ * answers. Other protocols: by hash of the addresses. A fragment that shows no ports: where the first one of its datagram went.
+ */
+export class TargetChoice {
+  readonly #distributor: Distributor;
+  readonly #key = newConnectionKey();
+  readonly #fragment: FragmentKey = {
+    group: 0,
+    source: newAddress(),
+    sourceAt: 0,
+    destination: newAddress(),
+    destinationAt: 0,
+    protocol: 0,
+    identification: 0,
+  };
+
+  constructor(distributor: Distributor) {
+    this.#distributor = distributor;
+  }
+
+  /** A target's index, -1 (`no-target`), or `AWAITS_FIRST_FRAGMENT`. */
+  choose(vector: PacketVector, i: number, entry: ChoosingSa, now: number): number {
+    const fragment = vector.fragment[i];
+    if (fragment === FRAGMENT.WHOLE) return this.#byConnection(vector, i, entry, now);
+    const key = this.#fragmentKey(vector, i, entry);
+    const known = this.#distributor.fragments.lookup(key, now);
+    if (known >= 0) return known;
+    if (fragment === FRAGMENT.LATER) return AWAITS_FIRST_FRAGMENT;
+    const target = this.#byConnection(vector, i, entry, now);
+    if (target >= 0) this.#distributor.fragments.learn(key, target, now);
+    return target;
+  }
+
+  /** A number for the datagram of fragment `i`, to wait under: two datagrams may share one. */
+  datagramOf(vector: PacketVector, i: number, entry: ChoosingSa): number {
+    return this.#distributor.fragments.hashOf(this.#fragmentKey(vector, i, entry));
+  }
+
+  #byConnection(vector: PacketVector, i: number, entry: ChoosingSa, now: number): number {
+    const key = this.#key;
+    copyAddress(entry.dvipa.address, 0, key.dvipa, 0);
+    key.group = entry.sa.group;
+    if (vector.quotedProtocol[i] === 0) readKey(key, vector, i);
+    else readQuotedKey(key, vector, i);
+    const opens = key.protocol === IP_PROTOCOL.TCP && isOpening(vector.tcpFlags[i] as number);
+    return this.#distributor.route(key, opens, entry.serving, now);
+  }
+
+  #fragmentKey(vector: PacketVector, i: number, { sa }: ChoosingSa): FragmentKey {
+    const key = this.#fragment;
+    key.group = sa.group;
+    key.source = vector.innerSource;
+    key.destination = vector.innerDestination;
+    key.sourceAt = i * ADDRESS_WORDS;
+    key.destinationAt = i * ADDRESS_WORDS;
+    key.protocol = vector.protocol[i] as number;
+    key.identification = vector.fragmentId[i] as number;
+    return key;
+  }
+}
+
+function readKey(key: ConnectionKey, vector: PacketVector, i: number): void {
+  const protocol = vector.protocol[i] as number;
+  copyAddress(vector.innerSource, i * ADDRESS_WORDS, key.source, 0);
+  key.protocol = protocol;
+  key.sourcePort = vector.sourcePort[i] as number;
+  // Type and code are no ports: whatever a peer's ICMP says, one target hears it.
+  key.destinationPort = isIcmp(protocol) ? 0 : (vector.destinationPort[i] as number);
+}
+
+/** The quoted packet went the other way: from the DVIPA to the peer. */
+function readQuotedKey(key: ConnectionKey, vector: PacketVector, i: number): void {
+  copyAddress(vector.quotedDestination, i * ADDRESS_WORDS, key.source, 0);
+  key.protocol = vector.quotedProtocol[i] as number;
+  key.sourcePort = vector.quotedDestinationPort[i] as number;
+  key.destinationPort = isIcmp(key.protocol) ? 0 : (vector.quotedSourcePort[i] as number);
+}
