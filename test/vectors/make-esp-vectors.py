@@ -70,14 +70,14 @@ AUTH_ICV = {"HMAC-SHA1-96": 12, "SHA2-256-128": 16, "SHA2-384-192": 24, "SHA2-51
 HASHES = {"HMAC-SHA1-96": "sha1", "SHA2-256-128": "sha256", "SHA2-384-192": "sha384", "SHA2-512-256": "sha512"}
 
 
-def association(suite, spi, encr_key, integ_key, esn, udp):
+def association(suite, spi, encr_key, integ_key, esn, udp, outer=OUTER):
     crypt, _, icv, auth, _ = SUITES[suite]
     return SecurityAssociation(
         ESP, spi=spi, crypt_algo="NULL" if crypt == "AES-GMAC" else crypt,
         crypt_key=None if crypt in ("AES-GMAC", "NULL") else encr_key,
         crypt_icv_size=icv if crypt == "AES-CCM" else None,
         auth_algo=None if auth == "AES-XCBC-96" else auth, auth_key=integ_key or None,
-        tunnel_header=OUTER, nat_t_header=UDP(sport=4500, dport=4500) if udp else None, esn_en=esn)
+        tunnel_header=outer, nat_t_header=UDP(sport=4500, dport=4500) if udp else None, esn_en=esn)
 
 
 def xcbc(key, data):
@@ -133,13 +133,13 @@ INNER = {
 }
 
 
-def seal(suite, spi, encr_key, integ_key, esn, sequence, iv, inner):
-    """An ESP packet without anything around it."""
+def seal(suite, spi, encr_key, integ_key, esn, sequence, iv, inner, outer=OUTER):
+    """An ESP packet without anything around it. Without an outer header: transport mode."""
     crypt, _, icv, auth, _ = SUITES[suite]
-    sa = association(suite, spi, encr_key, integ_key, esn, False)
+    sa = association(suite, spi, encr_key, integ_key, esn, False, outer)
     scapy_iv = b"" if crypt == "AES-GMAC" else iv
     packet = sa.encrypt(inner, seq_num=sequence & 0xFFFFFFFF, iv=scapy_iv, esn_en=esn, esn=sequence >> 32)
-    esp = bytes(IP(bytes(packet)).payload)
+    esp = bytes(type(outer or inner)(bytes(packet)).payload)
     if crypt == "AES-GMAC":
         esp = esp[:8] + iv + esp[8:]
         return esp + gmac_icv(encr_key, esp, esn, sequence)
@@ -231,9 +231,5 @@ def suites():
     print()
 
 
-if sys.argv[1:] == ["open"]:
-    open_all()
-elif sys.argv[1:] == ["suites"]:
-    suites()
-else:
-    make()
+if __name__ == "__main__":
+    {"open": open_all, "suites": suites}.get("".join(sys.argv[1:]), make)()

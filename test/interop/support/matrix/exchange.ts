@@ -4,17 +4,18 @@ import { byteStream } from '../../../../src/lab/byte-stream.ts';
 
 /**
  * One TCP connection that moves a file each way: the client sends its file and closes its side, the server answers with
- * the SHA-256 of what came (hex) and with its own file. Both files are the lab's stream, with a label over the first bytes.
+ * the SHA-256 of what came (hex) and with a file of the same length. Both are the lab's stream, with a label over the first
+ * bytes.
  */
 
-export const FILE_BYTES = 100_000;
+const MOST_BYTES = 100_000;
 const HASH_CHARACTERS = 64;
 const LABEL_BYTES = 64;
 
-const stream = Buffer.concat([...byteStream(FILE_BYTES)]);
+const stream = Buffer.concat([...byteStream(MOST_BYTES)]);
 
-export function labelledFile(label: string): Buffer {
-  const file = Buffer.from(stream);
+export function labelledFile(label: string, lengthBytes: number): Buffer {
+  const file = Buffer.from(stream.subarray(0, lengthBytes));
   file.write(label.padEnd(LABEL_BYTES).slice(0, LABEL_BYTES), 'latin1');
   return file;
 }
@@ -29,10 +30,19 @@ export interface ExchangeEnds {
   readonly port: number;
 }
 
+export interface ExchangeOptions {
+  readonly label: string;
+  readonly fileBytes: number;
+  readonly timeoutMs: number;
+}
+
 /** Undefined if both files came through as they were sent; else what was wrong. */
-export function exchange(ends: ExchangeEnds, label: string, timeoutMs: number): Promise<string | undefined> {
+export function exchange(
+  ends: ExchangeEnds,
+  { label, fileBytes, timeoutMs }: ExchangeOptions,
+): Promise<string | undefined> {
   const { source, destination, port } = ends;
-  const file = labelledFile(label);
+  const file = labelledFile(label, fileBytes);
   return new Promise((resolve) => {
     const socket = connect({ host: destination, port, localAddress: source });
     const received: Buffer[] = [];
@@ -51,6 +61,6 @@ export function exchange(ends: ExchangeEnds, label: string, timeoutMs: number): 
 
 function faultIn(answer: Buffer, sent: Buffer, port: number): string | undefined {
   if (answer.toString('latin1', 0, HASH_CHARACTERS) !== sha256(sent)) return 'the upload came wrong';
-  const isRight = answer.subarray(HASH_CHARACTERS).equals(labelledFile(String(port)));
+  const isRight = answer.subarray(HASH_CHARACTERS).equals(labelledFile(String(port), sent.length));
   return isRight ? undefined : `the download came wrong (${answer.length} bytes)`;
 }

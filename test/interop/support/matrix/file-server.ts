@@ -16,7 +16,8 @@ function serve(socket: Socket, port: number): void {
   socket.on('error', () => socket.destroy());
   socket.on('data', (chunk: Buffer) => received.push(chunk));
   socket.on('end', () => {
-    socket.end(Buffer.concat([Buffer.from(sha256(Buffer.concat(received))), labelledFile(String(port))]));
+    const file = Buffer.concat(received);
+    socket.end(Buffer.concat([Buffer.from(sha256(file)), labelledFile(String(port), file.length)]));
   });
 }
 

@@ -18,6 +18,8 @@ export interface PeerParts {
   readonly cluster: Cluster;
   readonly plan: LabHostPlan;
   readonly worker: Worker;
+  /** Of the file that goes each way; 100 kB at most. */
+  readonly fileBytes: number;
   /** Told after CHILD_SAs of these cells were made or remade, before anything is sent through them. */
   readonly onKeys?: (children: readonly ListedChild[], cells: readonly Cell[]) => Promise<void>;
 }
@@ -122,12 +124,13 @@ export class PeerRun {
   }
 
   async #exchange(phase: string, cells: readonly Cell[]): Promise<void> {
-    const { worker, plan, cluster } = this.#parts;
+    const { worker, plan, cluster, fileBytes } = this.#parts;
     const ends = cells.map(({ wrapping, port }) => {
       const { innerLocal, innerRemote } = addressesOf(wrapping, plan, cluster.lab.scenario);
       return { source: innerLocal, destination: innerRemote, port };
     });
-    const faults = await worker.faults({ kind: 'exchange', label: `${plan.name} ${phase}`, cells: ends });
+    const label = `${plan.name} ${phase}`;
+    const faults = await worker.faults({ kind: 'exchange', label, fileBytes, cells: ends });
     this.#note(cells, `files ${phase} the rekey`, faults);
   }
 

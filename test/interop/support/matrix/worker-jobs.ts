@@ -5,7 +5,12 @@ export type Job =
   /** Brings CHILD_SAs up, one after another. */
   | { readonly kind: 'initiate'; readonly children: readonly string[] }
   /** Moves files through each of them. */
-  | { readonly kind: 'exchange'; readonly label: string; readonly cells: readonly ExchangeEnds[] }
+  | {
+      readonly kind: 'exchange';
+      readonly label: string;
+      readonly fileBytes: number;
+      readonly cells: readonly ExchangeEnds[];
+    }
   /** Asks charon to rekey them; it happens later. */
   | { readonly kind: 'rekey'; readonly children: readonly string[] }
   | { readonly kind: 'list' }

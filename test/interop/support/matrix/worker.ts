@@ -61,13 +61,14 @@ async function inTurn(names: readonly string[], act: (name: string) => Promise<u
   return faults;
 }
 
-async function sideBySide({ label, cells }: Extract<Job, { kind: 'exchange' }>): Promise<Faults> {
+async function sideBySide({ label, fileBytes, cells }: Extract<Job, { kind: 'exchange' }>): Promise<Faults> {
   const faults: (string | null)[] = cells.map(() => null);
   const waiting = [...cells.entries()];
+  const options = { fileBytes, timeoutMs: EXCHANGE_MS };
   const line = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [index, ends] = next;
-      faults[index] = (await exchange(ends, `${label} ${ends.port}`, EXCHANGE_MS)) ?? null;
+      faults[index] = (await exchange(ends, { ...options, label: `${label} ${ends.port}` })) ?? null;
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, line));
