@@ -15,12 +15,12 @@ export class ConnectionSlots {
   readonly value: Int16Array;
   readonly time: Float64Array;
   readonly group: Uint32Array;
+  readonly protocol: Uint8Array;
   readonly #mask: number;
   readonly #hash: Uint32Array;
   readonly #dvipa: Uint32Array;
   readonly #source: Uint32Array;
   readonly #ports: Uint32Array;
-  readonly #protocol: Uint8Array;
   readonly #columns: readonly (Uint8Array | Int16Array | Uint32Array | Float64Array)[];
 
   /** `slots`: a power of two. */
@@ -35,8 +35,8 @@ export class ConnectionSlots {
     this.#dvipa = new Uint32Array(slots * ADDRESS_WORDS);
     this.#source = new Uint32Array(slots * ADDRESS_WORDS);
     this.#ports = new Uint32Array(slots);
-    this.#protocol = new Uint8Array(slots);
-    this.#columns = [this.state, this.value, this.time, this.group, this.#hash, this.#ports, this.#protocol];
+    this.protocol = new Uint8Array(slots);
+    this.#columns = [this.state, this.value, this.time, this.group, this.#hash, this.#ports, this.protocol];
   }
 
   /** The slot of the key, or -1 - (the free slot where it belongs). */
@@ -48,7 +48,7 @@ export class ConnectionSlots {
         this.#hash[slot] === hash &&
         this.#ports[slot] === ports &&
         this.group[slot] === key.group &&
-        this.#protocol[slot] === key.protocol &&
+        this.protocol[slot] === key.protocol &&
         equalAddresses(this.#source, slot * ADDRESS_WORDS, key.source, 0) &&
         equalAddresses(this.#dvipa, slot * ADDRESS_WORDS, key.dvipa, 0)
       ) {
@@ -66,7 +66,7 @@ export class ConnectionSlots {
     this.group[slot] = key.group;
     copyAddress(key.source, 0, this.#source, slot * ADDRESS_WORDS);
     this.#ports[slot] = (key.sourcePort << 16) | key.destinationPort;
-    this.#protocol[slot] = key.protocol;
+    this.protocol[slot] = key.protocol;
     this.state[slot] = state;
   }
 
@@ -93,7 +93,7 @@ export class ConnectionSlots {
     return {
       dvipa: this.#dvipa.slice(words, words + ADDRESS_WORDS),
       group: this.group[slot] as number,
-      protocol: this.#protocol[slot] as number,
+      protocol: this.protocol[slot] as number,
       source: this.#source.slice(words, words + ADDRESS_WORDS),
       sourcePort: ports >>> 16,
       destinationPort: ports & 0xffff,

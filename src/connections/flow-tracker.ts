@@ -1,9 +1,10 @@
 import { type ConnectionKey, KeyedHash } from './connection-key.ts';
 import { ConnectionSlots, FREE } from './connection-slots.ts';
-import { isOpen, nextTcpState, TCP_NONE } from './tcp-state.ts';
-import { DEFAULT_CONNECTION_TIMEOUTS } from './timeouts.ts';
+import { isOpen, nextTcpState, nextUdpState, TCP_NONE } from './tcp-state.ts';
+import { DEFAULT_CONNECTION_TIMEOUTS, UDP_IDLE_MS } from './timeouts.ts';
 
 const TCP = 6;
+const UDP = 17;
 
 export const DEFAULT_MAX_FLOWS = 2 ** 16;
 /** Events that wait for a report; when there are more the whole list is sent instead. */
@@ -77,14 +78,18 @@ export class FlowTracker {
     return this.#isFullDue || this.#opened.length > 0 || this.#closed.length > 0;
   }
 
-  /** One authenticated packet; `key` as seen from the peer in both directions. Other protocols are passed over. */
+  /**
+   * One authenticated packet; `key` as seen from the peer in both directions. UDP has pseudo-connections, open while our own
+   * host answers. Other protocols are passed over.
+   */
   observe(key: ConnectionKey, flags: number, isInbound: boolean, now: number): void {
-    if (key.protocol !== TCP) return;
+    if (key.protocol !== TCP && key.protocol !== UDP) return;
     const hash = this.#hash.hash(key);
     const found = this.#slots.find(key, hash);
     const slot = found >= 0 ? found : -1 - found;
     const before = found >= 0 ? (this.#slots.state[slot] as number) : TCP_NONE;
-    const after = nextTcpState(before, flags, isInbound);
+    const isTcp = key.protocol === TCP;
+    const after = isTcp ? nextTcpState(before, flags, isInbound) : nextUdpState(before, isInbound);
     if (after === TCP_NONE) return;
     if (found < 0) {
       if (this.#size >= this.#maxFlows) {
@@ -138,7 +143,7 @@ export class FlowTracker {
     if (now < this.#passAt) return;
     for (let looked = 0; looked < budget; looked++) {
       const at = this.#sweepAt;
-      while (state[at] !== FREE && now - (time[at] as number) >= this.#lifeOf(state[at] as number)) {
+      while (state[at] !== FREE && now - (time[at] as number) >= this.#lifeOf(at)) {
         if (isOpen(state[at] as number)) this.#closed.push(this.#slots.keyAt(at));
         this.#slots.release(at); // another entry may have moved here: look again
         this.#size--;
@@ -166,7 +171,8 @@ export class FlowTracker {
     }
   }
 
-  #lifeOf(state: number): number {
-    return isOpen(state) ? this.#idleMs : Math.min(CLOSED_MS, this.#idleMs);
+  #lifeOf(slot: number): number {
+    if (!isOpen(this.#slots.state[slot] as number)) return Math.min(CLOSED_MS, this.#idleMs);
+    return this.#slots.protocol[slot] === UDP ? Math.min(UDP_IDLE_MS, this.#idleMs) : this.#idleMs;
   }
 }

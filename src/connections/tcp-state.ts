@@ -43,6 +43,11 @@ export function nextTcpState(state: TcpState, flags: number, isInbound: boolean)
   return (flags & FIN) === 0 ? open : afterFin(open, isInbound);
 }
 
+/** UDP: there is a pseudo-connection when our own host has answered, and until it is idle. */
+export function nextUdpState(state: TcpState, isInbound: boolean): TcpState {
+  return isInbound ? state : TCP_ESTABLISHED;
+}
+
 function afterFin(state: TcpState, isInbound: boolean): TcpState {
   const own = isInbound ? TCP_PEER_CLOSED : TCP_LOCAL_CLOSED;
   const other = isInbound ? TCP_LOCAL_CLOSED : TCP_PEER_CLOSED;

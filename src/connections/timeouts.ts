@@ -8,6 +8,9 @@ export interface ConnectionTimeouts {
   readonly closingMs: number;
 }
 
+/** A UDP pseudo-connection on which nothing moves is over: UDP says nothing of its end. LVS and conntrack wait 2 to 5 minutes. */
+export const UDP_IDLE_MS = 120_000;
+
 export const DEFAULT_CONNECTION_TIMEOUTS: ConnectionTimeouts = {
   tentativeMs: 5_000,
   establishedMs: 15 * 60_000,

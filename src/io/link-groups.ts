@@ -1,4 +1,4 @@
-import { PacketVector } from '../dataplane/vector.ts';
+import { LARGE_SLOT_BYTES, PacketVector } from '../dataplane/vector.ts';
 
 const PACKETS_PER_VECTOR = 64;
 /** Groups that may be open at a time: a few peers, each with one epoch and two protocols. */
@@ -21,6 +21,8 @@ export class LinkGroups {
   readonly #deliver: Deliver;
   #open: Group[] = [];
   readonly #spare: Group[] = [];
+  /** For a packet that fits no ordinary slot: a datagram that came in fragments, or of a link with jumbo frames. */
+  readonly #large = new PacketVector(1, LARGE_SLOT_BYTES);
 
   constructor(deliver: Deliver) {
     this.#deliver = deliver;
@@ -33,10 +35,21 @@ export class LinkGroups {
       if (this.#open.length === MAX_GROUPS) this.flush();
       group = this.#take(peer, protocol, epoch);
     }
-    if (packet.length > group.packets.roomBytes) return false;
+    if (packet.length > group.packets.roomBytes) return this.#deliverLarge(packet, group, dispatch);
     group.packets.dispatch[group.packets.count] = dispatch;
     group.packets.push(packet);
     if (group.packets.count === group.packets.capacity) this.flush();
+    return true;
+  }
+
+  /** At once, behind what came before it. */
+  #deliverLarge(packet: Uint8Array, { peer, protocol, epoch }: Group, dispatch: number): boolean {
+    this.flush();
+    const vector = this.#large;
+    vector.reset();
+    if (!vector.push(packet)) return false;
+    vector.dispatch[0] = dispatch;
+    this.#deliver(vector, peer, protocol, epoch);
     return true;
   }
 

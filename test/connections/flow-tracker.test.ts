@@ -104,7 +104,22 @@ describe('flow tracker', () => {
 
   it('passes over other protocols', () => {
     const tracker = trackerOf();
-    tracker.observe(flow(1, { protocol: 17 }), SYN, OUT, 0);
+    tracker.observe(flow(1, { protocol: 1 }), SYN, OUT, 0);
+    expect(tracker.size).equal(0);
+  });
+
+  it('has a pseudo-connection of UDP once our own host answers, and until it is idle for two minutes', () => {
+    const tracker = trackerOf();
+    const udp = flow(1, { protocol: 17 });
+    tracker.observe(udp, 0, IN, 0);
+    expect(tracker.take(512), 'nobody has answered').equal(undefined);
+    tracker.observe(udp, 0, OUT, 10);
+    expect(ports(tracker.take(512)?.opened)).deep.equal([1]);
+    tracker.observe(udp, 0, IN, 60_000);
+    tracker.sweep(179_999, 1024);
+    expect(ports(tracker.take(512)?.closed)).deep.equal([]);
+    tracker.sweep(400_000, 1024);
+    expect(ports(tracker.take(512)?.closed)).deep.equal([1]);
     expect(tracker.size).equal(0);
   });
 

@@ -15,7 +15,7 @@ import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { IvCounter } from '../../src/ipsec/sender-ids.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
 import type { EspPeer, Opened } from '../support/esp-peer.ts';
-import { DVIPA, addr } from '../support/inner-packets.ts';
+import { addr, DVIPA, DVIPA6 } from '../support/inner-packets.ts';
 import { policyFor } from '../support/test-sas.ts';
 import { AddressSet } from '../../src/packet/address-map.ts';
 
@@ -81,7 +81,7 @@ export class OutboundBench {
       crypto: this.crypto,
       raw: this.raw,
       drops: this.drops,
-      dvipas: new AddressSet([addr(DVIPA)]),
+      dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
       sendToFunnel: (vector) => {
         for (let i = 0; i < vector.count; i++) {
           if (vector.verdict[i] === 0) this.funnelled.push(Buffer.from(vector.packet(i)));

@@ -8,7 +8,7 @@ import { Peeker } from '../../src/ipsec/peek.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
 import { RecordingLink, vectorOf } from '../support/dataplane-parts.ts';
-import { DVIPA, ENDPOINT, addr } from '../support/inner-packets.ts';
+import { addr, DVIPA, DVIPA6, ENDPOINT, ENDPOINT6 } from '../support/inner-packets.ts';
 import { AddressSet } from '../../src/packet/address-map.ts';
 import { KeyedHash } from '../../src/connections/connection-key.ts';
 import { OuterSources } from '../../src/connections/outer-sources.ts';
@@ -33,12 +33,17 @@ export class RoutingBench {
   now = 1000;
   epoch = 3;
 
-  constructor(targets: readonly number[] = [0, 1, 2]) {
-    this.distributor.addDvipa(addr(DVIPA));
-    for (const target of targets) this.distributor.addTarget(addr(DVIPA), target);
+  constructor(targets: readonly number[] = [0, 1, 2], endpoints: readonly string[] = [ENDPOINT, ENDPOINT6]) {
+    for (const dvipa of [DVIPA, DVIPA6]) {
+      this.distributor.addDvipa(addr(dvipa));
+      for (const target of targets) this.distributor.addTarget(addr(dvipa), target);
+    }
     this.inbound = new RoutingInbound({
       sad: this.sad,
-      addresses: { endpoints: new AddressSet([addr(ENDPOINT)]), dvipas: new AddressSet([addr(DVIPA)]) },
+      addresses: {
+        endpoints: new AddressSet(endpoints.map(addr)),
+        dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
+      },
       peek: this.peeker,
       distributor: this.distributor,
       sources: new OuterSources(Buffer.alloc(8, 7)),

@@ -12,7 +12,7 @@ import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
 import { formatAddress } from '../../src/packet/address.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
-import { DVIPA, ENDPOINT, addr } from '../support/inner-packets.ts';
+import { addr, DVIPA, DVIPA6, ENDPOINT, ENDPOINT6 } from '../support/inner-packets.ts';
 import { AddressSet } from '../../src/packet/address-map.ts';
 
 export interface ShadowOptions {
@@ -29,7 +29,10 @@ export class TargetBench {
   readonly tun = new RecordingSink();
   readonly sad = new InboundSad<ShadowInboundSa>();
   readonly crypto = new EspNodeCrypto({ randomBytes });
-  readonly addresses = { endpoints: new AddressSet([addr(ENDPOINT)]), dvipas: new AddressSet([addr(DVIPA)]) };
+  addresses = {
+    endpoints: new AddressSet([ENDPOINT, ENDPOINT6].map(addr)),
+    dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
+  };
   floor = new DispatchFloor();
   epoch = 3;
   /** What was told of authenticated packets: destination port each. */

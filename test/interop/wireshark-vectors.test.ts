@@ -81,8 +81,14 @@ interface Seen {
 }
 
 const FIELDS = [
-  ...['ip.src', 'ip.dst', 'tcp.srcport', 'tcp.dstport', 'udp.srcport', 'udp.dstport'],
-  ...['esp.icv_good', 'esp.icv_bad'],
+  'ip.src',
+  'ip.dst',
+  'tcp.srcport',
+  'tcp.dstport',
+  'udp.srcport',
+  'udp.dstport',
+  'esp.icv_good',
+  'esp.icv_bad',
 ];
 
 function seen([source, destination, tcpFrom, tcpTo, udpFrom, udpTo, good, bad]: readonly string[]): Seen {

@@ -44,10 +44,18 @@ describe('link groups', () => {
     expect(delivered.length).to.equal(100);
   });
 
-  it('link groups refuse a packet longer than a slot', () => {
-    expect(add('x'.repeat(5000))).to.equal(false);
+  it('link groups deliver a packet longer than a slot by itself, behind what came before it', () => {
+    add('a', 1, 1, 1);
+    expect(add('x'.repeat(65_000), 1, 1, 2)).to.equal(true);
+    add('b', 1, 1, 3);
     collect.flush();
-    expect(delivered).to.deep.equal([]);
+    const lengths = delivered.map(({ texts, dispatch }) => [texts.map((text) => text.length), dispatch]);
+    expect(lengths).to.deep.equal([
+      [[1], [1]],
+      [[65_000], [2]],
+      [[1], [3]],
+    ]);
+    expect(add('x'.repeat(65_536))).to.equal(false);
   });
 
   it('link groups lose one vector when the receiver throws, not the others, and go on', () => {

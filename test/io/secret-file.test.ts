@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -15,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { writeSecretFile } from '../../src/io/secret-file.ts';
+import { skipBecause } from '../support/summary-reporter.ts';
 
 const BYTES = Buffer.from('a secret\n');
 
@@ -114,9 +116,7 @@ describe('a secret file', () => {
   });
 
   it('is not written to a folder of somebody else', async function () {
-    // Only root can make one.
-    if (process.geteuid?.() !== 0) this.skip();
-    const { chownSync } = await import('node:fs');
+    if (process.geteuid?.() !== 0) skipBecause(this, 'only root can give a folder away');
     chownSync(folder, 65_534, 65_534);
     expect(await failureOf(file)).to.match(/belongs to another user/);
   });

@@ -11,6 +11,12 @@ export const ENDPOINT = '192.0.2.10';
 export const CLIENT = '192.0.2.101';
 export const CLIENT_INNER = '10.1.1.1';
 
+/** Of documentation networks (RFC 3849). */
+export const DVIPA6 = '2001:db8:113::10';
+export const ENDPOINT6 = '2001:db8:2::10';
+export const CLIENT6 = '2001:db8:2::101';
+export const CLIENT6_INNER = '2001:db8:a::1';
+
 export const { SYN, ACK, FIN, RST } = TCP_FLAG;
 
 /** Address text to four words; the tests know what they write. */

@@ -45,7 +45,13 @@ function makeSlab(): { slab: Buffer; isIntact: () => boolean } {
 /** A place or a size: mostly possible, often just so, sometimes absurd. */
 function around(limit: number): number {
   return oneOf(
-    ...[0, 1, next(limit + 1), next(limit + 1), next(limit + 1), limit, limit + 1],
+    0,
+    1,
+    next(limit + 1),
+    next(limit + 1),
+    next(limit + 1),
+    limit,
+    limit + 1,
     ...(next(8) === 0 ? [UINT32, UINT32 - next(64), 2 ** 31, limit + next(128)] : []),
   );
 }
@@ -169,9 +175,26 @@ function wrongKind(handle: NativeHandle): void {
   const gone = new Uint8Array(next(256));
   structuredClone(gone.buffer, { transfer: [gone.buffer] });
   const strange: unknown[] = [
-    ...[tracking, gone, new Float64Array(4), new BigUint64Array(4), new DataView(new ArrayBuffer(8))],
-    ...[new Uint32Array(new SharedArrayBuffer(64)), new Uint8Array(new SharedArrayBuffer(64))],
-    ...[-1, 0.5, Number.NaN, Infinity, 2 ** 32, 2 ** 53, '1', 1n, null, undefined, {}, handle, Symbol('x')],
+    tracking,
+    gone,
+    new Float64Array(4),
+    new BigUint64Array(4),
+    new DataView(new ArrayBuffer(8)),
+    new Uint32Array(new SharedArrayBuffer(64)),
+    new Uint8Array(new SharedArrayBuffer(64)),
+    -1,
+    0.5,
+    Number.NaN,
+    Infinity,
+    2 ** 32,
+    2 ** 53,
+    '1',
+    1n,
+    null,
+    undefined,
+    {},
+    handle,
+    Symbol('x'),
   ];
   const array = new Uint32Array(8);
   const slab = Buffer.alloc(256);

@@ -28,7 +28,11 @@ export function tshark(
     const options = [
       ...esp.flatMap((name) => ['-o', `esp.${name}:TRUE`]),
       ...(filter === undefined ? [] : ['-Y', filter]),
-      ...['-n', '-r', pcap, '-T', 'fields'],
+      '-n',
+      '-r',
+      pcap,
+      '-T',
+      'fields',
       ...fields.flatMap((field) => ['-e', field]),
     ];
     const run = spawnSync(TSHARK, options, {
