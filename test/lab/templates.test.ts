@@ -25,7 +25,7 @@ for (const scenario of scenarioNames(PROJECT_ROOT)) {
         '198.51.100.13',
       ]);
       expect(config.dvipas[0]?.targets).to.deep.equal(['target1', 'target2', 'target3']);
-      expect(config.dvipas[0]?.endpoints).to.deep.equal([readScenario(PROJECT_ROOT, scenario).endpoint]);
+      expect(config.dvipas[0]?.endpoints[0]).to.equal(readScenario(PROJECT_ROOT, scenario).endpoint);
     });
 
     it('gives every target one, also those without a folder of their own', () => {

@@ -81,7 +81,7 @@ export class ScapyPeer {
       const sa = sas.find((other) => other.spi === spi && other.direction === direction);
       if (sa === undefined) throw new Error(`the plugin has no SA ${spiText}`);
       const hex = (key: PluginSa['encryptionKey'] | undefined) =>
-        key === undefined ? '' : Buffer.from(key.bytes).toString('hex');
+        key === undefined ? '' : key.reveal().toString('hex');
       return { spi, encryption: hex(sa.encryptionKey), integrity: hex(sa.integrityKey) };
     };
     return {
