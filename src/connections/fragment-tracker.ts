@@ -32,8 +32,8 @@ const DEFAULT_CAPACITY = 4096;
 const DEFAULT_PER_GROUP = 256;
 /** Fragments of one datagram follow each other within milliseconds; identifications come round again. */
 const DEFAULT_AGE_MS = 2_000;
-/** How many of the oldest entries are looked at for one of a larger group, when all is full. */
-const EVICTION_LOOKS = 64;
+/** When all is full, so many of the oldest entries are looked at for one of a larger group. */
+const EVICTION_LOOKS = 16;
 
 /**
  * Where the fragments of an inner datagram go. Only the first one shows ports, from which a target follows (on the routing host) or a
@@ -161,7 +161,9 @@ export class FragmentTracker {
     }
     if (this.#free.size > 0) return true;
     const size = own?.size ?? 0;
-    let slot = this.#order.first;
+    // With the average or more, a group need not look for a larger one.
+    const hasItsPart = size * this.#groups.size >= this.#capacity;
+    let slot = hasItsPart ? NONE : this.#order.first;
     for (let looks = 0; looks < EVICTION_LOOKS && slot !== NONE; looks++) {
       if (this.#groupOf(slot).size > size + 1) {
         this.#remove(slot);

@@ -66,6 +66,8 @@ export interface RouteBodies {
   'sa-install': SaInstallRecord;
   /** The peer moved (NAT mapping, MOBIKE). */
   'sa-update': { readonly id: SaId; readonly outer: OuterAddresses; readonly hasUdpEncapsulation: boolean };
+  /** An inbound SA with ESN has come so far: for inferring high halves (RFC 4303 appendix A2.2), never to refuse a number. */
+  'sequence-top': { readonly sa: SaId; readonly top: bigint };
   'sa-remove': { readonly id: SaId };
   'policy-install': { readonly policy: OutboundPolicy };
   'policy-remove': { readonly key: string };

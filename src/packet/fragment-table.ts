@@ -1,4 +1,4 @@
-import { NONE, SlotIndex, SlotList } from '../base/slot-list.ts';
+import { newSlotChain, NONE, type SlotChain, SlotIndex, SlotLinks, SlotList } from '../base/slot-list.ts';
 import { ADDRESS_WORDS, copyAddress, equalAddresses, isIpv4 } from './address.ts';
 import type { FragmentHeader } from './fragment-header.ts';
 
@@ -9,6 +9,8 @@ export interface WordHash {
 
 /** More than there are datagrams: two sources seldom meet in one share, and then they have it together. */
 const SHARES = 4096;
+/** When room must be made, so many of the oldest datagrams are looked at: a flood must not buy a walk along all of them. */
+const EVICTION_LOOKS = 32;
 /** "share": keeps hashes of sources apart from those of datagrams. */
 const SHARE_WORD = 0x7368_6172;
 
@@ -22,7 +24,9 @@ export class FragmentTable {
   /** Blocks of memory that the datagram has; `countBlocks` sets it. */
   readonly blocks: Uint16Array;
   readonly #share: Uint16Array;
-  readonly #datagramsOfShare = new Uint16Array(SHARES);
+  /** The datagrams of each share, oldest first. */
+  readonly #shares = Array.from({ length: SHARES }, newSlotChain);
+  readonly #links: SlotLinks;
   readonly #blocksOfShare = new Uint32Array(SHARES);
   readonly #hash: WordHash;
   readonly #index: SlotIndex;
@@ -36,6 +40,7 @@ export class FragmentTable {
     this.#hash = hash;
     this.#index = new SlotIndex(slots);
     this.#order = new SlotList(slots);
+    this.#links = new SlotLinks(slots);
     this.#free = new SlotList(slots);
     for (let slot = 0; slot < slots; slot++) this.#free.append(slot);
     this.startedAt = new Float64Array(slots);
@@ -79,7 +84,7 @@ export class FragmentTable {
     this.#protocol[slot] = fragment.protocol;
     const share = this.shareOf(fragment.source);
     this.#share[slot] = share;
-    this.#datagramsOfShare[share] = (this.#datagramsOfShare[share] as number) + 1;
+    this.#links.append(this.#chainOf(slot), slot);
     this.startedAt[slot] = now;
     this.blocks[slot] = 0;
     return slot;
@@ -87,8 +92,7 @@ export class FragmentTable {
 
   /** Its blocks were given back. */
   end(slot: number): void {
-    const share = this.#share[slot] as number;
-    this.#datagramsOfShare[share] = (this.#datagramsOfShare[share] as number) - 1;
+    this.#links.remove(this.#chainOf(slot), slot);
     this.#index.remove(slot);
     this.#order.remove(slot);
     this.#free.append(slot);
@@ -108,7 +112,7 @@ export class FragmentTable {
   }
 
   datagramsOf(share: number): number {
-    return this.#datagramsOfShare[share] as number;
+    return (this.#shares[share] as SlotChain).size;
   }
 
   blocksOfSourceOf(slot: number): number {
@@ -117,47 +121,49 @@ export class FragmentTable {
 
   /** The share's oldest datagram, or `NONE`. */
   oldestOf(share: number): number {
-    let slot = this.#order.first;
-    while (slot !== NONE && this.#share[slot] !== share) slot = this.#order.after(slot);
-    return slot;
+    return (this.#shares[share] as SlotChain).first;
   }
 
-  /** The oldest datagram of the source that has most of them. */
-  oldestOfMostDatagrams(): number {
-    let found: number = NONE;
-    let most = 0;
-    for (let slot = this.#order.first; slot !== NONE; slot = this.#order.after(slot)) {
-      const datagrams = this.#datagramsOfShare[this.#share[slot] as number] as number;
-      if (datagrams <= most) continue;
-      found = slot;
-      most = datagrams;
+  /** Of the oldest datagrams the one whose source has most, and more than this share; else this share's oldest. */
+  victimFor(share: number): number {
+    let found = this.oldestOf(share);
+    let most = this.datagramsOf(share);
+    let slot = this.#order.first;
+    for (let looks = 0; looks < EVICTION_LOOKS && slot !== NONE; looks++) {
+      if (this.#chainOf(slot).size > most) {
+        found = slot;
+        most = this.#chainOf(slot).size;
+      }
+      slot = this.#order.after(slot);
     }
     return found;
   }
 
   /** The oldest datagram with blocks, other than this one, of the same source; `NONE`: there is none. */
   oldestBesides(slot: number): number {
-    let other = this.#order.first;
-    while (
-      other !== NONE &&
-      (other === slot || this.blocks[other] === 0 || this.#share[other] !== this.#share[slot])
-    ) {
-      other = this.#order.after(other);
-    }
+    let other = this.#chainOf(slot).first;
+    while (other !== NONE && (other === slot || this.blocks[other] === 0)) other = this.#links.after(other);
     return other;
   }
 
-  /** The same of the source that has most blocks, as long as this one's source has not more; else `NONE`. */
-  oldestOfMostBlocks(slot: number): number {
+  /** As `victimFor`, by blocks, and never this datagram: `NONE` if nothing else of its own source is there either. */
+  victimForBlocks(slot: number): number {
     let found: number = NONE;
-    let most = this.blocksOfSourceOf(slot) - 1;
-    for (let other = this.#order.first; other !== NONE; other = this.#order.after(other)) {
+    let most = this.blocksOfSourceOf(slot);
+    let other = this.#order.first;
+    for (let looks = 0; looks < EVICTION_LOOKS && other !== NONE; other = this.#order.after(other)) {
+      if (other === slot || this.blocks[other] === 0) continue; // nothing to be had there
+      looks++;
       const blocks = this.blocksOfSourceOf(other);
-      if (blocks <= most || other === slot || this.blocks[other] === 0) continue;
+      if (blocks <= most) continue;
       found = other;
       most = blocks;
     }
-    return found;
+    return found === NONE ? this.oldestBesides(slot) : found;
+  }
+
+  #chainOf(slot: number): SlotChain {
+    return this.#shares[this.#share[slot] as number] as SlotChain;
   }
 
   #hashOf({ source, destination, identification, protocol }: FragmentHeader): number {

@@ -55,8 +55,8 @@ export interface ReassemblerOptions {
  * worthless, those still to come included (RFC 5722), and so do fragments that disagree about its end; for IPv4, where RFC 791 would
  * have the newest bytes win, as well: no sender makes such fragments, only attackers do.
  *
- * When a limit is reached, a source first loses its own oldest datagram; when all is full, the source that holds most loses its
- * oldest. So nobody loses a datagram to a source that holds more.
+ * When a limit of a source is reached, it loses its own oldest datagram. When all is full, of the oldest datagrams the one goes whose
+ * source holds most. So nobody loses a datagram to a source that holds as many, or more.
  */
 export class Reassembler {
   /** The rebuilt datagram, from 0, after `take` said `KEEP`; valid until the next call. */
@@ -144,7 +144,7 @@ export class Reassembler {
     const share = this.#table.shareOf(this.#fragment.source);
     if (this.#table.datagramsOf(share) >= this.#limits.datagramsPerSource)
       this.#discard(this.#table.oldestOf(share), OVERFLOW);
-    if (this.#table.isFull) this.#discard(this.#table.oldestOfMostDatagrams(), OVERFLOW);
+    if (this.#table.isFull) this.#discard(this.#table.victimFor(share), OVERFLOW);
     const slot = this.#table.begin(this.#fragment, now);
     this.#fragments[slot] = 0;
     this.#received[slot] = 0;
@@ -256,7 +256,7 @@ export class Reassembler {
       this.#discard(victim, OVERFLOW);
     }
     while (this.#pieces.freeBlocks < blocks) {
-      const victim = this.#table.oldestOfMostBlocks(slot);
+      const victim = this.#table.victimForBlocks(slot);
       if (victim === NONE) return false;
       this.#discard(victim, OVERFLOW);
     }

@@ -151,8 +151,10 @@ describe('fragment-tracker', () => {
           }
           const own = model.find((entry) => entry.group === group);
           let victim = sizeOf(group) >= 4 ? own : undefined;
-          if (victim === undefined && model.length === 8)
-            victim = model.find((entry) => sizeOf(entry.group) > sizeOf(group) + 1) ?? own;
+          const groups = new Set(model.map((entry) => entry.group)).size;
+          const hasItsPart = sizeOf(group) * groups >= 8;
+          const larger = model.find((entry) => !hasItsPart && sizeOf(entry.group) > sizeOf(group) + 1);
+          if (victim === undefined && model.length === 8) victim = larger ?? own;
           const hasRoom = victim !== undefined || model.length < 8;
           model = model.filter((entry) => entry !== victim);
           if (hasRoom) model.push({ group, identification, value, at: now });

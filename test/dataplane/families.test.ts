@@ -1,86 +1,25 @@
 import { expect } from 'chai';
 import { AddressSet } from '../../src/packet/address-map.ts';
 import { LINK_PROTOCOL } from '../../src/dataplane/ports.ts';
-import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { hasValidUdpChecksum } from '../../src/packet/udp.ts';
 import { counted } from '../support/dataplane-parts.ts';
 import { EspPeer } from '../support/esp-peer.ts';
 import {
-  addr,
-  CLIENT,
-  CLIENT6,
-  CLIENT6_INNER,
-  CLIENT_INNER,
-  DVIPA,
-  DVIPA6,
-  ENDPOINT,
-  ENDPOINT6,
-  SYN,
-} from '../support/inner-packets.ts';
+  type Cell,
+  CELLS,
+  addressesOf,
+  cellSa,
+  ipHeaderBytes,
+  nextHeaderOf,
+  sealedBy,
+} from '../support/family-cells.ts';
+import { addr, CLIENT, CLIENT6, DVIPA6, ENDPOINT, SYN } from '../support/inner-packets.ts';
 import { espDatagram, ipPacket, tcpSegment } from '../support/ip-packets.ts';
-import { selectorOf, testSa } from '../support/test-sas.ts';
 import { OutboundBench } from './outbound-bench.ts';
 import { RoutingBench } from './routing-bench.ts';
 import { TargetBench } from './target-bench.ts';
 
 const SPI = 0xc000_0001;
-
-interface Cell {
-  readonly outside: 4 | 6;
-  readonly inside: 4 | 6;
-  readonly mode: 'tunnel' | 'transport';
-  readonly isUdp: boolean;
-}
-
-const CELLS: Cell[] = ([4, 6] as const).flatMap((outside) =>
-  ([4, 6] as const).flatMap((inside) =>
-    (['tunnel', 'transport'] as const).flatMap((mode) =>
-      [true, false].flatMap((isUdp) =>
-        mode === 'tunnel' || outside === inside ? [{ outside, inside, mode, isUdp }] : [],
-      ),
-    ),
-  ),
-);
-
-/** Addresses of a cell. In transport mode the DVIPA is its own endpoint, and the peer's inner address its outer one. */
-function addressesOf({ outside, inside, mode }: Cell) {
-  const dvipa = inside === 4 ? DVIPA : DVIPA6;
-  const peer = outside === 4 ? CLIENT : CLIENT6;
-  if (mode === 'transport') return { dvipa, endpoint: dvipa, peer, inner: peer };
-  const endpoint = outside === 4 ? ENDPOINT : ENDPOINT6;
-  return { dvipa, endpoint, peer, inner: inside === 4 ? CLIENT_INNER : CLIENT6_INNER };
-}
-
-function saOf(cell: Cell, direction: 'in' | 'out'): SecurityAssociation {
-  const { dvipa, endpoint, peer, inner } = addressesOf(cell);
-  const isIn = direction === 'in';
-  const port = cell.isUdp ? 4500 : 0;
-  const [ours, theirs] = [[selectorOf(dvipa)], [selectorOf(inner)]];
-  return {
-    ...testSa({ spi: SPI, direction, dvipa }),
-    mode: cell.mode,
-    hasUdpEncapsulation: cell.isUdp,
-    outer: {
-      source: isIn ? peer : endpoint,
-      destination: isIn ? endpoint : peer,
-      sourcePort: port,
-      destinationPort: port,
-    },
-    sourceSelectors: isIn ? theirs : ours,
-    destinationSelectors: isIn ? ours : theirs,
-  };
-}
-
-const ipHeaderBytes = (family: 4 | 6) => (family === 4 ? 20 : 40);
-const nextHeaderOf = ({ mode, inside }: Cell) => (mode === 'transport' ? 6 : inside === 4 ? 4 : 41);
-
-/** What the peer puts on the wire for an inner packet. */
-function sealedBy(peer: EspPeer, cell: Cell, packet: Buffer): Buffer {
-  const { endpoint, peer: source } = addressesOf(cell);
-  const inner = cell.mode === 'transport' ? packet.subarray(ipHeaderBytes(cell.inside)) : packet;
-  const esp = peer.seal(inner, undefined, { nextHeader: nextHeaderOf(cell) });
-  return espDatagram(esp, { source, destination: endpoint, ports: cell.isUdp ? [4500, 4500] : undefined });
-}
 
 function titleOf({ outside, inside, mode, isUdp }: Cell): string {
   return `${mode} mode, IPv${inside} over IPv${outside}, ${isUdp ? 'in UDP' : 'native'}`;
@@ -94,7 +33,7 @@ for (const cell of CELLS) {
 
     it('is dispatched by what the peek shows, whole and as it came', () => {
       const bench = new RoutingBench([0, 1, 2], [endpoint]);
-      bench.install(saOf(cell, 'in'));
+      bench.install(cellSa(cell, 'in', SPI));
       const datagram = sealedBy(new EspPeer(suite, SPI), cell, segment);
       const vector = bench.run(datagram);
       expect(counted(bench.drops)).to.deep.equal({});
@@ -115,7 +54,7 @@ for (const cell of CELLS) {
     it('is opened on a target to the packet that was sealed', () => {
       const bench = new TargetBench();
       bench.addresses = { ...bench.addresses, endpoints: new AddressSet([addr(endpoint)]) };
-      bench.install(saOf(cell, 'in'));
+      bench.install(cellSa(cell, 'in', SPI));
       bench.run(sealedBy(new EspPeer(suite, SPI), cell, segment));
       expect(counted(bench.drops)).to.deep.equal({});
       expect(bench.tun.packets.map((packet) => packet.toString('hex'))).to.deep.equal([
@@ -129,7 +68,7 @@ for (const cell of CELLS) {
       const [routing, target] = [new RoutingBench([0], [endpoint]), new TargetBench()];
       target.addresses = { ...target.addresses, endpoints: new AddressSet([addr(endpoint)]) };
       for (const bench of [routing, target]) {
-        bench.install(saOf(cell, 'in'));
+        bench.install(cellSa(cell, 'in', SPI));
         let datagram = sealedBy(new EspPeer(suite, SPI), cell, foreign);
         // In transport mode the foreign address is the outer one.
         if (cell.mode === 'transport') {
@@ -144,7 +83,7 @@ for (const cell of CELLS) {
 
     it('is sealed for the peer with the outer headers of the SA', () => {
       const bench = new OutboundBench();
-      const entry = bench.install(saOf(cell, 'out'));
+      const entry = bench.install(cellSa(cell, 'out', SPI));
       const answer = tcpSegment({
         source: dvipa,
         destination: inner,
@@ -196,7 +135,7 @@ describe('transport mode through a NAT', () => {
       expect(summed.equals(wanted)).to.equal(false);
       const bench = new TargetBench();
       bench.addresses = { ...bench.addresses, endpoints: new AddressSet([addr(dvipa)]) };
-      bench.install(saOf(cell, 'in'));
+      bench.install(cellSa(cell, 'in', SPI));
       bench.run(sealedBy(new EspPeer('aes128gcm16', SPI), cell, summed));
       expect(bench.tun.packets.map((packet) => packet.toString('hex'))).to.deep.equal([
         wanted.toString('hex'),
@@ -210,7 +149,7 @@ describe('transport mode through a NAT', () => {
     const wrong = tcpSegment({ source: inner, destination: dvipa, summedFor: ['192.168.7.7', dvipa] });
     const bench = new TargetBench();
     bench.addresses = { ...bench.addresses, endpoints: new AddressSet([addr(dvipa)]) };
-    bench.install(saOf(cell, 'in'));
+    bench.install(cellSa(cell, 'in', SPI));
     bench.run(sealedBy(new EspPeer('aes128gcm16', SPI), cell, wrong));
     expect(bench.tun.packets.map((packet) => packet.toString('hex'))).to.deep.equal([wrong.toString('hex')]);
   });
@@ -220,7 +159,7 @@ describe('an IPv6 packet with an IPv4-mapped address', () => {
   it('is malformed, outside and inside: it would be taken for IPv4', () => {
     const cell = { outside: 4, inside: 4, mode: 'tunnel', isUdp: true } as const;
     const bench = new RoutingBench();
-    bench.install(saOf(cell, 'in'));
+    bench.install(cellSa(cell, 'in', SPI));
     const mapped = ipPacket({ source: CLIENT6, destination: DVIPA6, protocol: 6, payload: Buffer.alloc(20) });
     mapped.fill(0, 8, 18);
     mapped.writeUInt16BE(0xffff, 18);

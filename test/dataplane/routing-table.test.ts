@@ -77,12 +77,6 @@ const CASES: readonly Case[] = [
     want: 'malformed',
   },
   {
-    it: 'the first fragment of a datagram',
-    packet: (p) => espInUdp(p.seal(tcp()), { fragment: 0x2000 }),
-    want: 'fragment',
-  },
-  { it: 'a later fragment', packet: (p) => espInUdp(p.seal(tcp()), { fragment: 3 }), want: 'fragment' },
-  {
     it: 'IKE, whose non-ESP marker is a reserved SPI',
     packet: () => espInUdp(Buffer.alloc(40)),
     want: 'not-esp',

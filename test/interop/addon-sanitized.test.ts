@@ -17,7 +17,10 @@ interface Outcome {
 /** A script in a namespace of its own, on the build with sanitizers. */
 function sanitized(script: string, env: Readonly<Record<string, string>> = {}): Outcome {
   const options = { cwd: PROJECT_ROOT, encoding: 'utf8' as const, env: { ...process.env, ...env } };
-  return spawnSync('scripts/test-addons-asan', [script], { ...options, maxBuffer: 1 << 26 });
+  return spawnSync(join(PROJECT_ROOT, 'scripts/test-addons-asan'), [script], {
+    ...options,
+    maxBuffer: 1 << 26,
+  });
 }
 
 /**
@@ -39,22 +42,26 @@ describe('packet-io addon under ASan and UBSan', function () {
   it('does its work between network namespaces without a complaint', () => {
     const folder = mkdtempSync(join(tmpdir(), 'dvipa-sanitized-'));
     try {
-      execFileSync('scripts/sanitize-addons', { cwd: PROJECT_ROOT });
+      execFileSync(join(PROJECT_ROOT, 'scripts/sanitize-addons'), { cwd: PROJECT_ROOT });
       const libasan = execFileSync('cc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
       const only = ['--grep', '^packet-io in network namespaces', '--timeout', '60000'];
-      const run = spawnSync('node_modules/.bin/mocha', [...only, 'test/interop/packet-io.test.ts'], {
-        cwd: PROJECT_ROOT,
-        encoding: 'utf8',
-        env: {
-          ...process.env,
-          DVIPA_WORKER_PRELOAD: libasan,
-          // Into files: the workers' own output is nobody's.
-          ASAN_OPTIONS: `detect_leaks=0:halt_on_error=1:log_path=${folder}/asan`,
-          UBSAN_OPTIONS: `halt_on_error=1:print_stacktrace=1:log_path=${folder}/ubsan`,
-          DVIPA_PACKET_IO: 'build/sanitized/packet-io',
-          DVIPA_NETNS_PREFIX: 'asan-',
+      const run = spawnSync(
+        join(PROJECT_ROOT, 'node_modules/.bin/mocha'),
+        [...only, 'test/interop/packet-io.test.ts'],
+        {
+          cwd: PROJECT_ROOT,
+          encoding: 'utf8',
+          env: {
+            ...process.env,
+            DVIPA_WORKER_PRELOAD: libasan,
+            // Into files: the workers' own output is nobody's.
+            ASAN_OPTIONS: `detect_leaks=0:halt_on_error=1:log_path=${folder}/asan`,
+            UBSAN_OPTIONS: `halt_on_error=1:print_stacktrace=1:log_path=${folder}/ubsan`,
+            DVIPA_PACKET_IO: 'build/sanitized/packet-io',
+            DVIPA_NETNS_PREFIX: 'asan-',
+          },
         },
-      });
+      );
       const reports = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
       expect(reports).to.deep.equal([]);
       expect(run.status, run.stdout + run.stderr).to.equal(0);

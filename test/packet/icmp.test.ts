@@ -3,6 +3,7 @@ import { DROP_REASONS, KEEP } from '../../src/base/verdict.ts';
 import {
   encodeFragmentationNeeded,
   ICMP_HEADER_BYTES,
+  ICMP_MAX_QUOTE_BYTES,
   IcmpHeader,
   parseIcmp,
 } from '../../src/packet/icmp.ts';
@@ -25,6 +26,11 @@ describe('icmp', () => {
     const slab = inSlab(Buffer.concat([Buffer.alloc(ICMP_HEADER_BYTES, 0xbb), bytes.subarray(8)]));
     expect(encodeFragmentationNeeded(slab, 37, 1400, bytes.length - 8)).to.equal(bytes.length);
     expect(slab.subarray(37, 37 + bytes.length)).to.deep.equal(bytes);
+  });
+
+  it('an error with the longest quote is as long as every host takes (RFC 1812 section 4.3.2.3)', () => {
+    const slab = Buffer.alloc(ICMP_HEADER_BYTES + ICMP_MAX_QUOTE_BYTES);
+    expect(20 + encodeFragmentationNeeded(slab, 0, 1400, ICMP_MAX_QUOTE_BYTES)).to.equal(576);
   });
 
   it('refuses a short message and a wrong checksum', () => {

@@ -3,6 +3,7 @@ import { DROP_REASONS, KEEP } from '../../src/base/verdict.ts';
 import {
   encodeIcmpv6Error,
   ICMPV6_HEADER_BYTES,
+  ICMPV6_MAX_QUOTE_BYTES,
   ICMPV6_TYPE,
   Icmpv6Header,
   parseIcmpv6,
@@ -58,6 +59,13 @@ describe('icmpv6', () => {
       expect(slab.subarray(37, 37 + bytes.length)).to.deep.equal(bytes);
     });
   }
+
+  it('an error with the longest quote is as long as every link takes (RFC 4443 section 2.4)', () => {
+    const slab = Buffer.alloc(ICMPV6_HEADER_BYTES + ICMPV6_MAX_QUOTE_BYTES);
+    const [source, destination] = [words('2001:db8::1'), words('2001:db8::2')];
+    const quoteBytes = ICMPV6_MAX_QUOTE_BYTES;
+    expect(40 + encodeIcmpv6Error(slab, 0, { type: 1, quoteBytes, source, destination })).to.equal(1280);
+  });
 
   it('an unknown error quotes too, an unknown informational message does not (RFC 4443 section 2.1)', () => {
     const [from, to] = [words('2001:db8::1'), words('2001:db8::2')];

@@ -26,6 +26,8 @@ interface Common {
 }
 
 export interface InboundSa extends RoutingInboundSa, Common {
+  /** ESN: the highest number that all targets were told, in steps of 2^30. */
+  toldTop: bigint;
   /** Targets whose windows are missing after a restart of this agent. */
   readonly awaiting: Set<string>;
 }
@@ -131,6 +133,7 @@ export class RoutingSas {
       serving: new Set(),
       isWaitingForWindows: false,
       awaiting: new Set(),
+      toldTop: 0n,
       lifesize: lifesizeOf(given),
       isRekeying: false,
       isAcknowledged: false,

@@ -127,6 +127,11 @@ export class TargetRelations implements TargetHandlers {
       case 'sa-update':
         cache.update(event.body.id, event.body.outer, event.body.hasUdpEncapsulation);
         break;
+      case 'sequence-top': {
+        const { sa, top } = event.body;
+        cache.inbound.get(sa)?.window.hintTop(Number(top >> 32n), Number(top & 0xffff_ffffn));
+        break;
+      }
       case 'sa-remove':
         this.#removed(cache.remove(event.body.id), now);
         log.info('SA removed', { sa: event.body.id });
