@@ -69,6 +69,7 @@ export class PeerRun {
     await this.#installed();
     await onKeys?.(first, this.#green(cells));
     await this.#exchange('before', this.#green(cells));
+    await this.#used('before', this.#green(cells));
 
     const green = this.#green(cells);
     const half = Math.ceil(green.length / 2);
@@ -80,11 +81,16 @@ export class PeerRun {
     await this.#installed();
     await onKeys?.(second, this.#green(green));
     await this.#exchange('after', this.#green(green));
-    const third = await worker.list();
-    for (const cell of this.#green(green)) {
-      const sa = newest(third, cell);
-      if (sa !== undefined && (sa.packetsIn === 0 || sa.packetsOut === 0) && cell.peer !== 'scapy')
-        this.faults.set(cell, 'nothing went through the rekeyed SA');
+    await this.#used('after', this.#green(green));
+  }
+
+  /** What went through is counted on the SA that should have carried it, both ways. */
+  async #used(phase: string, cells: readonly Cell[]): Promise<void> {
+    const list = await this.#parts.worker.list();
+    for (const cell of cells) {
+      const { packetsIn = 0, packetsOut = 0 } = newest(list, cell) ?? {};
+      if (cell.peer !== 'scapy' && (packetsIn === 0 || packetsOut === 0))
+        this.faults.set(cell, `${phase} the rekey its SA carried ${packetsIn} packets in, ${packetsOut} out`);
     }
   }
 
@@ -117,8 +123,12 @@ export class PeerRun {
       localHost: outerLocal,
       remoteHost: outerRemote,
     };
+    if (sa === undefined) {
+      this.faults.set(cell, 'charon lists no SA');
+      return;
+    }
     for (const [name, value] of Object.entries(wanted)) {
-      const found = sa?.[name as keyof typeof wanted];
+      const found = sa[name as keyof typeof wanted];
       if (found !== value) this.faults.set(cell, `${name} is ${found}, not ${value}`);
     }
   }
@@ -162,7 +172,10 @@ export class PeerRun {
   async #rekeyed(before: readonly ListedChild[], cells: readonly Cell[]): Promise<readonly ListedChild[]> {
     let list: readonly ListedChild[] = [];
     const missing = () =>
-      this.#green(cells).filter((cell) => newest(list, cell)?.spiIn === newest(before, cell)?.spiIn);
+      this.#green(cells).filter((cell) => {
+        const spi = newest(list, cell)?.spiIn;
+        return spi === undefined || spi === newest(before, cell)?.spiIn;
+      });
     const areNew = async () => {
       list = await this.#parts.worker.list();
       return missing().length === 0;

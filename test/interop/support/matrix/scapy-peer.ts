@@ -38,7 +38,7 @@ export class ScapyPeer {
     const host = lab.host(client);
     // ESP that nobody took would be answered with ICMP.
     const rules =
-      'table inet scapy { chain input { type filter hook input priority 0; meta l4proto esp drop; } }';
+      'table inet scapy { chain input { type filter hook input priority 0; meta l4proto esp drop; }; }';
     await host.must(['nft', rules]);
     await host.must(['sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0']);
     host.spawn('scapy', ['/usr/bin/python3', script, peer.#folder, 'outside0', dvipa, dvipa6]);
