@@ -10,6 +10,7 @@ import type { Faults, ListedChild } from './worker-jobs.ts';
 /** So many CHILD_SAs are up at once and rekeyed together. */
 const CHUNK_CELLS = 40;
 const REKEY_MS = 60_000;
+const NO_CHILD = 'no CHILD_SA';
 
 /** Cell to what was wrong with it; cells that are not in it are green. */
 export type CellFaults = Map<Cell, string>;
@@ -57,13 +58,19 @@ export class PeerRun {
     await this.#parts.worker.faults({ kind: 'terminate', ike: name });
   }
 
+  /** Brings a cell's CHILD_SA up and takes it down again: what was wrong with it, or undefined. */
+  async attempt(cell: Cell): Promise<string | undefined> {
+    const { worker } = this.#parts;
+    this.#note([cell], NO_CHILD, await worker.faults({ kind: 'initiate', children: [childName(cell)] }));
+    if (!this.faults.has(cell)) this.#check(cell, newest(await worker.list(), cell));
+    const fault = this.faults.get(cell);
+    this.faults.delete(cell);
+    return fault;
+  }
+
   async #runChunk(cells: readonly Cell[]): Promise<void> {
     const { worker, onKeys } = this.#parts;
-    this.#note(
-      cells,
-      'no CHILD_SA',
-      await worker.faults({ kind: 'initiate', children: cells.map(childName) }),
-    );
+    this.#note(cells, NO_CHILD, await worker.faults({ kind: 'initiate', children: cells.map(childName) }));
     const first = await worker.list();
     for (const cell of this.#green(cells)) this.#check(cell, newest(first, cell));
     await this.#installed();

@@ -5,7 +5,7 @@
 
 IKE is somebody else's: FOLDER/keys.json says which SAs there are, and FOLDER/keys.done which version of it is in use. The host's
 own TCP to the ADDRESSes goes through a TUN device to here; what comes back sealed is opened and written to that device.
-FOLDER/faults.json counts what should not have come: a wrong ICV, a number that came before.
+FOLDER/counts.json counts what was sealed and opened, and what should not have come: a wrong ICV, a number that came before.
 """
 import fcntl
 import importlib.util
@@ -108,7 +108,7 @@ def esp_in(packet):
 class Peer:
     def __init__(self, folder, interface, addresses):
         self.folder, self.version = folder, 0
-        self.by_port, self.by_spi, self.faults = {}, {}, {}
+        self.by_port, self.by_spi, self.counts = {}, {}, {}
         self.tun = self.open_tun(addresses)
         self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         self.wire.bind((interface, ETH_P_ALL))
@@ -149,12 +149,16 @@ class Peer:
             file.write(text)
         os.rename(f"{self.folder}/{name}.next", f"{self.folder}/{name}")
 
+    def count(self, what):
+        self.counts[what] = self.counts.get(what, 0) + 1
+
     def send(self, packet):
         inner = (IP if packet[0] >> 4 == 4 else IPv6)(packet)
         way = self.by_port.get(getattr(inner.payload, "dport", None))
         if way is None:
             return
         sealed = way.seal(inner)
+        self.count("sealed")
         family = socket.AF_INET if sealed[0] >> 4 == 4 else socket.AF_INET6
         self.raw[family].sendto(sealed, (way.sa["remote"], 0))
 
@@ -164,16 +168,15 @@ class Peer:
         if way is None:
             return
         inner, fault = way.open(esp)
+        self.count(fault or "opened")
         if fault is None:
             os.write(self.tun, inner)
-        else:
-            self.faults[fault] = self.faults.get(fault, 0) + 1
-            self.write("faults.json", json.dumps(self.faults))
 
     def run(self):
-        self.write("faults.json", "{}")
         while True:
             ready, _, _ = select.select([self.tun, self.wire], [], [], POLL_SECONDS)
+            if not ready:
+                self.write("counts.json", json.dumps(self.counts))
             self.read_keys()
             if self.tun in ready:
                 self.send(os.read(self.tun, 2048))

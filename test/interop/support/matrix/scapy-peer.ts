@@ -42,7 +42,7 @@ export class ScapyPeer {
     await host.must(['nft', rules]);
     await host.must(['sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0']);
     host.spawn('scapy', ['/usr/bin/python3', script, peer.#folder, 'outside0', dvipa, dvipa6]);
-    const isThere = () => existsSync(join(peer.#folder, 'faults.json'));
+    const isThere = () => existsSync(join(peer.#folder, 'counts.json'));
     await waitFor('scapy listens', isThere, { timeoutMs: 30_000 });
     return peer;
   }
@@ -64,9 +64,9 @@ export class ScapyPeer {
     }
   }
 
-  /** What scapy found wrong with what it received: reason to count. */
-  faults(): Readonly<Record<string, number>> {
-    return JSON.parse(readFileSync(join(this.#folder, 'faults.json'), 'utf8')) as Record<string, number>;
+  /** Packets that scapy sealed and opened, and by reason those that it could not open. */
+  counts(): Readonly<Record<string, number>> {
+    return JSON.parse(readFileSync(join(this.#folder, 'counts.json'), 'utf8')) as Record<string, number>;
   }
 
   #keysOf(cell: Cell, children: readonly ListedChild[], sas: readonly PluginSa[]) {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Cell, type PeerKind, SUITES, type Wrapping, WRAPPINGS } from './cells.ts';
 import { OBSTACLES, type PlannedCell } from './plan.ts';
 
@@ -6,32 +7,32 @@ import { OBSTACLES, type PlannedCell } from './plan.ts';
 const ALWAYS = '●';
 const FULL = '○';
 const FAILED = '✗';
-const NONE = '–';
 
 const TITLES: Readonly<Record<PeerKind, string>> = {
   kernel: 'A Linux kernel (6.1, XFRM, in User Mode Linux)',
   libipsec: "strongSwan's ESP in user space (kernel-libipsec)",
-  scapy: 'Packets made by scapy',
+  scapy: 'Packets made and opened by scapy',
 };
 
 const INTRODUCTION = `# Interoperability
 
-Made by the test \`test/interop/matrix.test.ts\`, which fails when this page says something else than it found. \`make test\` runs the
-cells with ${ALWAYS}; \`DVIPA_MATRIX=full\` (as \`make soak\` sets it) runs those with ${FULL} as well.
+The test \`test/interop/matrix.test.ts\` makes this page and fails when the page says something else than it found.
 
-A cell is one peer, one pair of algorithms, one wrapping. Each has a CHILD_SA of its own, negotiated by IKEv2 by a stock charon;
-what charon then lists (mode, encapsulation, algorithms, ESN) must be what the cell is about. Through it a file goes from the
-peer to the DVIPA and another one back, over TCP, both with their hash checked; then the CHILD_SA is rekeyed, one half of them
-by the peer and the other by us, and both files go again. Two targets take turns, so one of them sends through the funnel. No
-agent may have dropped a packet as a fault of its own, and the kernel's own counters must show no integrity and no replay
-failure.
+A cell is one peer, one pair of algorithms and one wrapping. It has a CHILD_SA of its own, negotiated by IKEv2 with a stock charon;
+what that charon lists (mode, encapsulation, algorithms, ESN, addresses) must be what the cell is about. Through it a file goes from
+the peer to the DVIPA and one comes back, over TCP, both checked by their hash; then the CHILD_SA is rekeyed, one half of them by
+the peer and the other by us, and files go again. Connections take turns between two targets, so one of the two sends
+through the funnel. No agent may drop a packet as malformed, replayed or failing its check, and the kernel's own counters show
+no failed integrity check, no replay and no other error.
 
-Columns: the mode; *UDP* is ESP in UDP (port 4500), *ESP* is IP protocol 50; *4 in 6* is IPv4 inside of IPv6. In transport mode
-inner and outer addresses are the same, so the families do not mix. A tunnel goes to the endpoint in front of the DVIPA, transport
-mode to the DVIPA itself. The first sign of a cell is without ESN, the second one with.
+Columns: *UDP* is ESP in UDP (port 4500), *ESP* is IP protocol 50; *4 in 6* is IPv4 inside of IPv6. In transport mode the inner
+addresses are the outer ones, so families do not mix. A tunnel goes to the endpoint in front of the DVIPA, transport mode to
+the DVIPA itself. The first sign of a cell is without extended sequence numbers, the second one with.
 
-${ALWAYS} runs in every \`make test\`; ${FULL} in a full run only; ${NONE} not in the matrix (a longer key differs in nothing but its
-length); a letter: the peer cannot, for the reason below the table.
+- ${ALWAYS} passes in every \`make test\`. There every algorithm meets each mode with each encapsulation, each pair of families, and
+  both kinds of numbers; with the kernel AES-GCM-16 and AES-CBC with HMAC-SHA2-256 go through all wrappings.
+- ${FULL} passes in a full run: \`DVIPA_MATRIX=full\`, as in \`make soak\`.
+- A letter: the peer cannot, as the list below its table says; the test tries it and finds the peer's own words for it.
 `;
 
 export type Failures = ReadonlyMap<Cell, string>;
@@ -50,29 +51,33 @@ export function renderPage(plan: readonly PlannedCell[], failures: Failures): st
 
 function renderPeer(peer: PeerKind, cells: readonly PlannedCell[], failures: Failures): string {
   const columns = WRAPPINGS.filter(({ esn }) => !esn);
-  const rows = SUITES.map(({ proposal }) => {
+  const sign = (proposal: string, wrapping: Wrapping) =>
+    signOf(
+      cells.find((cell) => cell.suite.proposal === proposal && isDeepStrictEqual(cell.wrapping, wrapping)),
+      failures,
+    );
+  const rows = SUITES.filter(({ isShortest }) => isShortest).map(({ proposal }) => {
     const signs = columns.map((column) =>
-      [false, true]
-        .map((esn) => {
-          const wanted = headingOf(column);
-          const cell = cells.find(
-            ({ suite, wrapping }) =>
-              suite.proposal === proposal && wrapping.esn === esn && headingOf(wrapping) === wanted,
-          );
-          return signOf(cell, failures);
-        })
-        .join(' '),
+      [false, true].map((esn) => sign(proposal, { ...column, esn })).join(' '),
     );
     return `| \`${proposal}\` | ${signs.join(' | ')} |`;
   });
-  const obstacles = OBSTACLES[peer].map(({ letter, reason }) => `- ${letter}: ${reason}`);
+  const [base] = WRAPPINGS;
+  const longer = SUITES.filter(({ isShortest }) => !isShortest).map(
+    ({ proposal }) => `\`${proposal}\` ${base === undefined ? '' : sign(proposal, base)}`,
+  );
   return [
     `## ${TITLES[peer]}\n`,
     `| | ${columns.map(headingOf).join(' | ')} |`,
     `|---|${columns.map(() => ':-:').join('|')}|`,
     ...rows,
     '',
-    ...(obstacles.length > 0 ? [...obstacles, ''] : []),
+    `Longer keys, ${base === undefined ? '' : headingOf(base)}: ${longer.join(', ')}.`,
+    '',
+    ...OBSTACLES[peer].map(
+      ({ letter, reason, words }) => `- ${letter}: ${reason} (its charon says \`${words}\`)`,
+    ),
+    ...(OBSTACLES[peer].length > 0 ? [''] : []),
   ].join('\n');
 }
 
@@ -81,7 +86,7 @@ function headingOf({ mode, way, outside, inside }: Wrapping): string {
 }
 
 function signOf(cell: PlannedCell | undefined, failures: Failures): string {
-  if (cell === undefined) return NONE;
+  if (cell === undefined) throw new Error('no such cell');
   if (cell.obstacle !== undefined) return cell.obstacle.letter;
   if (failures.has(cell)) return FAILED;
   return cell.isAlways ? ALWAYS : FULL;

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Host, LabProcess } from '../../../../src/lab/host.ts';
+import { sourceLoader } from '../../../../src/lab/program.ts';
 import { waitFor } from '../../../../src/lab/wait-for.ts';
 import type { Answer, Faults, Job, ListedChild } from './worker-jobs.ts';
 
@@ -21,7 +22,7 @@ export class Worker {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     const program = fileURLToPath(new URL('./worker.ts', import.meta.url));
-    const running = host.spawn('worker', [process.execPath, '--import', TSX, program, folder]);
+    const running = host.spawn('worker', [process.execPath, '--import', sourceLoader(), program, folder]);
     const isReady = () => {
       if (!running.isRunning() && running.pid > 0) throw new Error(`${host.name}: the worker ended`);
       return existsSync(running.logFile) && readFileSync(running.logFile, 'utf8').includes('ready');
@@ -57,6 +58,3 @@ export class Worker {
     return JSON.parse(text) as Answer;
   }
 }
-
-/** `node --import` from any working directory. */
-export const TSX = import.meta.resolve('tsx');
