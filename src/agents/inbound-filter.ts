@@ -20,8 +20,6 @@ const PROTOCOLS = {
 /** The rules of a configuration as they go to the targets. */
 export function ruleRecords(rules: readonly ConfiguredRule[]): FilterRuleRecord[] {
   return rules.map(({ action, protocol, ports, source }) => {
-    // No record has it yet.
-    if (protocol === 'icmpv6') throw new RangeError('a filter rule for icmpv6 is not supported yet');
     const port = { fromPort: ports.from, toPort: ports.to };
     return { action, protocol, ...port, ...(source === undefined ? {} : { source }) };
   });

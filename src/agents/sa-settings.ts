@@ -1,6 +1,7 @@
 import type { OuterHeader } from '../dataplane/encapsulate.ts';
-import { supported } from '../ipsec/algorithms.ts';
+import { type Support, supported } from '../ipsec/algorithms.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../ipsec/lifesize-meter.ts';
+import { PathFit, type PathLimits } from '../ipsec/path-fit.ts';
 import type { SecurityAssociation } from '../ipsec/sa.ts';
 import { familyOf, type IpAddress, parseAddress } from '../packet/address.ts';
 
@@ -45,10 +46,23 @@ export function meterOf(sa: SecurityAssociation, credit: LifesizeCredit): Lifesi
 }
 
 /** Why this data plane cannot do the SA's algorithms; undefined: it can. */
-export function algorithmRefusal({ encryption, integrity }: SecurityAssociation): string | undefined {
-  const support = supported(
+export function algorithmRefusal(sa: SecurityAssociation): string | undefined {
+  const support = supportOf(sa);
+  return support.isSupported ? undefined : support.reason;
+}
+
+/** How much fits into the SA's packets; throws for algorithms that were to be refused. */
+export function pathFitOf(sa: SecurityAssociation, limits: PathLimits): PathFit {
+  const support = supportOf(sa);
+  if (!support.isSupported) throw new RangeError(support.reason);
+  const { mode, hasUdpEncapsulation } = sa;
+  const outerFamily = familyOf(outerAddressesOf(sa).source);
+  return new PathFit({ suite: support.suite, mode, outerFamily, hasUdpEncapsulation }, limits);
+}
+
+function supportOf({ encryption, integrity }: SecurityAssociation): Support {
+  return supported(
     { transform: encryption.transform, keyMaterialBytes: encryption.key.lengthBytes },
     integrity && { transform: integrity.transform, keyMaterialBytes: integrity.key.lengthBytes },
   );
-  return support.isSupported ? undefined : support.reason;
 }

@@ -15,6 +15,7 @@ export const DROP_REASONS = [
   'checksum',
   'not-esp',
   'outer-not-dvipa',
+  'path-mtu-refused',
   // SA and replay
   'unknown-spi',
   'sa-not-serving',
@@ -28,6 +29,7 @@ export const DROP_REASONS = [
   'peek-malformed',
   'inner-not-dvipa',
   'tunnel-check',
+  'look-alike',
   'filter',
   'clear',
   // distribution

@@ -12,7 +12,7 @@ export const FREE = 0;
 export class ConnectionSlots {
   readonly slots: number;
   readonly state: Uint8Array;
-  readonly value: Int16Array;
+  readonly value: Int32Array;
   readonly time: Float64Array;
   readonly group: Uint32Array;
   readonly protocol: Uint8Array;
@@ -21,14 +21,14 @@ export class ConnectionSlots {
   readonly #dvipa: Uint32Array;
   readonly #source: Uint32Array;
   readonly #ports: Uint32Array;
-  readonly #columns: readonly (Uint8Array | Int16Array | Uint32Array | Float64Array)[];
+  readonly #columns: readonly (Uint8Array | Int32Array | Uint32Array | Float64Array)[];
 
   /** `slots`: a power of two. */
   constructor(slots: number) {
     this.slots = slots;
     this.#mask = slots - 1;
     this.state = new Uint8Array(slots);
-    this.value = new Int16Array(slots);
+    this.value = new Int32Array(slots);
     this.time = new Float64Array(slots);
     this.group = new Uint32Array(slots);
     this.#hash = new Uint32Array(slots);

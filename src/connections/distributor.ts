@@ -1,11 +1,18 @@
 import type { IpAddress } from '../packet/address.ts';
 import { AddressMap } from '../packet/address-map.ts';
 import type { ConnectionKey } from './connection-key.ts';
+import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import { ConnectionTable, type ConnectionTableOptions } from './connection-table.ts';
 import { FragmentTracker } from './fragment-tracker.ts';
 import { chooseByHash, type DistributionMethod, type EligibleTargets, RoundRobin } from './distribution.ts';
 
-export type DistributorOptions = Omit<ConnectionTableOptions, 'onTentativeEnd'>;
+export interface DistributorOptions extends Omit<ConnectionTableOptions, 'onTentativeEnd'> {
+  /** SA groups whose peers look alike; none, unless given. */
+  readonly lookAlikes?: Pick<GroupOverlaps, 'has' | 'of'>;
+}
+
+/** So many of them are asked for; beyond, two connections may meet on one target, which refuses the second. */
+const LOOK_ALIKES_ASKED = 32;
 
 interface Service {
   readonly method: DistributionMethod;
@@ -21,12 +28,14 @@ export class Distributor {
   /** Which target has the first fragment of an inner datagram. */
   readonly fragments: FragmentTracker;
   readonly #services = new AddressMap<Service>();
+  readonly #lookAlikes: DistributorOptions['lookAlikes'];
 
   constructor(options: DistributorOptions) {
     this.table = new ConnectionTable({
       ...options,
       onTentativeEnd: (dvipa, target) => this.#services.get(dvipa)?.method.released(target),
     });
+    this.#lookAlikes = options.lookAlikes;
     this.fragments = new FragmentTracker({ seed: options.seed });
   }
 
@@ -69,19 +78,36 @@ export class Distributor {
    * SYN without ACK) makes a tentative entry by the distribution method, within the quotas. Everything else
    * goes by hash and leaves no trace: segments without entry (after a restart the targets' lists fill the
    * table), other protocols, and openings over quota. `eligible`: who has the packet's SA; an entry's
-   * target is returned without asking it, so check that one and hold the packet if need be.
+   * target is returned without asking it, so check that one and hold the packet if need be. A connection of a
+   * peer that looks like another one goes where the other has not the same one, if there is such a target.
    */
   route(key: ConnectionKey, isOpening: boolean, eligible: EligibleTargets, now: number): number {
     const known = this.table.lookup(key);
     if (known >= 0) return known;
     const service = this.#services.get(key.dvipa);
     if (service === undefined) return -1;
+    const free = this.#apart(key, service, eligible);
     if (isOpening && this.table.hasRoomFor(key.group)) {
-      const target = service.method.choose(eligible);
+      const target = service.method.choose(free);
       if (target >= 0 && this.table.addTentative(key, target, now)) service.method.assigned(target);
       return target;
     }
-    return chooseByHash(this.table.hashOf(key), service.targets, eligible);
+    return chooseByHash(this.table.hashOf(key), service.targets, free);
+  }
+
+  #apart(key: ConnectionKey, { targets }: Service, eligible: EligibleTargets): EligibleTargets {
+    const { group } = key;
+    if (this.#lookAlikes?.has(group) !== true) return eligible;
+    const taken = new Set<number>();
+    let asked = 0;
+    for (const other of this.#lookAlikes.of(group)) {
+      if (asked++ >= LOOK_ALIKES_ASKED) break;
+      key.group = other;
+      taken.add(this.table.lookup(key));
+    }
+    key.group = group;
+    const free = targets.filter((target) => !taken.has(target) && eligible?.has(target) !== false);
+    return free.length === 0 || free.length === targets.length ? eligible : new Set(free);
   }
 
   /** As `ConnectionTable.confirm`; shares move here. */

@@ -68,6 +68,8 @@ export interface RouteBodies {
   'sa-update': { readonly id: SaId; readonly outer: OuterAddresses; readonly hasUdpEncapsulation: boolean };
   /** An inbound SA with ESN has come so far: for inferring high halves (RFC 4303 appendix A2.2), never to refuse a number. */
   'sequence-top': { readonly sa: SaId; readonly top: bigint };
+  /** Longer outer packets of this outbound SA do not reach the peer in one piece, a router on the way says. */
+  'path-mtu': { readonly sa: SaId; readonly mtu: number };
   'sa-remove': { readonly id: SaId };
   'policy-install': { readonly policy: OutboundPolicy };
   'policy-remove': { readonly key: string };

@@ -1,12 +1,23 @@
 import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
+import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import { LINK_KIND, LinkHeader, type LinkOpener } from '../ipsec/link-seal.ts';
 import type { NumberingOwner } from '../ipsec/numbering-owner.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
+import type { OutboundPolicy } from '../ipsec/sa.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
+import type { FragmentMemory } from './fragment-memory.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { OutboundSad } from './outbound-sad.ts';
-import { assignNumber, findOutboundSa, type SendingSa, SentCounts, sealAndSend } from './outbound-steps.ts';
+import {
+  assignNumber,
+  findOutboundSa,
+  type SendingParts,
+  type SendingSa,
+  SentCounts,
+  sealAndSend,
+} from './outbound-steps.ts';
+import { OuterCut } from './outer-cut.ts';
 import type { PacketSink } from './ports.ts';
 import type { PacketVector } from './vector.ts';
 import { WaitingLine } from './waiting-line.ts';
@@ -34,8 +45,11 @@ export interface RoutingOutboundSa extends SendingSa {
 
 export interface FunnelOptions {
   readonly sad: OutboundSad<RoutingOutboundSa>;
+  readonly overlaps: GroupOverlaps;
   readonly crypto: PacketCrypto;
   readonly raw: PacketSink;
+  /** SAs (slots) of datagrams whose first fragment came. */
+  readonly fragments: FragmentMemory;
   readonly drops: DropCounters;
   /** The numbering may have actions, or another deadline. */
   readonly onNumbering: (entry: RoutingOutboundSa) => void;
@@ -44,20 +58,27 @@ export interface FunnelOptions {
 /**
  * The funnel (docs/outbound.md, way C): inner packets that several targets send on one SA come here over the
  * sealed link, and one sender numbers and seals them. A target is believed only about what it was given: the
- * source must be a DVIPA it serves, and the policy, not the target, names the SA.
+ * source must be a DVIPA it serves, and the policy, not the target, names the SA. Where policies of several peers match, since these
+ * look alike, the target says which peer it means.
  */
 export class Funnel {
   readonly #options: FunnelOptions;
   readonly #line: WaitingLine;
+  readonly #sending: SendingParts;
   readonly #header = new LinkHeader();
+  readonly #choosePolicy = this.#choose.bind(this);
   /** SAs whose numbering was used in this vector; told after it, because that may lead back to `resume`. */
   readonly #touched = new Set<RoutingOutboundSa>();
   #highestCounter = 0;
+  /** The SA group that the packet at hand is meant for. */
+  #meant = 0;
   readonly sent = new SentCounts();
   linkPackets = 0;
 
   constructor(options: FunnelOptions) {
     this.#options = options;
+    const { sad, crypto, raw } = options;
+    this.#sending = { sad, crypto, raw, cut: new OuterCut(raw) };
     const steps = {
       findSa: this.#findSa.bind(this),
       number: this.#number.bind(this),
@@ -85,8 +106,15 @@ export class Funnel {
 
   /** The SA gives numbers again, or is gone and another has taken its place: what waits goes out, in order. */
   resume(entry: RoutingOutboundSa, now: number): void {
+    this.#meant = entry.sa.group;
     this.#line.resume(entry.slot, now);
     this.#reportNumbering();
+  }
+
+  /** The SA is gone: its slot will be another's. What waits for it asks for another SA. */
+  removed(entry: RoutingOutboundSa, now: number): void {
+    this.#options.fragments.forget(entry.slot);
+    this.resume(entry, now);
   }
 
   /** Drops what has waited too long. */
@@ -99,9 +127,12 @@ export class Funnel {
     if (bad !== KEEP) return bad;
     this.#highestCounter = Math.max(this.#highestCounter, this.#header.counter);
     if (this.#header.kind !== LINK_KIND.FUNNEL) return LINK_UNKNOWN_KIND;
-    const refused = this.#findSa(vector, i);
-    if (refused !== KEEP) return refused;
+    this.#meant = this.#header.group;
+    const malformed = readInnerHeaders(vector, i);
+    if (malformed !== KEEP) return malformed;
     if (!peer.dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
+    const refused = this.#policyAndSa(vector, i);
+    if (refused !== KEEP) return refused;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as RoutingOutboundSa;
     this.#touched.add(entry);
     if (!entry.numbering.funnelArrived(peer.host, this.#header.counter, now)) return NO_NUMBER;
@@ -110,7 +141,19 @@ export class Funnel {
 
   #findSa(vector: PacketVector, i: number): number {
     const malformed = readInnerHeaders(vector, i);
-    return malformed === KEEP ? findOutboundSa(vector, i, this.#options.sad) : malformed;
+    if (malformed !== KEEP) return malformed;
+    return this.#policyAndSa(vector, i);
+  }
+
+  #policyAndSa(vector: PacketVector, i: number): number {
+    const { sad, fragments, overlaps } = this.#options;
+    return findOutboundSa(vector, i, sad, this.#choosePolicy, fragments, overlaps);
+  }
+
+  #choose(vector: PacketVector, i: number, best: OutboundPolicy): OutboundPolicy | undefined {
+    const { sad, overlaps } = this.#options;
+    const isClear = best.group === this.#meant || !overlaps.has(best.group);
+    return isClear ? best : sad.policyOfGroup(vector, i, this.#meant);
   }
 
   /** KEEP with number and IV in the vector; ELSEWHERE: it must wait. */
@@ -129,7 +172,7 @@ export class Funnel {
   }
 
   #transmit(vector: PacketVector): void {
-    sealAndSend(vector, this.#options, this.sent);
+    sealAndSend(vector, this.#sending, this.sent);
     vector.countDrops(this.#options.drops);
   }
 }

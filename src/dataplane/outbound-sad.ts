@@ -66,6 +66,11 @@ export class OutboundSad<Entry extends OutboundEntry> {
     return this.#spd.lookup(inner, i);
   }
 
+  /** The same among the policies of one SA group: where peers look alike. */
+  policyOfGroup(inner: InnerColumns, i: number, group: number): OutboundPolicy | undefined {
+    return this.#spd.lookupGroup(inner, i, group);
+  }
+
   /** The SA that a policy uses now; undefined: `no-sa`. */
   saOf(policy: OutboundPolicy): Entry | undefined {
     if (policy.spi === undefined) return undefined;

@@ -1,33 +1,76 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { tunnelNextHeader } from '../ipsec/esp-trailer.ts';
+import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
+import { FRAGMENT } from '../ipsec/inner-columns.ts';
+import type { PathFit } from '../ipsec/path-fit.ts';
+import type { OutboundPolicy } from '../ipsec/sa.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
-import { encapsulate, type OuterHeader } from './encapsulate.ts';
+import { encapsulate, outerBytes, type OuterHeader } from './encapsulate.ts';
+import type { FragmentMemory } from './fragment-memory.ts';
 import type { OutboundEntry, OutboundSad } from './outbound-sad.ts';
+import type { OuterCut } from './outer-cut.ts';
 import type { PacketSink } from './ports.ts';
 import { takeTransportPayload } from './transport-mode.ts';
 import type { PacketVector } from './vector.ts';
 
 const NO_POLICY = verdictOf('no-policy');
 const NO_SA = verdictOf('no-sa');
+const LOOK_ALIKE = verdictOf('look-alike');
 const NO_NUMBER = verdictOf('no-number');
 const HARD_LIMIT = verdictOf('hard-limit');
+const TOO_BIG = verdictOf('too-big');
+
+const IP_TOTAL_MAX = 0xffff;
+/** The fragments that a host sends are all its own: one group in `FragmentMemory`. */
+const OWN = 0;
 
 /** An outbound SA as both senders have it. */
 export interface SendingSa extends OutboundEntry {
   /** Replaced as a whole when the peer's mapping moves. */
   outer: OuterHeader;
+  /** The same; lowered by messages about the path. */
+  fit: PathFit;
   readonly meter: LifesizeMeter;
 }
 
-/** Policy (RFC 4301 section 5.1) and SA of inner packet `i`, whose headers were read: sets `saSlot`. */
-export function findOutboundSa(vector: PacketVector, i: number, sad: OutboundSad<SendingSa>): Verdict {
-  const policy = sad.policyFor(vector, i);
-  if (policy === undefined) return NO_POLICY;
+/** Among policies of peers that look alike: the one that counts for packet `i`, of which `best` matches first; undefined: none. */
+export type ChoosePolicy = (
+  vector: PacketVector,
+  i: number,
+  best: OutboundPolicy,
+) => OutboundPolicy | undefined;
+
+/**
+ * Policy (RFC 4301 section 5.1) and SA of inner packet `i`, whose headers were read: sets `saSlot`. A later fragment goes where the
+ * first one of its datagram went, whatever ports a policy wants; unless peers look alike, of whom two may have this datagram.
+ */
+export function findOutboundSa(
+  vector: PacketVector,
+  i: number,
+  sad: OutboundSad<SendingSa>,
+  choose: ChoosePolicy,
+  fragments: FragmentMemory,
+  overlaps: GroupOverlaps,
+): Verdict {
+  const fragment = vector.fragment[i];
+  if (fragment === FRAGMENT.LATER) {
+    const slot = fragments.lookup(vector, i, OWN);
+    const entry = slot < 0 ? undefined : sad.at(slot);
+    if (entry !== undefined && !overlaps.has(entry.sa.group)) {
+      vector.saSlot[i] = slot;
+      return KEEP;
+    }
+  }
+  const best = sad.policyFor(vector, i);
+  if (best === undefined) return NO_POLICY;
+  const policy = choose(vector, i, best);
+  if (policy === undefined) return LOOK_ALIKE;
   const entry = sad.saOf(policy);
   if (entry === undefined) return NO_SA;
   vector.saSlot[i] = entry.slot;
+  if (fragment === FRAGMENT.FIRST) fragments.learn(vector, i, OWN, entry.slot);
   return KEEP;
 }
 
@@ -58,22 +101,38 @@ export class SentCounts {
   bytes = 0;
 }
 
-/** Seals what has verdict 0, puts the outer headers in front and sends it to the peers. */
-export function sealAndSend(
-  vector: PacketVector,
-  parts: { readonly sad: OutboundSad<SendingSa>; readonly crypto: PacketCrypto; readonly raw: PacketSink },
-  counts: SentCounts,
-): void {
+export interface SendingParts {
+  readonly sad: OutboundSad<SendingSa>;
+  readonly crypto: PacketCrypto;
+  readonly raw: PacketSink;
+  readonly cut: OuterCut;
+}
+
+/** Seals what has verdict 0, puts the outer headers in front and sends it to the peers, in fragments where it does not fit. */
+export function sealAndSend(vector: PacketVector, parts: SendingParts, counts: SentCounts): void {
+  const { sad, raw, cut } = parts;
   parts.crypto.seal(vector);
   let sealed = 0;
+  let isAnyLong = false;
   for (let i = 0; i < vector.count; i++) {
     if (vector.verdict[i] !== KEEP) continue;
-    encapsulate(vector, i, (parts.sad.at(vector.saSlot[i] as number) as SendingSa).outer);
+    const { outer, fit } = sad.at(vector.saSlot[i] as number) as SendingSa;
+    const bytes = (vector.length[i] as number) + outerBytes(outer);
+    if (bytes > IP_TOTAL_MAX) {
+      vector.verdict[i] = TOO_BIG;
+      continue;
+    }
+    if (bytes > fit.outerMtu) {
+      isAnyLong = true;
+      // IPv6 has no say about the tunnel's own fragments (RFC 2473 section 7.1).
+      if (vector.family[i] === 6) vector.dontFragment[i] = 0;
+    }
+    encapsulate(vector, i, outer);
     sealed++;
   }
   if (sealed === 0) return;
   counts.sealed += sealed;
-  counts.packets += parts.raw.send(vector);
+  counts.packets += isAnyLong ? cut.send(vector, sad) : raw.send(vector);
   for (let i = 0; i < vector.count; i++) {
     if (vector.verdict[i] === KEEP) counts.bytes += vector.length[i] as number;
   }

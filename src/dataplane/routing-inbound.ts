@@ -11,11 +11,15 @@ import { type ClusterAddresses, classify } from './classify.ts';
 import { HoldQueue, TAKEN } from './hold-queue.ts';
 import type { FilterMode, InboundFilter } from './inbound-filter.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
+import type { SendingSa } from './outbound-steps.ts';
+import type { PathMtuMessages } from './path-mtu-messages.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
 import { OuterReassembly } from './outer-reassembly.ts';
 import { AWAITS_FIRST_FRAGMENT, TargetChoice } from './target-choice.ts';
 import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 
+const NOT_ESP = verdictOf('not-esp');
+const CLEAR = verdictOf('clear');
 const UNKNOWN_SPI = verdictOf('unknown-spi');
 const REPLAY = verdictOf('replay');
 const INNER_NOT_DVIPA = verdictOf('inner-not-dvipa');
@@ -59,6 +63,8 @@ export interface RoutingInboundOptions {
   readonly sources: OuterSources;
   /** Keyed hash for the table of outer fragments. */
   readonly fragmentHash: KeyedHash;
+  /** What routers on the way to peers say. */
+  readonly pathMtu: Pick<PathMtuMessages<SendingSa>, 'take'>;
   readonly link: TrustedLink;
   readonly drops: DropCounters;
   /** Number of the next dispatch to a target, ascending from 1. */
@@ -101,8 +107,17 @@ export class RoutingInbound {
     this.packets += vector.count;
     for (let i = 0; i < vector.count; i++) this.bytes += vector.length[i] as number;
     classify(vector, this.#options.addresses);
+    this.#takeMessages(vector, now);
     this.#reassembly.take(vector, now, (rebuilt) => this.#route(rebuilt, now));
     this.#routeClassified(vector, now);
+  }
+
+  #takeMessages(vector: PacketVector, now: number): void {
+    for (let i = 0; i < vector.count; i++) {
+      const verdict = vector.verdict[i] as number;
+      if (verdict !== NOT_ESP && verdict !== CLEAR) continue;
+      vector.verdict[i] = this.#options.pathMtu.take(vector, i, now, verdict);
+    }
   }
 
   /** An SA was installed, or a target began to serve it: what waited for it goes on. */
@@ -179,7 +194,10 @@ export class RoutingInbound {
     return queue.hold(vector.packet(i), vector.spi[i] as number, now);
   }
 
-  /** Claims 3, 8 and (mode filter) 7, on what the peek showed. The target repeats 3 and 8 on what is authenticated. */
+  /**
+   * Claims 3, 8 and (mode filter) 7, on what the peek showed. The target repeats 3 and 8 on what is authenticated. A later
+   * fragment shows no ports: it goes on only where the first one of its datagram, which was checked, has gone.
+   */
   #checkPeeked(vector: PacketVector): void {
     const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
@@ -187,6 +205,7 @@ export class RoutingInbound {
       const entry = sad.at(vector.saSlot[i] as number) as RoutingInboundSa;
       const isDvipa = equalAddresses(vector.innerDestination, i * ADDRESS_WORDS, entry.dvipa.address, 0);
       if (!isDvipa) vector.verdict[i] = INNER_NOT_DVIPA;
+      else if (vector.fragment[i] === FRAGMENT.LATER) continue;
       else if (!entry.check.permits(vector, i)) vector.verdict[i] = TUNNEL_CHECK;
       else if (entry.dvipa.filterMode === 'filter') vector.verdict[i] = entry.dvipa.filter.verdict(vector, i);
     }

@@ -1,7 +1,9 @@
 import { type DropCounters, KEEP, verdictOf } from '../base/verdict.ts';
 import { tunnelNextHeader } from '../ipsec/esp-trailer.ts';
 import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
+import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
+import type { PathFit } from '../ipsec/path-fit.ts';
 import type { ReplayWindow } from '../ipsec/replay-window.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
 import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address.ts';
@@ -9,9 +11,11 @@ import { type ClusterAddresses, classify } from './classify.ts';
 import type { DispatchFloor } from './dispatch-floor.ts';
 import type { FilterMode, InboundFilter } from './inbound-filter.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
+import type { FragmentMemory } from './fragment-memory.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { PacketSink } from './ports.ts';
 import type { CommittedNumbers } from './replay-reports.ts';
+import { clampSyn } from './syn-mss.ts';
 import { restoreTransportHeader } from './transport-mode.ts';
 import type { PacketVector } from './vector.ts';
 
@@ -23,6 +27,7 @@ const DUMMY = verdictOf('dummy');
 const MALFORMED = verdictOf('malformed');
 const INNER_NOT_DVIPA = verdictOf('inner-not-dvipa');
 const TUNNEL_CHECK = verdictOf('tunnel-check');
+const LOOK_ALIKE = verdictOf('look-alike');
 const HARD_LIMIT = verdictOf('hard-limit');
 
 /** Settings of a DVIPA that this target serves. */
@@ -40,6 +45,8 @@ export interface ShadowInboundSa extends InboundEntry {
   readonly dvipa: ServedDvipa;
   readonly meter: LifesizeMeter;
   readonly committed: CommittedNumbers;
+  /** What our answers may be as long as. */
+  fit: PathFit;
   /** Where charon has the peer: outer source address and UDP port (0: native ESP). Follows `sa-update`. */
   peerAddress: IpAddress;
   peerPort: number;
@@ -50,6 +57,10 @@ export interface TargetInboundOptions {
   readonly crypto: PacketCrypto;
   readonly tun: PacketSink;
   readonly drops: DropCounters;
+  /** Datagrams whose first fragment has passed every check. */
+  readonly fragments: FragmentMemory;
+  /** Of an authenticated packet: false if its connection is another peer's that looks like this one. */
+  readonly admits: (vector: PacketVector, i: number, group: number) => boolean;
   /** Authenticated packets, on their way to the application: for flow tracking. Inner columns are filled in. */
   readonly onAuthenticated: (vector: PacketVector, i: number, entry: ShadowInboundSa) => void;
   /**
@@ -63,7 +74,8 @@ export interface TargetInboundOptions {
 
 /**
  * A target's way in, in the order of docs/inbound.md: epoch, dispatch, shadow SA, coarse window check, open
- * (ICV), window check and commit, trailer, tunnel check on the authenticated packet, filter (mode bypass), TUN.
+ * (ICV), window check and commit, trailer, tunnel check on the authenticated packet, filter (mode bypass),
+ * peers that look alike, TUN.
  * Nothing is committed, counted or reported before the ICV (RFC 4303 section 3.4.3).
  */
 export class TargetInbound {
@@ -170,14 +182,18 @@ export class TargetInbound {
   }
 
   #checkOpened(vector: PacketVector): void {
-    const { sad, onAuthenticated } = this.#options;
+    const { sad, admits, fragments, onAuthenticated } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as ShadowInboundSa;
-      const verdict = checkOne(vector, i, entry);
+      const verdict = checkOne(vector, i, entry, fragments);
       vector.verdict[i] = verdict;
       if (verdict !== KEEP) continue;
-      onAuthenticated(vector, i, entry);
+      if (!admits(vector, i, entry.sa.group)) vector.verdict[i] = LOOK_ALIKE;
+      else {
+        clampSyn(vector, i, entry.fit);
+        onAuthenticated(vector, i, entry);
+      }
     }
   }
 }
@@ -193,14 +209,28 @@ function isHighest(vector: PacketVector, i: number, { window }: ShadowInboundSa)
   return vector.sequenceHigh[i] === window.topHigh && vector.sequenceLow[i] === window.topLow;
 }
 
-/** Trailer, tunnel check (claim 8) and filter (claim 6) of one opened packet. */
-function checkOne(vector: PacketVector, i: number, entry: ShadowInboundSa): number {
+/**
+ * Trailer, tunnel check (claim 8) and filter (claim 6) of one opened packet. A later fragment shows no ports: it passes if the first
+ * one of its datagram has, of the same SA group (RFC 4301 section 7.3), else where ports do not matter.
+ */
+function checkOne(
+  vector: PacketVector,
+  i: number,
+  entry: ShadowInboundSa,
+  fragments: FragmentMemory,
+): number {
   const bad = readOpened(vector, i, entry);
   if (bad !== KEEP) return bad;
   const isDvipa = equalAddresses(vector.innerDestination, i * ADDRESS_WORDS, entry.dvipa.address, 0);
   if (!isDvipa) return INNER_NOT_DVIPA;
+  const fragment = vector.fragment[i];
+  const { group } = entry.sa;
+  if (fragment === FRAGMENT.LATER && fragments.lookup(vector, i, group) >= 0) return KEEP;
   if (!entry.check.permits(vector, i)) return TUNNEL_CHECK;
-  return entry.dvipa.filterMode === 'bypass' ? entry.dvipa.filter.verdict(vector, i) : KEEP;
+  const { filterMode, filter } = entry.dvipa;
+  const refused = filterMode === 'bypass' ? filter.verdict(vector, i) : KEEP;
+  if (refused === KEEP && fragment === FRAGMENT.FIRST) fragments.learn(vector, i, group, 0);
+  return refused;
 }
 
 /** The inner packet as it goes to the TUN, and its headers in the columns. */

@@ -1,12 +1,25 @@
 import { type DropCounters, KEEP, SENT, ELSEWHERE, verdictOf } from '../base/verdict.ts';
+import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import { type NumberingHolder, TAKE_FUNNEL, TAKE_WAIT } from '../ipsec/numbering-holder.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
+import type { WordHash } from '../packet/fragment-table.ts';
+import type { FragmentMemory } from './fragment-memory.ts';
+import { InnerFit } from './inner-fit.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { OutboundSad } from './outbound-sad.ts';
-import { assignNumber, findOutboundSa, type SendingSa, SentCounts, sealAndSend } from './outbound-steps.ts';
+import {
+  assignNumber,
+  type ChoosePolicy,
+  findOutboundSa,
+  type SendingSa,
+  SentCounts,
+  sealAndSend,
+  type SendingParts,
+} from './outbound-steps.ts';
+import { OuterCut } from './outer-cut.ts';
 import type { PacketSink } from './ports.ts';
 import type { PacketVector } from './vector.ts';
 import { WaitingLine } from './waiting-line.ts';
@@ -31,10 +44,19 @@ export interface ShadowOutboundSa extends SendingSa {
 
 export interface TargetOutboundOptions {
   readonly sad: OutboundSad<ShadowOutboundSa>;
+  readonly overlaps: GroupOverlaps;
   readonly crypto: PacketCrypto;
   readonly raw: PacketSink;
+  /** This host's kernel, for what it must hear about its packets. */
+  readonly kernel: PacketSink;
+  /** SAs (slots) of datagrams whose first fragment went out. */
+  readonly fragments: FragmentMemory;
+  /** Keyed hash for the table of fragments. */
+  readonly fragmentHash: WordHash;
   readonly drops: DropCounters;
   readonly dvipas: AddressSet;
+  /** Which peer a packet is for, where several look alike. */
+  readonly choosePolicy: ChoosePolicy;
   /** Seals the packets with verdict 0 for the link and sends them to the routing host; `saSlot` says whose they are. */
   readonly sendToFunnel: (vector: PacketVector) => void;
   /** The holder may have actions, or another deadline. */
@@ -44,13 +66,15 @@ export interface TargetOutboundOptions {
 }
 
 /**
- * A target's way out: inner packet from the TUN, policy (RFC 4301 section 5.1), number, seal, outer headers,
+ * A target's way out: inner packet from the TUN, policy (RFC 4301 section 5.1), fit, number, seal, outer headers,
  * raw socket with the DVIPA's endpoint as source; or, on the funnel, sealed over the trusted link.
  * What matches no policy or has no usable SA is dropped: no path leads out in clear.
  */
 export class TargetOutbound {
   readonly #options: TargetOutboundOptions;
   readonly #line: WaitingLine;
+  readonly #fit: InnerFit;
+  readonly #sending: SendingParts;
   /** Numbers taken per slot in this vector, given to `sent` after the send call. */
   readonly #taken = new Map<ShadowOutboundSa, number>();
   /** SAs that had no number for a packet of this vector. */
@@ -60,6 +84,9 @@ export class TargetOutbound {
 
   constructor(options: TargetOutboundOptions, vectorPackets?: number) {
     this.#options = options;
+    const { sad, crypto, raw, kernel, drops, fragmentHash } = options;
+    this.#fit = new InnerFit({ kernel, drops, hash: fragmentHash });
+    this.#sending = { sad, crypto, raw, cut: new OuterCut(raw) };
     const steps = {
       findSa: this.#findSa.bind(this),
       number: this.#number.bind(this),
@@ -70,12 +97,8 @@ export class TargetOutbound {
 
   /** One vector of inner packets from the TUN. */
   run(vector: PacketVector, now: number): void {
-    for (let i = 0; i < vector.count; i++) {
-      if (vector.verdict[i] !== KEEP) continue;
-      const bad = this.#findSa(vector, i);
-      vector.verdict[i] = bad === KEEP ? this.#line.admit(vector, i, now) : bad;
-    }
-    this.#transmit(vector, now);
+    this.#runOnce(vector, now);
+    this.#fit.drain((made) => this.#runOnce(made, now));
   }
 
   /**
@@ -87,20 +110,42 @@ export class TargetOutbound {
     this.#options.onNumbering(entry);
   }
 
+  /** The SA is gone: its slot will be another's. What waits for it asks for another SA. */
+  removed(entry: ShadowOutboundSa, now: number): void {
+    this.#options.fragments.forget(entry.slot);
+    this.resume(entry, now);
+  }
+
   /** Drops what has waited too long. */
   tick(now: number): void {
     this.#line.expire(now, this.#options.drops);
+    this.#fit.tick(now);
+  }
+
+  #runOnce(vector: PacketVector, now: number): void {
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] === KEEP) vector.verdict[i] = this.#admit(vector, i, now);
+    }
+    this.#transmit(vector, now);
+  }
+
+  #admit(vector: PacketVector, i: number, now: number): number {
+    const bad = this.#findSa(vector, i);
+    if (bad !== KEEP) return bad;
+    const entry = this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
+    const unfit = this.#fit.check(vector, i, entry, now);
+    return unfit === KEEP ? this.#line.admit(vector, i, now) : unfit;
   }
 
   #findSa(vector: PacketVector, i: number): number {
-    const { sad, dvipas } = this.#options;
+    const { sad, dvipas, choosePolicy, fragments, overlaps } = this.#options;
     const malformed = readInnerHeaders(vector, i);
     if (malformed !== KEEP) return malformed;
     if (!dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
-    const refused = findOutboundSa(vector, i, sad);
+    const refused = findOutboundSa(vector, i, sad, choosePolicy, fragments, overlaps);
     if (refused !== KEEP) return refused;
-    const entry = sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
-    return entry.iv === undefined ? NO_SA : KEEP;
+    const entry = sad.at(vector.saSlot[i] as number);
+    return entry?.iv === undefined ? NO_SA : KEEP;
   }
 
   /** KEEP: it has a number, or (`FUNNEL` in `nextHeader`) goes to the routing host. ELSEWHERE: it must wait. */
@@ -122,7 +167,7 @@ export class TargetOutbound {
 
   #transmit(vector: PacketVector, now: number): void {
     const toFunnel = this.#setAside(vector);
-    sealAndSend(vector, this.#options, this.sent);
+    sealAndSend(vector, this.#sending, this.sent);
     for (const [entry, count] of this.#taken) {
       entry.holder.sent(count, now);
       this.#options.onNumbering(entry);

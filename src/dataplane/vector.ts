@@ -4,10 +4,14 @@ import { ADDRESS_WORDS } from '../packet/address.ts';
 
 /** Room before a packet for headers that a step puts in front (GRE, link header, outer IP and UDP, IV). */
 export const HEADROOM_BYTES = 128;
+/** Room behind a packet for padding and ICV. */
+const TAILROOM_BYTES = 64;
 /** Room for one packet of the usual size with what is appended to it (padding, ICV). */
 export const SLOT_BYTES = 4096;
 /** Room for any packet: of datagrams that were reassembled. */
-export const LARGE_SLOT_BYTES = HEADROOM_BYTES + 65_535 + 64;
+export const LARGE_SLOT_BYTES = HEADROOM_BYTES + 65_535 + TAILROOM_BYTES;
+/** The longest packet that a slot of the usual size takes. */
+export const MAX_PACKET_BYTES = SLOT_BYTES - HEADROOM_BYTES - TAILROOM_BYTES;
 
 /**
  * Many packets as one slab of bytes and parallel typed arrays: the only form in which packets move
@@ -113,7 +117,7 @@ export class PacketVector implements CryptoBatch {
 
   /** Bytes that a source may write at `offset[i]` after `reset()`. */
   get roomBytes(): number {
-    return this.#slotBytes - HEADROOM_BYTES - 64;
+    return this.#slotBytes - HEADROOM_BYTES - TAILROOM_BYTES;
   }
 
   reset(): void {

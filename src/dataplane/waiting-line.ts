@@ -1,9 +1,11 @@
 import { type DropCounters, ELSEWHERE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { HoldQueue, TAKEN } from './hold-queue.ts';
-import { PacketVector } from './vector.ts';
+import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 
 const QUEUE_OVERFLOW = verdictOf('queue-overflow');
 const QUEUE_TIMEOUT = verdictOf('queue-timeout');
+
+const LARGE_PACKETS = 2;
 
 /** What a way out does with a packet; both ways, a target's own and the funnel, are made of these. */
 export interface OutboundSteps {
@@ -23,6 +25,8 @@ export class WaitingLine {
   readonly #steps: OutboundSteps;
   readonly #queue: HoldQueue;
   readonly #released: PacketVector;
+  /** What is longer than a slot of `#released`. */
+  readonly #releasedLarge = new PacketVector(LARGE_PACKETS, LARGE_SLOT_BYTES);
 
   constructor(
     steps: OutboundSteps,
@@ -44,11 +48,13 @@ export class WaitingLine {
 
   /** Sends what waits for the SA in `slot`, as far as numbers reach. */
   resume(slot: number, now: number): void {
-    const vector = this.#released;
+    let vector = this.#released;
     vector.reset();
     this.#queue.drain(slot, (packet) => {
-      if (vector.count === vector.capacity) {
+      const next = packet.length > this.#released.roomBytes ? this.#releasedLarge : this.#released;
+      if (next !== vector || vector.count === vector.capacity) {
         this.#steps.transmit(vector, now);
+        vector = next;
         vector.reset();
       }
       vector.push(packet);

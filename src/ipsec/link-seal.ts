@@ -10,7 +10,7 @@ import { ReplayWindow } from './replay-window.ts';
  * |                            Key id                             |   0   clear, authenticated
  * |                         Counter (64)                          |   4   clear, authenticated
  * |     Kind      |     Flags     |       Reserved, zero          |  12   encrypted from here
- * |                             SPI                               |  16
+ * |                          SA group                             |  16
  * |                    Inner packet, then tag (16)                |  20
  *
  * nonce = key id | counter; additional data = epoch (4, not in the packet: it is the GRE key) | key id | counter.
@@ -50,7 +50,8 @@ export interface LinkPackets {
 export class LinkHeader {
   kind = 0;
   flags = 0;
-  spi = 0;
+  /** Which of the peers that look alike it is for or from; SPIs change with a rekey, and outbound ones are the peers' choice. */
+  group = 0;
   /** Out: the packet's counter (`open`: authenticated; `seal`: the one it got). Exact to 2^53. */
   counter = 0;
 }
@@ -116,7 +117,7 @@ export class LinkSealer {
     slab.writeUInt8(header.kind, body);
     slab.writeUInt8(header.flags, body + 1);
     slab.writeUInt16BE(0, body + 2);
-    slab.writeUInt32BE(header.spi, body + 4);
+    slab.writeUInt32BE(header.group, body + 4);
     const nonce = slab.subarray(start, body);
     const cipher = createCipheriv('aes-256-gcm', this.#key.reveal(), nonce);
     cipher.setAAD(additionalData(this.#aad, epoch, slab, start));
@@ -172,7 +173,7 @@ export class LinkOpener {
     plain.fill(0);
     out.kind = slab.readUInt8(body);
     out.flags = slab.readUInt8(body + 1);
-    out.spi = slab.readUInt32BE(body + 4);
+    out.group = slab.readUInt32BE(body + 4);
     out.counter = high * TWO_32 + low;
     if (slab.readUInt16BE(body + 2) !== 0) return MALFORMED;
     packets.offset[i] = body + INNER_HEADER_BYTES;

@@ -59,17 +59,45 @@ function matches(
   );
 }
 
+function firstMatch(
+  policies: readonly CompiledPolicy[],
+  inner: InnerColumns,
+  i: number,
+): CompiledPolicy | undefined {
+  const at = i * ADDRESS_WORDS;
+  const family = inner.family[i] as number;
+  const protocol = inner.protocol[i] as number;
+  const isSeen = inner.fragment[i] !== FRAGMENT.LATER;
+  const destination = isSeen ? (inner.destinationPort[i] as number) : -1;
+  // ICMP type and code stand for the port on both sides (RFC 4301 section 4.4.1.1).
+  const source = isSeen && !isIcmp(protocol) ? (inner.sourcePort[i] as number) : destination;
+  return policies.find(
+    (entry) =>
+      matches(entry.source, inner.innerSource, at, family, protocol, source) &&
+      matches(entry.destination, inner.innerDestination, at, family, protocol, destination),
+  );
+}
+
 const CACHE_SLOTS = 4096;
 
 /**
- * The outbound SPD (RFC 4301 section 4.4.1) of the DVIPAs: which SA an inner packet is sealed with. The policy
- * with the smallest priority number that matches wins, as in charon. A direct-mapped cache by flow in front of
- * the ordered list; every change empties it.
+ * charon's order: the smallest priority number first. Peers that look alike have equal policies; of these the newest peer's comes
+ * first, which is the one with the highest group number, whatever was installed or told last.
+ */
+function inOrder(a: CompiledPolicy, b: CompiledPolicy): number {
+  return a.policy.priority - b.policy.priority || b.policy.group - a.policy.group;
+}
+
+/**
+ * The outbound SPD (RFC 4301 section 4.4.1) of the DVIPAs: which SA an inner packet is sealed with. The first policy in charon's
+ * order that matches wins. A direct-mapped cache by flow in front of the ordered list; every change empties it.
  */
 export class Spd {
   readonly #byKey = new Map<string, CompiledPolicy>();
   /** In order of priority; undefined after a change, so that a snapshot of many is sorted once. */
   #ordered: CompiledPolicy[] | undefined = [];
+  /** The same by SA group; made when it is asked for. */
+  #byGroup: Map<number, CompiledPolicy[]> | undefined;
   readonly #cached: (CompiledPolicy | undefined)[] = Array.from({ length: CACHE_SLOTS }, () => undefined);
   readonly #cacheSource = new Uint32Array(CACHE_SLOTS * ADDRESS_WORDS);
   readonly #cacheDestination = new Uint32Array(CACHE_SLOTS * ADDRESS_WORDS);
@@ -111,7 +139,7 @@ export class Spd {
     ) {
       return cached.policy;
     }
-    const found = this.#search(inner, i);
+    const found = firstMatch(this.#inOrder(), inner, i);
     if (found === undefined) return undefined;
     this.#cached[slot] = found;
     this.#cachePorts[slot] = ports;
@@ -119,6 +147,11 @@ export class Spd {
     copyAddress(inner.innerDestination, at, this.#cacheDestination, words);
     copyAddress(inner.innerSource, at, this.#cacheSource, words);
     return found.policy;
+  }
+
+  /** The first policy of this SA group that matches packet `i`, whichever others match. Slower than `lookup`. */
+  lookupGroup(inner: InnerColumns, i: number, group: number): OutboundPolicy | undefined {
+    return firstMatch(this.#inGroups().get(group) ?? [], inner, i)?.policy;
   }
 
   get(key: string): OutboundPolicy | undefined {
@@ -129,29 +162,27 @@ export class Spd {
     return this.#inOrder().map((entry) => entry.policy);
   }
 
-  #search(inner: InnerColumns, i: number): CompiledPolicy | undefined {
-    const at = i * ADDRESS_WORDS;
-    const family = inner.family[i] as number;
-    const protocol = inner.protocol[i] as number;
-    const isSeen = inner.fragment[i] !== FRAGMENT.LATER;
-    const destination = isSeen ? (inner.destinationPort[i] as number) : -1;
-    // ICMP type and code stand for the port on both sides (RFC 4301 section 4.4.1.1).
-    const source = isSeen && !isIcmp(protocol) ? (inner.sourcePort[i] as number) : destination;
-    return this.#inOrder().find(
-      (entry) =>
-        matches(entry.source, inner.innerSource, at, family, protocol, source) &&
-        matches(entry.destination, inner.innerDestination, at, family, protocol, destination),
-    );
-  }
-
   #changed(): void {
     if (this.#ordered === undefined) return; // the cache is empty since the change before
     this.#ordered = undefined;
+    this.#byGroup = undefined;
     this.#cached.fill(undefined);
   }
 
   #inOrder(): readonly CompiledPolicy[] {
-    this.#ordered ??= [...this.#byKey.values()].toSorted((a, b) => a.policy.priority - b.policy.priority);
+    this.#ordered ??= [...this.#byKey.values()].toSorted(inOrder);
     return this.#ordered;
+  }
+
+  #inGroups(): ReadonlyMap<number, readonly CompiledPolicy[]> {
+    if (this.#byGroup !== undefined) return this.#byGroup;
+    const byGroup = new Map<number, CompiledPolicy[]>();
+    for (const entry of this.#inOrder()) {
+      const members = byGroup.get(entry.policy.group);
+      if (members === undefined) byGroup.set(entry.policy.group, [entry]);
+      else members.push(entry);
+    }
+    this.#byGroup = byGroup;
+    return byGroup;
   }
 }

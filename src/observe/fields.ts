@@ -52,6 +52,7 @@ export const LOG_FIELDS = [
   'signal',
   'command',
   'count',
+  'mtu',
   'attempt',
   'delayMs',
   'durationMs',

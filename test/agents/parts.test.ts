@@ -80,6 +80,7 @@ describe('inbound filter of a configuration', () => {
       { action: 'deny', protocol: 'tcp', ports: { from: 22, to: 22 } },
       { action: 'permit', protocol: 'tcp', ports: { from: 1, to: 1023 }, source: '10.1.0.0/16' },
       { action: 'permit', protocol: 'icmp', ports: { from: 0, to: 65_535 } },
+      { action: 'permit', protocol: 'icmpv6', ports: { from: 0, to: 65_535 } },
     ]);
     const filter = inboundFilterOf(rules);
     const permits = (protocol: number, source: string, port: number) =>
@@ -89,6 +90,7 @@ describe('inbound filter of a configuration', () => {
     expect(permits(6, '10.2.2.3', 80)).to.equal(false);
     expect(permits(17, '10.1.2.3', 80)).to.equal(false);
     expect(permits(1, '192.0.2.1', 0x0800)).to.equal(true);
+    expect(permits(58, '2001:db8::1', 0x8000)).to.equal(true);
   });
 
   it('takes /0 and /32 for what they are', () => {

@@ -15,7 +15,7 @@ const service: DvipaService = {
 };
 
 function make() {
-  const sas = new RoutingSas();
+  const sas = new RoutingSas({ outside: 1500, cluster: 1500 });
   const add = (given: SaTest) => {
     const sa = testSa(given);
     const numbering = { origin: 'new', epoch: 1, now: 0 } as const;

@@ -15,7 +15,7 @@ const RECORD = {
 } as const;
 
 const cacheWith = () => {
-  const cache = new ShadowCache([DVIPA]);
+  const cache = new ShadowCache([DVIPA], { outside: 1500, cluster: 1500 });
   cache.setDvipa(RECORD);
   return cache;
 };

@@ -15,9 +15,17 @@ const flow = (sourcePort: number, group = 1) => ({
   destinationPort: 80,
 });
 
-function distributorOf(targets: number[], tentativePerGroup = 100): Distributor {
+function distributorOf(
+  targets: number[],
+  tentativePerGroup = 100,
+  alike: readonly number[] = [],
+): Distributor {
   const seed = Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1);
-  const distributor = new Distributor({ seed, capacity: 1024, tentativePerGroup });
+  const lookAlikes = {
+    has: (group: number) => alike.includes(group),
+    of: (group: number) => alike.filter((other) => other !== group),
+  };
+  const distributor = new Distributor({ seed, capacity: 1024, tentativePerGroup, lookAlikes });
   distributor.addDvipa(DVIPA);
   for (const target of targets) distributor.addTarget(DVIPA, target);
   return distributor;
@@ -110,6 +118,24 @@ describe('distributor', () => {
     distributor.drainTarget(DVIPA, 0);
     expect(distributor.route(flow(1), false, undefined, 0)).equal(0);
     expect(distributor.route(flow(2), true, undefined, 0)).equal(1);
+  });
+
+  it('opens a connection of a look-alike where the other peer has not the same one, as long as there is such a target', () => {
+    const distributor = distributorOf([0, 1, 2], 100, [1, 2, 3, 4]);
+    const open = (group: number, eligible?: ReadonlySet<number>) =>
+      distributor.route(flow(1, group), true, eligible, 0);
+    for (const port of [7, 8, 9]) distributor.route(flow(port, 9), true, undefined, 0);
+    expect(open(1)).equal(0);
+    for (const port of [7, 8]) distributor.confirm(flow(port, 8), port - 6, 0); // it is 0's turn again
+    expect(open(2)).not.equal(0);
+    const third = open(3);
+    expect(new Set([open(1), open(2), third]).size).equal(3);
+    expect(open(4)).within(0, 2);
+    expect([1, 2, 3].map((group) => open(group))).deep.equal([0, open(2), third]);
+    // Others are not asked, and what is not eligible is no way out.
+    expect(distributor.route(flow(1, 9), true, new Set([0]), 0)).equal(0);
+    const both = distributorOf([0, 1], 100, [1, 2]);
+    expect([1, 2].map((group) => both.route(flow(1, group), true, new Set([1]), 0))).deep.equal([1, 1]);
   });
 
   it('has no target for a DVIPA without targets, or for another address', () => {

@@ -84,6 +84,7 @@ export function routeBodies(): RouteBodies {
       outer: { source: '192.0.2.99', destination: '192.0.2.10', sourcePort: 61000, destinationPort: 4500 },
       hasUdpEncapsulation: true,
     },
+    'path-mtu': { sa: SA_ID, mtu: 1400 },
     'sequence-top': { sa: SA_ID, top: 2n ** 62n + 1n },
     'sa-remove': { id: SA_ID },
     'policy-install': {

@@ -1,12 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { DropCounters } from '../../src/base/verdict.ts';
+import { pathFitOf } from '../../src/agents/sa-settings.ts';
+import { KeyedHash } from '../../src/connections/connection-key.ts';
+import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
 import type { OuterHeader } from '../../src/dataplane/encapsulate.ts';
 import { Funnel, type FunnelPeer, type RoutingOutboundSa } from '../../src/dataplane/funnel.ts';
 import { OutboundSad } from '../../src/dataplane/outbound-sad.ts';
+import type { ChoosePolicy } from '../../src/dataplane/outbound-steps.ts';
 import { type ShadowOutboundSa, TargetOutbound } from '../../src/dataplane/target-outbound.ts';
 import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
+import { GroupOverlaps } from '../../src/ipsec/group-overlaps.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
 import { LinkHeader, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { NumberingHolder } from '../../src/ipsec/numbering-holder.ts';
@@ -55,6 +60,8 @@ export function openAll(datagrams: readonly Buffer[], ...sas: readonly EspPeer[]
   });
 }
 
+const SEED = Buffer.alloc(8, 5);
+
 export interface OutboundOptions {
   readonly credit?: LifesizeCredit;
   readonly senderId?: number;
@@ -66,6 +73,8 @@ export interface OutboundOptions {
 export class OutboundBench {
   readonly drops = new DropCounters();
   readonly raw = new RecordingSink();
+  readonly kernel = new RecordingSink();
+  readonly overlaps = new GroupOverlaps();
   readonly sad = new OutboundSad<ShadowOutboundSa>();
   readonly crypto = new EspNodeCrypto({ randomBytes });
   readonly funnelled: Buffer[] = [];
@@ -73,15 +82,22 @@ export class OutboundBench {
   readonly asked: string[] = [];
   readonly outboundSeen: number[] = [];
   now = 1000;
+  limits = { outside: 1500, cluster: 1500 };
+  choosePolicy: ChoosePolicy = (_vector, _i, best) => best;
   readonly outbound: TargetOutbound;
 
   constructor() {
     this.outbound = new TargetOutbound({
       sad: this.sad,
+      overlaps: this.overlaps,
       crypto: this.crypto,
       raw: this.raw,
+      kernel: this.kernel,
+      fragments: new FragmentMemory({ seed: SEED, now: () => this.now }),
+      fragmentHash: new KeyedHash(SEED),
       drops: this.drops,
       dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
+      choosePolicy: (vector, i, best) => this.choosePolicy(vector, i, best),
       sendToFunnel: (vector) => {
         for (let i = 0; i < vector.count; i++) {
           if (vector.verdict[i] === 0) this.funnelled.push(Buffer.from(vector.packet(i)));
@@ -97,6 +113,7 @@ export class OutboundBench {
       slot,
       sa,
       outer: outerOf(sa),
+      fit: pathFitOf(sa, this.limits),
       holder: new NumberingHolder(),
       iv: options.senderId === 0 ? undefined : new IvCounter(options.senderId ?? 5),
       meter: meterOf(sa, options.credit ?? UNLIMITED),
@@ -142,10 +159,12 @@ export class FunnelBench {
   readonly drops = new DropCounters();
   readonly raw = new RecordingSink();
   readonly sad = new OutboundSad<RoutingOutboundSa>();
+  readonly overlaps = new GroupOverlaps();
   readonly crypto = new EspNodeCrypto({ randomBytes });
   readonly funnel: Funnel;
   readonly revoked: string[] = [];
   now = 1000;
+  limits = { outside: 1500, cluster: 1500 };
   readonly epoch = 3;
   /** False: marks are not stored, so no number is given. */
   isStoring = true;
@@ -153,8 +172,10 @@ export class FunnelBench {
   constructor() {
     this.funnel = new Funnel({
       sad: this.sad,
+      overlaps: this.overlaps,
       crypto: this.crypto,
       raw: this.raw,
+      fragments: new FragmentMemory({ seed: SEED, now: () => this.now }),
       drops: this.drops,
       onNumbering: (entry) => this.settle(entry),
     });
@@ -169,6 +190,7 @@ export class FunnelBench {
       slot,
       sa,
       outer: outerOf(sa),
+      fit: pathFitOf(sa, this.limits),
       numbering: new NumberingOwner({ origin: 'new', hasEsn: false, epoch: this.epoch, now: this.now }),
       meter: meterOf(sa, credit),
     }));
@@ -215,11 +237,12 @@ export class FunnelTarget {
     this.peer = { host, opener, dvipas: new AddressSet((options.dvipas ?? [DVIPA]).map(addr)) };
   }
 
-  /** `kind` 1 is a packet for the funnel. */
-  seal(inner: Uint8Array, kind = 1): Buffer {
+  /** `kind` 1 is a packet for the funnel; `group`: the SA group that it is meant for. */
+  seal(inner: Uint8Array, kind = 1, group = 1): Buffer {
     const vector = vectorOf(inner);
     const header = new LinkHeader();
     header.kind = kind;
+    header.group = group;
     if (this.#sealer.seal(vector, 0, header, this.#epoch) !== 0) throw new Error('not sealed');
     return Buffer.from(vector.packet(0));
   }

@@ -47,6 +47,7 @@ export class RoutingBench {
       peek: this.peeker,
       distributor: this.distributor,
       sources: new OuterSources(Buffer.alloc(8, 7)),
+      pathMtu: { take: (_vector, _i, _now, verdict) => verdict },
       fragmentHash: new KeyedHash(Buffer.alloc(8, 7)),
       link: this.link,
       drops: this.drops,

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { DropCounters } from '../../src/base/verdict.ts';
+import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
+import { pathFitOf } from '../../src/agents/sa-settings.ts';
 import { DispatchFloor } from '../../src/dataplane/dispatch-floor.ts';
 import { type FilterMode, type FilterRule, InboundFilter } from '../../src/dataplane/inbound-filter.ts';
 import { InboundSad } from '../../src/dataplane/inbound-sad.ts';
 import { CommittedNumbers } from '../../src/dataplane/replay-reports.ts';
 import { type ShadowInboundSa, TargetInbound } from '../../src/dataplane/target-inbound.ts';
+import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
@@ -33,6 +36,8 @@ export class TargetBench {
     endpoints: new AddressSet([ENDPOINT, ENDPOINT6].map(addr)),
     dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
   };
+  /** So large that nothing is clamped, unless a test says so. */
+  limits = { outside: 3904, cluster: 9000 };
   floor = new DispatchFloor();
   epoch = 3;
   /** What was told of authenticated packets: destination port each. */
@@ -41,11 +46,14 @@ export class TargetBench {
   /** Packets from elsewhere that were the newest: outer source and number each. */
   readonly moved: string[] = [];
   #dispatch = 0;
+  admits: (vector: PacketVector, i: number, group: number) => boolean = () => true;
   readonly inbound = new TargetInbound({
     sad: this.sad,
     crypto: this.crypto,
     tun: this.tun,
     drops: this.drops,
+    fragments: new FragmentMemory({ seed: Buffer.alloc(8, 5), now: () => 1000 }),
+    admits: (vector, i, group) => this.admits(vector, i, group),
     onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
     onMoved: (_entry, vector, i) =>
       this.moved.push(
@@ -69,6 +77,7 @@ export class TargetBench {
         hardPackets: packets.hard,
       }),
       committed: new CommittedNumbers(sa.id),
+      fit: pathFitOf(sa, this.limits),
       peerAddress: addr(sa.outer.source),
       peerPort: sa.outer.sourcePort,
     }));

@@ -110,7 +110,7 @@ describe('sealed link packets, changed', () => {
     const key = () => ({ keyId: 9, key: KeyMaterial.copyOf(Buffer.alloc(32, 9)) });
     const [sealer, opener] = [new LinkSealer(key()), new LinkOpener()];
     opener.install(key());
-    const header = Object.assign(new LinkHeader(), { kind: LINK_KIND.COMMITTED, spi: 0x1000 });
+    const header = Object.assign(new LinkHeader(), { kind: LINK_KIND.COMMITTED, group: 0x1000 });
     const change = fc.record({
       inner: fc.uint8Array({ maxLength: 100 }),
       flips: fc.array(fc.tuple(fc.nat(140), fc.integer({ min: 1, max: 255 })), { maxLength: 3 }),

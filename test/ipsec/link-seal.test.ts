@@ -21,7 +21,7 @@ const linkKey = (keyId = 0x01020304, key = KEY) => ({ keyId, key: KeyMaterial.co
 const header = new LinkHeader();
 header.kind = LINK_KIND.FUNNEL;
 header.flags = 0x80;
-header.spi = 0xc0ffee01;
+header.group = 0xc0ffee01;
 
 function seal(sealer: LinkSealer, epoch = EPOCH, from = header, inner = INNER): Buffer {
   const batch = new TestBatch([inner]);
@@ -45,7 +45,7 @@ describe('link-seal', () => {
     opener.install(linkKey());
   });
 
-  it('carries kind, flags, SPI and the inner packet, and nothing in clear', () => {
+  it('carries kind, flags, SA group and the inner packet, and nothing in clear', () => {
     const sealed = seal(sealer);
     expect(sealed.length).to.equal(LINK_HEADER_BYTES + INNER.length + LINK_TAG_BYTES);
     expect(sealed.includes(INNER.subarray(0, 8))).to.equal(false);

@@ -2,7 +2,9 @@
 """ESP packets made by scapy (with python-cryptography), as test vectors for src/ipsec.
 
     /usr/bin/python3 test/vectors/make-esp-vectors.py > test/vectors/esp-scapy.json
+    /usr/bin/python3 test/vectors/make-esp-vectors.py modes > test/vectors/esp-scapy-modes.json
 
+The first are tunnels of IPv4; `modes` are tunnels of IPv6, and transport mode over both families, for every suite.
 Debian packages: python3-scapy python3-cryptography. Keys and IVs are fixed: output is the same on every run.
 With a JSON array on standard input and the argument `open`, it does the reverse: decrypts ESP packets that we
 sealed and prints what scapy found inside (test/interop/esp-scapy.test.ts).
@@ -20,11 +22,12 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.cmac import CMAC
 from scapy import VERSION
-from scapy.all import ICMP, IP, TCP, UDP, Raw
+from scapy.all import ICMP, IP, TCP, UDP, ICMPv6DestUnreach, IPv6, IPv6ExtHdrDestOpt, PadN, Raw
 from scapy.layers.ipsec import ESP, SecurityAssociation
 
 OUTER = IP(src="192.0.2.101", dst="192.0.2.10")
 CLIENT, DVIPA = "10.1.1.1", "203.0.113.10"
+CLIENT6, DVIPA6 = "2001:db8:a::1", "2001:db8:113::10"
 
 
 def material(label, size):
@@ -70,14 +73,14 @@ AUTH_ICV = {"HMAC-SHA1-96": 12, "SHA2-256-128": 16, "SHA2-384-192": 24, "SHA2-51
 HASHES = {"HMAC-SHA1-96": "sha1", "SHA2-256-128": "sha256", "SHA2-384-192": "sha384", "SHA2-512-256": "sha512"}
 
 
-def association(suite, spi, encr_key, integ_key, esn, udp, outer=OUTER):
+def association(suite, spi, encr_key, integ_key, esn, udp, tunnel=OUTER):
     crypt, _, icv, auth, _ = SUITES[suite]
     return SecurityAssociation(
         ESP, spi=spi, crypt_algo="NULL" if crypt == "AES-GMAC" else crypt,
         crypt_key=None if crypt in ("AES-GMAC", "NULL") else encr_key,
         crypt_icv_size=icv if crypt == "AES-CCM" else None,
         auth_algo=None if auth == "AES-XCBC-96" else auth, auth_key=integ_key or None,
-        tunnel_header=outer, nat_t_header=UDP(sport=4500, dport=4500) if udp else None, esn_en=esn)
+        tunnel_header=tunnel, nat_t_header=UDP(sport=4500, dport=4500) if udp else None, esn_en=esn)
 
 
 def xcbc(key, data):
@@ -133,13 +136,14 @@ INNER = {
 }
 
 
-def seal(suite, spi, encr_key, integ_key, esn, sequence, iv, inner, outer=OUTER):
-    """An ESP packet without anything around it. Without an outer header: transport mode."""
+def seal(suite, spi, encr_key, integ_key, esn, sequence, iv, inner, tunnel=OUTER):
+    """An ESP packet without anything around it; `tunnel` None: transport mode."""
     crypt, _, icv, auth, _ = SUITES[suite]
-    sa = association(suite, spi, encr_key, integ_key, esn, False, outer)
+    sa = association(suite, spi, encr_key, integ_key, esn, False, tunnel)
     scapy_iv = b"" if crypt == "AES-GMAC" else iv
     packet = sa.encrypt(inner, seq_num=sequence & 0xFFFFFFFF, iv=scapy_iv, esn_en=esn, esn=sequence >> 32)
-    esp = bytes(type(outer or inner)(bytes(packet)).payload)
+    outer = IPv6 if isinstance(packet, IPv6) else IP
+    esp = bytes(outer(bytes(packet)).payload)
     if crypt == "AES-GMAC":
         esp = esp[:8] + iv + esp[8:]
         return esp + gmac_icv(encr_key, esp, esn, sequence)
@@ -179,6 +183,48 @@ def make():
                     "tcpFlags": int(upper.flags) if isinstance(upper, TCP) else 0,
                     "isFragment": inner.frag > 0,
                 })
+    json.dump({"madeBy": "scapy " + VERSION, "vectors": vectors}, sys.stdout, indent=1)
+    print()
+
+
+QUOTED = IPv6(src=DVIPA6, dst=CLIENT6) / TCP(sport=80, dport=51000, flags="SA", seq=9, ack=2)
+# name -> (is it in a tunnel?, inner packet, what a peek must see: protocol, ports, flags of TCP)
+MODES = {
+    "tunnel, IPv6: tcp syn": (
+        True, IPv6(src=CLIENT6, dst=DVIPA6) / TCP(sport=51000, dport=80, flags="S", options=[("MSS", 1360)]), 6, 51000, 80, 2),
+    "tunnel, IPv6: udp behind 64 bytes of destination options": (
+        True, IPv6(src=CLIENT6, dst=DVIPA6) / IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(60))]) / UDP(sport=5353, dport=53)
+        / b"question", 17, 5353, 53, 0),
+    "tunnel, IPv6: icmp error": (
+        True, IPv6(src=CLIENT6, dst=DVIPA6) / ICMPv6DestUnreach(code=4) / bytes(QUOTED), 58, 0, 0x0104, 0),
+    "transport, IPv4: tcp ack, 1300 bytes of data": (
+        False, IP(src=CLIENT, dst=DVIPA, id=8) / TCP(sport=51000, dport=80, flags="A", seq=2, ack=3)
+        / Raw(material("data", 1300)), 6, 51000, 80, 0x10),
+    "transport, IPv4: udp, empty": (False, IP(src=CLIENT, dst=DVIPA, id=9) / UDP(sport=5353, dport=53), 17, 5353, 53, 0),
+    "transport, IPv6: tcp syn": (
+        False, IPv6(src=CLIENT6, dst=DVIPA6) / TCP(sport=51000, dport=80, flags="S"), 6, 51000, 80, 2),
+}
+
+
+def make_modes():
+    vectors = []
+    for at, (suite, (crypt, encr_len, icv, auth, integ_len)) in enumerate(SUITES.items()):
+        for number, (it, (is_tunnel, inner, protocol, sport, dport, flags)) in enumerate(MODES.items()):
+            esn = (at + number) % 4 == 3
+            sequence = 0x1_0000_0005 if esn else 0x01020304
+            spi = 0xC1000000 + 256 * number + at
+            encr_key, integ_key = material("encr " + suite, encr_len), material("integ " + suite, integ_len)
+            iv = material(f"iv {suite} {it}", IV_LENGTHS.get(crypt, 8))
+            esp = seal(suite, spi, encr_key, integ_key, esn, sequence, iv, inner, OUTER if is_tunnel else None)
+            vectors.append({
+                "it": f"{suite}{', ESN' if esn else ''}, {it}", "spi": spi, "hasEsn": esn, "sequence": str(sequence),
+                "mode": "tunnel" if is_tunnel else "transport",
+                "encryption": BY_ICV[crypt][icv] if crypt in BY_ICV else TRANSFORMS[crypt],
+                "encryptionKey": encr_key.hex(),
+                "integrity": TRANSFORMS[auth] if auth else 0, "integrityKey": integ_key.hex(), "iv": iv.hex(),
+                "esp": esp.hex(), "inner": bytes(inner).hex(), "protocol": protocol, "sourcePort": sport,
+                "destinationPort": dport, "tcpFlags": flags, "isFragment": False,
+            })
     json.dump({"madeBy": "scapy " + VERSION, "vectors": vectors}, sys.stdout, indent=1)
     print()
 
@@ -232,4 +278,4 @@ def suites():
 
 
 if __name__ == "__main__":
-    {"open": open_all, "suites": suites}.get("".join(sys.argv[1:]), make)()
+    {"open": open_all, "suites": suites, "modes": make_modes}.get("".join(sys.argv[1:]), make)()

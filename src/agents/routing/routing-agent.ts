@@ -17,6 +17,7 @@ import { readCredentials } from '../../io/tls-options.ts';
 import type { Log } from '../../observe/log.ts';
 import { PluginStore } from '../../store/plugin-store.ts';
 import { keepGuard } from '../keep-guard.ts';
+import { pathLimits } from '../path-limits.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
 import { AddressSet } from '../../packet/address-map.ts';
@@ -91,6 +92,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     addresses,
     link,
     raw,
+    limits: await pathLimits(config.outside.interface, config.cluster.mtu),
     store,
     rekeyer,
     plugin,

@@ -5,9 +5,13 @@ import { KeyedHash } from '../../connections/connection-key.ts';
 import { OuterSources } from '../../connections/outer-sources.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
+import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
+import { PathMtuMessages } from '../../dataplane/path-mtu-messages.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
 import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
+import type { PathLimits } from '../../ipsec/path-fit.ts';
+import { formatSpi } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import type { CouplingStore } from '../../store/store.ts';
 import type { Requester } from '../../vici/index.ts';
@@ -15,7 +19,7 @@ import { LifesizeRunner } from './lifesize-runner.ts';
 import { NumberingRunner } from './numbering-runner.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import { PeerMoves } from './peer-moves.ts';
-import { RoutingSas } from './routing-sas.ts';
+import { type OutboundSa, RoutingSas } from './routing-sas.ts';
 import { SaLifecycle } from './sa-lifecycle.ts';
 import type { Cluster } from './target-peers.ts';
 import { TargetSessions } from './target-sessions.ts';
@@ -29,6 +33,7 @@ export interface RoutingHostPorts {
   readonly addresses: ClusterAddresses;
   readonly link: TrustedLink;
   readonly raw: PacketSink;
+  readonly limits: PathLimits;
   readonly store: CouplingStore;
   readonly rekeyer: Rekeyer;
   /** The plugin's socket. */
@@ -47,7 +52,7 @@ export interface RoutingHostPorts {
  */
 export class RoutingHost {
   readonly startedAt: number;
-  readonly sas = new RoutingSas();
+  readonly sas: RoutingSas;
   readonly distributor: Distributor;
   readonly inbound: RoutingInbound;
   readonly funnel: Funnel;
@@ -60,9 +65,13 @@ export class RoutingHost {
   constructor(ports: RoutingHostPorts) {
     this.#ports = ports;
     const { clock, log, drops, cluster, link, store, rekeyer, plugin, epoch } = ports;
+    this.sas = new RoutingSas(ports.limits);
     const { sas } = this;
     this.startedAt = clock.now();
-    this.distributor = new Distributor({ seed: ports.hashSeed });
+    this.distributor = new Distributor({
+      seed: ports.hashSeed,
+      lookAlikes: sas.overlaps,
+    });
     for (const { address } of cluster.dvipas.values()) this.distributor.addDvipa(address);
     const { distributor } = this;
     const sources = new OuterSources(ports.hashSeed);
@@ -76,6 +85,7 @@ export class RoutingHost {
       distributor,
       sources,
       fragmentHash,
+      pathMtu: new PathMtuMessages({ sad: sas.outbound, onLowered: (entry) => this.#pathMtuLowered(entry) }),
       link,
       drops,
       nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,
@@ -104,8 +114,10 @@ export class RoutingHost {
     });
     this.funnel = new Funnel({
       sad: sas.outbound,
+      overlaps: sas.overlaps,
       crypto: sas.sealing,
       raw: ports.raw,
+      fragments: new FragmentMemory({ seed: ports.hashSeed, now: () => clock.now() }),
       drops,
       onNumbering: (entry) => {
         this.numbering.changed(entry);
@@ -130,6 +142,13 @@ export class RoutingHost {
     this.lifesize.close();
     this.sas.clear();
     for (const { linkKeys } of this.#ports.cluster.peers) linkKeys.wipe();
+  }
+
+  /** Targets send on the same way: they need not be told by a router each. */
+  #pathMtuLowered({ sa, service, fit }: OutboundSa): void {
+    const mtu = fit.outerMtu;
+    this.#ports.log.info('path MTU lowered', { sa: sa.id, spi: formatSpi(sa.spi), peer: sa.outer.destination, mtu });
+    for (const peer of this.#ports.cluster.connected(service)) peer.session?.send('path-mtu', { sa: sa.id, mtu });
   }
 
   #fromLink(packets: PacketVector, index: number, protocol: number, carried: number): void {

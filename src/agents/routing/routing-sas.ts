@@ -5,13 +5,15 @@ import { OutboundSad } from '../../dataplane/outbound-sad.ts';
 import type { RoutingInboundSa } from '../../dataplane/routing-inbound.ts';
 import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
 import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
+import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { LifesizeOwner } from '../../ipsec/lifesize-owner.ts';
 import { NumberingOwner } from '../../ipsec/numbering-owner.ts';
 import type { NumberingOwnerOptions } from '../../ipsec/numbering-actions.ts';
 import { Peeker } from '../../ipsec/peek.ts';
+import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
-import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf } from '../sa-settings.ts';
+import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf, pathFitOf } from '../sa-settings.ts';
 import type { DvipaService } from './target-peers.ts';
 
 interface Common {
@@ -60,10 +62,16 @@ const NONE: ReadonlySet<AnySa> = new Set();
 export class RoutingSas {
   readonly inbound = new InboundSad<InboundSa>();
   readonly outbound = new OutboundSad<OutboundSa>();
+  readonly overlaps = new GroupOverlaps();
   readonly peeker = new Peeker();
   readonly sealing = new EspNodeCrypto({ randomBytes });
+  readonly limits: PathLimits;
   /** By SA group: a rekey, and each flow that a target reports, asks for the others of its group. */
   readonly #groups = new Map<number, Set<AnySa>>();
+
+  constructor(limits: PathLimits) {
+    this.limits = limits;
+  }
 
   /** Throws if the data plane cannot serve the SA: nothing is installed then, the keys are wiped. */
   add(given: NewSa, makeOwners: (sa: SecurityAssociation) => InboundOwners): AnySa {
@@ -73,6 +81,7 @@ export class RoutingSas {
       if (reason !== undefined) throw new Error(reason);
       const entry =
         sa.direction === 'in' ? this.#addInbound(given, makeOwners(sa)) : this.#addOutbound(given);
+      this.overlaps.add(sa);
       const group = this.#groups.get(sa.group);
       if (group === undefined) this.#groups.set(sa.group, new Set([entry]));
       else group.add(entry);
@@ -96,6 +105,7 @@ export class RoutingSas {
     const entry = inbound ?? outbound;
     if (entry === undefined) return undefined;
     wipeKeys(entry.sa);
+    this.overlaps.remove(id);
     const { group: number } = entry.sa;
     const group = this.#groups.get(number);
     group?.delete(entry);
@@ -152,6 +162,7 @@ export class RoutingSas {
       pluginId,
       service,
       outer: outerHeaderOf(sa),
+      fit: pathFitOf(sa, this.limits),
       numbering: new NumberingOwner({ ...given.numbering, hasEsn: sa.hasEsn }),
       meter: meterOf(sa, lifesize.creditOf(FUNNEL_USER)),
       lifesize,

@@ -18,7 +18,7 @@ import {
   wipePluginSa,
 } from '../../vici/index.ts';
 import { saIdOf, toOutboundPolicy, toSecurityAssociation, withUpdate } from '../plugin-sa.ts';
-import { outerHeaderOf } from '../sa-settings.ts';
+import { outerHeaderOf, pathFitOf } from '../sa-settings.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { PeerMoves } from './peer-moves.ts';
@@ -250,13 +250,15 @@ export class SaLifecycle {
     const sa = withUpdate(entry.sa, update);
     try {
       const outer = outerHeaderOf(sa);
-      if ('numbering' in entry) entry.outer = outer;
+      const fit = pathFitOf(sa, sas.limits);
+      if ('numbering' in entry) Object.assign(entry, { outer, fit });
     } catch (error) {
       // The peer moved to where we cannot follow: the SA stays as it is, and charon's liveness check ends it.
       log.warn('update of an SA cannot be served', { sa: id, spi: formatSpi(sa.spi), error });
       return;
     }
     Object.assign(entry, { sa });
+    sas.overlaps.update(sa);
     for (const peer of cluster.connected(entry.service))
       peer.session?.send('sa-update', { id, outer: sa.outer, hasUdpEncapsulation: sa.hasUdpEncapsulation });
   }
@@ -275,7 +277,7 @@ export class SaLifecycle {
     moves.removed(id);
     if ('numbering' in entry) {
       numbering().removed(entry);
-      funnel().resume(entry, clock.now());
+      funnel().removed(entry, clock.now());
     }
     if (sas.group(entry.sa.group).size === 0) distributor.table.removeGroup(entry.sa.group);
     log.info('SA removed', { sa: id, spi: formatSpi(entry.sa.spi), direction: entry.sa.direction });

@@ -17,7 +17,7 @@ export function sealForFunnel(
   header.kind = LINK_KIND.FUNNEL;
   for (let i = 0; i < vector.count; i++) {
     if (vector.verdict[i] !== KEEP) continue;
-    header.spi = sad.at(vector.saSlot[i] as number)?.sa.spi ?? 0;
+    header.group = sad.at(vector.saSlot[i] as number)?.sa.group ?? 0;
     vector.verdict[i] = sealer === undefined ? NO_NUMBER : sealer.seal(vector, i, header, epoch);
   }
 }

@@ -7,7 +7,9 @@ import { CommittedNumbers } from '../../dataplane/replay-reports.ts';
 import type { ServedDvipa, ShadowInboundSa } from '../../dataplane/target-inbound.ts';
 import type { ShadowOutboundSa } from '../../dataplane/target-outbound.ts';
 import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
+import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
+import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
 import { ReplayWindow } from '../../ipsec/replay-window.ts';
 import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
@@ -15,7 +17,14 @@ import { IvCounters } from '../../ipsec/sender-ids.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { AddressSet } from '../../packet/address-map.ts';
 import { inboundFilterOf } from '../inbound-filter.ts';
-import { addressOf, algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf } from '../sa-settings.ts';
+import {
+  addressOf,
+  algorithmRefusal,
+  meterOf,
+  outerAddressesOf,
+  outerHeaderOf,
+  pathFitOf,
+} from '../sa-settings.ts';
 
 /** What a target's window holds beyond the SA's own: the numbers of one report round trip (docs/inbound.md). */
 const REPORT_ROUND_TRIP_PACKETS = 4096;
@@ -33,6 +42,8 @@ interface CachedDvipa extends ServedDvipa {
 export class ShadowCache {
   readonly inbound = new InboundSad<ShadowInboundSa>();
   readonly outbound = new OutboundSad<ShadowOutboundSa>();
+  /** Groups of SAs whose peers look alike. */
+  readonly overlaps = new GroupOverlaps();
   /** Inbound and outbound slots are numbered apart, so each direction has its own contexts. */
   readonly opening = new EspNodeCrypto({ randomBytes });
   readonly sealing = new EspNodeCrypto({ randomBytes });
@@ -40,12 +51,14 @@ export class ShadowCache {
   readonly #ivs = new IvCounters();
   readonly #dvipas = new Map<string, CachedDvipa>();
   readonly #configured: ReadonlySet<string>;
+  readonly #limits: PathLimits;
   readonly #endpoints = new AddressSet();
   readonly #served = new AddressSet();
 
   /** `configured`: the DVIPAs that this host's own configuration names; others are refused. */
-  constructor(configured: readonly string[]) {
+  constructor(configured: readonly string[], limits: PathLimits) {
     this.#configured = new Set(configured);
+    this.#limits = limits;
   }
 
   get addresses(): ClusterAddresses {
@@ -83,6 +96,7 @@ export class ShadowCache {
       if (reason === undefined) {
         if (sa.direction === 'in') this.#installInbound(record);
         else this.#installOutbound(record);
+        this.overlaps.add(sa);
         return undefined;
       }
       wipeKeys(sa);
@@ -96,13 +110,16 @@ export class ShadowCache {
   /** The peer has moved, and charon knows. */
   update(id: SaId, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
     const outbound = this.outbound.get(id);
-    if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation);
+    if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation, this.#limits);
     const inbound = this.inbound.get(id);
-    if (inbound !== undefined) receiveFrom(inbound, outer, hasUdpEncapsulation);
+    if (inbound !== undefined) receiveFrom(inbound, outer, hasUdpEncapsulation, this.#limits);
+    const entry = outbound ?? inbound;
+    if (entry !== undefined) this.overlaps.update(entry.sa);
   }
 
   /** Removes the SA and wipes its keys; the outbound entry is returned, since packets may wait for it. */
   remove(id: SaId): ShadowOutboundSa | undefined {
+    this.overlaps.remove(id);
     const inbound = this.inbound.remove(id);
     if (inbound !== undefined) {
       this.opening.remove(inbound.slot);
@@ -132,7 +149,8 @@ export class ShadowCache {
       wipeKeys(sa);
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
-      receiveFrom(known, sa.outer, sa.hasUdpEncapsulation);
+      receiveFrom(known, sa.outer, sa.hasUdpEncapsulation, this.#limits);
+      this.overlaps.update(known.sa);
       known.meter.granted(credit);
       return;
     }
@@ -148,6 +166,7 @@ export class ShadowCache {
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
       meter: meterOf(sa, credit),
       committed: new CommittedNumbers(sa.id),
+      fit: pathFitOf(sa, this.#limits),
       peerAddress: source,
       peerPort: sa.outer.sourcePort,
     }));
@@ -159,7 +178,8 @@ export class ShadowCache {
     if (known !== undefined) {
       wipeKeys(sa);
       known.meter.granted(credit);
-      sendTo(known, sa.outer, sa.hasUdpEncapsulation);
+      sendTo(known, sa.outer, sa.hasUdpEncapsulation, this.#limits);
+      this.overlaps.update(known.sa);
       // Another id is another IV space; with the same id the counter must go on.
       if (senderId !== undefined) known.iv = this.#ivs.get(sa.id, senderId);
       return;
@@ -168,6 +188,7 @@ export class ShadowCache {
       slot,
       sa,
       outer: outerHeaderOf(sa),
+      fit: pathFitOf(sa, this.#limits),
       holder: new NumberingHolder(),
       iv: senderId === undefined ? undefined : this.#ivs.get(sa.id, senderId),
       meter: meterOf(sa, credit),
@@ -185,13 +206,24 @@ export class ShadowCache {
   }
 }
 
-function sendTo(entry: ShadowOutboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
+function sendTo(
+  entry: ShadowOutboundSa,
+  outer: OuterAddresses,
+  hasUdpEncapsulation: boolean,
+  limits: PathLimits,
+): void {
   const sa = { ...entry.sa, outer, hasUdpEncapsulation };
-  Object.assign(entry, { sa, outer: outerHeaderOf(sa) });
+  Object.assign(entry, { sa, outer: outerHeaderOf(sa), fit: pathFitOf(sa, limits) });
 }
 
-function receiveFrom(entry: ShadowInboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
+function receiveFrom(
+  entry: ShadowInboundSa,
+  outer: OuterAddresses,
+  hasUdpEncapsulation: boolean,
+  limits: PathLimits,
+): void {
   entry.peerAddress = addressOf(outer.source);
   entry.peerPort = outer.sourcePort;
-  Object.assign(entry, { sa: { ...entry.sa, outer, hasUdpEncapsulation } });
+  const sa = { ...entry.sa, outer, hasUdpEncapsulation };
+  Object.assign(entry, { sa, fit: pathFitOf(sa, limits) });
 }

@@ -15,6 +15,7 @@ import { Tun } from '../../io/tun.ts';
 import type { Log } from '../../observe/log.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
 import { keepGuard } from '../keep-guard.ts';
+import { pathLimits } from '../path-limits.ts';
 import { ROUTER_PEER, TargetHost } from './target-host.ts';
 import { targetAnswers } from './target-snapshots.ts';
 
@@ -69,6 +70,7 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     link,
     tun,
     raw,
+    limits: await pathLimits(config.outside.interface, config.cluster.mtu),
     hashSeed: randomBytes(HASH_SEED_BYTES),
   });
   stops.add(() => host.close());

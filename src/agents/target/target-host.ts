@@ -1,11 +1,14 @@
 import type { Clock } from '../../base/clock.ts';
 import type { DropCounters } from '../../base/verdict.ts';
-import { type ConnectionKey, newConnectionKey } from '../../connections/connection-key.ts';
+import { type ConnectionKey, KeyedHash, newConnectionKey } from '../../connections/connection-key.ts';
 import { FlowTracker } from '../../connections/flow-tracker.ts';
+import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
+import { LookAlikes } from '../../dataplane/look-alikes.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
+import type { PathLimits } from '../../ipsec/path-fit.ts';
 import type { Log } from '../../observe/log.ts';
 import { ADDRESS_WORDS, copyAddress } from '../../packet/address.ts';
 import { AddressSet } from '../../packet/address-map.ts';
@@ -18,6 +21,9 @@ import { TargetRelations } from './target-session.ts';
 /** The routing host's number on the link; a target has one peer. */
 export const ROUTER_PEER = 0;
 
+/** Datagrams of one SA group whose fragments are on their way. */
+const FRAGMENTED_PER_GROUP = 256;
+
 /** What a target needs of the machine it is on; in a test, of the test. */
 export interface TargetHostPorts {
   readonly clock: Clock;
@@ -28,6 +34,7 @@ export interface TargetHostPorts {
   readonly link: TrustedLink;
   readonly tun: PacketSink;
   readonly raw: PacketSink;
+  readonly limits: PathLimits;
   /** `HASH_SEED_BYTES` random bytes. */
   readonly hashSeed: Uint8Array;
 }
@@ -43,15 +50,24 @@ export class TargetHost {
   readonly relations: TargetRelations;
   readonly inbound: TargetInbound;
   readonly outbound: TargetOutbound;
+  readonly lookAlikes: LookAlikes;
   readonly #ports: TargetHostPorts;
   readonly #key = newConnectionKey();
 
   constructor(ports: TargetHostPorts) {
     this.#ports = ports;
     const { clock, log, drops, dvipas, link, tun, raw } = ports;
-    this.cache = new ShadowCache(dvipas);
+    this.cache = new ShadowCache(dvipas, ports.limits);
     this.flows = new FlowTracker({ seed: ports.hashSeed });
     const { cache } = this;
+    this.lookAlikes = new LookAlikes({
+      overlaps: cache.overlaps,
+      sad: cache.outbound,
+      openFlows: () => this.flows.flows(),
+      seed: ports.hashSeed,
+      now: () => clock.now(),
+    });
+    const { lookAlikes } = this;
     this.reports = new TargetReports(clock, cache, this.flows);
     const { reports } = this;
     this.relations = new TargetRelations({
@@ -62,21 +78,30 @@ export class TargetHost {
       reports,
       outbound: () => this.outbound,
     });
+    const seed = ports.hashSeed;
+    const now = () => clock.now();
     this.inbound = new TargetInbound({
       sad: cache.inbound,
       crypto: cache.opening,
       tun,
       drops,
+      fragments: new FragmentMemory({ seed, now, perGroup: FRAGMENTED_PER_GROUP }),
+      admits: (vector, i, group) => lookAlikes.admits(vector, i, group),
       onAuthenticated: (vector, i, { sa }) => this.#observe(vector, i, true, sa.group),
       onMoved: (entry, vector, i) => reports.peerMoved(entry, vector, i),
       onReportDue: (entry) => reports.numbersDue(entry),
     });
     this.outbound = new TargetOutbound({
       sad: cache.outbound,
+      overlaps: cache.overlaps,
       crypto: cache.sealing,
       raw,
+      kernel: tun,
+      fragments: new FragmentMemory({ seed, now }),
+      fragmentHash: new KeyedHash(seed),
       drops,
       dvipas: new AddressSet(dvipas.map(addressOf)),
+      choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
       sendToFunnel: (vector) => this.#toFunnel(vector),
       onNumbering: (entry) => this.relations.numberingChanged(entry),
       onOutbound: (vector, i, { sa }) => this.#observe(vector, i, false, sa.group),
@@ -93,6 +118,7 @@ export class TargetHost {
   /** Call it about every 50 ms. */
   tick(now: number): void {
     this.outbound.tick(now);
+    this.lookAlikes.tick(now);
   }
 
   /** Stops its timers and wipes all keys. */

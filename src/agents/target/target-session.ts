@@ -132,6 +132,9 @@ export class TargetRelations implements TargetHandlers {
         cache.inbound.get(sa)?.window.hintTop(Number(top >> 32n), Number(top & 0xffff_ffffn));
         break;
       }
+      case 'path-mtu':
+        cache.outbound.get(event.body.sa)?.fit.lower(event.body.mtu, 0, now);
+        break;
       case 'sa-remove':
         this.#removed(cache.remove(event.body.id), now);
         log.info('SA removed', { sa: event.body.id });
@@ -203,7 +206,7 @@ export class TargetRelations implements TargetHandlers {
   #removed(entry: ShadowOutboundSa | undefined, now: number): void {
     if (entry === undefined) return;
     this.#deadlines.delete(entry);
-    this.#options.outbound().resume(entry, now);
+    this.#options.outbound().removed(entry, now);
     this.#deadlines.delete(entry);
   }
 }

@@ -49,11 +49,14 @@ export class MemoryCharon {
   /** False: it does not follow them. */
   follows = true;
   readonly suite: EspSuite;
+  /** The inner address of a client. */
+  readonly inner: (client: number) => string;
   readonly #clock: ManualClock;
   readonly #random: Random;
   #nextId = 1;
 
-  constructor(clock: ManualClock, random: Random, suite: EspSuite) {
+  constructor(clock: ManualClock, random: Random, suite: EspSuite, inner = innerOf) {
+    this.inner = inner;
     this.#clock = clock;
     this.#random = random;
     this.suite = suite;
@@ -75,13 +78,13 @@ export class MemoryCharon {
   usePair(pair: SaPair): void {
     const policy: PluginPolicy = {
       id: `p${pair.client}`,
-      key: `out ${DVIPA}/32 === ${innerOf(pair.client)}/32`,
+      key: `out ${DVIPA}/32 === ${this.inner(pair.client)}/32 ${pair.client}`,
       direction: 'out',
       sourceSelector: selector(DVIPA),
-      destinationSelector: selector(innerOf(pair.client)),
+      destinationSelector: selector(this.inner(pair.client)),
       source: ENDPOINT,
       destination: outerOf(pair.client),
-      reqid: pair.client,
+      reqid: this.#reqidOf(pair.client),
       group: pair.client,
       priority: 371_327,
       spi: pair.spiOut,
@@ -178,12 +181,18 @@ export class MemoryCharon {
     }
   }
 
+  /** As `alloc_reqid`: equal selectors, equal number. */
+  #reqidOf(client: number): number {
+    for (let n = 1; n < client; n++) if (this.inner(n) === this.inner(client)) return n;
+    return client;
+  }
+
   #sa(pair: SaPair, direction: 'in' | 'out'): PluginSa {
     const isIn = direction === 'in';
     const { client, suite } = pair;
     const { encryption, integrity } = testKeys(suite, isIn ? pair.spiIn : pair.spiOut);
     const [peer, ours] = [outerOf(client), ENDPOINT];
-    const [peerSelectors, ourSelectors] = [[selector(innerOf(client))], [selector(DVIPA)]];
+    const [peerSelectors, ourSelectors] = [[selector(this.inner(client))], [selector(DVIPA)]];
     return {
       id: isIn ? pair.idIn : pair.idOut,
       spi: isIn ? pair.spiIn : pair.spiOut,
@@ -192,7 +201,7 @@ export class MemoryCharon {
       destination: isIn ? ours : peer,
       sourcePort: 4500,
       destinationPort: 4500,
-      reqid: client,
+      reqid: this.#reqidOf(client),
       group: client,
       mode: 'tunnel',
       hasUdpEncapsulation: true,

@@ -1,6 +1,6 @@
 import { EspPeer, PeerWindow } from '../esp-peer.ts';
 import { ACK, DVIPA, ENDPOINT, espInUdp, SYN, tcp } from '../inner-packets.ts';
-import { innerOf, outerOf, type SaPair } from './charon.ts';
+import { outerOf, type SaPair } from './charon.ts';
 
 /** Stands in every inner packet; on a wire it would be plaintext. */
 export const MARKER = 'PLAINTEXT';
@@ -22,6 +22,7 @@ interface Receiving {
 /** A client behind a tunnel, on ESP of its own (`EspPeer`). It keeps book of what it sent and what it got. */
 export class MemoryClient {
   readonly n: number;
+  readonly #inner: string;
   readonly violations: string[] = [];
   /** Every packet sent, by its text. */
   readonly sent = new Set<string>();
@@ -36,8 +37,9 @@ export class MemoryClient {
   /** UDP port that the last datagram to this client had. */
   addressedTo = 0;
 
-  constructor(n: number, windowPackets: number) {
+  constructor(n: number, windowPackets: number, inner: string) {
     this.n = n;
+    this.#inner = inner;
     this.#windowPackets = windowPackets;
     this.#from = { source: outerOf(n), sourcePort: 4500 };
   }
@@ -76,7 +78,7 @@ export class MemoryClient {
   segment(port: number, flags: number = ACK): { readonly text: string; readonly datagram: Buffer } {
     const text = `${MARKER}-c${this.n}-${this.#count++};`;
     this.sent.add(text);
-    const inner = tcp({ source: innerOf(this.n), destination: DVIPA, sourcePort: port, flags, data: text });
+    const inner = tcp({ source: this.#inner, destination: DVIPA, sourcePort: port, flags, data: text });
     if (this.#sending === undefined) throw new Error('the tunnel is not up');
     return {
       text,

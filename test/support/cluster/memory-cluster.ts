@@ -8,7 +8,7 @@ import type { EspSuite } from '../esp-peer.ts';
 import { ACK, DVIPA, RST, SYN, tcp } from '../inner-packets.ts';
 import { ManualClock } from '../manual-clock.ts';
 import { type MemoryStream, memoryWire } from '../memory-wire.ts';
-import { MemoryCharon, outerOf, type SaPair } from './charon.ts';
+import { innerOf, MemoryCharon, outerOf, type SaPair } from './charon.ts';
 import { dataOf, MARKER, MemoryClient } from './client.ts';
 import { Network } from './network.ts';
 import { MemoryRouter } from './router.ts';
@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly suite?: EspSuite;
   /** The clients' anti-replay window, packets. */
   readonly peerWindow?: number;
+  /** All clients have the inner address of the first. */
+  readonly alike?: boolean;
 }
 
 interface Session {
@@ -61,8 +63,12 @@ export class MemoryCluster {
     const { targets = 3, clients = 1, suite = 'aes128gcm16', peerWindow = 64 } = options;
     this.random = new Random(options.seed ?? 1);
     this.network = new Network(this.clock, this.random);
-    this.charon = new MemoryCharon(this.clock, this.random, suite);
-    this.clients = Array.from({ length: clients }, (_, i) => new MemoryClient(i + 1, peerWindow));
+    const inner = (n: number) => innerOf(options.alike === true ? 1 : n);
+    this.charon = new MemoryCharon(this.clock, this.random, suite, inner);
+    this.clients = Array.from(
+      { length: clients },
+      (_, i) => new MemoryClient(i + 1, peerWindow, inner(i + 1)),
+    );
     this.#counts = { targets, authorised: options.authorised ?? targets };
     this.router = this.#newRouter();
     for (let n = 1; n <= targets; n++) this.startTarget(n);
@@ -310,7 +316,7 @@ export class MemoryCluster {
   #carryOutRekeys(): void {
     for (const { entry, cause } of this.router.rekeyer.asked.splice(0)) {
       this.rekeys.push(`${cause} ${entry.sa.direction}`);
-      this.#asked.push({ n: entry.sa.reqid, spi: entry.sa.spi });
+      this.#asked.push({ n: entry.sa.group, spi: entry.sa.spi });
     }
     for (const asked of this.#asked.splice(0)) {
       const isCurrent = this.charon.pairs.some(

@@ -121,6 +121,7 @@ export class MemoryRouter {
       cluster: this.cluster,
       addresses: { dvipas: new AddressSet([addr(DVIPA)]), endpoints: new AddressSet([addr(ENDPOINT)]) },
       link,
+      limits: { outside: 1500, cluster: 1500 },
       raw: new Sink((datagram) => options.toOutside(datagram)),
       store,
       rekeyer: this.rekeyer,

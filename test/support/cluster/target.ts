@@ -44,6 +44,7 @@ export class MemoryTarget {
       dvipas: [DVIPA],
       link,
       tun: new Sink((inner) => this.#answers.push(...options.application(inner))),
+      limits: { outside: 1500, cluster: 1500 },
       raw: new Sink((datagram) => options.toOutside(datagram)),
       hashSeed: Buffer.alloc(8, 9),
     });

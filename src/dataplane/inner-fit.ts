@@ -1,0 +1,125 @@
+import { type DropCounters, ELSEWHERE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { FRAGMENT } from '../ipsec/inner-columns.ts';
+import { type FragmentSink, Fragmenter } from '../packet/fragmentation.ts';
+import type { WordHash } from '../packet/fragment-table.ts';
+import { Reassembler } from '../packet/reassembly.ts';
+import type { SendingSa } from './outbound-steps.ts';
+import type { PacketSink } from './ports.ts';
+import { clampSyn } from './syn-mss.ts';
+import { addTooBigMessage } from './too-big-message.ts';
+import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
+
+const TOO_BIG = verdictOf('too-big');
+const QUEUE_OVERFLOW = verdictOf('queue-overflow');
+
+/** What one vector may become, in pieces; and datagrams of up to 64 KB that it may complete. */
+const PIECES = 512;
+const LARGE_PACKETS = 4;
+const MESSAGES = 16;
+/** All fragments have one source here, the DVIPA's host itself. */
+const REASSEMBLY = {
+  datagrams: 256,
+  datagramsPerSource: 256,
+  bytes: 4 * 2 ** 20,
+  bytesPerSource: 4 * 2 ** 20,
+};
+/** The sealed packet is longer by less than this, and no IP packet is longer than 65535 bytes. */
+const MAX_INNER_BYTES = 65_535 - 128;
+
+export interface InnerFitOptions {
+  /** This host's kernel, which hears what did not fit. */
+  readonly kernel: PacketSink;
+  readonly drops: DropCounters;
+  readonly hash: WordHash;
+}
+
+/**
+ * Makes inner packets fit their SA before they get a number (RFC 4301 section 8, RFC 4303 section 3.3.4). A SYN gets an MSS that fits. What is
+ * too long and may not be cut is refused, and the sender told; IPv4 that may be is cut inside a tunnel, so that the peer gets whole ESP packets.
+ * IPv6 of up to 1280 bytes, and transport mode, whose payload is always a whole datagram, are sealed as they are and cut outside (`outer-cut.ts`);
+ * fragments for transport mode are put together first.
+ */
+export class InnerFit {
+  readonly #options: InnerFitOptions;
+  readonly #fragmenter = new Fragmenter(0xffff);
+  readonly #reassembler: Reassembler;
+  readonly #pieces = new PacketVector(PIECES);
+  readonly #large = new PacketVector(LARGE_PACKETS, LARGE_SLOT_BYTES);
+  readonly #messages = new PacketVector(MESSAGES);
+  readonly #emit: FragmentSink = (slab, offset, length) => {
+    if (!this.#pieces.push(slab.subarray(offset, offset + length))) this.#isFull = true;
+  };
+  #isFull = false;
+  #identification = 0;
+
+  constructor(options: InnerFitOptions) {
+    this.#options = options;
+    const { hash, drops } = options;
+    this.#reassembler = new Reassembler({ hash, drops, limits: REASSEMBLY });
+  }
+
+  /** KEEP: packet `i` is fit to be sealed. ELSEWHERE: what it becomes comes out of `drain`. Else why it is dropped. */
+  check(vector: PacketVector, i: number, { outer, fit }: SendingSa, now: number): Verdict {
+    const isTransport = outer.mode === 'transport';
+    if (isTransport && vector.fragment[i] !== FRAGMENT.WHOLE) return this.#reassemble(vector, i, now);
+    clampSyn(vector, i, fit);
+    const length = vector.length[i] as number;
+    if (length <= fit.innerBytes) return KEEP;
+    fit.refresh(now);
+    if (length <= fit.innerBytes) return KEEP;
+    if (length > MAX_INNER_BYTES) return TOO_BIG;
+    if (vector.family[i] === 6) {
+      if (length > fit.innerMtu6 && !this.#isOfReassembly(vector)) return this.#refuse(vector, i, fit.innerMtu6);
+      return KEEP;
+    }
+    if (vector.dontFragment[i] === 1) return this.#refuse(vector, i, fit.innerBytes);
+    return isTransport ? KEEP : this.#cut(vector, i, fit.innerBytes);
+  }
+
+  /** Gives `run` what the packets of the last vector became, and the kernel its messages. */
+  drain(run: (vector: PacketVector) => void): void {
+    for (const made of [this.#pieces, this.#large]) {
+      if (made.count === 0) continue;
+      run(made);
+      made.reset();
+    }
+    if (this.#messages.count === 0) return;
+    this.#options.kernel.send(this.#messages);
+    this.#messages.reset();
+  }
+
+  /** Gives up fragments that waited too long. */
+  tick(now: number): void {
+    this.#reassembler.expire(now);
+  }
+
+  /** What came in fragments may be sent in fragments. */
+  #isOfReassembly(vector: PacketVector): boolean {
+    return vector === this.#pieces || vector === this.#large;
+  }
+
+  #refuse(vector: PacketVector, i: number, mtu: number): Verdict {
+    addTooBigMessage(vector, i, mtu, this.#messages);
+    return TOO_BIG;
+  }
+
+  #cut(vector: PacketVector, i: number, mtu: number): Verdict {
+    this.#isFull = false;
+    this.#identification = (this.#identification + 1) & 0xffff;
+    const to = { mtu, identification: this.#identification };
+    const length = vector.length[i] as number;
+    const bad = this.#fragmenter.cut(vector.slab, vector.offset[i] as number, length, to, this.#emit);
+    if (bad !== KEEP) return bad;
+    return this.#isFull ? QUEUE_OVERFLOW : ELSEWHERE;
+  }
+
+  #reassemble(vector: PacketVector, i: number, now: number): Verdict {
+    const reassembler = this.#reassembler;
+    const length = vector.length[i] as number;
+    const verdict = reassembler.take(vector.slab, vector.offset[i] as number, length, now);
+    if (verdict !== KEEP) return verdict;
+    const datagram = reassembler.slab.subarray(0, reassembler.length);
+    const into = datagram.length > this.#pieces.roomBytes ? this.#large : this.#pieces;
+    return into.push(datagram) ? ELSEWHERE : QUEUE_OVERFLOW;
+  }
+}

@@ -1,0 +1,72 @@
+import { KEEP, verdictOf } from '../base/verdict.ts';
+import { type FragmentSink, Fragmenter } from '../packet/fragmentation.ts';
+import type { OutboundSad } from './outbound-sad.ts';
+import type { SendingSa } from './outbound-steps.ts';
+import type { PacketSink } from './ports.ts';
+import { PacketVector } from './vector.ts';
+
+const TOO_BIG = verdictOf('too-big');
+
+/** Pieces that go out in one call. */
+const PIECES = 256;
+/** Spreads the SPIs of one peer over the identifications (2^32 divided by the golden ratio). */
+const SPREAD = 0x9e37_79b1;
+
+/**
+ * Sends sealed packets of which some are longer than the path MTU: those go out in fragments (RFC 4303 section 3.3.4), between the
+ * others, since the peer's replay window may be narrow. The identification is made of SPI and sequence number: several hosts
+ * send from one address, and of an SA no two packets share a number.
+ */
+export class OuterCut {
+  readonly #raw: PacketSink;
+  readonly #fragmenter = new Fragmenter(0xffff);
+  readonly #out = new PacketVector(PIECES);
+  /** Of each piece, the packet that it is of. */
+  readonly #of = new Uint32Array(PIECES);
+  readonly #to = { mtu: 0, identification: 0 };
+  readonly #emit: FragmentSink = (slab, offset, length) => this.#put(slab.subarray(offset, offset + length));
+  #vector: PacketVector | undefined;
+  #i = 0;
+  #sent = 0;
+
+  constructor(raw: PacketSink) {
+    this.#raw = raw;
+  }
+
+  /** As `PacketSink.send`; returns how many pieces went out. `too-big`: it may not be cut. */
+  send(vector: PacketVector, sad: OutboundSad<SendingSa>): number {
+    this.#vector = vector;
+    this.#sent = 0;
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] !== KEEP) continue;
+      this.#i = i;
+      const { fit, sa } = sad.at(vector.saSlot[i] as number) as SendingSa;
+      this.#to.mtu = fit.outerMtu;
+      this.#to.identification = ((vector.sequenceLow[i] as number) + Math.imul(sa.spi, SPREAD)) >>> 0;
+      const offset = vector.offset[i] as number;
+      const length = vector.length[i] as number;
+      const bad = this.#fragmenter.cut(vector.slab, offset, length, this.#to, this.#emit);
+      if (bad !== KEEP) vector.verdict[i] = bad;
+    }
+    this.#flush();
+    this.#vector = undefined;
+    return this.#sent;
+  }
+
+  #put(piece: Buffer): void {
+    if (this.#out.count === PIECES) this.#flush();
+    this.#of[this.#out.count] = this.#i;
+    if (!this.#out.push(piece)) (this.#vector as PacketVector).verdict[this.#i] = TOO_BIG;
+  }
+
+  #flush(): void {
+    const [out, vector] = [this.#out, this.#vector as PacketVector];
+    if (out.count === 0) return;
+    this.#sent += this.#raw.send(out);
+    for (let j = 0; j < out.count; j++) {
+      const verdict = out.verdict[j] as number;
+      if (verdict !== KEEP) vector.verdict[this.#of[j] as number] = verdict;
+    }
+    out.reset();
+  }
+}

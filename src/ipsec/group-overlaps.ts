@@ -1,0 +1,173 @@
+import type { SaId, SecurityAssociation } from './sa.ts';
+import { compareAddressBytes, isOpaque, type TrafficSelector } from './traffic-selector.ts';
+
+/** One SA, seen from the peer in either direction. */
+interface Member {
+  readonly group: number;
+  readonly dvipa: string;
+  /** Where the peer is: two SAs from one place are of one host, and never look alike. */
+  readonly peer: string;
+  readonly theirs: readonly TrafficSelector[];
+  readonly ours: readonly TrafficSelector[];
+}
+
+/** What changes for a group as a whole: it shares inner addresses with another one, or does not any more. */
+export interface OverlapListener {
+  began(groups: ReadonlySet<number>): void;
+  ended(group: number): void;
+}
+
+const NONE: ReadonlyMap<number, number> = new Map();
+
+/**
+ * Which SA groups *look alike*: a packet may be of either, as far as its inner addresses, protocol and ports say, and they
+ * belong to peers in different places. Only for these is more needed than a policy to know where an answer goes. Made of the
+ * selectors of the SAs in both directions, so that a group counts from its first SA to its last.
+ */
+export class GroupOverlaps {
+  readonly #members = new Map<SaId, Member>();
+  /** Members whose peer has single addresses, by each of them. */
+  readonly #byAddress = new Map<string, Set<Member>>();
+  readonly #wide = new Set<Member>();
+  /** For each group that looks like others: those, with how many pairs of SAs say so. */
+  readonly #others = new Map<number, Map<number, number>>();
+  listener: OverlapListener | undefined;
+
+  /** An SA that is there already is left as it is: see `update`. */
+  add(sa: SecurityAssociation): void {
+    if (this.#members.has(sa.id)) return;
+    const before = new Map<number, boolean>();
+    this.#insert(sa, before);
+    this.#tell(before);
+  }
+
+  /** The SA's peer is elsewhere now. */
+  update(sa: SecurityAssociation): void {
+    if (!this.#members.has(sa.id)) return;
+    const before = new Map<number, boolean>();
+    this.#take(sa.id, before);
+    this.#insert(sa, before);
+    this.#tell(before);
+  }
+
+  remove(id: SaId): void {
+    const before = new Map<number, boolean>();
+    this.#take(id, before);
+    this.#tell(before);
+  }
+
+  /** Does it look like another group? */
+  has(group: number): boolean {
+    return this.#others.size > 0 && this.#others.has(group);
+  }
+
+  /** The groups that it looks like. */
+  of(group: number): Iterable<number> {
+    return (this.#others.get(group) ?? NONE).keys();
+  }
+
+  #insert(sa: SecurityAssociation, before: Map<number, boolean>): void {
+    const member = memberOf(sa);
+    for (const other of this.#candidates(member)) this.#count(member, other, 1, before);
+    this.#members.set(sa.id, member);
+    const addresses = singleAddresses(member);
+    if (addresses === undefined) this.#wide.add(member);
+    for (const address of addresses ?? []) {
+      const there = this.#byAddress.get(address);
+      if (there === undefined) this.#byAddress.set(address, new Set([member]));
+      else there.add(member);
+    }
+  }
+
+  #take(id: SaId, before: Map<number, boolean>): void {
+    const member = this.#members.get(id);
+    if (member === undefined) return;
+    this.#members.delete(id);
+    this.#wide.delete(member);
+    for (const address of singleAddresses(member) ?? []) {
+      const there = this.#byAddress.get(address);
+      there?.delete(member);
+      if (there?.size === 0) this.#byAddress.delete(address);
+    }
+    for (const other of this.#candidates(member)) this.#count(member, other, -1, before);
+  }
+
+  #candidates(member: Member): Iterable<Member> {
+    const addresses = singleAddresses(member);
+    if (addresses === undefined) return this.#members.values();
+    const found = new Set(this.#wide);
+    for (const address of addresses) for (const other of this.#byAddress.get(address) ?? []) found.add(other);
+    return found;
+  }
+
+  #count(a: Member, b: Member, by: 1 | -1, before: Map<number, boolean>): void {
+    if (!looksLike(a, b)) return;
+    for (const [one, other] of [
+      [a.group, b.group],
+      [b.group, a.group],
+    ] as const) {
+      if (!before.has(one)) before.set(one, this.has(one));
+      const pairs = this.#others.get(one) ?? new Map<number, number>();
+      const count = (pairs.get(other) ?? 0) + by;
+      if (count > 0) pairs.set(other, count);
+      else pairs.delete(other);
+      if (pairs.size > 0) this.#others.set(one, pairs);
+      else this.#others.delete(one);
+    }
+  }
+
+  #tell(before: ReadonlyMap<number, boolean>): void {
+    const began = new Set<number>();
+    for (const [group, wasAlike] of before) {
+      if (wasAlike === this.has(group)) continue;
+      if (wasAlike) this.listener?.ended(group);
+      else began.add(group);
+    }
+    if (began.size > 0) this.listener?.began(began);
+  }
+}
+
+function memberOf(sa: SecurityAssociation): Member {
+  const { group, dvipa, outer, hasUdpEncapsulation, sourceSelectors, destinationSelectors } = sa;
+  const isIn = sa.direction === 'in';
+  const address = isIn ? outer.source : outer.destination;
+  const port = isIn ? outer.sourcePort : outer.destinationPort;
+  return {
+    group,
+    dvipa,
+    peer: hasUdpEncapsulation ? `${address} ${port}` : address,
+    theirs: isIn ? sourceSelectors : destinationSelectors,
+    ours: isIn ? destinationSelectors : sourceSelectors,
+  };
+}
+
+/** The peer's addresses if they are single ones, as text. */
+function singleAddresses({ theirs }: Member): string[] | undefined {
+  const single = theirs.filter(({ from, to }) => compareAddressBytes(from, to) === 0);
+  return single.length === theirs.length ? single.map(({ from }) => from.join('.')) : undefined;
+}
+
+function looksLike(a: Member, b: Member): boolean {
+  return (
+    a.group !== b.group &&
+    a.peer !== b.peer &&
+    a.dvipa === b.dvipa &&
+    haveCommon(a.theirs, b.theirs) &&
+    haveCommon(a.ours, b.ours)
+  );
+}
+
+function haveCommon(a: readonly TrafficSelector[], b: readonly TrafficSelector[]): boolean {
+  return a.some((one) => b.some((other) => overlap(one, other)));
+}
+
+function overlap(a: TrafficSelector, b: TrafficSelector): boolean {
+  return (
+    a.family === b.family &&
+    compareAddressBytes(a.from, b.to) <= 0 &&
+    compareAddressBytes(b.from, a.to) <= 0 &&
+    (a.protocol === 0 || b.protocol === 0 || a.protocol === b.protocol) &&
+    // OPAQUE is for what shows no ports, whichever they are.
+    (isOpaque(a) || isOpaque(b) || (a.fromPort <= b.toPort && b.fromPort <= a.toPort))
+  );
+}
