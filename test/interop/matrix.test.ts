@@ -225,7 +225,8 @@ describe('interoperability matrix', function () {
 
   for (const kind of PEERS) {
     for (const obstacle of OBSTACLES[kind]) {
-      it(`${kind} cannot, since ${obstacle.reason}: its own charon says "${obstacle.words}"`, async () => {
+      it(`${kind} cannot, since ${obstacle.reason}: its own charon says "${obstacle.words}"`, async function () {
+        if (!RUN.some(({ peer }) => peer === kind)) skipBecause(this, `no cell of ${kind} was chosen`);
         const cell = exampleOf(obstacle, PLAN);
         const run = await peers.get(kind)?.run;
         if (cell === undefined || run === undefined) throw new Error('no such cell, or no peer');

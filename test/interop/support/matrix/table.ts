@@ -16,7 +16,8 @@ const TITLES: Readonly<Record<PeerKind, string>> = {
 
 const INTRODUCTION = `# Interoperability
 
-The test \`test/interop/matrix.test.ts\` makes this page and fails when the page says something else than it found.
+The test \`test/interop/matrix.test.ts\` makes this page (\`out/interoperability.md\`) and fails when the committed one says something
+else than it found.
 
 A cell is one peer, one pair of algorithms and one wrapping. It has a CHILD_SA of its own, negotiated by IKEv2 with a stock charon;
 what that charon lists (mode, encapsulation, algorithms, ESN, addresses) must be what the cell is about. Through it a file goes from
