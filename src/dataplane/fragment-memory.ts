@@ -22,7 +22,11 @@ export class FragmentMemory {
   };
 
   /** `perGroup`: datagrams of one SA group, where several share the memory. */
-  constructor(options: { readonly seed: Uint8Array; readonly now: () => number; readonly perGroup?: number }) {
+  constructor(options: {
+    readonly seed: Uint8Array;
+    readonly now: () => number;
+    readonly perGroup?: number;
+  }) {
     this.#tracker = new FragmentTracker({
       seed: options.seed,
       capacity: CAPACITY,

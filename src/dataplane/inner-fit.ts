@@ -69,7 +69,8 @@ export class InnerFit {
     if (length <= fit.innerBytes) return KEEP;
     if (length > MAX_INNER_BYTES) return TOO_BIG;
     if (vector.family[i] === 6) {
-      if (length > fit.innerMtu6 && !this.#isOfReassembly(vector)) return this.#refuse(vector, i, fit.innerMtu6);
+      if (length > fit.innerMtu6 && !this.#isOfReassembly(vector))
+        return this.#refuse(vector, i, fit.innerMtu6);
       return KEEP;
     }
     if (vector.dontFragment[i] === 1) return this.#refuse(vector, i, fit.innerBytes);

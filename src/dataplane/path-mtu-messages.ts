@@ -1,6 +1,12 @@
 import { ELSEWHERE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { ADDRESS_WORDS, equalAddresses } from '../packet/address.ts';
-import { ICMP_FRAGMENTATION_NEEDED, ICMP_HEADER_BYTES, ICMP_TYPE, IcmpHeader, parseIcmp } from '../packet/icmp.ts';
+import {
+  ICMP_FRAGMENTATION_NEEDED,
+  ICMP_HEADER_BYTES,
+  ICMP_TYPE,
+  IcmpHeader,
+  parseIcmp,
+} from '../packet/icmp.ts';
 import { ICMPV6_HEADER_BYTES, ICMPV6_TYPE, Icmpv6Header, parseIcmpv6 } from '../packet/icmpv6.ts';
 import { IPV6_HEADER_BYTES } from '../packet/ipv6.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';

@@ -14,7 +14,8 @@ const chain = new Ipv6Chain();
  * have to be cut.
  */
 export function clampSyn(vector: PacketVector, i: number, fit: PathFit): void {
-  const isSyn = vector.protocol[i] === IP_PROTOCOL.TCP && ((vector.tcpFlags[i] as number) & TCP_FLAG.SYN) !== 0;
+  const isSyn =
+    vector.protocol[i] === IP_PROTOCOL.TCP && ((vector.tcpFlags[i] as number) & TCP_FLAG.SYN) !== 0;
   if (!isSyn || vector.fragment[i] === FRAGMENT.LATER) return;
   const { slab } = vector;
   const offset = vector.offset[i] as number;

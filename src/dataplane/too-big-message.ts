@@ -22,7 +22,12 @@ const destination = newAddress();
  * "packet too big" (RFC 4443 section 3.2), as if the packet's destination said it. Nothing if there is no room, and nothing about what must
  * not be answered (RFC 1122 section 3.2.2): an ICMP error, a later fragment. True: it was added.
  */
-export function addTooBigMessage(vector: PacketVector, i: number, mtu: number, messages: PacketVector): boolean {
+export function addTooBigMessage(
+  vector: PacketVector,
+  i: number,
+  mtu: number,
+  messages: PacketVector,
+): boolean {
   if (messages.count === messages.capacity) return false;
   if (vector.quotedProtocol[i] !== 0 || vector.fragment[i] === FRAGMENT.LATER) return false;
   const isIpv6 = vector.family[i] === 6;
@@ -41,7 +46,13 @@ export function addTooBigMessage(vector: PacketVector, i: number, mtu: number, m
   let messageBytes: number;
   if (isIpv6) {
     const type = ICMPV6_TYPE.PACKET_TOO_BIG;
-    messageBytes = encodeIcmpv6Error(slab, message, { type, parameter: mtu, quoteBytes, source, destination });
+    messageBytes = encodeIcmpv6Error(slab, message, {
+      type,
+      parameter: mtu,
+      quoteBytes,
+      source,
+      destination,
+    });
     encodeIpv6(slab, at, {
       payloadBytes: messageBytes,
       protocol: IP_PROTOCOL.ICMPV6,

@@ -42,7 +42,7 @@ interface Sas {
 class Bench {
   readonly overlaps = new GroupOverlaps();
   readonly inbound = new TargetBench();
-  readonly outbound = new OutboundBench();
+  readonly outbound = new OutboundBench(this.overlaps);
   readonly flows: ConnectionKey[] = [];
   readonly #sas = new Map<Peer, Sas>();
   now = 0;

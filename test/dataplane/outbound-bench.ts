@@ -74,7 +74,7 @@ export class OutboundBench {
   readonly drops = new DropCounters();
   readonly raw = new RecordingSink();
   readonly kernel = new RecordingSink();
-  readonly overlaps = new GroupOverlaps();
+  readonly overlaps: GroupOverlaps;
   readonly sad = new OutboundSad<ShadowOutboundSa>();
   readonly crypto = new EspNodeCrypto({ randomBytes });
   readonly funnelled: Buffer[] = [];
@@ -86,7 +86,8 @@ export class OutboundBench {
   choosePolicy: ChoosePolicy = (_vector, _i, best) => best;
   readonly outbound: TargetOutbound;
 
-  constructor() {
+  constructor(overlaps = new GroupOverlaps()) {
+    this.overlaps = overlaps;
     this.outbound = new TargetOutbound({
       sad: this.sad,
       overlaps: this.overlaps,

@@ -2,7 +2,11 @@ import { DropCounters } from '../../src/base/verdict.ts';
 import { Distributor } from '../../src/connections/distributor.ts';
 import { type FilterMode, type FilterRule, InboundFilter } from '../../src/dataplane/inbound-filter.ts';
 import { InboundSad } from '../../src/dataplane/inbound-sad.ts';
-import { RoutingInbound, type RoutingInboundSa } from '../../src/dataplane/routing-inbound.ts';
+import {
+  RoutingInbound,
+  type RoutingInboundOptions,
+  type RoutingInboundSa,
+} from '../../src/dataplane/routing-inbound.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
 import { Peeker } from '../../src/ipsec/peek.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
@@ -33,7 +37,11 @@ export class RoutingBench {
   now = 1000;
   epoch = 3;
 
-  constructor(targets: readonly number[] = [0, 1, 2], endpoints: readonly string[] = [ENDPOINT, ENDPOINT6]) {
+  constructor(
+    targets: readonly number[] = [0, 1, 2],
+    endpoints: readonly string[] = [ENDPOINT, ENDPOINT6],
+    pathMtu: RoutingInboundOptions['pathMtu'] = { take: (_vector, _i, _now, verdict) => verdict },
+  ) {
     for (const dvipa of [DVIPA, DVIPA6]) {
       this.distributor.addDvipa(addr(dvipa));
       for (const target of targets) this.distributor.addTarget(addr(dvipa), target);
@@ -47,7 +55,7 @@ export class RoutingBench {
       peek: this.peeker,
       distributor: this.distributor,
       sources: new OuterSources(Buffer.alloc(8, 7)),
-      pathMtu: { take: (_vector, _i, _now, verdict) => verdict },
+      pathMtu,
       fragmentHash: new KeyedHash(Buffer.alloc(8, 7)),
       link: this.link,
       drops: this.drops,

@@ -147,8 +147,14 @@ export class RoutingHost {
   /** Targets send on the same way: they need not be told by a router each. */
   #pathMtuLowered({ sa, service, fit }: OutboundSa): void {
     const mtu = fit.outerMtu;
-    this.#ports.log.info('path MTU lowered', { sa: sa.id, spi: formatSpi(sa.spi), peer: sa.outer.destination, mtu });
-    for (const peer of this.#ports.cluster.connected(service)) peer.session?.send('path-mtu', { sa: sa.id, mtu });
+    this.#ports.log.info('path MTU lowered', {
+      sa: sa.id,
+      spi: formatSpi(sa.spi),
+      peer: sa.outer.destination,
+      mtu,
+    });
+    for (const peer of this.#ports.cluster.connected(service))
+      peer.session?.send('path-mtu', { sa: sa.id, mtu });
   }
 
   #fromLink(packets: PacketVector, index: number, protocol: number, carried: number): void {
