@@ -23,9 +23,9 @@ describe('lab scenario', () => {
   });
 
   it('is one of the folders of strongswan-conf/; another name is refused with the ones there are', () => {
-    expect(scenarioNames(PROJECT_ROOT)).to.deep.equal(['direct', 'endpoint', 'matrix']);
+    expect(scenarioNames(PROJECT_ROOT)).to.deep.equal(['direct', 'endpoint', 'matrix', 'roads']);
     expect(() => readScenario(PROJECT_ROOT, 'nowhere')).to.throw(
-      "no scenario 'nowhere', expected one of: direct, endpoint, matrix",
+      "no scenario 'nowhere', expected one of: direct, endpoint, matrix, roads",
     );
     expect(() => readScenario(PROJECT_ROOT, '../src')).to.throw('no scenario');
   });
