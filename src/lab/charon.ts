@@ -2,9 +2,11 @@ import type { Host, LabProcess } from './host.ts';
 import { CommandError } from './run.ts';
 import { waitFor } from './wait-for.ts';
 
+const CHARON = ['/usr/sbin/charon-systemd'];
+
 /** Starts charon in a host and loads its swanctl.conf; resolves when connections and certificates are loaded. */
-export async function startCharon(host: Host): Promise<LabProcess> {
-  const charon = host.spawn('charon', ['/usr/sbin/charon-systemd']);
+export async function startCharon(host: Host, argv: readonly string[] = CHARON): Promise<LabProcess> {
+  const charon = host.spawn('charon', argv);
   await waitFor(`${host.name}: charon answers on its VICI socket`, async () => {
     if (!charon.isRunning()) return 'ended' as const;
     return (await host.exec(['swanctl', '--stats'])).status === 0;

@@ -118,8 +118,9 @@ export class Lab {
     writeTemplates(context, found);
   }
 
-  async startCharon(host: string): Promise<LabProcess> {
-    return this.#keep(await startCharon(this.host(host)));
+  /** `argv`: another command line for it. */
+  async startCharon(host: string, argv?: readonly string[]): Promise<LabProcess> {
+    return this.#keep(await startCharon(this.host(host), argv));
   }
 
   /** Starts the agent of a host; does not wait until it serves (see `waitForTargets`). */

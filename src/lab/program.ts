@@ -20,6 +20,6 @@ export function dvipaCommand(...args: readonly string[]): string[] {
 }
 
 /** Where `node --import` finds tsx, from any working directory. */
-function sourceLoader(): string {
+export function sourceLoader(): string {
   return pathToFileURL(createRequire(`${PROJECT_ROOT}/package.json`).resolve('tsx')).href;
 }

@@ -277,11 +277,5 @@ def suites():
     print()
 
 
-if sys.argv[1:] == ["open"]:
-    open_all()
-elif sys.argv[1:] == ["suites"]:
-    suites()
-elif sys.argv[1:] == ["modes"]:
-    make_modes()
-else:
-    make()
+if __name__ == "__main__":
+    {"open": open_all, "suites": suites, "modes": make_modes}.get("".join(sys.argv[1:]), make)()

@@ -250,7 +250,7 @@ export class SaLifecycle {
     const sa = withUpdate(entry.sa, update);
     try {
       const outer = outerHeaderOf(sa);
-      const fit = pathFitOf(sa, sas.limits);
+      const fit = pathFitOf(sa, sas.paths);
       // A peer that moves may also choose another of our endpoints (RFC 4555).
       if ('numbering' in entry) Object.assign(entry, { outer, fit });
       else Object.assign(entry, { destination: outer.destination });

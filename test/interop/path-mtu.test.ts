@@ -1,0 +1,181 @@
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import type { DropReason } from '../../src/base/verdict.ts';
+import type { Capture } from '../../src/lab/capture.ts';
+import { PROJECT_ROOT, sourceLoader } from '../../src/lab/program.ts';
+import { waitFor } from '../../src/lab/wait-for.ts';
+import { Cluster, difference, type Drops, missingForCluster } from './support/cluster.ts';
+import { type Path, PathPeer, SERVER_PORT } from './support/path-mtu-peer.ts';
+
+const LINK_MTU = 1500;
+const FRAME_BYTES = LINK_MTU + 14;
+const FILE_BYTES = 2_000_000;
+/** Almost an IP packet of 64 KB; ESP around more of it would be longer than IP packets are. */
+const LARGE_PING_BYTES = 65_000;
+const PINGS = 3;
+
+const PATHS: readonly (Path & { readonly peer: string; readonly what: string })[] = [
+  {
+    peer: 'kernel1',
+    what: 'a Linux kernel, IPv4 in an IPv4 tunnel, native ESP',
+    name: 'tunnel44',
+    wrapping: { mode: 'tunnel', way: 'native', outside: 4, inside: 4 },
+  },
+  {
+    peer: 'kernel1',
+    what: 'a Linux kernel, IPv6 in an IPv4 tunnel, ESP in UDP',
+    name: 'tunnel64',
+    wrapping: { mode: 'tunnel', way: 'udp', outside: 4, inside: 6 },
+  },
+  {
+    peer: 'kernel1',
+    what: 'a Linux kernel, IPv4 in transport mode, native ESP',
+    name: 'transport4',
+    wrapping: { mode: 'transport', way: 'native', outside: 4, inside: 4 },
+  },
+  {
+    peer: 'kernel1',
+    what: 'a Linux kernel, IPv6 in transport mode, native ESP',
+    name: 'transport6',
+    wrapping: { mode: 'transport', way: 'native', outside: 6, inside: 6 },
+  },
+  {
+    peer: 'client1',
+    what: 'kernel-libipsec, IPv4 in an IPv4 tunnel, ESP in UDP',
+    name: 'tunnel44',
+    wrapping: { mode: 'tunnel', way: 'udp', outside: 4, inside: 4 },
+  },
+  {
+    peer: 'client1',
+    what: 'kernel-libipsec, IPv6 in an IPv6 tunnel, ESP in UDP',
+    name: 'tunnel66',
+    wrapping: { mode: 'tunnel', way: 'udp', outside: 6, inside: 6 },
+  },
+];
+
+/** What of a good peer's packets must never be dropped for. */
+const FAULTS: readonly DropReason[] = [
+  'truncated',
+  'malformed',
+  'fragment',
+  'fragment-overlap',
+  'fragment-duplicate',
+  'fragment-overflow',
+  'fragment-timeout',
+  'checksum',
+  'unknown-spi',
+  'replay',
+  'icv',
+  'padding',
+  'peek-malformed',
+  'inner-not-dvipa',
+  'tunnel-check',
+  'filter',
+  'path-mtu-refused',
+  'link-malformed',
+  'too-big',
+  'queue-overflow',
+  'send-failed',
+  'receive-overrun',
+];
+
+/** TCP, ICMP, and ICMPv6 but for neighbours; also as what the first fragment of an IPv6 packet holds. */
+const CLEAR =
+  'tcp or icmp or (ip6[6] == 58 and ip6[40] < 130) or (ip6[6] == 44 and (ip6[40] == 6 or ip6[40] == 58))';
+
+/** "A 64 KB ping and bulk transfers with 1500-byte links everywhere, IPv4 and IPv6, never stall", seen from outside. */
+describe('large packets over links of 1500 bytes', function () {
+  this.timeout(120_000);
+  let cluster: Cluster;
+  const peers = new Map<string, PathPeer>();
+  let clear: Capture;
+  const long: Capture[] = [];
+
+  before(async function () {
+    this.timeout(400_000);
+    expect(missingForCluster(PROJECT_ROOT)).to.deep.equal([]);
+    cluster = await Cluster.up('pm', {
+      scenario: 'matrix',
+      clients: 1,
+      kernels: 1,
+      targets: 2,
+      tunnels: false,
+      servers: false,
+    });
+    clear = await cluster.capture('outside', [CLEAR]);
+    for (const network of ['outside', 'cluster'])
+      long.push(await cluster.capture(network, [`greater ${FRAME_BYTES + 1}`]));
+    startServers();
+    const startPeer = async (name: string) => {
+      const paths = PATHS.filter(({ peer }) => peer === name);
+      peers.set(name, await PathPeer.up(cluster, name, paths));
+    };
+    await Promise.all([...new Set(PATHS.map(({ peer }) => peer))].map(startPeer));
+    const areInstalled = async () =>
+      (await cluster.ask('router1', 'sas')).every(({ installedOn }) => installedOn.length === 2);
+    await waitFor('all SAs are installed on all targets', areInstalled, { timeoutMs: 30_000 });
+  });
+
+  after(() => cluster?.down());
+
+  function startServers(): void {
+    const { dvipa, dvipa6 = '' } = cluster.lab.scenario;
+    const program = fileURLToPath(new URL('./support/matrix/file-server.ts', import.meta.url));
+    const argv = [process.execPath, '--import', sourceLoader(), program, String(SERVER_PORT), '1'];
+    for (const target of cluster.targets) cluster.lab.host(target).spawn('files', [...argv, dvipa, dvipa6]);
+  }
+
+  const peerOf = ({ peer }: { readonly peer: string }) => peers.get(peer) as PathPeer;
+
+  /** What all agents have dropped since then, for faults. */
+  async function faultsSince(before: Record<string, Drops>): Promise<string[]> {
+    return Object.entries(await cluster.allDrops()).flatMap(([host, drops]) =>
+      Object.entries(difference(drops, before[host] ?? {}))
+        .filter(([reason]) => FAULTS.includes(reason as DropReason))
+        .map(([reason, count]) => `${host}: ${reason} ${count}`),
+    );
+  }
+
+  it('have no longer link anywhere, and no shorter one', async () => {
+    const { lab } = cluster;
+    const names = ['outside', 'cluster', ...lab.plan.map(({ name }) => name)];
+    for (const name of names) {
+      const links = JSON.parse(await lab.host(name).must(['ip', '-j', 'link'])) as {
+        ifname: string;
+        mtu: number;
+      }[];
+      const own = links.filter(({ ifname }) => !['lo', 'dvipa0', 'ipsec0'].includes(ifname));
+      expect(own, name).to.not.have.lengthOf(0);
+      expect(own.map(({ ifname, mtu }) => `${name} ${ifname} ${mtu}`)).to.deep.equal(
+        own.map(({ ifname }) => `${name} ${ifname} ${LINK_MTU}`),
+      );
+    }
+  });
+
+  for (const path of PATHS) {
+    it(`move ${FILE_BYTES} bytes each way: ${path.what}`, async () => {
+      const before = await cluster.allDrops();
+      expect(await peerOf(path).move(path, FILE_BYTES, path.what)).to.equal(null);
+      expect(await faultsSince(before)).to.deep.equal([]);
+    });
+
+    it(`bring all replies to a ping of ${LARGE_PING_BYTES} bytes: ${path.what}`, async () => {
+      const before = await cluster.allDrops();
+      const pinged = await peerOf(path).ping(path, LARGE_PING_BYTES, PINGS);
+      const drops = await faultsSince(before);
+      expect({ ...pinged, drops }).to.deep.equal({ sent: PINGS, received: PINGS, oddities: [], drops: [] });
+    });
+  }
+
+  it('carry no longer frame, on either network', async () => {
+    for (const capture of long) {
+      const { packets, droppedByKernel } = await capture.stop();
+      expect([packets, droppedByKernel], capture.file).to.deep.equal([0, 0]);
+    }
+  });
+
+  it('carry nothing of all that in clear outside', async () => {
+    const { packets, droppedByKernel } = await clear.stop();
+    expect([packets, droppedByKernel]).to.deep.equal([0, 0]);
+  });
+});
