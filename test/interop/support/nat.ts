@@ -38,8 +38,7 @@ export class Nat {
     });
     await box.must(['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.promote_secondaries=1']);
     await client.must(['ip', '-batch', '-'], {
-      input: `-6 addr flush dev outside0 scope global
-        addr flush dev outside0
+      input: `addr flush dev outside0
         addr add ${INSIDE.client}/${PREFIX_BITS} dev outside0
         route add default via ${INSIDE.gateway}\n`,
     });
