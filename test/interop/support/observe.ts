@@ -84,15 +84,16 @@ export function slowDownload(client: Host, dvipa: string, seconds: number, marke
   const bytes = seconds * SLOW_BYTES_PER_SECOND;
   const url = `http://${dvipa}/bytes/${bytes}?marker=${marker}`;
   const headers = `/run/slow-${(downloads += 1)}`;
-  const script = 'curl -s -D "$1" --limit-rate "$2" --max-time "$3" --connect-timeout 3 "$4" | sha256sum';
+  const script = 'curl -s -D "$1" --limit-rate "$2" --max-time "$3" --connect-timeout 10 "$4" | sha256sum';
   const argv = [headers, String(SLOW_BYTES_PER_SECOND), String(2 * seconds + 5), url];
   const finished = client.exec(['sh', '-c', script, 'slow', ...argv], {
     timeoutMs: (2 * seconds + 10) * 1000,
   });
-  const server = waitFor('a download has begun', async () => {
+  const serverNow = async () => {
     const { stdout } = await client.exec(['cat', headers]);
     return /^x-dvipa-host: (\S+)/im.exec(stdout)?.[1];
-  });
+  };
+  const server = waitFor('a download has begun', serverNow, { timeoutMs: 20_000 });
   return {
     server,
     isWhole: finished.then(({ stdout }) => stdout.startsWith(byteStreamSha256(bytes, marker))),
