@@ -1,7 +1,8 @@
 import type { OuterHeader } from '../dataplane/encapsulate.ts';
 import { type Support, supported } from '../ipsec/algorithms.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../ipsec/lifesize-meter.ts';
-import { PathFit, type PathLimits } from '../ipsec/path-fit.ts';
+import { PathFit } from '../ipsec/path-fit.ts';
+import type { PathMtus } from '../ipsec/path-mtus.ts';
 import type { SecurityAssociation } from '../ipsec/sa.ts';
 import { familyOf, type IpAddress, parseAddress } from '../packet/address.ts';
 
@@ -51,13 +52,16 @@ export function algorithmRefusal(sa: SecurityAssociation): string | undefined {
   return support.isSupported ? undefined : support.reason;
 }
 
-/** How much fits into the SA's packets; throws for algorithms that were to be refused. */
-export function pathFitOf(sa: SecurityAssociation, limits: PathLimits): PathFit {
+/** How much fits into the SA's packets, of either direction; throws for algorithms that were to be refused. */
+export function pathFitOf(sa: SecurityAssociation, paths: PathMtus): PathFit {
   const support = supportOf(sa);
   if (!support.isSupported) throw new RangeError(support.reason);
-  const { mode, hasUdpEncapsulation } = sa;
+  const { mode, hasUdpEncapsulation, outer, direction } = sa;
   const outerFamily = familyOf(outerAddressesOf(sa).source);
-  return new PathFit({ suite: support.suite, mode, outerFamily, hasUdpEncapsulation }, limits);
+  const shape = { suite: support.suite, mode, outerFamily, hasUdpEncapsulation };
+  const [ours, peer] =
+    direction === 'out' ? [outer.source, outer.destination] : [outer.destination, outer.source];
+  return new PathFit(shape, paths.to(peer, ours, outerFamily), paths.limits);
 }
 
 function supportOf({ encryption, integrity }: SecurityAssociation): Support {

@@ -118,6 +118,13 @@ export class FragmentTracker {
     return value;
   }
 
+  /** As `learn` for what is authenticated or our own: this first fragment counts, whatever was noted before. False: no room. */
+  assign(key: FragmentKey, value: number, now: number): boolean {
+    const known = this.#find(key, this.#hashOf(key));
+    if (known !== NONE) this.#remove(known);
+    return this.learn(key, value, now) === value;
+  }
+
   /** The value of a later fragment's datagram; -1: the first one was not seen, or too long ago. */
   lookup(key: FragmentKey, now: number): number {
     const slot = this.#find(key, this.#hashOf(key));

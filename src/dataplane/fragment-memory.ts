@@ -6,7 +6,8 @@ const CAPACITY = 2048;
 
 /**
  * Stateful fragment checking (RFC 4301 section 7.3): where ports matter, a later fragment of a datagram goes the way of its first
- * one, which showed them. `value` is the caller's; what is learnt here is authenticated, or our own host's.
+ * one, which showed them. `value` is the caller's. What is learnt here is authenticated, or our own host's, so the newest counts:
+ * identifications come round again.
  */
 export class FragmentMemory {
   readonly #tracker: FragmentTracker;
@@ -37,7 +38,7 @@ export class FragmentMemory {
 
   /** Packet `i` is the first fragment of its datagram and may pass. */
   learn(vector: PacketVector, i: number, group: number, value: number): void {
-    this.#tracker.learn(this.#keyOf(vector, i, group), value, this.#now());
+    this.#tracker.assign(this.#keyOf(vector, i, group), value, this.#now());
   }
 
   /** What was learnt for the datagram of packet `i`; -1: nothing. */

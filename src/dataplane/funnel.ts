@@ -99,7 +99,7 @@ export class Funnel {
       if (vector.verdict[i] !== KEEP) continue;
       vector.verdict[i] = isCurrent ? this.#accept(vector, i, peer, epoch, now) : LINK_EPOCH;
     }
-    this.#transmit(vector);
+    this.#transmit(vector, now);
     this.#reportNumbering();
     return this.#highestCounter;
   }
@@ -171,8 +171,8 @@ export class Funnel {
     for (const entry of touched) this.#options.onNumbering(entry);
   }
 
-  #transmit(vector: PacketVector): void {
-    sealAndSend(vector, this.#sending, this.sent);
+  #transmit(vector: PacketVector, now: number): void {
+    sealAndSend(vector, this.#sending, this.sent, now);
     vector.countDrops(this.#options.drops);
   }
 }

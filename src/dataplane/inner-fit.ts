@@ -12,9 +12,12 @@ import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 const TOO_BIG = verdictOf('too-big');
 const QUEUE_OVERFLOW = verdictOf('queue-overflow');
 
-/** What one vector may become, in pieces; and datagrams of up to 64 KB that it may complete. */
+/** What packets become, in pieces; and what of that is longer than an ordinary slot: whole datagrams, jumbo frames. */
 const PIECES = 512;
-const LARGE_PACKETS = 4;
+const LARGE_PACKETS = 32;
+/** One packet of 64 KB may become so many: on the narrowest path that is believed, and where pieces need the larger slots. */
+const PIECES_OF_ONE = 160;
+const LARGE_OF_ONE = 20;
 const MESSAGES = 16;
 /** All fragments have one source here, the DVIPA's host itself. */
 const REASSEMBLY = {
@@ -44,12 +47,14 @@ export class InnerFit {
   readonly #fragmenter = new Fragmenter(0xffff);
   readonly #reassembler: Reassembler;
   readonly #pieces = new PacketVector(PIECES);
-  readonly #large = new PacketVector(LARGE_PACKETS, LARGE_SLOT_BYTES);
+  #large: PacketVector | undefined;
   readonly #messages = new PacketVector(MESSAGES);
   readonly #emit: FragmentSink = (slab, offset, length) => {
-    if (!this.#pieces.push(slab.subarray(offset, offset + length))) this.#isFull = true;
+    if (!this.#into.push(slab.subarray(offset, offset + length))) this.#isFull = true;
   };
+  #into = this.#pieces;
   #isFull = false;
+  #isDraining = false;
   #identification = 0;
 
   constructor(options: InnerFitOptions) {
@@ -62,10 +67,9 @@ export class InnerFit {
   check(vector: PacketVector, i: number, { outer, fit }: SendingSa, now: number): Verdict {
     const isTransport = outer.mode === 'transport';
     if (isTransport && vector.fragment[i] !== FRAGMENT.WHOLE) return this.#reassemble(vector, i, now);
+    fit.refresh(now);
     clampSyn(vector, i, fit);
     const length = vector.length[i] as number;
-    if (length <= fit.innerBytes) return KEEP;
-    fit.refresh(now);
     if (length <= fit.innerBytes) return KEEP;
     if (length > MAX_INNER_BYTES) return TOO_BIG;
     if (vector.family[i] === 6) {
@@ -77,13 +81,22 @@ export class InnerFit {
     return isTransport ? KEEP : this.#cut(vector, i, fit.innerBytes);
   }
 
-  /** Gives `run` what the packets of the last vector became, and the kernel its messages. */
+  /** There may not be room for what the next packet becomes: call `drain` first. */
+  get mustDrain(): boolean {
+    if (this.#isDraining) return false;
+    const { count: large } = this.#large ?? { count: 0 };
+    return this.#pieces.count > PIECES - PIECES_OF_ONE || large > LARGE_PACKETS - LARGE_OF_ONE;
+  }
+
+  /** Gives `run` what packets became so far, and the kernel its messages. */
   drain(run: (vector: PacketVector) => void): void {
+    this.#isDraining = true;
     for (const made of [this.#pieces, this.#large]) {
-      if (made.count === 0) continue;
+      if (made === undefined || made.count === 0) continue;
       run(made);
       made.reset();
     }
+    this.#isDraining = false;
     if (this.#messages.count === 0) return;
     this.#options.kernel.send(this.#messages);
     this.#messages.reset();
@@ -106,6 +119,7 @@ export class InnerFit {
 
   #cut(vector: PacketVector, i: number, mtu: number): Verdict {
     this.#isFull = false;
+    this.#into = this.#vectorFor(mtu);
     this.#identification = (this.#identification + 1) & 0xffff;
     const to = { mtu, identification: this.#identification };
     const length = vector.length[i] as number;
@@ -120,7 +134,12 @@ export class InnerFit {
     const verdict = reassembler.take(vector.slab, vector.offset[i] as number, length, now);
     if (verdict !== KEEP) return verdict;
     const datagram = reassembler.slab.subarray(0, reassembler.length);
-    const into = datagram.length > this.#pieces.roomBytes ? this.#large : this.#pieces;
-    return into.push(datagram) ? ELSEWHERE : QUEUE_OVERFLOW;
+    return this.#vectorFor(datagram.length).push(datagram) ? ELSEWHERE : QUEUE_OVERFLOW;
+  }
+
+  #vectorFor(bytes: number): PacketVector {
+    if (bytes <= this.#pieces.roomBytes) return this.#pieces;
+    this.#large ??= new PacketVector(LARGE_PACKETS, LARGE_SLOT_BYTES);
+    return this.#large;
   }
 }

@@ -19,6 +19,7 @@ export class OutboundSad<Entry extends OutboundEntry> {
   readonly #slots = new Slots<Entry>();
   readonly #byId = new Map<SaId, Entry>();
   readonly #byKey = new Map<string, Entry>();
+  readonly #bySpi = new Map<Spi, Set<Entry>>();
   readonly #spd = new Spd();
   /** Answers of `saOf`, so that a packet costs one look-up; emptied by every change. */
   readonly #current = new Map<OutboundPolicy, Entry>();
@@ -29,6 +30,9 @@ export class OutboundSad<Entry extends OutboundEntry> {
     const entry = this.#slots.add(make);
     this.#byId.set(sa.id, entry);
     this.#byKey.set(key, entry);
+    const others = this.#bySpi.get(sa.spi);
+    if (others === undefined) this.#bySpi.set(sa.spi, new Set([entry]));
+    else others.add(entry);
     this.#current.clear();
     return entry;
   }
@@ -38,6 +42,9 @@ export class OutboundSad<Entry extends OutboundEntry> {
     if (entry === undefined) return undefined;
     this.#byId.delete(id);
     this.#byKey.delete(keyOf(entry.sa.group, entry.sa.spi));
+    const others = this.#bySpi.get(entry.sa.spi);
+    others?.delete(entry);
+    if (others?.size === 0) this.#bySpi.delete(entry.sa.spi);
     this.#slots.free(entry.slot);
     this.#current.clear();
     return entry;
@@ -84,6 +91,11 @@ export class OutboundSad<Entry extends OutboundEntry> {
 
   get(id: SaId): Entry | undefined {
     return this.#byId.get(id);
+  }
+
+  /** Those with this SPI, of whatever peers; none: undefined. */
+  withSpi(spi: number): ReadonlySet<Entry> | undefined {
+    return this.#bySpi.get(spi as Spi);
   }
 
   at(slot: number): Entry | undefined {

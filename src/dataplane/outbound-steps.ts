@@ -99,7 +99,12 @@ export interface SendingParts {
 }
 
 /** Seals what has verdict 0, puts the outer headers in front and sends it to the peers, in fragments where it does not fit. */
-export function sealAndSend(vector: PacketVector, parts: SendingParts, counts: SentCounts): void {
+export function sealAndSend(
+  vector: PacketVector,
+  parts: SendingParts,
+  counts: SentCounts,
+  now: number,
+): void {
   const { sad, raw, cut } = parts;
   parts.crypto.seal(vector);
   let sealed = 0;
@@ -112,10 +117,12 @@ export function sealAndSend(vector: PacketVector, parts: SendingParts, counts: S
       vector.verdict[i] = TOO_BIG;
       continue;
     }
+    fit.refresh(now);
     if (bytes > fit.outerMtu) {
       isAnyLong = true;
-      // IPv6 has no say about the tunnel's own fragments (RFC 2473 section 7.1).
-      if (vector.family[i] === 6) vector.dontFragment[i] = 0;
+      // What was refused for its length never came here. Either the path is narrower since then, and its sender cannot be told by whom
+      // it is now, or it is IPv6, which has no say about the tunnel's own fragments (RFC 2473 section 7.1).
+      vector.dontFragment[i] = 0;
     }
     encapsulate(vector, i, outer);
     sealed++;

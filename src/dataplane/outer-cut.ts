@@ -1,14 +1,13 @@
-import { KEEP, verdictOf } from '../base/verdict.ts';
+import { KEEP } from '../base/verdict.ts';
 import { type FragmentSink, Fragmenter } from '../packet/fragmentation.ts';
 import type { OutboundSad } from './outbound-sad.ts';
 import type { SendingSa } from './sending-sa.ts';
 import type { PacketSink } from './ports.ts';
-import { PacketVector } from './vector.ts';
-
-const TOO_BIG = verdictOf('too-big');
+import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 
 /** Pieces that go out in one call. */
 const PIECES = 256;
+const LARGE_PIECES = 32;
 /** Spreads the SPIs of one peer over the identifications (2^32 divided by the golden ratio). */
 const SPREAD = 0x9e37_79b1;
 
@@ -20,7 +19,7 @@ const SPREAD = 0x9e37_79b1;
 export class OuterCut {
   readonly #raw: PacketSink;
   readonly #fragmenter = new Fragmenter(0xffff);
-  readonly #out = new PacketVector(PIECES);
+  #out = new PacketVector(PIECES);
   /** Of each piece, the packet that it is of. */
   readonly #of = new Uint32Array(PIECES);
   readonly #to = { mtu: 0, identification: 0 };
@@ -54,9 +53,16 @@ export class OuterCut {
   }
 
   #put(piece: Buffer): void {
-    if (this.#out.count === PIECES) this.#flush();
+    if (this.#out.count === this.#out.capacity) this.#flush();
+    if (piece.length > this.#out.roomBytes) this.#makeLarge();
     this.#of[this.#out.count] = this.#i;
-    if (!this.#out.push(piece)) (this.#vector as PacketVector).verdict[this.#i] = TOO_BIG;
+    this.#out.push(piece);
+  }
+
+  /** Pieces of jumbo frames: from the first one on. */
+  #makeLarge(): void {
+    this.#flush();
+    this.#out = new PacketVector(LARGE_PIECES, LARGE_SLOT_BYTES);
   }
 
   #flush(): void {

@@ -1,4 +1,5 @@
 import { ELSEWHERE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import type { PathMtu } from '../ipsec/path-mtu.ts';
 import { ADDRESS_WORDS, equalAddresses } from '../packet/address.ts';
 import {
   ICMP_FRAGMENTATION_NEEDED,
@@ -18,15 +19,18 @@ import type { PacketVector } from './vector.ts';
 
 const PATH_MTU_REFUSED = verdictOf('path-mtu-refused');
 
-/** Messages that are looked at; a search goes through all SAs. */
-const PER_SECOND = 20;
+/** What is believed of one path costs every target a record: not more often than this. */
+const HEARD_INTERVAL_MS = 100;
 /** A quote must show the SPI and the sequence number. */
 const ESP_QUOTED_BYTES = 8;
 
 export interface PathMtuOptions<Entry extends SendingSa> {
-  readonly sad: OutboundSad<Entry>;
-  /** The path MTU of this SA is lower now (`fit.outerMtu`). */
-  readonly onLowered: (entry: Entry) => void;
+  readonly sad: Pick<OutboundSad<Entry>, 'withSpi'>;
+  /**
+   * A believed message about the path of this SA, which is as narrow as `fit.outerMtu` says. `isNews`: since now. Else somebody sends
+   * packets that are too long although we know, so whoever sends must be told.
+   */
+  readonly onHeard: (entry: Entry, isNews: boolean) => void;
 }
 
 /**
@@ -39,8 +43,7 @@ export class PathMtuMessages<Entry extends SendingSa> {
   readonly #icmpv6 = new Icmpv6Header();
   readonly #quote = new QuotedPacket();
   #mtu = 0;
-  #second = 0;
-  #looked = 0;
+  readonly #heardAt = new WeakMap<PathMtu, number>();
 
   constructor(options: PathMtuOptions<Entry>) {
     this.#options = options;
@@ -50,11 +53,16 @@ export class PathMtuMessages<Entry extends SendingSa> {
   take(vector: PacketVector, i: number, now: number, verdict: Verdict): Verdict {
     const quoteAt = this.#read(vector, i);
     if (quoteAt < 0) return verdict;
-    if (!this.#mayLook(now)) return PATH_MTU_REFUSED;
     const end = (vector.offset[i] as number) + (vector.length[i] as number);
     const entry = this.#match(vector.slab, quoteAt, end - quoteAt);
     if (entry === undefined) return PATH_MTU_REFUSED;
-    if (entry.fit.lower(this.#mtu, this.#quote.totalBytes, now)) this.#options.onLowered(entry);
+    const { fit } = entry;
+    if (now - (this.#heardAt.get(fit.path) ?? Number.NEGATIVE_INFINITY) < HEARD_INTERVAL_MS) return ELSEWHERE;
+    const isNews = fit.lower(this.#mtu, this.#quote.totalBytes, now);
+    if (!fit.path.isLowered(now)) return ELSEWHERE; // it tells of more than our own link takes
+    this.#heardAt.set(fit.path, now);
+    fit.refresh(now);
+    this.#options.onHeard(entry, isNews);
     return ELSEWHERE;
   }
 
@@ -85,15 +93,6 @@ export class PathMtuMessages<Entry extends SendingSa> {
     return offset + headerBytes + ICMP_HEADER_BYTES;
   }
 
-  #mayLook(now: number): boolean {
-    const second = Math.floor(now / 1000);
-    if (second !== this.#second) {
-      this.#second = second;
-      this.#looked = 0;
-    }
-    return ++this.#looked <= PER_SECOND;
-  }
-
   #match(slab: Buffer, at: number, length: number): Entry | undefined {
     const quote = this.#quote;
     if (parseQuote(slab, at, length, quote) !== KEEP || quote.isLaterFragment) return undefined;
@@ -102,9 +101,7 @@ export class PathMtuMessages<Entry extends SendingSa> {
     const espAt = quote.upperAt + (isUdp ? UDP_HEADER_BYTES : 0);
     if (quote.upperBytes < ESP_QUOTED_BYTES + (isUdp ? UDP_HEADER_BYTES : 0)) return undefined;
     const spi = slab.readUInt32BE(at + espAt);
-    for (const entry of this.#options.sad.values()) {
-      if (entry.sa.spi === spi && this.#isFrom(entry, isUdp)) return entry;
-    }
+    for (const entry of this.#options.sad.withSpi(spi) ?? []) if (this.#isFrom(entry, isUdp)) return entry;
     return undefined;
   }
 

@@ -98,7 +98,7 @@ export class TargetOutbound {
   /** One vector of inner packets from the TUN. */
   run(vector: PacketVector, now: number): void {
     this.#runOnce(vector, now);
-    this.#fit.drain((made) => this.#runOnce(made, now));
+    this.#drainFit(now);
   }
 
   /**
@@ -122,11 +122,28 @@ export class TargetOutbound {
     this.#fit.tick(now);
   }
 
+  #drainFit(now: number): void {
+    this.#fit.drain((made) => this.#runOnce(made, now));
+  }
+
   #runOnce(vector: PacketVector, now: number): void {
     for (let i = 0; i < vector.count; i++) {
+      if (this.#fit.mustDrain) {
+        this.#sendBefore(vector, i, now);
+        this.#drainFit(now);
+      }
       if (vector.verdict[i] === KEEP) vector.verdict[i] = this.#admit(vector, i, now);
     }
     this.#transmit(vector, now);
+  }
+
+  /** What stands before `end` goes out now, since numbers leave in their order. */
+  #sendBefore(vector: PacketVector, end: number, now: number): void {
+    const { count } = vector;
+    vector.count = end;
+    this.#transmit(vector, now);
+    vector.count = count;
+    vector.verdict.fill(ELSEWHERE, 0, end); // all of it was sent or counted
   }
 
   #admit(vector: PacketVector, i: number, now: number): number {
@@ -167,7 +184,7 @@ export class TargetOutbound {
 
   #transmit(vector: PacketVector, now: number): void {
     const toFunnel = this.#setAside(vector);
-    sealAndSend(vector, this.#sending, this.sent);
+    sealAndSend(vector, this.#sending, this.sent, now);
     for (const [entry, count] of this.#taken) {
       entry.holder.sent(count, now);
       this.#options.onNumbering(entry);

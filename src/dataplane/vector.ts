@@ -10,8 +10,11 @@ const TAILROOM_BYTES = 64;
 export const SLOT_BYTES = 4096;
 /** Room for any packet: of datagrams that were reassembled. */
 export const LARGE_SLOT_BYTES = HEADROOM_BYTES + 65_535 + TAILROOM_BYTES;
-/** The longest packet that a slot of the usual size takes. */
-export const MAX_PACKET_BYTES = SLOT_BYTES - HEADROOM_BYTES - TAILROOM_BYTES;
+
+/** Room for packets of a link with this MTU: `SLOT_BYTES`, or more for jumbo frames. */
+export function slotBytesFor(mtu: number): number {
+  return Math.max(SLOT_BYTES, HEADROOM_BYTES + mtu + TAILROOM_BYTES);
+}
 
 /**
  * Many packets as one slab of bytes and parallel typed arrays: the only form in which packets move

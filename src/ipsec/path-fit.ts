@@ -1,4 +1,4 @@
-import { type EspShape, innerMss, innerMtu, largestInnerBytes, PathMtu } from './path-mtu.ts';
+import { type EspShape, innerMss, innerMtu, largestInnerBytes, type PathMtu } from './path-mtu.ts';
 
 /** What a dispatch puts around an outer packet on the cluster network: IPv4, UDP and GRE with key and sequence number. */
 const DISPATCH_BYTES = 20 + 8 + 12;
@@ -13,11 +13,12 @@ export interface PathLimits {
 
 /**
  * How much fits into the packets of one SA now: what its shape and the path MTU to its peer say, worked out once and read per
- * packet. Made anew when the SA's outer header changes: another place is another path.
+ * packet, after `refresh`. Made anew when the SA's outer header changes: another place is another path.
  */
 export class PathFit {
   readonly #shape: EspShape;
-  readonly #path: PathMtu;
+  /** Other SAs to the same place have it as well. */
+  readonly path: PathMtu;
   readonly #mssMtu: number;
   /** The longest outer packet that goes out in one piece. */
   outerMtu = 0;
@@ -28,22 +29,22 @@ export class PathFit {
   mss4 = 0;
   mss6 = 0;
 
-  constructor(shape: EspShape, limits: PathLimits) {
+  constructor(shape: EspShape, path: PathMtu, limits: PathLimits) {
     this.#shape = shape;
-    this.#path = new PathMtu(shape.outerFamily, limits.outside);
+    this.path = path;
     this.#mssMtu = limits.cluster - DISPATCH_BYTES;
     this.#workOut(limits.outside);
   }
 
-  /** A lowered path MTU is forgotten in time; ask when something does not fit. */
+  /** The path may have been lowered for another SA, or be believed no longer. Costs two comparisons. */
   refresh(now: number): void {
-    const mtu = this.#path.current(now);
+    const mtu = this.path.current(now);
     if (mtu !== this.outerMtu) this.#workOut(mtu);
   }
 
   /** A believed "too big" message; as `PathMtu.lower`. */
   lower(mtu: number, quotedBytes: number, now: number): boolean {
-    const isLower = this.#path.lower(mtu, quotedBytes, now);
+    const isLower = this.path.lower(mtu, quotedBytes, now);
     if (isLower) this.refresh(now);
     return isLower;
   }

@@ -39,6 +39,11 @@ export class PathMtu {
     return this.#mtu;
   }
 
+  /** A message has lowered it, and is believed still. */
+  isLowered(now: number): boolean {
+    return this.current(now) < this.#linkMtu;
+  }
+
   /**
    * A message says `mtu`; `quotedBytes` is the total length in the header that it quotes. An IPv4 router that says 0 knows none:
    * then the next plateau below that length is taken (RFC 1191 section 5). True: the path MTU is smaller now.

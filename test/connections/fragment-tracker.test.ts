@@ -57,6 +57,15 @@ describe('fragment-tracker', () => {
     expect(tracker.lookup(key(place), 0)).to.equal(3);
   });
 
+  it('of what is authenticated the newest first fragment counts, and begins a time of its own', () => {
+    const tracker = newTracker();
+    expect(tracker.assign(key(), 3, 0)).to.equal(true);
+    expect(tracker.assign(key(), 4, 1_500)).to.equal(true);
+    expect(tracker.lookup(key(), 3_499)).to.equal(4);
+    expect(tracker.lookup(key(), 3_500)).to.equal(-1);
+    expect(tracker.size).to.equal(1);
+  });
+
   it('a second first fragment neither changes the value nor prolongs it, and is told to follow', () => {
     const tracker = newTracker();
     tracker.learn(key(), 3, 0);

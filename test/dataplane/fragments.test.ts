@@ -183,6 +183,48 @@ describe('inner fragments', () => {
   });
 });
 
+describe('inner fragments where ports matter (RFC 4301 section 7.3)', () => {
+  const narrow = testSa({ spi: SPI, selector: { protocol: 17, fromPort: 53, toPort: 53 } });
+  const peer = new EspPeer('aes128gcm16', SPI);
+  const query = (destinationPort: number) =>
+    cut(udp({ destinationPort, data: Buffer.alloc(1000, 'q') }), 576).map((piece) => espInUdp(peer.seal(piece)));
+
+  it('pass on a target behind the first one, and never before it or without it', () => {
+    const bench = new TargetBench();
+    bench.install(narrow);
+    const [first, later] = query(53) as [Buffer, Buffer];
+    bench.run(later);
+    expect(counted(bench.drops)).to.deep.equal({ 'tunnel-check': 1 });
+    bench.run(first, espInUdp(peer.seal(peer.open(later.subarray(28))?.inner as Buffer)));
+    expect(bench.tun.packets).to.have.lengthOf(2);
+    const [refused, behindIt] = query(54) as [Buffer, Buffer];
+    bench.run(refused, behindIt);
+    expect(counted(bench.drops)).to.deep.equal({ 'tunnel-check': 3 });
+  });
+
+  it('pass the rules of a DVIPA as the first one does, where a rule names ports', () => {
+    const bench = new TargetBench();
+    const rules = [{ action: 'permit' as const, protocol: 17, fromPort: 53, toPort: 53 }];
+    bench.install(testSa({ spi: SPI }), { rules });
+    for (const port of [53, 54]) bench.run(...query(port));
+    expect(bench.tun.packets).to.have.lengthOf(2);
+    expect(counted(bench.drops)).to.deep.equal({ filter: 2 });
+  });
+
+  it('are dispatched behind the first one on the routing host, mode filter', () => {
+    const bench = new RoutingBench([0]);
+    const rules = [{ action: 'permit' as const, protocol: 17, fromPort: 53, toPort: 53 }];
+    bench.install(narrow, { serving: [0], filterMode: 'filter', rules });
+    bench.run(...query(53));
+    expect(bench.link.sent).to.have.lengthOf(2);
+    bench.run(...query(54));
+    bench.now += 1000;
+    bench.inbound.tick(bench.now);
+    expect(bench.link.sent).to.have.lengthOf(2);
+    expect(counted(bench.drops)).to.deep.equal({ 'tunnel-check': 1, 'fragment-timeout': 1 });
+  });
+});
+
 describe('an ICMP error', () => {
   const bench4 = () => {
     const bench = new RoutingBench();

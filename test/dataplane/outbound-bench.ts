@@ -16,6 +16,7 @@ import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-met
 import { LinkHeader, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { NumberingHolder } from '../../src/ipsec/numbering-holder.ts';
 import { NumberingOwner } from '../../src/ipsec/numbering-owner.ts';
+import { PathMtus } from '../../src/ipsec/path-mtus.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { IvCounter } from '../../src/ipsec/sender-ids.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
@@ -114,7 +115,7 @@ export class OutboundBench {
       slot,
       sa,
       outer: outerOf(sa),
-      fit: pathFitOf(sa, this.limits),
+      fit: pathFitOf(sa, new PathMtus(this.limits)),
       holder: new NumberingHolder(),
       iv: options.senderId === 0 ? undefined : new IvCounter(options.senderId ?? 5),
       meter: meterOf(sa, options.credit ?? UNLIMITED),
@@ -191,7 +192,7 @@ export class FunnelBench {
       slot,
       sa,
       outer: outerOf(sa),
-      fit: pathFitOf(sa, this.limits),
+      fit: pathFitOf(sa, new PathMtus(this.limits)),
       numbering: new NumberingOwner({ origin: 'new', hasEsn: false, epoch: this.epoch, now: this.now }),
       meter: meterOf(sa, credit),
     }));

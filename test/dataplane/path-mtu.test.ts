@@ -222,8 +222,10 @@ for (const cell of CELLS) {
       expect(counted(bench.routing.drops)).to.deep.equal({
         'path-mtu-refused': addressesAt.length + ports.length + 2,
       });
-      bench.say(1400, sent);
-      bench.say(68, sent);
+      for (const mtu of [1400, 68]) {
+        bench.routing.now += 100;
+        bench.say(mtu, sent);
+      }
       // Down to the floor of IPv4; with IPv6 a lower value is no true one (RFC 8201 section 4).
       expect(sender.entry.fit.outerMtu).to.equal(cell.outside === 4 ? 552 : 1300);
       sender.bench.run(sender.packet(1250));
@@ -234,19 +236,42 @@ for (const cell of CELLS) {
       expect(sender.entry.fit.outerMtu).to.equal(1500);
     });
 
-    it('looks at twenty such messages a second', () => {
+    it('is lowered ten times a second at the most; messages that quote nothing of ours keep no other out', () => {
       const sender = new Sender(cell, 1500);
       const bench = new MessageBench(sender);
       sender.bench.run(sender.packet(1200));
       const [sent] = sender.bench.raw.take() as [Buffer];
       const wrong = Buffer.from(sent);
       wrong.writeUInt8(9, cell.outside === 4 ? 19 : 39);
-      for (let n = 0; n < 20; n++) bench.say(1300, wrong);
-      bench.say(1300, sent);
-      expect(sender.entry.fit.outerMtu).to.equal(1500);
-      bench.routing.now += 1000;
-      bench.say(1300, sent);
-      expect(sender.entry.fit.outerMtu).to.equal(1300);
+      for (let n = 0; n < 1000; n++) bench.say(1300, wrong);
+      for (const mtu of [1400, 1399, 1398]) bench.say(mtu, sent);
+      bench.routing.now += 99;
+      bench.say(1350, sent);
+      expect(sender.entry.fit.outerMtu).to.equal(1400);
+      bench.routing.now += 1;
+      bench.say(1350, sent);
+      expect(sender.entry.fit.outerMtu).to.equal(1350);
+    });
+
+    it('is told again while somebody sends packets that are too long', () => {
+      const sender = new Sender(cell, 1500);
+      const bench = new MessageBench(sender);
+      sender.bench.run(sender.packet(1200));
+      const [sent] = sender.bench.raw.take() as [Buffer];
+      for (const mtu of [1400, 1400, 1400]) {
+        bench.say(mtu, sent);
+        bench.routing.now += 100;
+      }
+      expect(bench.lowered).to.deep.equal([1400, 1400, 1400]);
+      expect(bench.news).to.deep.equal([true, false, false]);
+    });
+
+    it('of our own link is not what a message can tell', () => {
+      const sender = new Sender(cell, 1500);
+      const bench = new MessageBench(sender);
+      sender.bench.run(sender.packet(1200));
+      bench.say(1500, sender.bench.raw.take()[0] as Buffer);
+      expect(bench.lowered).to.deep.equal([]);
     });
   });
 }
@@ -254,6 +279,7 @@ for (const cell of CELLS) {
 /** A routing host that hears routers on the way of a sender's packets. */
 class MessageBench {
   readonly lowered: number[] = [];
+  readonly news: boolean[] = [];
   readonly routing: RoutingBench;
   readonly #cell: Cell;
 
@@ -261,7 +287,10 @@ class MessageBench {
     this.#cell = cell;
     const messages = new PathMtuMessages({
       sad: bench.sad,
-      onLowered: ({ fit }) => this.lowered.push(fit.outerMtu),
+      onHeard: ({ fit }, isNews) => {
+        this.lowered.push(fit.outerMtu);
+        this.news.push(isNews);
+      },
     });
     this.routing = new RoutingBench([0], [addressesOf(cell).endpoint], messages);
   }

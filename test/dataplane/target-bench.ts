@@ -10,6 +10,7 @@ import { type ShadowInboundSa, TargetInbound } from '../../src/dataplane/target-
 import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
+import { PathMtus } from '../../src/ipsec/path-mtus.ts';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
@@ -77,7 +78,7 @@ export class TargetBench {
         hardPackets: packets.hard,
       }),
       committed: new CommittedNumbers(sa.id),
-      fit: pathFitOf(sa, this.limits),
+      fit: pathFitOf(sa, new PathMtus(this.limits)),
       peerAddress: addr(sa.outer.source),
       peerPort: sa.outer.sourcePort,
     }));

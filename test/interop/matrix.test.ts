@@ -166,9 +166,8 @@ describe('interoperability matrix', function () {
     if (kind === 'scapy') scapy = await ScapyPeer.start(cluster, name);
     await loadGroups(kind, groups);
     const worker = await Worker.start(lab.host(name), cluster.file(`worker-${name}`));
-    const { [kind]: fileBytes } = FILE_BYTES;
-    const onKeys: typeof scapyKeys | undefined = kind === 'scapy' ? scapyKeys : undefined;
-    return PeerRun.open({ cluster, plan, worker, fileBytes, ...(onKeys && { onKeys }) });
+    const onKeys = kind === 'scapy' ? { onKeys: scapyKeys } : {};
+    return PeerRun.open({ cluster, plan, worker, fileBytes: FILE_BYTES[kind], ...onKeys });
   }
 
   const scapyKeys: ScapyPeer['takeKeys'] = async (children, cells) => scapy?.takeKeys(children, cells);
@@ -197,15 +196,16 @@ describe('interoperability matrix', function () {
   }
 
   it('the kernel itself counts no failed integrity check, no replay and no other error', function () {
-    if (kernelSaid.length === 0) skipBecause(this, 'no cell of the kernel was chosen');
+    if (!RUN.some(({ peer }) => peer === 'kernel')) skipBecause(this, 'no cell of the kernel was chosen');
+    expect(kernelSaid).to.not.have.length(0);
     expect(kernelSaid.filter((counts) => Object.keys(counts).length > 0)).to.deep.equal([]);
   });
 
   it('scapy seals and opens, and finds no wrong ICV, no number twice and nothing that it cannot parse', function () {
-    if (scapy === undefined) skipBecause(this, 'no cell of scapy was chosen');
-    const counts = scapy.counts();
+    if (!RUN.some(({ peer }) => peer === 'scapy')) skipBecause(this, 'no cell of scapy was chosen');
+    const counts = scapy?.counts();
     expect(counts).to.have.all.keys('sealed', 'opened');
-    expect(counts['sealed']).to.be.greaterThan(10 * RUN.filter(({ peer }) => peer === 'scapy').length);
+    expect(counts?.['sealed']).to.be.greaterThan(10 * RUN.filter(({ peer }) => peer === 'scapy').length);
   });
 
   it('nothing of all that crosses the outside network in clear', async () => {

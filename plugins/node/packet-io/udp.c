@@ -23,7 +23,7 @@ napi_value udp_socket(napi_env env, napi_callback_info info)
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	char text[INET_ADDRSTRLEN];
 	napi_value result;
-	int fd, error;
+	int fd, error, omit = IP_PMTUDISC_OMIT;
 	size_t len;
 
 	VECTOR_ARGS(env, info, 3);
@@ -47,6 +47,9 @@ napi_value udp_socket(napi_env env, napi_callback_info info)
 	}
 	if (!set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, (int)buffer_bytes) ||
 		!set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, (int)buffer_bytes) ||
+		/* a datagram that is longer than the device's MTU goes in fragments, none
+		 * has DF, and nobody's ICMP makes them smaller */
+		setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof(omit)) == -1 ||
 		bind(fd, (struct sockaddr*)&address, sizeof(address)) == -1)
 	{
 		error = errno;

@@ -3,7 +3,7 @@ import { every, systemClock } from '../../base/clock.ts';
 import { DropCounters } from '../../base/verdict.ts';
 import type { RouteConfig } from '../../config/index.ts';
 import { HASH_SEED_BYTES } from '../../connections/connection-key.ts';
-import { PacketVector } from '../../dataplane/vector.ts';
+import { PacketVector, slotBytesFor } from '../../dataplane/vector.ts';
 import { startAdminServer } from '../../io/admin-server.ts';
 import { captureFilter } from '../../io/bpf.ts';
 import { Capture } from '../../io/capture.ts';
@@ -78,6 +78,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   stops.add(() => link.close());
   for (const peer of cluster.peers) link.setPeer(peer.index, peer.address);
 
+  const limits = await pathLimits(config.outside.interface, config.cluster.mtu);
   const charon = new CharonLink({ config, clock, log });
   const store = new PluginStore(pluginStatePort(charon.plugin), (of) =>
     log.warn('stored state is doubtful', { sa: of }),
@@ -92,7 +93,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     addresses,
     link,
     raw,
-    limits: await pathLimits(config.outside.interface, config.cluster.mtu),
+    limits,
     store,
     rekeyer,
     plugin,
@@ -105,7 +106,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   stops.add(() => rekeyer.close());
   stops.add(() => charon.close());
 
-  const captured = new PacketVector(VECTOR_PACKETS);
+  const captured = new PacketVector(VECTOR_PACKETS, slotBytesFor(limits.outside));
   capture.onReadable(() => {
     for (let turn = 0; turn < VECTORS_PER_TURN; turn++) {
       captured.reset();

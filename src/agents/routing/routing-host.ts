@@ -85,7 +85,10 @@ export class RoutingHost {
       distributor,
       sources,
       fragmentHash,
-      pathMtu: new PathMtuMessages({ sad: sas.outbound, onLowered: (entry) => this.#pathMtuLowered(entry) }),
+      pathMtu: new PathMtuMessages({
+        sad: sas.outbound,
+        onHeard: (entry, isNews) => this.#pathMtuHeard(entry, isNews),
+      }),
       link,
       drops,
       nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,
@@ -145,9 +148,9 @@ export class RoutingHost {
   }
 
   /** Targets send on the same way: they need not be told by a router each. */
-  #pathMtuLowered({ sa, service, fit }: OutboundSa): void {
+  #pathMtuHeard({ sa, service, fit }: OutboundSa, isNews: boolean): void {
     const mtu = fit.outerMtu;
-    this.#ports.log.info('path MTU lowered', {
+    this.#ports.log[isNews ? 'info' : 'debug']('path MTU lowered', {
       sa: sa.id,
       spi: formatSpi(sa.spi),
       peer: sa.outer.destination,

@@ -11,6 +11,7 @@ import { NumberingOwner } from '../../ipsec/numbering-owner.ts';
 import type { NumberingOwnerOptions } from '../../ipsec/numbering-actions.ts';
 import { Peeker } from '../../ipsec/peek.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
+import { PathMtus } from '../../ipsec/path-mtus.ts';
 import { type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf, pathFitOf } from '../sa-settings.ts';
@@ -65,12 +66,12 @@ export class RoutingSas {
   readonly overlaps = new GroupOverlaps();
   readonly peeker = new Peeker();
   readonly sealing = new EspNodeCrypto({ randomBytes });
-  readonly limits: PathLimits;
+  readonly paths: PathMtus;
   /** By SA group: a rekey, and each flow that a target reports, asks for the others of its group. */
   readonly #groups = new Map<number, Set<AnySa>>();
 
   constructor(limits: PathLimits) {
-    this.limits = limits;
+    this.paths = new PathMtus(limits);
   }
 
   /** Throws if the data plane cannot serve the SA: nothing is installed then, the keys are wiped. */
@@ -162,7 +163,7 @@ export class RoutingSas {
       pluginId,
       service,
       outer: outerHeaderOf(sa),
-      fit: pathFitOf(sa, this.limits),
+      fit: pathFitOf(sa, this.paths),
       numbering: new NumberingOwner({ ...given.numbering, hasEsn: sa.hasEsn }),
       meter: meterOf(sa, lifesize.creditOf(FUNNEL_USER)),
       lifesize,

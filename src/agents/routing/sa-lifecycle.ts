@@ -250,7 +250,7 @@ export class SaLifecycle {
     const sa = withUpdate(entry.sa, update);
     try {
       const outer = outerHeaderOf(sa);
-      const fit = pathFitOf(sa, sas.limits);
+      const fit = pathFitOf(sa, sas.paths);
       if ('numbering' in entry) Object.assign(entry, { outer, fit });
     } catch (error) {
       // The peer moved to where we cannot follow: the SA stays as it is, and charon's liveness check ends it.

@@ -12,14 +12,22 @@ export function saInstallRecord(entry: AnySa, peer: TargetPeer): SaInstallRecord
 }
 
 /** Everything that a target must have now: its DVIPAs, their SAs, their outbound policies. */
-export function* snapshotRecords(cluster: Cluster, sas: RoutingSas, peer: TargetPeer): Iterable<RouteRecord> {
+export function* snapshotRecords(
+  cluster: Cluster,
+  sas: RoutingSas,
+  peer: TargetPeer,
+  now: number,
+): Iterable<RouteRecord> {
   for (const { record, targets } of cluster.dvipas.values()) {
     if (targets.has(peer.host)) yield { kind: 'dvipa', body: record };
   }
   for (const entry of sas.all()) {
     if (!entry.service.targets.has(peer.host)) continue;
     const body = saInstallRecord(entry, peer);
-    if (body !== undefined) yield { kind: 'sa-install', body };
+    if (body === undefined) continue;
+    yield { kind: 'sa-install', body };
+    if (!('numbering' in entry) || !entry.fit.path.isLowered(now)) continue;
+    yield { kind: 'path-mtu', body: { sa: entry.sa.id, mtu: entry.fit.path.current(now) } };
   }
   for (const policy of sas.outbound.policies()) {
     // It may have come before its SA, which is then sent when the plugin tells it.

@@ -73,9 +73,9 @@ export class TargetSessions implements RoutingHandlers {
   }
 
   snapshot(session: RoutingSession): Iterable<RouteRecord> {
-    const { cluster, sas, distributor } = this.#options;
+    const { cluster, sas, distributor, clock } = this.#options;
     const peer = this.#peer(session);
-    const records = [...snapshotRecords(cluster, sas, peer)];
+    const records = [...snapshotRecords(cluster, sas, peer, clock.now())];
     peer.hasSnapshot = true; // what changes from now on is sent behind it
     for (const { address } of peer.services) distributor.addTarget(address, peer.index);
     return records;

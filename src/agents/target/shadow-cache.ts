@@ -10,6 +10,7 @@ import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
+import { PathMtus } from '../../ipsec/path-mtus.ts';
 import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
 import { ReplayWindow } from '../../ipsec/replay-window.ts';
 import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
@@ -51,14 +52,14 @@ export class ShadowCache {
   readonly #ivs = new IvCounters();
   readonly #dvipas = new Map<string, CachedDvipa>();
   readonly #configured: ReadonlySet<string>;
-  readonly #limits: PathLimits;
+  readonly #paths: PathMtus;
   readonly #endpoints = new AddressSet();
   readonly #served = new AddressSet();
 
   /** `configured`: the DVIPAs that this host's own configuration names; others are refused. */
   constructor(configured: readonly string[], limits: PathLimits) {
     this.#configured = new Set(configured);
-    this.#limits = limits;
+    this.#paths = new PathMtus(limits);
   }
 
   get addresses(): ClusterAddresses {
@@ -110,9 +111,9 @@ export class ShadowCache {
   /** The peer has moved, and charon knows. */
   update(id: SaId, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
     const outbound = this.outbound.get(id);
-    if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation, this.#limits);
+    if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation, this.#paths);
     const inbound = this.inbound.get(id);
-    if (inbound !== undefined) receiveFrom(inbound, outer, hasUdpEncapsulation, this.#limits);
+    if (inbound !== undefined) receiveFrom(inbound, outer, hasUdpEncapsulation, this.#paths);
     const entry = outbound ?? inbound;
     if (entry !== undefined) this.overlaps.update(entry.sa);
   }
@@ -149,7 +150,7 @@ export class ShadowCache {
       wipeKeys(sa);
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
-      receiveFrom(known, sa.outer, sa.hasUdpEncapsulation, this.#limits);
+      receiveFrom(known, sa.outer, sa.hasUdpEncapsulation, this.#paths);
       this.overlaps.update(known.sa);
       known.meter.granted(credit);
       return;
@@ -166,7 +167,7 @@ export class ShadowCache {
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
       meter: meterOf(sa, credit),
       committed: new CommittedNumbers(sa.id),
-      fit: pathFitOf(sa, this.#limits),
+      fit: pathFitOf(sa, this.#paths),
       peerAddress: source,
       peerPort: sa.outer.sourcePort,
     }));
@@ -178,7 +179,7 @@ export class ShadowCache {
     if (known !== undefined) {
       wipeKeys(sa);
       known.meter.granted(credit);
-      sendTo(known, sa.outer, sa.hasUdpEncapsulation, this.#limits);
+      sendTo(known, sa.outer, sa.hasUdpEncapsulation, this.#paths);
       this.overlaps.update(known.sa);
       // Another id is another IV space; with the same id the counter must go on.
       if (senderId !== undefined) known.iv = this.#ivs.get(sa.id, senderId);
@@ -188,7 +189,7 @@ export class ShadowCache {
       slot,
       sa,
       outer: outerHeaderOf(sa),
-      fit: pathFitOf(sa, this.#limits),
+      fit: pathFitOf(sa, this.#paths),
       holder: new NumberingHolder(),
       iv: senderId === undefined ? undefined : this.#ivs.get(sa.id, senderId),
       meter: meterOf(sa, credit),
@@ -210,20 +211,20 @@ function sendTo(
   entry: ShadowOutboundSa,
   outer: OuterAddresses,
   hasUdpEncapsulation: boolean,
-  limits: PathLimits,
+  paths: PathMtus,
 ): void {
   const sa = { ...entry.sa, outer, hasUdpEncapsulation };
-  Object.assign(entry, { sa, outer: outerHeaderOf(sa), fit: pathFitOf(sa, limits) });
+  Object.assign(entry, { sa, outer: outerHeaderOf(sa), fit: pathFitOf(sa, paths) });
 }
 
 function receiveFrom(
   entry: ShadowInboundSa,
   outer: OuterAddresses,
   hasUdpEncapsulation: boolean,
-  limits: PathLimits,
+  paths: PathMtus,
 ): void {
   entry.peerAddress = addressOf(outer.source);
   entry.peerPort = outer.sourcePort;
   const sa = { ...entry.sa, outer, hasUdpEncapsulation };
-  Object.assign(entry, { sa, fit: pathFitOf(sa, limits) });
+  Object.assign(entry, { sa, fit: pathFitOf(sa, paths) });
 }

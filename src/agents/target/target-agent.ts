@@ -3,7 +3,7 @@ import { every, systemClock } from '../../base/clock.ts';
 import { DropCounters } from '../../base/verdict.ts';
 import type { TargetConfig } from '../../config/index.ts';
 import { HASH_SEED_BYTES } from '../../connections/connection-key.ts';
-import { PacketVector } from '../../dataplane/vector.ts';
+import { PacketVector, slotBytesFor } from '../../dataplane/vector.ts';
 import { startAdminServer } from '../../io/admin-server.ts';
 import { CouplingClient } from '../../io/coupling-client.ts';
 import { AGENT_MARK } from '../../io/guard-constants.ts';
@@ -76,7 +76,7 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
   stops.add(() => host.close());
   const { cache, relations, inbound, outbound, flows } = host;
 
-  const fromTun = new PacketVector(VECTOR_PACKETS);
+  const fromTun = new PacketVector(VECTOR_PACKETS, slotBytesFor(config.tun.mtu));
   tun.onReadable(() => {
     for (let turn = 0; turn < VECTORS_PER_TURN; turn++) {
       fromTun.reset();

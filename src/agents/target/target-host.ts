@@ -8,6 +8,7 @@ import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplan
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
+import { FRAGMENT } from '../../ipsec/inner-columns.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
 import type { Log } from '../../observe/log.ts';
 import { ADDRESS_WORDS, copyAddress } from '../../packet/address.ts';
@@ -146,7 +147,9 @@ export class TargetHost {
     this.#ports.link.send(vector, ROUTER_PEER, epoch);
   }
 
+  /** A later fragment is of a connection that the first one has shown. */
   #observe(vector: PacketVector, i: number, isInbound: boolean, group: number): void {
+    if (vector.fragment[i] === FRAGMENT.LATER) return;
     const key = readKey(this.#key, vector, i, isInbound, group);
     this.flows.observe(key, vector.tcpFlags[i] as number, isInbound, this.#ports.clock.now());
   }

@@ -5,10 +5,12 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { DropCounters } from '../../../src/base/verdict.ts';
-import { PacketVector } from '../../../src/dataplane/vector.ts';
+import { LARGE_SLOT_BYTES, PacketVector } from '../../../src/dataplane/vector.ts';
 import { captureFilter } from '../../../src/io/bpf.ts';
 import { Capture } from '../../../src/io/capture.ts';
+import { LINK_PROTOCOL } from '../../../src/dataplane/ports.ts';
 import { Endpoint } from '../../../src/io/endpoint.ts';
+import { DgramLink } from '../../../src/io/link-dgram.ts';
 import { RawSocket } from '../../../src/io/raw-socket.ts';
 import { RouterGuard, type RouterGuardOptions } from '../../../src/io/router-guard.ts';
 import { runCommand } from '../../../src/io/run-command.ts';
@@ -56,6 +58,7 @@ const inboxes = new Map<string, Inbox>();
 const endpoints = new Map<string, Endpoint | Capture>();
 const sockets = new Map<string, Socket>();
 const targets = new Map<string, TargetGuard>();
+const links = new Map<string, { readonly link: DgramLink; readonly drops: DropCounters }>();
 
 function inbox(name: string): Inbox {
   const found = inboxes.get(name) ?? new Inbox();
@@ -152,6 +155,20 @@ const operations = {
           resolve(error?.code ?? 'sent'),
         );
     }),
+  /** Over the trusted link, which stays open: a packet of so many zeros and this text; what was dropped so far. */
+  async linkSend(from: string, to: string, bytes: number, text: string) {
+    const known = links.get(from);
+    const drops = known?.drops ?? new DropCounters();
+    const link = known?.link ?? (await DgramLink.open({ address: from, drops }));
+    links.set(from, { link, drops });
+    link.setPeer(0, to);
+    const vector = new PacketVector(1, LARGE_SLOT_BYTES);
+    vector.push(Buffer.concat([Buffer.alloc(bytes - text.length), Buffer.from(text)]));
+    vector.target[0] = 0;
+    vector.linkProtocol[0] = LINK_PROTOCOL.OUTER_IPV4;
+    link.send(vector, 0, 1);
+    return drops.toJSON();
+  },
   targetInstall: (options: TargetGuardOptions) => target(options).install(),
   targetAddresses: (options: TargetGuardOptions) => target(options).addAddresses(),
   targetRemove: (options: TargetGuardOptions) => target(options).remove(),

@@ -1,0 +1,33 @@
+import type { PathLimits } from './path-fit.ts';
+import { PathMtu } from './path-mtu.ts';
+
+const DEFAULT_CAPACITY = 16_384;
+
+/**
+ * The path MTUs of one host, by outer addresses: a path is what it is for all SAs on it, so a rekey, or a snapshot that names an SA again, does
+ * not make it wider. Bounded; the oldest path is forgotten first, and SAs that have it go on with it.
+ */
+export class PathMtus {
+  readonly limits: PathLimits;
+  readonly #capacity: number;
+  readonly #paths = new Map<string, PathMtu>();
+
+  constructor(limits: PathLimits, capacity = DEFAULT_CAPACITY) {
+    this.limits = limits;
+    this.#capacity = capacity;
+  }
+
+  /** The path from one of our addresses to a peer's, both as text. */
+  to(peer: string, ours: string, family: 4 | 6): PathMtu {
+    const key = `${ours} ${peer}`;
+    const known = this.#paths.get(key);
+    if (known !== undefined) return known;
+    for (const oldest of this.#paths.keys()) {
+      if (this.#paths.size < this.#capacity) break;
+      this.#paths.delete(oldest);
+    }
+    const path = new PathMtu(family, this.limits.outside);
+    this.#paths.set(key, path);
+    return path;
+  }
+}

@@ -1,0 +1,79 @@
+import { expect } from 'chai';
+import { encodeFragmentationNeeded } from '../../src/packet/icmp.ts';
+import { IP_PROTOCOL } from '../../src/packet/protocols.ts';
+import { udp } from '../support/inner-packets.ts';
+import { ipPacket } from '../support/ip-packets.ts';
+import { NetHost, type NetWorker } from './support/net-host.ts';
+
+const ROUTER = '198.51.100.1';
+const TARGET = '198.51.100.11';
+const DF = 0x4000;
+/** GRE with key and sequence number, UDP, IPv4. */
+const AROUND = 40;
+
+const hex = (text: string) => Buffer.from(text).toString('hex');
+
+describe('the trusted link on a network of MTU 1500', function () {
+  this.timeout(60_000);
+  let router: NetHost;
+  let target: NetHost;
+  let sender: NetWorker;
+  let receiver: NetWorker;
+
+  before(async () => {
+    router = new NetHost('lf-router');
+    target = new NetHost('lf-target');
+    NetHost.wire(router, 'cluster0', target, 'cluster0');
+    router.ip(`address add ${ROUTER}/24 dev cluster0`);
+    target.ip(`address add ${TARGET}/24 dev cluster0`);
+    [sender, receiver] = await Promise.all([router.worker(), target.worker()]);
+    await receiver.do('capture', 'cluster0', { dvipas: [TARGET], endpoints: [] });
+  });
+  after(async () => {
+    await router?.close();
+    await target?.close();
+  });
+
+  /** What crosses the wire for one packet of so many bytes. */
+  async function crossing(bytes: number): Promise<Buffer[]> {
+    const text = `the end of ${bytes}`;
+    const drops = await sender.do('linkSend', ROUTER, TARGET, bytes, text);
+    expect(Object.entries(drops).filter(([, count]) => count > 0)).to.deep.equal([]);
+    const packets = await receiver.do('take', 'cluster0', hex(text));
+    return packets.map((packet) => Buffer.from(packet, 'hex')).filter((packet) => packet.readUInt8(9) === 17);
+  }
+
+  const dataOf = (packets: readonly Buffer[]) =>
+    packets.reduce((sum, packet) => sum + packet.readUInt16BE(2) - 20, 0);
+
+  for (const bytes of [100, 1460, 1480, 1500, 9000, 65_495]) {
+    it(`carries a dispatch of ${bytes} bytes, and no packet of it has DF`, async () => {
+      const packets = await crossing(bytes);
+      for (const packet of packets) {
+        expect(packet.length).to.be.at.most(1500);
+        expect(packet.readUInt16BE(6) & DF).to.equal(0);
+      }
+      expect(dataOf(packets)).to.equal(bytes + AROUND - 20);
+      expect(packets).to.have.lengthOf(Math.ceil((bytes + AROUND - 20) / 1480));
+    });
+  }
+
+  it('does not become smaller by what anybody says by ICMP', async () => {
+    await receiver.do('raw', 0);
+    const ports = { sourcePort: 4754, destinationPort: 4754 };
+    const quote = udp({ source: ROUTER, destination: TARGET, ...ports, data: Buffer.alloc(1472) }).subarray(
+      0,
+      28,
+    );
+    const payload = Buffer.concat([Buffer.alloc(8), quote]);
+    encodeFragmentationNeeded(payload, 0, 600, quote.length);
+    const forged = ipPacket({ source: TARGET, destination: ROUTER, protocol: IP_PROTOCOL.ICMP, payload });
+    const verdicts = await sender
+      .do('linkSend', ROUTER, TARGET, 1400, 'before')
+      .then(() => receiver.do('send', 'raw', forged.toString('hex')));
+    expect(verdicts).to.deep.equal([0]);
+    await receiver.do('take', 'cluster0', hex('before'));
+    expect(router.ip(`route get ${TARGET}`)).to.not.contain('mtu');
+    expect(await crossing(1400)).to.have.lengthOf(1);
+  });
+});
