@@ -64,6 +64,10 @@ export class PathPeer {
     return peer;
   }
 
+  get plan(): LabHostPlan {
+    return this.#plan;
+  }
+
   addresses(path: Path): CellAddresses {
     return addressesOf({ ...path.wrapping, esn: false }, this.#plan, this.#cluster.lab.scenario);
   }
@@ -77,11 +81,13 @@ export class PathPeer {
     return fault;
   }
 
-  /** Echoes with so many bytes of data, one a second. */
+  /** Echoes with so many bytes of data, two a second. */
   async ping(path: Path, bytes: number, count: number): Promise<Pinged> {
     const { innerLocal, innerRemote } = this.addresses(path);
-    const argv = ['ping', '-n', '-I', innerLocal, '-s', String(bytes), '-c', String(count), '-W', '5'];
-    const { stdout, stderr } = await this.host.exec([...argv, innerRemote], { timeoutMs: 60_000 });
+    const argv = ['ping', '-n', '-I', innerLocal, '-s', String(bytes), '-c', String(count)];
+    const { stdout, stderr } = await this.host.exec([...argv, '-i', '0.5', '-W', '5', innerRemote], {
+      timeoutMs: 60_000,
+    });
     const said = stdout + stderr;
     const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(said) ?? [];
     const oddities = said.split('\n').filter((line) => /DUP|wrong data|trunc|error/i.test(line));

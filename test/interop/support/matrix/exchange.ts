@@ -8,7 +8,7 @@ import { byteStream } from '../../../../src/lab/byte-stream.ts';
  * bytes.
  */
 
-const MOST_BYTES = 100_000;
+const MOST_BYTES = 5_000_000;
 const HASH_CHARACTERS = 64;
 const LABEL_BYTES = 64;
 
