@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { terminate } from '../../src/lab/charon.ts';
 import { readPcap } from '../../src/lab/pcap.ts';
@@ -148,6 +150,17 @@ describe('MOBIKE of a stock client with a kernel of its own', function () {
       expect(new Set(addresses)).to.deep.equal(new Set([there, here]));
       for (const host of ['router1', ...cluster.targets])
         expect(await peersOf(host), host).to.deep.equal([HERE]);
+    });
+  });
+
+  describe('when all this is done', () => {
+    it('has been told of endpoints and DVIPAs only, and tried no other address of ours', () => {
+      const log = readFileSync(join(cluster.lab.options.folder, 'logs/kernel1-charon.log'), 'utf8');
+      const tried = [...log.matchAll(/checking path \S+ - (\S+)\[4500\]/g)].map(
+        ([, address = '']) => address,
+      );
+      const { dvipa, endpoint, dvipa6, endpoint6 } = cluster.lab.scenario;
+      expect(new Set(tried)).to.deep.equal(new Set([dvipa, endpoint, dvipa6, endpoint6]));
     });
   });
 });

@@ -15,6 +15,7 @@
 #include "kernel_dvipa_ipsec.h"
 #include "kernel_dvipa_check.h"
 #include "kernel_dvipa_commands.h"
+#include "kernel_dvipa_mobike.h"
 #include "kernel_dvipa_server.h"
 #include "kernel_dvipa_timer.h"
 #include "kernel_dvipa_version.h"
@@ -94,6 +95,11 @@ struct private_kernel_dvipa_ipsec_t {
 	 * Socket
 	 */
 	kernel_dvipa_server_t *server;
+
+	/**
+	 * What peers are told about our addresses
+	 */
+	kernel_dvipa_mobike_t *mobike;
 
 	/**
 	 * Ask for UDP encapsulation with every peer
@@ -322,6 +328,11 @@ METHOD(kernel_ipsec_t, destroy, void,
 	private_kernel_dvipa_ipsec_t *this)
 {
 	instance = NULL;
+	if (this->mobike)
+	{
+		charon->bus->remove_listener(charon->bus, &this->mobike->listener);
+		this->mobike->destroy(this->mobike);
+	}
 	DESTROY_IF(this->timer);
 	if (this->journal)
 	{
@@ -456,6 +467,8 @@ kernel_dvipa_ipsec_t *kernel_dvipa_ipsec_create()
 		destroy(this);
 		return NULL;
 	}
+	this->mobike = kernel_dvipa_mobike_create(this->addresses);
+	charon->bus->add_listener(charon->bus, &this->mobike->listener);
 	instance = this;
 	DBG1(DBG_KNL, "kernel-dvipa: instance %s is ready",
 		 this->journal->get_instance(this->journal));
