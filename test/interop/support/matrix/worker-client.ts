@@ -27,7 +27,7 @@ export class Worker {
       if (!running.isRunning() && running.pid > 0) throw new Error(`${host.name}: the worker ended`);
       return existsSync(running.logFile) && readFileSync(running.logFile, 'utf8').includes('ready');
     };
-    await waitFor(`${host.name}: the worker is ready`, isReady, { timeoutMs: 60_000 });
+    await waitFor(`${host.name}: the worker is ready`, isReady, { timeoutMs: 180_000 });
     return new Worker(folder, running);
   }
 

@@ -9,6 +9,8 @@ export type Job =
       readonly kind: 'exchange';
       readonly label: string;
       readonly fileBytes: number;
+      /** For each cell; 20 s unless said otherwise. */
+      readonly timeoutMs?: number;
       readonly cells: readonly ExchangeEnds[];
     }
   /** Asks charon to rekey them; it happens later. */

@@ -61,10 +61,11 @@ async function inTurn(names: readonly string[], act: (name: string) => Promise<u
   return faults;
 }
 
-async function sideBySide({ label, fileBytes, cells }: Extract<Job, { kind: 'exchange' }>): Promise<Faults> {
+async function sideBySide(job: Extract<Job, { kind: 'exchange' }>): Promise<Faults> {
+  const { label, fileBytes, timeoutMs = EXCHANGE_MS, cells } = job;
   const faults: (string | null)[] = cells.map(() => null);
   const waiting = [...cells.entries()];
-  const options = { fileBytes, timeoutMs: EXCHANGE_MS };
+  const options = { fileBytes, timeoutMs };
   const line = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [index, ends] = next;
