@@ -206,7 +206,7 @@ export class RoutingInbound {
       const isDvipa = equalAddresses(vector.innerDestination, i * ADDRESS_WORDS, entry.dvipa.address, 0);
       if (!isDvipa) vector.verdict[i] = INNER_NOT_DVIPA;
       else if (vector.fragment[i] === FRAGMENT.LATER) continue;
-      else if (!entry.check.permits(vector, i)) vector.verdict[i] = TUNNEL_CHECK;
+      else if (!passesTunnelCheck(vector, i, entry)) vector.verdict[i] = TUNNEL_CHECK;
       else if (entry.dvipa.filterMode === 'filter') vector.verdict[i] = entry.dvipa.filter.verdict(vector, i);
     }
   }
@@ -256,4 +256,9 @@ export class RoutingInbound {
       this.dispatched += link.send(vector, target, epoch());
     }
   }
+}
+
+function passesTunnelCheck(vector: PacketVector, i: number, { sa, check }: RoutingInboundSa): boolean {
+  const mayHaveMoved = sa.mode === 'transport' && sa.hasUdpEncapsulation;
+  return mayHaveMoved ? check.permitsFromAnywhere(vector, i) : check.permits(vector, i);
 }

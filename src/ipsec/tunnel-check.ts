@@ -28,11 +28,18 @@ class CompiledSelectors {
     );
   }
 
-  /** `port` -1: the packet shows none. `addresses` is a column, `at` the packet's first word in it. */
-  match(addresses: Uint32Array, at: number, family: number, protocol: number, port: number): boolean {
+  /** `port` -1: the packet shows none. `addresses` is a column, `at` the packet's first word in it; undefined: any. */
+  match(
+    addresses: Uint32Array | undefined,
+    at: number,
+    family: number,
+    protocol: number,
+    port: number,
+  ): boolean {
     for (let i = 0; i < this.#count; i++) {
       if (this.#family[i] !== family) continue;
-      if (!isWithin(addresses, at, this.#from, i * ADDRESS_WORDS, this.#to, i * ADDRESS_WORDS)) continue;
+      const words = i * ADDRESS_WORDS;
+      if (addresses !== undefined && !isWithin(addresses, at, this.#from, words, this.#to, words)) continue;
       const wanted = this.#protocol[i] as number;
       if (wanted !== 0 && wanted !== protocol) continue;
       if (port < 0) {
@@ -66,6 +73,18 @@ export class TunnelCheck {
    * fragment of a datagram whose first one has passed is the caller's to know: RFC 4301 section 7.3.)
    */
   permits(inner: InnerColumns, i: number): boolean {
+    return this.#match(inner, i, inner.innerSource);
+  }
+
+  /**
+   * The same, whatever the source address. In transport mode it is that of the datagram, and a NAT may have given the peer
+   * another one: only a target can tell such a peer from a forger, so the routing host must let it go on.
+   */
+  permitsFromAnywhere(inner: InnerColumns, i: number): boolean {
+    return this.#match(inner, i, undefined);
+  }
+
+  #match(inner: InnerColumns, i: number, sources: Uint32Array | undefined): boolean {
     const protocol = inner.protocol[i] as number;
     const family = inner.family[i] as number;
     const isSeen = inner.fragment[i] !== FRAGMENT.LATER && (hasPorts(protocol) || isIcmp(protocol));
@@ -75,7 +94,7 @@ export class TunnelCheck {
     const at = i * ADDRESS_WORDS;
     return (
       this.#destination.match(inner.innerDestination, at, family, protocol, destination) &&
-      this.#source.match(inner.innerSource, at, family, protocol, source)
+      this.#source.match(sources, at, family, protocol, source)
     );
   }
 }

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { PluginPolicy, PluginSnapshot } from '../../src/vici/index.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
+import { addr } from '../support/inner-packets.ts';
 import { answers, connection, load } from './cluster-helpers.ts';
 
 async function setUp() {
@@ -62,6 +63,21 @@ describe('the life of SAs on the routing host', () => {
     const sent = await load(cluster, port, 10);
     await cluster.run(20);
     expect(answers(cluster, sent)).to.equal(10);
+  });
+
+  it('takes packets of a peer that moved to another endpoint of ours there, and no longer at the old one', async () => {
+    const { cluster, router, change } = await setUp();
+    const [inbound] = [...router.sas.inbound.values()];
+    if (inbound === undefined) throw new Error('not up');
+    const { spi, outer } = inbound.sa;
+    const moved = { ...outer, source: '2001:db8::99', destination: '2001:db8::10' };
+    const sa = { id: inbound.pluginId, ...moved, hasUdpEncapsulation: false };
+    change({ type: 'sa-update', sa } as Parameters<typeof change>[0]);
+    await cluster.run(5);
+    for (const sad of [router.sas.inbound, cluster.target(1).cache.inbound]) {
+      expect(sad.lookup(spi, addr('2001:db8::10'), 0)).to.be.at.least(0);
+      expect(sad.lookup(spi, addr(outer.destination), 0)).to.equal(-1);
+    }
   });
 
   it('counts the age of a listed SA from the question, not from the answer: it may be older than this agent', async () => {

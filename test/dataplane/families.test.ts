@@ -62,7 +62,9 @@ for (const cell of CELLS) {
       ]);
     });
 
-    it('refuses an inner packet of another peer, on both hosts', () => {
+    // A NAT may have moved the peer: that a target must see. There is no one else who can tell.
+    const refusing = cell.mode === 'transport' && cell.isUdp ? 'on a target' : 'on both hosts';
+    it(`refuses an inner packet of another peer, ${refusing}`, () => {
       const other = cell.inside === 4 ? '10.9.9.9' : '2001:db8:9::9';
       const foreign = tcpSegment({ source: other, destination: dvipa, flags: SYN });
       const [routing, target] = [new RoutingBench([0], [endpoint]), new TargetBench()];
@@ -77,7 +79,8 @@ for (const cell of CELLS) {
           datagram = espDatagram(esp, { source: other, destination: endpoint, ports });
         }
         bench.run(datagram);
-        expect(counted(bench.drops)).to.deep.equal({ 'tunnel-check': 1 });
+        const isRefused = bench === target || refusing === 'on both hosts';
+        expect(counted(bench.drops)).to.deep.equal(isRefused ? { 'tunnel-check': 1 } : {});
       }
     });
 

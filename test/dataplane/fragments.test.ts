@@ -187,7 +187,9 @@ describe('inner fragments where ports matter (RFC 4301 section 7.3)', () => {
   const narrow = testSa({ spi: SPI, selector: { protocol: 17, fromPort: 53, toPort: 53 } });
   const peer = new EspPeer('aes128gcm16', SPI);
   const query = (destinationPort: number) =>
-    cut(udp({ destinationPort, data: Buffer.alloc(1000, 'q') }), 576).map((piece) => espInUdp(peer.seal(piece)));
+    cut(udp({ destinationPort, data: Buffer.alloc(1000, 'q') }), 576).map((piece) =>
+      espInUdp(peer.seal(piece)),
+    );
 
   it('pass on a target behind the first one, and never before it or without it', () => {
     const bench = new TargetBench();

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { DropReason } from '../../src/base/verdict.ts';
 import { knownAlgorithms } from '../../src/ipsec/algorithms.ts';
-import { byteStream, byteStreamSha256 } from '../../src/lab/byte-stream.ts';
+import { byteStreamSha256 } from '../../src/lab/byte-stream.ts';
 import { terminate } from '../../src/lab/charon.ts';
 import { hostFolder } from '../../src/lab/host-files.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { PROJECT_ROOT } from '../../src/lab/program.ts';
 import { waitFor } from '../../src/lab/wait-for.ts';
 import { Cluster, missingForCluster } from './support/cluster.ts';
+import { startUploads, UPLOAD_PORT } from './support/uploads.ts';
 
 const INTEGRITY: Readonly<Record<string, string>> = {
   'HMAC-SHA1-96': 'sha1',
@@ -51,7 +52,6 @@ const IMPOSSIBLE: readonly [what: string, proposal: string, said: string][] = [
 
 const DOWNLOAD_BYTES = 300_000;
 const UPLOAD_BYTES = 200_000;
-const UPLOAD_PORT = 8081;
 /** What a packet of a good peer must never be dropped for. */
 const FAULTS: readonly DropReason[] = [
   'icv',
@@ -61,18 +61,6 @@ const FAULTS: readonly DropReason[] = [
   'replay',
   'inner-not-dvipa',
 ];
-/** Answers a body with its SHA-256. */
-const UPLOADS = `
-  const { createHash } = require('node:crypto');
-  const server = require('node:http').createServer((request, response) => {
-    const hash = createHash('sha256');
-    request.on('data', (chunk) => hash.update(chunk));
-    request.on('end', () => response.end(hash.digest('hex')));
-  });
-  const listen = () => server.listen(${UPLOAD_PORT}, process.argv[1]);
-  server.on('error', () => setTimeout(listen, 100));
-  listen();`;
-
 /**
  * A stock client (kernel-libipsec) with every algorithm that it can do. Two targets: replies of the second go through the
  * funnel, so the routing host seals as well.
@@ -90,11 +78,7 @@ describe('algorithms, with a stock peer', function () {
     );
     const values = { esp_proposals: proposals.join(',') };
     cluster = await Cluster.up('alg', { clients: 1, targets: 2, tunnels: false, values }, prepare);
-    for (const target of cluster.targets) {
-      cluster.lab.host(target).spawn('uploads', [process.execPath, '-e', UPLOADS, cluster.dvipa]);
-    }
-    uploads = cluster.file('upload');
-    writeFileSync(uploads, Buffer.concat([...byteStream(UPLOAD_BYTES)]));
+    uploads = startUploads(cluster, UPLOAD_BYTES);
   });
 
   after(() => cluster?.down());

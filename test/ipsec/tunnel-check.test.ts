@@ -54,6 +54,19 @@ describe('tunnel-check', () => {
   for (const [it_, got, want] of cases)
     it(`${want ? 'permits' : 'rejects'} ${it_} (RFC 4301 section 5.2)`, () => expect(got).to.equal(want));
 
+  it('permits a source from anywhere where that is asked for, and nothing else that is not negotiated', () => {
+    const packets = [
+      { source: '10.9.9.9', destinationPort: 80 },
+      { source: '10.9.9.9', destinationPort: 81 },
+      { source: '10.9.9.9', destinationPort: 80, destination: '203.0.113.11' },
+    ];
+    const columns = packets.map((packet) =>
+      innerColumns({ destination: '203.0.113.10', protocol: TCP, sourcePort: 50000, ...packet }),
+    );
+    expect(columns.map((inner) => web.permitsFromAnywhere(inner, 0))).to.deep.equal([true, false, false]);
+    expect(columns.map((inner) => web.permits(inner, 0))).to.deep.equal([false, false, false]);
+  });
+
   it('permits fragments and protocols without ports where any port is selected', () => {
     const any = check(['10.1.1.0/24'], ['203.0.113.10/32']);
     expect(permits(any, '10.1.1.7', '203.0.113.10', TCP, 0, 0, FRAGMENT.LATER)).to.equal(true);

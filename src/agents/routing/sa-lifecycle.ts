@@ -251,7 +251,9 @@ export class SaLifecycle {
     try {
       const outer = outerHeaderOf(sa);
       const fit = pathFitOf(sa, sas.paths);
+      // A peer that moves may also choose another of our endpoints (RFC 4555).
       if ('numbering' in entry) Object.assign(entry, { outer, fit });
+      else Object.assign(entry, { destination: outer.destination });
     } catch (error) {
       // The peer moved to where we cannot follow: the SA stays as it is, and charon's liveness check ends it.
       log.warn('update of an SA cannot be served', { sa: id, spi: formatSpi(sa.spi), error });

@@ -223,8 +223,9 @@ function receiveFrom(
   hasUdpEncapsulation: boolean,
   paths: PathMtus,
 ): void {
-  entry.peerAddress = addressOf(outer.source);
-  entry.peerPort = outer.sourcePort;
   const sa = { ...entry.sa, outer, hasUdpEncapsulation };
-  Object.assign(entry, { sa, fit: pathFitOf(sa, paths) });
+  const { source, destination } = outerAddressesOf(sa);
+  entry.peerAddress = source;
+  entry.peerPort = outer.sourcePort;
+  Object.assign(entry, { sa, destination, fit: pathFitOf(sa, paths) });
 }

@@ -22,14 +22,18 @@ export class RoadWarrior {
   readonly host: Host;
   readonly outsideAddress: string;
   readonly #cluster: Cluster;
+  readonly #gateway: string | undefined;
   /** The virtual addresses, once it is up. */
   inner4 = '';
   inner6 = '';
 
-  constructor(cluster: Cluster, name: string) {
+  /** `nat`: the client is behind one. */
+  constructor(cluster: Cluster, name: string, nat?: { readonly outside: string; readonly inside: string }) {
     this.#cluster = cluster;
     this.host = cluster.lab.host(name);
-    this.outsideAddress = cluster.lab.plan.find((host) => host.name === name)?.outsideAddress ?? '';
+    const planned = cluster.lab.plan.find((host) => host.name === name);
+    this.outsideAddress = nat?.outside ?? planned?.outsideAddress ?? '';
+    this.#gateway = nat?.inside;
   }
 
   get name(): string {
@@ -43,18 +47,20 @@ export class RoadWarrior {
     const text = await this.host.must(['swanctl', '--list-sas']);
     const [, inner4 = '', inner6 = ''] = /^ {2}local .*\[(10\.\S+) (2001:\S+)\]$/m.exec(text) ?? [];
     Object.assign(this, { inner4, inner6 });
-    if (this.name.startsWith('kernel')) await this.#routeFromVirtualAddresses();
+    if (this.name.startsWith('kernel')) await this.route();
     await this.sas(children);
   }
 
-  /** Charon does it itself, but not for selectors of a protocol or port. */
-  async #routeFromVirtualAddresses(): Promise<void> {
-    const { onLink, onLink6 } = this.#cluster.lab.scenario;
-    const routes = [
-      `route replace ${onLink} dev outside0 src ${this.inner4}`,
-      `-6 route replace ${onLink6} dev outside0 src ${this.inner6} metric 10`,
-    ];
-    for (const route of routes) await this.host.must(['ip', ...route.split(' ')]);
+  /**
+   * New connections begin at the virtual addresses. Charon does it itself, but not for selectors of a protocol or port; and
+   * with each move it takes the addresses away for a moment, and with them such routes.
+   */
+  async route(): Promise<void> {
+    const way = this.#gateway === undefined ? [] : ['via', this.#gateway];
+    const from = (dvipa: string, inner: string) =>
+      this.host.must(['ip', 'route', 'replace', dvipa, ...way, 'dev', 'outside0', 'src', inner]);
+    await from(this.#cluster.dvipa, this.inner4);
+    if (this.#gateway === undefined) await from(this.#dvipa6, this.inner6);
   }
 
   /** Its SAs on the routing host, by CHILD_SA, once exactly these are there and on all targets. */
