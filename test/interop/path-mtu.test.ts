@@ -16,7 +16,8 @@ const FILE_BYTES = 2_000_000;
 /** Almost an IP packet of 64 KB; ESP around more of it would be longer than IP packets are. */
 const LARGE_PING_BYTES = 65_000;
 const PINGS = 3;
-const NARROW_MTU = 1400;
+/** Both ends remember what they heard of a path, so it shrinks further each time. */
+const NARROW_MTUS = [1400, 1360, 1320];
 /** Of a reply to such a ping: all but the last fragment, which are multiples of 8 bytes behind headers of 40 and 8. */
 const FULL_FRAGMENTS6 = Math.floor((LARGE_PING_BYTES + 8) / (LINK_MTU - 52));
 
@@ -67,6 +68,10 @@ const isToldByMessage = ({ wrapping }: Path) => wrapping.inside === 6 && wrappin
 
 /** The count in a line about drops for `too-big`; of others 0. */
 const tooBig = (line: string) => Number(/too-big (\d+)/.exec(line)?.[1] ?? 0);
+
+/** Replies to large pings of which nothing but the last fragment went out. */
+const refusedReplies = (drops: readonly string[]) =>
+  drops.reduce((sum, line) => sum + Math.floor(tooBig(line) / FULL_FRAGMENTS6), 0);
 
 /** What of a good peer's packets must never be dropped for. */
 const FAULTS: readonly DropReason[] = [
@@ -196,15 +201,17 @@ describe('large packets over links of 1500 bytes', function () {
       });
 
       const isTold = isToldByMessage(path);
-      const replies = isTold ? 'all replies but the one that tells of the path MTU' : 'all replies';
+      const replies = isTold ? 'replies as soon as their sender has heard of the path MTU' : 'all replies';
       it(`bring ${replies} to a ping of ${LARGE_PING_BYTES} bytes: ${path.what}`, async () => {
         const before = await cluster.allDrops();
         const pinged = await peerOf(path).ping(path, LARGE_PING_BYTES, PINGS);
-        const received = PINGS - (isTold ? 1 : 0);
-        expect(pinged).to.deep.equal({ sent: PINGS, received, oddities: [] });
-        // Only its source may cut an IPv6 packet, and it has sent all fragments of its first reply before it can hear anything.
-        const drops = (await faultsSince(before)).map((line) => line.replace(/^target\d: /, ''));
-        expect(drops).to.deep.equal(isTold ? [`too-big ${FULL_FRAGMENTS6}`] : []);
+        const drops = await faultsSince(before);
+        const refused = refusedReplies(drops);
+        const others = drops.filter((line) => !isTold || tooBig(line) === 0);
+        const received = isTold ? PINGS - refused : PINGS;
+        expect({ ...pinged, others }).to.deep.equal({ sent: PINGS, received, oddities: [], others: [] });
+        // All of a first reply is sent before its sender can hear anything; on a busy machine that may be so of a second one.
+        if (isTold) expect(refused).to.be.within(1, PINGS - 1);
       });
     }
 
@@ -225,8 +232,10 @@ describe('large packets over links of 1500 bytes', function () {
     const believed = () =>
       readFileSync(cluster.lab.router.logFile('agent'), 'utf8').split('path MTU lowered').length - 1;
 
-    for (const path of KERNEL_PATHS.filter(({ name }) => name !== 'transport4')) {
-      it(`go on moving when the path shrinks to ${NARROW_MTU} bytes: ${path.what}`, async () => {
+    const narrowed = KERNEL_PATHS.filter(({ name }) => name !== 'transport4');
+    for (const [index, path] of narrowed.entries()) {
+      const mtu = NARROW_MTUS[index] as number;
+      it(`go on moving when the path shrinks to ${mtu} bytes: ${path.what}`, async () => {
         await router.setPathMtu(LINK_MTU);
         const before = {
           drops: await cluster.allDrops(),
@@ -236,11 +245,11 @@ describe('large packets over links of 1500 bytes', function () {
         };
         let isOver = false;
         const moved = peerOf(path)
-          .move(path, 2 * FILE_BYTES, path.what)
+          .move(path, 1.5 * FILE_BYTES, path.what)
           .finally(() => (isOver = true));
         const isUnderWay = async () => (await router.bytesOfGuest()) > before.bytes + FILE_BYTES / 10;
         await waitFor('the upload is under way', isUnderWay, { timeoutMs: 60_000, everyMs: 20 });
-        await router.setPathMtu(NARROW_MTU);
+        await router.setPathMtu(mtu);
         expect(isOver).to.equal(false);
         expect(await moved).to.equal(null);
         const { outside } = path.wrapping;
@@ -248,9 +257,10 @@ describe('large packets over links of 1500 bytes', function () {
         expect(believed()).to.be.greaterThan(before.believed);
         const pinged = await peerOf(path).ping(path, LARGE_PING_BYTES, PINGS);
         const drops = await faultsSince(before.drops);
-        // Echoes may go to a target whose kernel has not heard of it yet; that costs one reply, as above.
-        const isFirst = isToldByMessage(path) && drops.some((line) => tooBig(line) >= FULL_FRAGMENTS6);
-        expect(pinged).to.deep.equal({ sent: PINGS, received: PINGS - (isFirst ? 1 : 0), oddities: [] });
+        // Echoes may go to a target whose kernel has not heard of it yet; that costs replies, as above.
+        const refused = isToldByMessage(path) ? refusedReplies(drops) : 0;
+        expect(pinged).to.deep.equal({ sent: PINGS, received: PINGS - refused, oddities: [] });
+        expect(refused).to.be.below(PINGS);
         expect(drops.filter((line) => tooBig(line) === 0)).to.deep.equal([]);
       });
     }

@@ -14,7 +14,9 @@ const LABEL_BYTES = 64;
 
 const stream = Buffer.concat([...byteStream(MOST_BYTES)]);
 
+/** Throws if that is longer than 5 MB: a shorter file would prove less than a test says. */
 export function labelledFile(label: string, lengthBytes: number): Buffer {
+  if (lengthBytes > MOST_BYTES) throw new RangeError(`a file of ${lengthBytes} bytes`);
   const file = Buffer.from(stream.subarray(0, lengthBytes));
   file.write(label.padEnd(LABEL_BYTES).slice(0, LABEL_BYTES), 'latin1');
   return file;
