@@ -28,7 +28,9 @@ export async function makeTunDevice(options: TunDeviceOptions, sysctls: Sysctls)
 async function enableIpv6(name: string, sysctls: Sysctls): Promise<void> {
   const setting = (key: string) => `net/ipv6/conf/${name}/${key}`;
   await runCommand('ip', ['link', 'set', name, 'addrgenmode', 'none']);
-  // A router joins a multicast group, and reports that.
+  // A router joined a multicast group when the device came; leaving it is not reported in MLD version 1 (RFC 2710 section 4),
+  // as nobody heard of the joining.
+  await sysctls.set(setting('force_mld_version'), '1');
   await sysctls.set(setting('forwarding'), '0');
   await sysctls.set(setting('accept_ra'), '0');
   await sysctls.set(setting('autoconf'), '0');
