@@ -4,7 +4,7 @@ import { readPcap } from '../../src/lab/pcap.ts';
 import { PROJECT_ROOT } from '../../src/lab/program.ts';
 import { waitFor } from '../../src/lab/wait-for.ts';
 import { Cluster, difference, missingForCluster } from './support/cluster.ts';
-import { listedSas, slowDownload } from './support/observe.ts';
+import { keepTalking, listedSas, slowDownload } from './support/observe.ts';
 
 const CLIENT = '192.0.2.101';
 /** Another address of the NAT. */
@@ -98,9 +98,11 @@ describe('NAT rebinding of a stock client', function () {
       const slow = slowDownload(client, cluster.dvipa, 5);
       await slow.server;
       const before = await cluster.allDrops();
+      const talk = keepTalking(client, cluster.dvipa, 5);
       await mapTo(client, address, port);
       await followed(`${address}:${port}`);
       expect(await slow.isWhole).to.equal(true);
+      await talk;
       const after = await cluster.allDrops();
       for (const [host, drops] of Object.entries(after))
         expect(difference(drops, before[host] ?? {}), host).to.deep.equal({});

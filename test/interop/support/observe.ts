@@ -79,7 +79,7 @@ export interface SlowDownload {
   readonly isWhole: Promise<boolean>;
 }
 
-/** Starts one of `seconds` at 200 kB/s. */
+/** Starts one of `seconds`, at SLOW_BYTES_PER_SECOND. */
 export function slowDownload(client: Host, dvipa: string, seconds: number, marker = ''): SlowDownload {
   const bytes = seconds * SLOW_BYTES_PER_SECOND;
   const url = `http://${dvipa}/bytes/${bytes}?marker=${marker}`;
@@ -98,6 +98,13 @@ export function slowDownload(client: Host, dvipa: string, seconds: number, marke
     server,
     isWhole: finished.then(({ stdout }) => stdout.startsWith(byteStreamSha256(bytes, marker))),
   };
+}
+
+/** Has a client say something all the time: a TCP that only receives may have nothing to acknowledge, and who is silent is not followed. */
+export function keepTalking(client: Host, dvipa: string, seconds: number): Promise<unknown> {
+  return client.exec(['ping', '-q', '-i', '0.2', '-w', String(seconds), dvipa], {
+    timeoutMs: (seconds + 5) * 1000,
+  });
 }
 
 /** So much that the client's receive buffer cannot take the rest of a download at once. */
