@@ -30,8 +30,8 @@ export const ACTIVITY_MS = 1000;
 /** How often the owner looks whether the funnel has a lone sender left. */
 export const REVIEW_MS = 100;
 /**
- * After FLUSH the owner waits at most so long for link packets with counters up to the flushed one; later ones are
- * dropped. They come by another socket than FLUSH: a turn of a busy event loop may lie in between.
+ * After FLUSH the owner waits at most so long for link packets with counters up to the flushed one; one that comes later
+ * leads back to the funnel. They come by another socket than FLUSH: a turn of a busy event loop may lie in between.
  */
 export const FLUSH_WAIT_MS = 50;
 /** A target that does not answer "way exclusive" with FLUSH in this time stays on the funnel. */

@@ -161,16 +161,14 @@ export class NumberingOwner {
   }
 
   /**
-   * A packet for the funnel came over the link; call it before `takeNumbers`. False: drop it
-   * (`no-number`), it is from before a flush that was already answered by a grant, or from a stranger.
+   * A packet for the funnel came over the link; call it before `takeNumbers`. One from before a flush that was
+   * already answered by a grant leads back to the funnel. False: it is a stranger's, drop it (`no-number`).
    */
   funnelArrived(target: string, linkCounter: number, now: number): boolean {
     const peer = this.#senders.lookup(target);
     if (peer === undefined) return false;
     if (linkCounter > peer.seenCounter) peer.seenCounter = linkCounter;
     const state = this.#state;
-    if (state.name === 'exclusive' && state.target === target && linkCounter <= peer.flushCounter)
-      return false;
     peer.lastActive = now;
     if (state.name === 'idle') this.#enterFunnel(now);
     else if (state.name === 'exclusive') this.#drainToFunnel(state.target, now);

@@ -14,7 +14,7 @@ import {
 } from '../../src/lab/wire-class.ts';
 import { Cluster, missingForCluster } from './support/cluster.ts';
 import { Load, median } from './support/load.ts';
-import { listedSas, slowDownload, waitForWay } from './support/observe.ts';
+import { listedSas, slowDownloads, waitForWay } from './support/observe.ts';
 
 /** What must hold, in ms. This machine may be slow and shared: three times that is asserted, the median is told. */
 const AVOIDED_MS = 2000;
@@ -102,10 +102,8 @@ describe('cluster, failures', function () {
     const avoided: number[] = [];
     await inCiphertextOnly(async () => {
       for (const victim of ['target2', 'target1', 'target3']) {
-        // One after another on an idle cluster: round robin gives each target one.
-        const downloads = [1, 2, 3].map(() => slowDownload(client('client1'), dvipa, 6, marker));
-        const servers = await Promise.all(downloads.map(({ server }) => server));
-        expect(servers.toSorted()).to.deep.equal(cluster.targets);
+        const downloads = await slowDownloads(client('client1'), dvipa, cluster.targets.length, 6, marker);
+        expect([...downloads.keys()].toSorted()).to.deep.equal(cluster.targets);
         const loads = cluster.clients.map((name) => Load.start(cluster, name));
         await Promise.all(loads.map((load) => load.answered(5, 0)));
 
@@ -121,8 +119,8 @@ describe('cluster, failures', function () {
         expect((await cluster.ask('router1', 'targets')).find(({ host }) => host === victim)?.state).to.equal(
           'down',
         );
-        for (const [index, server] of servers.entries()) {
-          if (server !== victim) expect(await downloads[index]?.isWhole, server).to.equal(true);
+        for (const [server, { isWhole }] of downloads) {
+          if (server !== victim) expect(await isWhole, server).to.equal(true);
         }
 
         cluster.lab.startAgent(victim);
@@ -142,8 +140,8 @@ describe('cluster, failures', function () {
   it('a target agent that hangs is avoided after its heartbeats fail, and comes back with nothing sent twice', async () => {
     await inCiphertextOnly(async () => {
       const victim = cluster.lab.process('target2', 'agent');
-      const downloads = [1, 2, 3].map(() => slowDownload(client('client1'), dvipa, 6, marker));
-      await Promise.all(downloads.map(({ server }) => server));
+      const downloads = await slowDownloads(client('client1'), dvipa, cluster.targets.length, 6, marker);
+      expect([...downloads.keys()].toSorted()).to.deep.equal(cluster.targets);
       const load = Load.start(cluster, 'client2');
       await load.answered(5, 0);
       const stoppedAt = Date.now();
@@ -161,7 +159,7 @@ describe('cluster, failures', function () {
       console.log(`      a hanging target was missed after ${missedAfter} ms`);
       expect(missedAfter).to.be.at.most(MARGIN * AVOIDED_MS);
       // Its connection went on where it was; so did those of the others.
-      expect(await Promise.all(downloads.map(({ isWhole }) => isWhole))).to.deep.equal([true, true, true]);
+      for (const [server, { isWhole }] of downloads) expect(await isWhole, server).to.equal(true);
       await everyTargetAnswers('client2');
     });
   });
@@ -174,10 +172,7 @@ describe('cluster, failures', function () {
         const sasBefore = await cluster.ask('router1', 'sas');
         const listedBefore = (await listedSas(cluster.lab.router)).children;
         // One alone is sent by its target, two of one client by the routing host (the funnel).
-        const downloads = Array.from({ length: round === 1 ? 1 : 2 }, () =>
-          slowDownload(client('client1'), dvipa, 6, marker),
-        );
-        await Promise.all(downloads.map(({ server }) => server));
+        const downloads = await slowDownloads(client('client1'), dvipa, round === 1 ? 1 : 2, 6, marker);
         await waitForWay(cluster, '192.0.2.101:4500', round === 1 ? /^exclusive:/ : /^funnel$/);
         const load = Load.start(cluster, 'client2');
         await load.answered(5, 0);
@@ -198,7 +193,7 @@ describe('cluster, failures', function () {
         expect(sas.map(({ id, spi }) => `${id} ${spi}`).toSorted()).to.deep.equal(
           sasBefore.map(({ id, spi }) => `${id} ${spi}`).toSorted(),
         );
-        for (const { isWhole } of downloads)
+        for (const { isWhole } of downloads.values())
           expect(await isWhole, 'a download over the restart').to.equal(true);
         for (const child of (await listedSas(cluster.lab.router)).children) {
           const earlier = listedBefore.find(({ spiIn }) => spiIn === child.spiIn);

@@ -72,6 +72,18 @@ describe('MOBIKE of a stock client with a kernel of its own', function () {
     await client.up(['web']);
   }
 
+  /** charon tries all paths at once and takes the first that answers: with IKE over IPv4 only, it is one of IPv4. */
+  async function allowIpv6(isAllowed: boolean): Promise<void> {
+    const rules = `table netdev ipv4only {
+      chain into {
+        type filter hook ingress device "kernel1" priority 0
+        ip6 nexthdr udp drop
+      }
+    }`;
+    const input = `table netdev ipv4only\ndelete table netdev ipv4only\n${isAllowed ? '' : rules}\n`;
+    await cluster.lab.host('outside').must(['nft', '-f', '-'], { input });
+  }
+
   for (const encap of ['no', 'yes'] as const) {
     describe(encap === 'yes' ? 'ESP in UDP' : 'native ESP', () => {
       const peerAt = (address: string) => {
@@ -88,6 +100,7 @@ describe('MOBIKE of a stock client with a kernel of its own', function () {
         it(`takes a download along to ${what}`, async () => {
           const slow = slowDownload(client.host, cluster.dvipa, 8);
           await slow.server;
+          await allowIpv6(address === IPV6);
           const before = await sentBytes();
           await client.host.must(['ip', '-batch', '-'], { input: `${lines.join('\n')}\n` });
           await isAt(peerAt(address));

@@ -266,7 +266,25 @@ describe('numbering owner', () => {
     expect(desk.owner.takeNumbers(1, desk.now)).equal(nextSequence + 1);
     const [grant] = desk.wait(1);
     expect(grant).include({ kind: 'grant', target: 'b', first: BigInt(nextSequence + 2) });
-    expect(desk.owner.funnelArrived('b', 12, desk.now), 'a late one').equal(false);
+  });
+
+  it('goes back to the funnel for a link packet that comes after its flush was answered by a grant', () => {
+    const desk = Desk.funnel();
+    for (let i = 1; i <= 12; i++) desk.do(100, (owner, now) => owner.funnelArrived('b', i, now));
+    const { nextSequence } = desk.owner;
+    desk.request('b', 64);
+    desk.do(0, (owner, now) => owner.flush('b', 13n, now));
+    expect(desk.wait(FLUSH_WAIT_MS)[0]).include({ kind: 'grant', target: 'b', first: BigInt(nextSequence) });
+    const [way, revoke] = desk.do(100, (owner, now) => {
+      expect(owner.funnelArrived('b', 13, now)).equal(true);
+    });
+    expect(way).deep.equal({ kind: 'way', target: 'b', way: 'funnel' });
+    expect(revoke).include({ kind: 'revoke', target: 'b' });
+    expect(desk.owner.takeNumbers(1, desk.now), 'while the lease lives').equal(-1);
+    const lease = revoke?.kind === 'revoke' ? revoke.lease : 0;
+    desk.do(1, (owner, now) => owner.leaseReturn('b', lease, BigInt(nextSequence + 5), now));
+    expect(desk.wait(1)).deep.equal([{ kind: 'funnel-open' }]);
+    expect(desk.owner.takeNumbers(1, desk.now)).equal(nextSequence + 5);
   });
 
   it('numbers the last link packet of a flush, though Delta has passed when it comes', () => {

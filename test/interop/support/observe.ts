@@ -100,6 +100,25 @@ export function slowDownload(client: Host, dvipa: string, seconds: number, marke
   };
 }
 
+/**
+ * Starts downloads, one after another, until so many targets serve one; the last one of each. Round robin counts
+ * connections: after a failure the targets are not level, and a few new ones may go to the same target.
+ */
+export async function slowDownloads(
+  client: Host,
+  dvipa: string,
+  servers: number,
+  seconds: number,
+  marker = '',
+): Promise<Map<string, SlowDownload>> {
+  const found = new Map<string, SlowDownload>();
+  for (let tried = 0; found.size < servers && tried < 10 * servers; tried++) {
+    const slow = slowDownload(client, dvipa, seconds, marker);
+    found.set(await slow.server, slow);
+  }
+  return found;
+}
+
 /** Has a client say something all the time: a TCP that only receives may have nothing to acknowledge, and who is silent is not followed. */
 export function keepTalking(client: Host, dvipa: string, seconds: number): Promise<unknown> {
   return client.exec(['ping', '-q', '-i', '0.2', '-w', String(seconds), dvipa], {
