@@ -19,14 +19,7 @@ import {
 } from './support/matrix/cells.ts';
 import { peerConf } from './support/matrix/charon-conf.ts';
 import { kernelFaults } from './support/matrix/kernel-counters.ts';
-import {
-  exampleOf,
-  isFullRun,
-  OBSTACLES,
-  PEERS,
-  planMatrix,
-  type PlannedCell,
-} from './support/matrix/plan.ts';
+import { exampleOf, OBSTACLES, PEERS, planMatrix, type PlannedCell } from './support/matrix/plan.ts';
 import { PeerRun } from './support/matrix/run.ts';
 import { ScapyPeer } from './support/matrix/scapy-peer.ts';
 import { renderPage } from './support/matrix/table.ts';
@@ -56,9 +49,7 @@ const FILE_BYTES: Readonly<Record<PeerKind, number>> = { kernel: 100_000, libips
 const PLAN = planMatrix();
 /** For whoever looks into one cell: DVIPA_MATRIX_CELLS is a regular expression for names of cells. */
 const ONLY = new RegExp(process.env['DVIPA_MATRIX_CELLS'] ?? '');
-const RUN = PLAN.filter(
-  (cell) => cell.obstacle === undefined && (cell.isAlways || isFullRun()) && ONLY.test(describeCell(cell)),
-);
+const RUN = PLAN.filter((cell) => cell.obstacle === undefined && ONLY.test(describeCell(cell)));
 
 /** Every algorithm, in two proposals: those that need no other one, and those that do. */
 function everyProposal(): string {

@@ -9,9 +9,8 @@ import {
 } from './cells.ts';
 
 /**
- * Which cells there are and which run. There is the product of all dimensions with the shortest key of each pair of
- * algorithms, and the longer keys in the base wrapping. The whole takes too long for every run, so there any two values of two
- * dimensions meet in some cell, and the base algorithms go through all wrappings. DVIPA_MATRIX=full runs all.
+ * Which cells there are, and which of them a peer cannot do. There is the product of all dimensions with the shortest key of
+ * each pair of algorithms, and the longer keys in the base wrapping.
  */
 
 export const PEERS: readonly PeerKind[] = ['kernel', 'libipsec', 'scapy'];
@@ -71,13 +70,8 @@ export function exampleOf(obstacle: Obstacle, cells: readonly PlannedCell[]): Pl
   );
 }
 
-/** These go through every wrapping in every run: one of each kind of algorithm that the peek tells apart most. */
-const BASE_SUITES = ['aes128gcm16', 'aes128-sha256'];
-
 export interface PlannedCell extends Cell {
   readonly obstacle: Obstacle | undefined;
-  /** Runs also without DVIPA_MATRIX=full. */
-  readonly isAlways: boolean;
 }
 
 /** Every cell, in the order of the table. */
@@ -87,48 +81,11 @@ export function planMatrix(): PlannedCell[] {
     (suite.isShortest ? WRAPPINGS : base).map((wrapping) => ({ suite, wrapping })),
   );
   const cells = PEERS.flatMap((peer) => product.map((cell) => ({ peer, ...cell })));
-  const numbered = cells.map((cell, index): Cell => ({ ...cell, port: FIRST_PORT + index }));
-  return PEERS.flatMap((peer) => {
-    const mine = numbered.filter((cell) => cell.peer === peer);
-    const always = new Set(alwaysOf(peer, mine));
-    return mine.map((cell) => ({
-      ...cell,
-      obstacle: OBSTACLES[peer].find(({ stops }) => stops(cell.wrapping, cell.suite)),
-      isAlways: always.has(cell),
-    }));
-  });
-}
-
-/** The user space peer is quick, and can do little; of the others every run takes a part. */
-function alwaysOf(peer: PeerKind, cells: readonly Cell[]): readonly Cell[] {
-  if (peer === 'libipsec') return cells;
-  if (peer === 'scapy') return coverPairs(cells);
-  return [...coverPairs(cells), ...cells.filter(({ suite }) => BASE_SUITES.includes(suite.proposal))];
-}
-
-export function isFullRun(): boolean {
-  return process.env['DVIPA_MATRIX'] === 'full';
-}
-
-/** A few of the cells, in which every two values of two dimensions meet that meet in any of them. */
-export function coverPairs(cells: readonly Cell[]): Cell[] {
-  const left = new Set(cells.flatMap(pairsOf));
-  // In another order than the table's, or of equally good cells the same wrappings would be chosen for every algorithm.
-  const rank = ({ port }: Cell) => Math.imul(port, 0x9e3779b1) >>> 0;
-  const spread = cells.toSorted((one, other) => rank(one) - rank(other));
-  const chosen: Cell[] = [];
-  while (left.size > 0) {
-    const gain = (cell: Cell) => pairsOf(cell).filter((pair) => left.has(pair)).length;
-    const best = spread.reduce((one, other) => (gain(other) > gain(one) ? other : one));
-    chosen.push(best);
-    for (const pair of pairsOf(best)) left.delete(pair);
-  }
-  return chosen;
-}
-
-/** Mode and encapsulation count as one dimension, and so do the two families. */
-function pairsOf({ suite, wrapping }: Cell): string[] {
-  const { mode, way, outside, inside, esn } = wrapping;
-  const values = [suite.proposal, `${mode} ${way}`, `${inside} in ${outside}`, esn ? 'ESN' : 'no ESN'];
-  return values.flatMap((one, index) => values.slice(index + 1).map((other) => `${one}, ${other}`));
+  return cells.map(({ peer, suite, wrapping }, index) => ({
+    peer,
+    suite,
+    wrapping,
+    port: FIRST_PORT + index,
+    obstacle: OBSTACLES[peer].find(({ stops }) => stops(wrapping, suite)),
+  }));
 }
