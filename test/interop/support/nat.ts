@@ -2,12 +2,13 @@ import { hostNamespace } from '../../../src/lab/network.ts';
 import type { Cluster } from './cluster.ts';
 
 const PREFIX_BITS = 24;
-/** The client's network behind the NAT. */
-export const INSIDE = { gateway: '192.168.77.1', client: '192.168.77.2' } as const;
+/** The network behind the NAT. */
+export const INSIDE = { gateway: '192.168.77.1' } as const;
+const INSIDE_ADDRESSES = ['192.168.77.2', '192.168.77.3'] as const;
 
 /**
- * Puts the lab's `client1` as a NAT (nftables masquerade) in front of `kernel1`: its charon ends, and the guest's tap goes to a
- * bridge of their own.
+ * Puts the lab's `client1` as a NAT (nftables masquerade) in front of its kernels, two at most: its charon ends, and the guests'
+ * taps go to a bridge of their own.
  */
 export class Nat {
   readonly #cluster: Cluster;
@@ -22,7 +23,8 @@ export class Nat {
 
   static async build(cluster: Cluster, ports: string): Promise<Nat> {
     const { lab } = cluster;
-    const [outside, box, client] = [lab.host('outside'), lab.host('client1'), lab.host('kernel1')];
+    const [outside, box] = [lab.host('outside'), lab.host('client1')];
+    const clients = lab.hostsOf('kernel');
     await lab.process('client1', 'charon').stop();
     const namespace = hostNamespace(lab.options.prefix, 'client1');
     await outside.must(['ip', '-batch', '-'], {
@@ -30,18 +32,19 @@ export class Nat {
         link set behind up
         link add nat1 type veth peer name inside0 netns ${namespace}
         link set nat1 master behind up
-        link set kernel1 master behind\n`,
+        ${clients.map(({ name }) => `link set ${name} master behind`).join('\n')}\n`,
     });
     await box.must(['ip', '-batch', '-'], {
       input: `addr add ${INSIDE.gateway}/${PREFIX_BITS} dev inside0
         link set inside0 up\n`,
     });
     await box.must(['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.promote_secondaries=1']);
-    await client.must(['ip', '-batch', '-'], {
-      input: `addr flush dev outside0
-        addr add ${INSIDE.client}/${PREFIX_BITS} dev outside0
-        route add default via ${INSIDE.gateway}\n`,
-    });
+    for (const [index, client] of clients.entries())
+      await client.must(['ip', '-batch', '-'], {
+        input: `addr flush dev outside0
+          addr add ${INSIDE_ADDRESSES[index]}/${PREFIX_BITS} dev outside0
+          route add default via ${INSIDE.gateway}\n`,
+      });
     const address = lab.plan.find(({ name }) => name === 'client1')?.outsideAddress ?? '';
     const nat = new Nat(cluster, address, ports);
     await nat.#rules();
