@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { DROP_REASONS } from '../../src/base/verdict.ts';
 import { parseConfig } from '../../src/config/index.ts';
@@ -20,9 +20,19 @@ describe('documentation', () => {
     expect(files.map((text) => parseConfig(text, 'dvipa.yaml').role)).to.deep.equal(['route', 'target']);
   });
 
-  it('docs/adr/README.md lists records that are there, under their numbers', () => {
-    const index = read('docs/adr/README.md');
-    for (const [, title] of index.matchAll(/\]\((\d{4}[a-z0-9-]+\.md)\)/g)) {
+  it('docs/adr/README.md is a table of all records, in order, under their numbers', () => {
+    const [, table = ''] = read('docs/adr/README.md').split(/^\|---.*\n/m);
+    const listed = table
+      .trimEnd()
+      .split('\n')
+      .map((row) => /^\| \[\d+\]\((.+?)\) \|/.exec(row)?.[1]);
+    const folder = new URL('../../docs/adr/', import.meta.url);
+    expect(listed).to.deep.equal(
+      readdirSync(folder)
+        .filter((name) => /^\d/.test(name))
+        .toSorted(),
+    );
+    for (const title of listed) {
       const number = Number(title?.slice(0, 4));
       expect(read(`docs/adr/${title}`)).to.match(new RegExp(`^# ${number}\\. `));
     }
