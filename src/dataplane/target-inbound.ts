@@ -19,6 +19,7 @@ const UNKNOWN_SPI = verdictOf('unknown-spi');
 const REPLAY = verdictOf('replay');
 const LINK_EPOCH = verdictOf('link-epoch');
 const LINK_REPLAY = verdictOf('link-replay');
+const ICV = verdictOf('icv');
 const DUMMY = verdictOf('dummy');
 const HARD_LIMIT = verdictOf('hard-limit');
 
@@ -37,6 +38,8 @@ export interface ShadowInboundSa extends InboundEntry {
   readonly dvipa: ServedDvipa;
   readonly meter: LifesizeMeter;
   readonly committed: CommittedNumbers;
+  /** Packets that failed to open since this was reported. */
+  wrongIcvs: number;
   /** What our answers may be as long as. */
   fit: PathFit;
   /** Where charon has the peer: outer source address and UDP port (0: native ESP). Follows `sa-update`. */
@@ -143,6 +146,7 @@ export class TargetInbound {
     const { sad, onMoved, onReportDue } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       const isDummy = vector.verdict[i] === DUMMY;
+      if (vector.verdict[i] === ICV) this.#countWrongIcv(vector, i);
       if (vector.verdict[i] !== KEEP && !isDummy) continue;
       const entry = sad.at(vector.saSlot[i] as number) as ShadowInboundSa;
       const high = vector.sequenceHigh[i] as number;
@@ -157,6 +161,11 @@ export class TargetInbound {
       entry.committed.add(high, low);
       if (!entry.meter.count(1, vector.length[i] as number)) vector.verdict[i] = HARD_LIMIT;
     }
+  }
+
+  #countWrongIcv(vector: PacketVector, i: number): void {
+    const entry = this.#options.sad.at(vector.saSlot[i] as number);
+    if (entry !== undefined) entry.wrongIcvs++;
   }
 
   /** Trailer, tunnel check (claim 8), filter (claim 6), and on to the application. */
