@@ -66,8 +66,6 @@ export interface RouteBodies {
   'sa-install': SaInstallRecord;
   /** The peer moved (NAT mapping, MOBIKE). */
   'sa-update': { readonly id: SaId; readonly outer: OuterAddresses; readonly hasUdpEncapsulation: boolean };
-  /** An inbound SA with ESN has come so far: for inferring high halves (RFC 4303 appendix A2.2), never to refuse a number. */
-  'sequence-top': { readonly sa: SaId; readonly top: bigint };
   /** Longer outer packets of this outbound SA do not reach the peer in one piece, a router on the way says. */
   'path-mtu': { readonly sa: SaId; readonly mtu: number };
   /**

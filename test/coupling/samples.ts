@@ -85,7 +85,6 @@ export function routeBodies(): RouteBodies {
       hasUdpEncapsulation: true,
     },
     'path-mtu': { sa: SA_ID, mtu: 1400 },
-    'sequence-top': { sa: SA_ID, top: 2n ** 62n + 1n },
     claim: { sa: SA_ID, sequence: 2n ** 32n + 5n },
     'sa-remove': { id: SA_ID },
     'policy-install': {

@@ -45,8 +45,6 @@ export interface InboundSa extends OpenedHereSa, Common {
   readonly refusals: Map<string, string>;
   /** A younger SA of its group is there: this one is served until charon deletes it. */
   isReplaced: boolean;
-  /** ESN: the highest number that all targets were told, in steps of 2^30. */
-  toldTop: bigint;
   /** Targets whose windows are missing after a restart of this agent. */
   readonly awaiting: Set<string>;
 }
@@ -185,7 +183,6 @@ export class RoutingSas {
       addedAt: given.now,
       refusals: new Map(),
       isReplaced: false,
-      toldTop: 0n,
       lifesize: lifesizeOf(given),
       isRekeying: false,
       isAcknowledged: false,

@@ -23,8 +23,6 @@ import type { Cluster, TargetPeer } from './target-peers.ts';
 
 /** Without ESN no number is beyond (RFC 4303 section 3.3.3). */
 const LAST_SEQUENCE = 0xffff_ffffn;
-/** Far below the 2^31 numbers that inference tolerates. */
-const TOLD_TOP_STEP = 1n << 30n;
 
 export interface TargetSessionsOptions {
   readonly clock: Clock;
@@ -197,19 +195,8 @@ export class TargetSessions implements RoutingHandlers {
     const entry = this.#inbound(body.sa, peer);
     if (entry === undefined) return this.#options.sas.get(body.sa) === undefined;
     const { refused } = entry.owners.reported(peer.index, body.numbers, peer.floorOf(body.floor));
-    if (entry.sa.hasEsn) this.#tellTop(entry);
     if (body.wrongIcvs > 0) this.#options.opened.wrongIcvs(entry, body.wrongIcvs);
     return refused === 0;
-  }
-
-  /** A target that gets nothing of an SA for 2^32 numbers would infer a wrong high half: all of them hear of it in time. */
-  #tellTop(entry: InboundSa): void {
-    const { top } = entry.owners;
-    if (top - entry.toldTop < TOLD_TOP_STEP) return;
-    entry.toldTop = top;
-    for (const peer of this.#options.cluster.connected(entry.service)) {
-      peer.session?.send('sequence-top', { sa: entry.sa.id, top });
-    }
   }
 
   #lifesizeReport(peer: TargetPeer, body: TargetBodies['lifesize-report']): boolean {

@@ -135,11 +135,6 @@ export class TargetRelations implements TargetHandlers {
         session.send('claim-answer', { sa, sequence, isGiven });
         break;
       }
-      case 'sequence-top': {
-        const { sa, top } = event.body;
-        cache.inbound.get(sa)?.window.hintTop(Number(top >> 32n), Number(top & 0xffff_ffffn));
-        break;
-      }
       case 'path-mtu':
         cache.outbound.get(event.body.sa)?.fit.lower(event.body.mtu, 0, now);
         break;
