@@ -55,6 +55,8 @@ export interface SaInstallRecord {
   readonly senderId?: number;
   /** Inbound only: numbers that are spent already. */
   readonly window?: ReplaySnapshot;
+  /** All of them: the routing host does not wait for windows itself. Such an SA comes again when it has them. */
+  readonly isWindowComplete?: boolean;
   readonly credit: Credit;
 }
 
@@ -104,8 +106,10 @@ export interface FlowRecord {
 export interface TargetBodies {
   'sa-installed': { readonly id: SaId; readonly ok: boolean; readonly reason?: string };
   'policy-installed': { readonly key: string };
-  window: { readonly sa: SaId } & ReplaySnapshot;
-  'windows-end': Record<string, never>;
+  /** `isComplete`: when the SA was installed here, nothing was missing. Else what an earlier life of this target delivered may be. */
+  window: { readonly sa: SaId; readonly isComplete: boolean } & ReplaySnapshot;
+  /** No more windows. Of an SA that is younger than this target's life and was not named, it never had anything. */
+  'windows-end': { readonly livesMs: number };
   'replay-report': {
     readonly sa: SaId;
     /** Committed numbers, packed 64-bit big endian, at most 1024: `packNumbers`, `unpackNumbers`. */

@@ -58,6 +58,7 @@ const saInstall = z.strictObject({
   sa: saSchema,
   senderId: z.int().min(1).max(0xffff).exactOptional(),
   window: window.exactOptional(),
+  isWindowComplete: z.boolean().exactOptional(),
   credit,
 });
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type BodyCodecs, plain } from './bodies.ts';
-import { address, bytes, count, host, nothing, saId, text, total, u16, u32, u64, window } from './fields.ts';
+import { address, bytes, count, host, saId, text, total, u16, u32, u64, window } from './fields.ts';
 import {
   FLOWS_MAX,
   POLICY_KEY_MAX_CHARACTERS,
@@ -44,8 +44,8 @@ const numbers = bytes(0, REPORTED_NUMBERS_MAX * 8).refine((packed) => packed.len
 export const targetCodecs: BodyCodecs<TargetBodies> = {
   'sa-installed': plain(saInstalled),
   'policy-installed': plain(z.strictObject({ key: text(POLICY_KEY_MAX_CHARACTERS) })),
-  window: plain(window.extend({ sa: saId })),
-  'windows-end': plain(nothing),
+  window: plain(window.extend({ sa: saId, isComplete: z.boolean() })),
+  'windows-end': plain(z.strictObject({ livesMs: total })),
   'replay-report': plain(z.strictObject({ sa: saId, numbers, floor: u64, wrongIcvs: u32 })),
   'claim-answer': plain(z.strictObject({ sa: saId, sequence: u64, isGiven: z.boolean() })),
   'mapping-report': plain(z.strictObject({ sa: saId, address, port, sequence: u64 })),

@@ -36,6 +36,8 @@ export interface ServedDvipa {
 export interface ShadowInboundSa extends InboundEntry {
   /** Wider than the SA's own window by what one report round trip carries (docs/inbound.md). */
   readonly window: ReplayWindow;
+  /** Nothing was missing in it when the SA was installed. */
+  isWindowComplete: boolean;
   readonly check: TunnelCheck;
   readonly dvipa: ServedDvipa;
   readonly meter: LifesizeMeter;

@@ -119,8 +119,8 @@ export function targetBodies(): TargetBodies {
   return {
     'sa-installed': { id: SA_ID, ok: false, reason: 'algorithm 1234 is not supported' },
     'policy-installed': { key: 'out 203.0.113.10/32 10.1.1.1/32' },
-    window: { sa: SA_ID, top: 0n, bitmap: new Uint8Array(0) },
-    'windows-end': {},
+    window: { sa: SA_ID, isComplete: false, top: 0n, bitmap: new Uint8Array(0) },
+    'windows-end': { livesMs: 86_400_000 },
     'replay-report': {
       sa: SA_ID,
       numbers: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 1]),

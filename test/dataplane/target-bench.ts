@@ -122,6 +122,7 @@ export class TargetBench {
       sa,
       destination: addr(sa.outer.destination),
       window: new ReplayWindow(sa.replayWindowPackets + 4096),
+      isWindowComplete: true,
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
       dvipa: { address: addr(sa.dvipa), filterMode, filter: new InboundFilter(rules) },
       meter: new LifesizeMeter(options.credit ?? UNLIMITED, {

@@ -33,11 +33,11 @@ describe('the way in, simulated with an adversary who sees and sends everything'
     }
   });
 
-  it('did all of it: traffic, restarts, claims, openings; the budget left out next to nothing', () => {
+  it('did all of it: traffic, restarts, claims, openings; an ample budget left out next to nothing', () => {
     if (SEEDS.length < 100) return;
     for (const [what, count] of Object.entries(sum)) {
       if (what !== 'excused') expect(count, what).to.be.greaterThan(0);
     }
-    expect(sum.excused / sum.sent, JSON.stringify(sum)).to.be.below(0.001);
+    expect(sum.excused / sum.sent, JSON.stringify(sum)).to.be.below(0.0001);
   });
 }).timeout(600_000);

@@ -47,6 +47,10 @@ export interface InboundSa extends OpenedHereSa, Common {
   isReplaced: boolean;
   /** Targets whose windows are missing after a restart of this agent. */
   readonly awaiting: Set<string>;
+  /** Of targets that told a window of it in their present session: whether that is complete. */
+  readonly returned: Map<string, boolean>;
+  /** When charon made it, in this host's time. */
+  readonly createdAt: number;
 }
 
 export interface OutboundSa extends RoutingOutboundSa, Common {
@@ -62,6 +66,7 @@ export interface NewSa {
   /** Another life of this agent may have used it: marks and windows must be gathered first. */
   readonly numbering: Omit<NumberingOwnerOptions, 'hasEsn'>;
   readonly percentage: number;
+  readonly createdAt: number;
   readonly now: number;
 }
 
@@ -172,6 +177,8 @@ export class RoutingSas {
       serving: new Set(),
       isWaitingForWindows: false,
       awaiting: new Set(),
+      returned: new Map(),
+      createdAt: given.createdAt,
       fallback: 'off',
       get isFallbackReady() {
         return this.fallback === 'ready';

@@ -99,6 +99,7 @@ export class TargetSessions implements RoutingHandlers {
     opening.targetLost(peer.index);
     for (const entry of sas.inbound.values()) {
       entry.serving.delete(peer.index);
+      entry.returned.delete(peer.host);
       entry.refusals.delete(peer.host);
       const burnt = entry.owners.targetLost(peer.index);
       entry.lifesize.targetLost(peer.host, now);
@@ -119,14 +120,14 @@ export class TargetSessions implements RoutingHandlers {
 
   onRecord(session: RoutingSession, record: TargetRecord): void {
     const peer = this.#peer(session);
-    if (!this.#handle(peer, session, record)) {
+    if (!this.#handle(peer, record)) {
       this.#options.drops.count('coupling-not-granted');
       this.#options.log.debug('record refused', { target: peer.host, kind: record.kind });
     }
   }
 
   /** False: the target was not given what it speaks of. */
-  #handle(peer: TargetPeer, session: RoutingSession, { kind, body }: TargetRecord): boolean {
+  #handle(peer: TargetPeer, { kind, body }: TargetRecord): boolean {
     const { lifecycle, sas } = this.#options;
     switch (kind) {
       case 'sa-installed':
@@ -140,12 +141,12 @@ export class TargetSessions implements RoutingHandlers {
         if (entry?.awaiting.has(peer.host) === true) {
           if (!entry.sa.hasEsn && body.top > LAST_SEQUENCE) return false;
           entry.owners.merge(body);
+          entry.returned.set(peer.host, body.isComplete);
         }
         return entry !== undefined || sas.get(body.sa) === undefined; // gone meanwhile
       }
       case 'windows-end':
-        // 0: it began after its windows were lost; the present epoch: it may have, and come back since.
-        lifecycle.windowsComplete(peer, session.epochSeen > 0 && session.epochSeen < session.epoch);
+        lifecycle.windowsEnded(peer, body.livesMs);
         return true;
       case 'replay-report':
         return this.#replayReport(peer, body);

@@ -146,12 +146,13 @@ export class ShadowCache {
     return algorithmRefusal(sa);
   }
 
-  #installInbound({ sa, window, credit }: SaInstallRecord): void {
+  #installInbound({ sa, window, isWindowComplete = false, credit }: SaInstallRecord): void {
     const known = this.inbound.get(sa.id);
     if (known !== undefined) {
       wipeKeys(sa);
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
+      known.isWindowComplete ||= isWindowComplete;
       receiveFrom(known, sa.outer, sa.hasUdpEncapsulation, this.#paths);
       this.overlaps.update(known.sa);
       known.meter.granted(credit);
@@ -165,6 +166,7 @@ export class ShadowCache {
       sa,
       destination,
       window: own,
+      isWindowComplete,
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
       meter: meterOf(sa, credit),

@@ -32,6 +32,7 @@ export class TargetRelations implements TargetHandlers {
   readonly #options: TargetRelationsOptions;
   readonly #deadlines: Deadlines<ShadowOutboundSa>;
   #session: TargetSession | undefined;
+  readonly #bornAt: number;
   #epoch = 0;
   #floor = new DispatchFloor();
   /** When the session before was heard last, for people. */
@@ -40,6 +41,7 @@ export class TargetRelations implements TargetHandlers {
 
   constructor(options: TargetRelationsOptions) {
     this.#options = options;
+    this.#bornAt = options.clock.now();
     this.#deadlines = new Deadlines(options.clock, (entry, now) => {
       entry.holder.tick(now);
       this.numberingChanged(entry);
@@ -68,13 +70,13 @@ export class TargetRelations implements TargetHandlers {
     this.#session = session;
     this.isSnapshotComplete = false;
     log.info('routing host connected', { router: session.host, epoch: session.epoch });
-    for (const { sa, window } of cache.inbound.values()) {
-      session.send('window', { sa: sa.id, ...window.snapshot() });
+    for (const { sa, window, isWindowComplete: isComplete } of cache.inbound.values()) {
+      session.send('window', { sa: sa.id, isComplete, ...window.snapshot() });
     }
     // Connections before the end of the windows: with it the routing host dispatches again, and a segment that it
     // knows no connection for goes by hash, to a host that resets it.
     reports.sessionOpened(session, this.#floor);
-    session.send('windows-end', {});
+    session.send('windows-end', { livesMs: Math.floor(clock.now() - this.#bornAt) });
     for (const entry of cache.outbound.values()) {
       entry.holder.sessionStarted(isNewEpoch, clock.now());
       this.numberingChanged(entry);

@@ -1,5 +1,6 @@
 import { IPV4_HEADER_BYTES } from '../../../src/packet/ipv4.ts';
 import type { Random } from '../event-queue.ts';
+import type { Oracle } from './oracle.ts';
 import type { Sent } from './sim-peer.ts';
 
 const ESP_AT = IPV4_HEADER_BYTES + 8;
@@ -22,14 +23,16 @@ export interface Hostility {
 /** Sees everything, knows no key. Sends copies, changed or not, from wherever it likes. */
 export class Adversary {
   readonly #random: Random;
+  readonly #oracle: Oracle;
   readonly #hostility: Hostility;
   readonly #seen: Sent[] = [];
-  /** Of packets that have arrived: a copy from elsewhere is no first one. */
+  /** Whoever can hold a packet back and send it on from elsewhere first moves its peer (docs/inbound.md, section 6): not here. */
   readonly #arrived: Sent[] = [];
   sent = 0;
 
-  constructor(random: Random, hostility: Hostility) {
+  constructor(random: Random, oracle: Oracle, hostility: Hostility) {
     this.#random = random;
+    this.#oracle = oracle;
     this.#hostility = hostility;
   }
 
@@ -65,7 +68,9 @@ export class Adversary {
     }
     if (random.chance(forge)) sent.push(this.#renumbered((this.#seen.at(-1) as Sent).datagram, ports));
     if (this.#arrived.length > 0 && random.chance(elsewhere)) {
-      const copy = Buffer.from(random.pick(this.#arrived.slice(-20)).datagram);
+      const { genuine, datagram } = random.pick(this.#arrived.slice(-20));
+      if (!this.#oracle.isDelivered(genuine.id)) return sent;
+      const copy = Buffer.from(datagram);
       copy.writeUInt8(66, 15);
       copy.writeUInt16BE(random.pick([4500, 6666]), IPV4_HEADER_BYTES);
       sent.push(copy);

@@ -15,10 +15,10 @@ import { type RouterSa, SimRouter } from './sim-router.ts';
 import { SimSession } from './sim-session.ts';
 import { SimTarget } from './sim-target.ts';
 
-const TRAFFIC_MS = 120;
-const END_MS = 260;
+const TRAFFIC_MS = 60;
+const END_MS = 150;
 const REPORT_MS = 5;
-const CHECK_MS = 20;
+const CHECK_MS = 25;
 /** As `FALLBACK_AFTER_MS` of the agent, in the time of a run. */
 const FALLBACK_AFTER_MS = 10;
 /** In place of a target that is dead and cannot return its windows. */
@@ -32,8 +32,6 @@ interface Place {
   sealer: LinkSealer | undefined;
   isUp: boolean;
   isReportArmed: boolean;
-  /** Highest epoch that this life of the target saw. */
-  epochSeen: number;
 }
 
 /**
@@ -46,6 +44,8 @@ export class AttackWorld {
   readonly events = new EventQueue();
   readonly oracle = new Oracle();
   readonly isCalm: boolean;
+  /** Enough for every packet of the run. */
+  readonly isBudgetAmple: boolean;
   readonly #hasEsn: boolean;
   readonly #windowPackets: number;
   readonly #jitterMs: number;
@@ -75,10 +75,11 @@ export class AttackWorld {
     this.#jitterMs = random.pick([0.1, 1, 3]);
     this.#linkLoss = this.isCalm ? 0 : random.pick([0, 0.02]);
     this.#deaths = this.isCalm ? 0 : random.pick([0.002, 0.01]);
+    this.isBudgetAmple = random.chance(0.9);
     this.#options = {
       ringSlots: random.pick([32, 64, 256, 4096]),
       rings: random.pick([1, 8]),
-      perSecond: random.chance(0.9) ? 200_000 : 2000,
+      perSecond: this.isBudgetAmple ? 200_000 : 2000,
       tentativePerGroup: random.pick([4, 32]),
     };
     const firstNumber = this.#hasEsn ? ESN_START : 1n;
@@ -106,10 +107,9 @@ export class AttackWorld {
       sealer: undefined,
       isUp: true,
       isReportArmed: false,
-      epochSeen: 0,
     }));
     const upTo = (most: number) => (random.chance(0.8) ? random.between(0, most) : 0);
-    this.#adversary = new Adversary(random, {
+    this.#adversary = new Adversary(random, oracle, {
       race: upTo(0.6),
       replay: upTo(0.6),
       forge: upTo(0.6),
@@ -162,7 +162,7 @@ export class AttackWorld {
 
   #attack(): void {
     const { random, events } = this;
-    if (events.now > END_MS - 80) return;
+    if (events.now > END_MS - 60) return;
     for (const datagram of this.#adversary.round(random.pick(this.#peers).ports)) this.#arrive(datagram);
     events.after(random.after(0.3), () => this.#attack());
   }
@@ -225,47 +225,56 @@ export class AttackWorld {
     const { target } = place;
     target.opener.install({ keyId, key });
     // The target: fence first, then what it knows.
-    const hadOlder = place.epochSeen > 0 && place.epochSeen < router.epoch;
     const isNewEpoch = target.epoch !== router.epoch;
     target.epoch = router.epoch;
-    place.epochSeen = router.epoch;
     if (isNewEpoch) target.floor = new DispatchFloor();
-    for (const { sa, window, committed } of target.sad.values()) {
+    for (const { sa, window, committed, isWindowComplete } of target.sad.values()) {
       committed.take();
       const snapshot = window.snapshot();
       session.toRouter(() => {
         const entry = router.sad.get(sa.id);
-        if (entry?.awaiting.has(place.index) === true) entry.owners.merge(snapshot);
+        if (entry?.awaiting.has(place.index) !== true) return;
+        entry.owners.merge(snapshot);
+        entry.returned.set(place.index, isWindowComplete);
       });
     }
     target.unsettled.clear();
     target.flows.listAll();
     this.#sendFlows(place, session, router);
-    session.toRouter(() => this.#windowsComplete(place, router, hadOlder));
+    const { bornAt } = target;
+    session.toRouter(() => {
+      for (const entry of router.sad.values()) {
+        // The SAs are as old as the run.
+        if (entry.returned.get(place.index) ?? bornAt === 0) this.#windowReturned(entry, place, router);
+      }
+    });
     // The routing host: the snapshot.
-    for (const entry of router.sad.values()) {
-      const snapshot = entry.owners.snapshot();
-      const slow = random.chance(0.2) ? random.between(0, 40) : 0;
-      session.toTarget(() => {
-        events.after(slow, () => {
-          if (!session.isOpen) return;
-          target.install(entry.sa, snapshot);
-          session.toRouter(() => {
-            entry.serving.add(place.index);
-            router.inbound.release(entry.sa.spi, events.now);
-          });
-        });
-      });
-    }
+    for (const entry of router.sad.values()) this.#install(entry, place, router);
     router.distributor.addTarget(addr('203.0.113.10'), place.index);
   }
 
-  #windowsComplete(place: Place, router: SimRouter, hadOlder: boolean): void {
-    if (!hadOlder) return;
-    for (const entry of router.sad.values()) {
-      entry.awaiting.delete(place.index);
-      if (entry.awaiting.size === 0) router.inbound.release(entry.sa.spi, this.events.now);
-    }
+  #install(entry: RouterSa, place: Place, router: SimRouter): void {
+    const { random, events } = this;
+    const { session, target } = place;
+    const snapshot = entry.owners.snapshot();
+    const isComplete = !entry.isWaitingForWindows;
+    const slow = random.chance(0.2) ? random.between(0, 40) : 0;
+    session?.toTarget(() => {
+      events.after(slow, () => {
+        if (!session.isOpen) return;
+        target.install(entry.sa, snapshot, isComplete);
+        session.toRouter(() => {
+          entry.serving.add(place.index);
+          router.inbound.release(entry.sa.spi, events.now);
+        });
+      });
+    });
+  }
+
+  #windowReturned(entry: RouterSa, place: Place, router: SimRouter): void {
+    if (!entry.awaiting.delete(place.index) || entry.awaiting.size > 0) return;
+    for (const other of this.#places) this.#install(entry, other, router);
+    router.inbound.release(entry.sa.spi, this.events.now);
   }
 
   #newTarget(index: number): SimTarget {
@@ -394,7 +403,6 @@ export class AttackWorld {
     this.events.after(this.random.between(1, 20), () => {
       place.target = this.#newTarget(place.index);
       place.isReportArmed = false;
-      place.epochSeen = 0;
       place.isUp = true;
       for (const { given } of this.router?.sad.values() ?? []) given.restarted(place.index);
       this.#connectSoon(place);
@@ -413,6 +421,7 @@ export class AttackWorld {
       router.opening.targetLost(place.index);
       for (const entry of router.sad.values()) {
         entry.serving.delete(place.index);
+        entry.returned.delete(place.index);
         if (entry.owners.targetLost(place.index) > 0) this.#marked.add(entry.sa.spi);
       }
     }

@@ -76,6 +76,10 @@ export class Oracle {
     if (count > most) this.#violated(`${count} tentative entries, ${most} allowed`);
   }
 
+  isDelivered(id: number): boolean {
+    return this.#delivered.has(id);
+  }
+
   get sentCount(): number {
     return this.#genuine.size;
   }

@@ -36,6 +36,7 @@ export interface RouterSa extends OpenedHereSa {
   readonly addedAt: number;
   /** Targets whose windows are missing; -1: one that is dead. */
   readonly awaiting: Set<number>;
+  readonly returned: Map<number, boolean>;
 }
 
 export interface SimRouterOptions {
@@ -129,6 +130,7 @@ export class SimRouter {
       dvipa: { address: addr(DVIPA), filterMode: 'filter', filter: new InboundFilter([]) },
       serving: new Set(),
       awaiting: new Set(awaiting),
+      returned: new Map(),
       get isWaitingForWindows() {
         return this.awaiting.size > 0;
       },

@@ -49,6 +49,7 @@ export interface SimTargetOptions {
 /** One life of a target: its way in as it is, with a kernel that knows its sockets. */
 export class SimTarget {
   readonly index: number;
+  readonly bornAt: number;
   readonly sad = new InboundSad<ShadowInboundSa>();
   readonly flows = new FlowTracker({ seed: Buffer.alloc(8, 3), maxFlows: 256 });
   readonly drops = new DropCounters();
@@ -71,6 +72,7 @@ export class SimTarget {
   constructor(options: SimTargetOptions) {
     this.#options = options;
     this.index = options.index;
+    this.bornAt = options.now();
     const { now } = options;
     const fragments = new FragmentMemory({ seed: Buffer.alloc(8, 3), now });
     const delivery = new InnerDelivery({
@@ -96,9 +98,10 @@ export class SimTarget {
   }
 
   /** A shadow SA, or what the routing host knows better of one. */
-  install(sa: SecurityAssociation, snapshot: ReplaySnapshot): void {
+  install(sa: SecurityAssociation, snapshot: ReplaySnapshot, isWindowComplete: boolean): void {
     const known = this.sad.get(sa.id);
     if (known !== undefined) {
+      known.isWindowComplete ||= isWindowComplete;
       known.window.restore(mergeSnapshots(known.window.snapshot(), snapshot));
       return;
     }
@@ -109,6 +112,7 @@ export class SimTarget {
       sa,
       destination: addr(sa.outer.destination),
       window,
+      isWindowComplete,
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
       dvipa: this.#dvipa,
       meter: new LifesizeMeter(UNLIMITED, { hardBytes: 0, hardPackets: 0 }),
