@@ -22,6 +22,7 @@ import { PeerMoves } from './peer-moves.ts';
 import { type OutboundSa, RoutingSas } from './routing-sas.ts';
 import { SaLifecycle } from './sa-lifecycle.ts';
 import type { Cluster } from './target-peers.ts';
+import { TargetCompleteness } from './target-completeness.ts';
 import { TargetSessions } from './target-sessions.ts';
 
 /** What a routing host needs of the machine it is on; in a test, of the test. */
@@ -60,6 +61,7 @@ export class RoutingHost {
   readonly lifesize: LifesizeRunner;
   readonly lifecycle: SaLifecycle;
   readonly sessions: TargetSessions;
+  readonly completeness: TargetCompleteness;
   readonly #ports: RoutingHostPorts;
 
   constructor(ports: RoutingHostPorts) {
@@ -127,8 +129,14 @@ export class RoutingHost {
         this.lifesize.funnelUsed(entry);
       },
     });
-    const { lifecycle, numbering, lifesize } = this;
-    this.sessions = new TargetSessions({ ...common, lifecycle, numbering, lifesize, moves });
+    this.completeness = new TargetCompleteness({
+      cluster,
+      log,
+      now: () => clock.now(),
+      isOwner: () => epoch() > 0,
+    });
+    const { lifecycle, numbering, lifesize, completeness } = this;
+    this.sessions = new TargetSessions({ ...common, lifecycle, numbering, lifesize, moves, completeness });
     link.onReceive((packets, peer, protocol, carried) => this.#fromLink(packets, peer, protocol, carried));
   }
 
@@ -137,6 +145,7 @@ export class RoutingHost {
     this.inbound.tick(now);
     this.funnel.tick(now);
     this.distributor.table.sweep(now);
+    this.completeness.tick();
   }
 
   /** Stops its timers and wipes all keys. */

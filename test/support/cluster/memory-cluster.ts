@@ -227,8 +227,9 @@ export class MemoryCluster {
     const port = inner.readUInt16BE(20);
     const flags = inner.readUInt8(33);
     const name = `${source}:${port}`;
-    if ((flags & SYN) !== 0) sockets.add(name);
-    const answer = (flags & SYN) !== 0 ? SYN | ACK : sockets.has(name) ? ACK : RST;
+    const isOpening = (flags & SYN) !== 0;
+    if (isOpening && this.target(n).listening.tcp.has(inner.readUInt16BE(22))) sockets.add(name);
+    const answer = !sockets.has(name) ? RST : isOpening ? SYN | ACK : ACK;
     const to = { source: DVIPA, destination: source, sourcePort: 80, destinationPort: port };
     return [tcp({ ...to, flags: answer, data: answer === RST ? '' : text })];
   }
