@@ -69,8 +69,8 @@ export class TargetCompleteness {
       if (since > diedBefore) continue;
       this.#awaited.delete(peer);
       if (!this.#hasListed.has(peer)) log.warn('target is taken for dead', { target: peer.host });
+      this.#changed();
     }
-    this.#changed();
   }
 
   #begin(): void {

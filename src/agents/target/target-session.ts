@@ -124,7 +124,8 @@ export class TargetRelations implements TargetHandlers {
         listeners.withdrawn(event.body.address);
         break;
       case 'completeness':
-        if (cache.serves(event.body.dvipa)) resets.setComplete(addressOf(event.body.dvipa), event.body.complete);
+        if (cache.serves(event.body.dvipa))
+          resets.setComplete(addressOf(event.body.dvipa), event.body.complete);
         break;
       case 'link-key':
         this.linkKeys.install(event.body.keyId, event.body.toRouter, event.body.key);
