@@ -60,7 +60,7 @@ describe('a target whose session is lost while it lives', () => {
     await cluster.run(TAKEN_FOR_DEAD_MS - 1000, 50);
     await segments(cluster, ofFirst);
     expect(cluster.client(1).resets).to.deep.equal([]);
-    await cluster.run(1000, 50);
+    await cluster.run(1100, 50);
     await segments(cluster, ofFirst);
     await cluster.run(100);
     expect(cluster.client(1).resets).to.have.members(ofFirst.map(({ port }) => port));
