@@ -88,7 +88,7 @@ export class OutboundBench {
   limits = { outside: 1500, cluster: 1500 };
   choosePolicy: ChoosePolicy = (_vector, _i, best) => best;
   /** Connections that are known; unless a test says so, the set of targets is complete. */
-  readonly flows = new FlowTracker({ seed: SEED });
+  readonly flows = new FlowTracker({ seed: SEED, maxFlows: 64 });
   readonly withheld = new WithheldResets(this.flows);
   readonly outbound: TargetOutbound;
 
