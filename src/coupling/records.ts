@@ -87,6 +87,11 @@ export interface RouteBodies {
   };
   'lease-revoke': { readonly sa: SaId; readonly lease: number };
   way: { readonly sa: SaId; readonly way: 'funnel' | 'exclusive' };
+  /**
+   * `complete`: every connection of the DVIPA is known here, since all its targets have listed theirs or are taken for dead. Otherwise (and
+   * before the first one of a session) a target withholds its kernel's answers to segments of connections that it does not know.
+   */
+  completeness: { readonly dvipa: string; readonly complete: boolean };
   credit: { readonly sa: SaId } & Credit;
 }
 
@@ -141,6 +146,10 @@ export interface TargetBodies {
     readonly closed: readonly FlowRecord[];
     readonly full: boolean;
   };
+  /** Ports where an application of this target hears what comes for the DVIPA: ascending. The whole list, each time. */
+  listeners: { readonly dvipa: string; readonly tcp: readonly number[]; readonly udp: readonly number[] };
+  /** How busy the target's processors are, in thousandths. */
+  load: { readonly busyPerMille: number };
   'lease-request': { readonly sa: SaId; readonly count: number };
   'lease-return': { readonly sa: SaId; readonly lease: number; readonly firstUnused: bigint };
   /** The last link counter used towards the routing host before the way of the SA changed. */

@@ -96,6 +96,7 @@ export const routeCodecs: BodyCodecs<RouteBodies> = {
   'lease-grant': plain(leaseGrant),
   'lease-revoke': plain(z.strictObject({ sa: saId, lease: u32 })),
   way: plain(z.strictObject({ sa: saId, way: z.enum(['funnel', 'exclusive']) })),
+  completeness: plain(z.strictObject({ dvipa: address, complete: z.boolean() })),
   credit: plain(credit.extend({ sa: saId })),
 };
 

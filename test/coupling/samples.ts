@@ -103,6 +103,7 @@ export function routeBodies(): RouteBodies {
     'lease-grant': { sa: SA_ID, lease: 3, first: 2n ** 63n, count: 2 ** 32, ttlMs: 200 },
     'lease-revoke': { sa: SA_ID, lease: 3 },
     way: { sa: SA_ID, way: 'funnel' },
+    completeness: { dvipa: '203.0.113.10', complete: false },
     credit: { sa: SA_ID, bytes: 1_000_000, packets: 1000 },
   };
 }
@@ -131,6 +132,8 @@ export function targetBodies(): TargetBodies {
     'mapping-report': { sa: SA_ID, address: '192.0.2.99', port: 61_000, sequence: 2n ** 32n + 5n },
     'lifesize-report': { sa: SA_ID, bytes: 2 ** 33, packets: 2 ** 22, idleMs: 12 },
     'flow-report': { opened: [flow], closed: [{ ...flow, source: '2001:db8::2' }], full: true },
+    listeners: { dvipa: '203.0.113.10', tcp: [22, 80, 65535], udp: [1] },
+    load: { busyPerMille: 1000 },
     'lease-request': { sa: SA_ID, count: 64 },
     'lease-return': { sa: SA_ID, lease: 3, firstUnused: 2n ** 63n + 5n },
     flush: { sa: SA_ID, counter: 2n ** 48n },

@@ -12,6 +12,7 @@ import { LINK_KEY_BYTES } from '../../ipsec/link-seal.ts';
 import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { parseAddress } from '../../packet/address.ts';
+import { IP_PROTOCOL } from '../../packet/protocols.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { OpeningRunner } from './opening-runner.ts';
@@ -19,6 +20,7 @@ import type { PeerMoves } from './peer-moves.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
 import type { SaLifecycle } from './sa-lifecycle.ts';
 import { snapshotRecords } from './shadow-records.ts';
+import type { TargetCompleteness } from './target-completeness.ts';
 import type { Cluster, TargetPeer } from './target-peers.ts';
 
 /** Without ESN no number is beyond (RFC 4303 section 3.3.3). */
@@ -37,6 +39,7 @@ export interface TargetSessionsOptions {
   readonly moves: PeerMoves;
   readonly opening: OpeningInbound<InboundSa>;
   readonly opened: OpeningRunner;
+  readonly completeness: TargetCompleteness;
 }
 
 /**
@@ -79,22 +82,28 @@ export class TargetSessions implements RoutingHandlers {
   }
 
   snapshot(session: RoutingSession): Iterable<RouteRecord> {
-    const { cluster, sas, distributor, clock } = this.#options;
+    const { cluster, sas, distributor, clock, completeness } = this.#options;
     const peer = this.#peer(session);
     const records = [...snapshotRecords(cluster, sas, peer, clock.now())];
+    for (const service of peer.services) {
+      const body = { dvipa: service.record.address, complete: completeness.isComplete(service) };
+      records.push({ kind: 'completeness', body });
+    }
     peer.hasSnapshot = true; // what changes from now on is sent behind it
     for (const { address } of peer.services) distributor.addTarget(address, peer.index);
     return records;
   }
 
   onClose(session: RoutingSession, reason: CloseReason, cause?: unknown): void {
-    const { clock, log, sas, drops, numbering, lifesize, lifecycle, distributor, opening } = this.#options;
+    const { clock, log, sas, drops, numbering, lifesize, lifecycle, distributor, opening, completeness } =
+      this.#options;
     const peer = this.#peer(session);
     if (peer.session !== session) return;
     const now = clock.now();
     peer.lastHeardAt = session.heardAt;
     peer.session = undefined;
     peer.hasSnapshot = false;
+    completeness.lost(peer); // first of all: the others must know before a segment of its connections comes to them
     const connections = distributor.removeTarget(peer.index);
     opening.targetLost(peer.index);
     for (const entry of sas.inbound.values()) {
@@ -147,6 +156,7 @@ export class TargetSessions implements RoutingHandlers {
       }
       case 'windows-end':
         lifecycle.windowsEnded(peer, body.livesMs);
+        this.#options.completeness.listed(peer); // a target lists its connections before this
         return true;
       case 'replay-report':
         return this.#replayReport(peer, body);
@@ -164,6 +174,11 @@ export class TargetSessions implements RoutingHandlers {
         return this.#lifesizeReport(peer, body);
       case 'flow-report':
         return this.#flowReport(peer, body);
+      case 'listeners':
+        return this.#listeners(peer, body);
+      case 'load':
+        this.#options.distributor.setLoad(peer.index, body.busyPerMille);
+        return true;
       case 'lease-request':
         return this.#onNumbering(body.sa, peer, (entry, now) =>
           entry.numbering.leaseRequest(peer.host, body.count, now),
@@ -224,6 +239,16 @@ export class TargetSessions implements RoutingHandlers {
       else distributor.close(key, peer.index, now);
     }
     return refused === 0;
+  }
+
+  #listeners(peer: TargetPeer, { dvipa, tcp, udp }: TargetBodies['listeners']): boolean {
+    const address = parseAddress(dvipa);
+    if (address === undefined || !peer.dvipas.has(address)) return false;
+    const ports = new Set<number>();
+    for (const port of tcp) ports.add((IP_PROTOCOL.TCP << 16) | port);
+    for (const port of udp) ports.add((IP_PROTOCOL.UDP << 16) | port);
+    this.#options.distributor.setListeners(peer.index, address, ports);
+    return true;
   }
 
   #onNumbering(sa: SaId, peer: TargetPeer, input: (entry: OutboundSa, now: number) => boolean): boolean {

@@ -72,6 +72,10 @@ export class ShadowCache {
     return [...this.#dvipas.values()].map(({ record }) => record);
   }
 
+  serves(dvipa: string): boolean {
+    return this.#dvipas.has(dvipa);
+  }
+
   /** False: this host is not configured to serve it. */
   setDvipa(record: DvipaRecord): boolean {
     if (!this.#configured.has(record.address)) return false;
