@@ -39,6 +39,12 @@ export class ConnectionSlots {
     this.#columns = [this.state, this.value, this.time, this.group, this.#hash, this.#ports, this.protocol];
   }
 
+  /** Memory of a slot, free or not. */
+  get bytesPerSlot(): number {
+    const columns = [...this.#columns, this.#dvipa, this.#source];
+    return columns.reduce((sum, { byteLength }) => sum + byteLength, 0) / this.slots;
+  }
+
   /** The slot of the key, or -1 - (the free slot where it belongs). */
   find(key: ConnectionKey, hash: number): number {
     const ports = ((key.sourcePort << 16) | key.destinationPort) >>> 0;
@@ -98,6 +104,17 @@ export class ConnectionSlots {
       sourcePort: ports >>> 16,
       destinationPort: ports & 0xffff,
     };
+  }
+
+  /** As `keyAt`, into a key of the caller's: no allocation. */
+  readKey(slot: number, key: ConnectionKey): void {
+    const ports = this.#ports[slot] as number;
+    copyAddress(this.#dvipa, slot * ADDRESS_WORDS, key.dvipa, 0);
+    key.group = this.group[slot] as number;
+    key.protocol = this.protocol[slot] as number;
+    copyAddress(this.#source, slot * ADDRESS_WORDS, key.source, 0);
+    key.sourcePort = ports >>> 16;
+    key.destinationPort = ports & 0xffff;
   }
 
   #move(from: number, to: number): void {

@@ -145,7 +145,11 @@ describe('connection table', () => {
 
   it('tells of every tentative entry when it ends, once', () => {
     let ended = 0;
-    const table = tableOf({ onTentativeEnd: () => ended++ });
+    const table = tableOf({
+      onChange: (_key, _target, before) => {
+        if (before === 'tentative') ended++;
+      },
+    });
     for (let port = 0; port < 6; port++) table.addTentative(flow(port), port % 2, 0);
     table.confirm(flow(0), 0, 0);
     table.confirm(flow(0), 0, 0);

@@ -100,6 +100,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     epoch: () => charon.epoch,
     percentage: config.lifesize.percentage,
     hashSeed: randomBytes(HASH_SEED_BYTES),
+    connectionEntries: config.connectionTable.entries,
   });
   const { lifecycle, sessions, inbound } = host;
   stops.add(() => host.close());

@@ -44,6 +44,8 @@ export interface RoutingHostPorts {
   readonly percentage: number;
   /** `HASH_SEED_BYTES` random bytes. */
   readonly hashSeed: Uint8Array;
+  /** Connections that the table has room for, a power of two. */
+  readonly connectionEntries?: number | undefined;
 }
 
 /**
@@ -71,8 +73,10 @@ export class RoutingHost {
     this.distributor = new Distributor({
       seed: ports.hashSeed,
       lookAlikes: sas.overlaps,
+      ...(ports.connectionEntries !== undefined && { capacity: ports.connectionEntries }),
     });
-    for (const { address } of cluster.dvipas.values()) this.distributor.addDvipa(address);
+    for (const { address, distribution } of cluster.dvipas.values())
+      this.distributor.addDvipa(address, distribution);
     const { distributor } = this;
     const sources = new OuterSources(ports.hashSeed);
     const fragmentHash = new KeyedHash(ports.hashSeed);
@@ -136,7 +140,7 @@ export class RoutingHost {
   tick(now: number): void {
     this.inbound.tick(now);
     this.funnel.tick(now);
-    this.distributor.table.sweep(now);
+    this.distributor.sweep(now);
   }
 
   /** Stops its timers and wipes all keys. */
