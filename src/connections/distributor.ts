@@ -14,6 +14,7 @@ import {
   hasTarget,
   maskOf,
   NO_TARGETS,
+  targetsIn,
   type TargetMask,
 } from './target-mask.ts';
 
@@ -80,7 +81,7 @@ export class Distributor {
 
   /** Targets that get new connections of the DVIPA, ascending. */
   targetsOf(dvipa: IpAddress): readonly number[] {
-    return this.#services.targetsOf(dvipa);
+    return targetsIn(this.#services.availableOf(dvipa));
   }
 
   /** The target says how busy it is, 0 to 1000: for services that follow the load. Holds until it says so anew or is lost. */
@@ -116,7 +117,7 @@ export class Distributor {
     if (service === undefined) return -1;
     const usable = this.#usable(key, service);
     const taken = this.#takenByLookAlikes(key);
-    const candidates = candidatesOf(usable, taken, eligible);
+    const candidates = this.#candidates(key, usable, taken, eligible);
     if (candidates === NO_TARGETS) return -1;
     const hash = this.table.hashOf(key);
     const opens = isOpening && (key.protocol !== IP_PROTOCOL.UDP || this.#services.hasOwn(key));
@@ -230,14 +231,19 @@ export class Distributor {
     key.group = group;
     return taken;
   }
-}
 
-/** Of the usable ones those that have the SA, and of these those that no look-alike has taken, if any. */
-function candidatesOf(usable: TargetMask, taken: TargetMask, eligible: EligibleTargets): TargetMask {
-  const ready = eligibleOf(usable, eligible);
-  const free = ready & ~taken;
-  if (free !== NO_TARGETS) return free;
-  if (ready !== NO_TARGETS || eligible === undefined || eligible.size === 0) return ready;
-  // Others have the SA, these not yet: better the packet waits than that a kernel without a listener refuses it.
-  return usable;
+  /** Of the usable ones those that have the SA, and of these those that no look-alike has taken, if any. */
+  #candidates(
+    { dvipa }: ConnectionKey,
+    usable: TargetMask,
+    taken: TargetMask,
+    eligible: EligibleTargets,
+  ): TargetMask {
+    const ready = eligibleOf(usable, eligible);
+    const free = ready & ~taken;
+    if (free !== NO_TARGETS) return free;
+    if (ready !== NO_TARGETS) return ready;
+    // Others have the SA, these not yet: better the packet waits than that a kernel without a listener refuses it.
+    return eligibleOf(this.#services.availableOf(dvipa), eligible) === NO_TARGETS ? NO_TARGETS : usable;
+  }
 }

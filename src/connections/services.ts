@@ -3,7 +3,7 @@ import type { IpAddress } from '../packet/address.ts';
 import { HASH_SEED_BYTES, type ConnectionKey } from './connection-key.ts';
 import { listenerKey } from './listeners.ts';
 import { DistributedService, MaglevTables, type ServiceSettings } from './service.ts';
-import { targetsIn } from './target-mask.ts';
+import { NO_TARGETS, type TargetMask } from './target-mask.ts';
 
 /** One port that is distributed in its own way. */
 export interface PortServiceSettings extends ServiceSettings {
@@ -73,8 +73,8 @@ export class Services {
     for (const address of this.#dvipas.keys()) yield* this.of(address);
   }
 
-  /** Targets that get new connections of the DVIPA. */
-  targetsOf(address: IpAddress): readonly number[] {
-    return targetsIn(this.#dvipas.get(address)?.whole.available ?? 0);
+  /** Targets that get new connections of the DVIPA, whatever their ports. */
+  availableOf(address: IpAddress): TargetMask {
+    return this.#dvipas.get(address)?.whole.available ?? NO_TARGETS;
   }
 }
