@@ -134,14 +134,14 @@ export class Distributor {
 
   /** As `ConnectionTable.confirm`; shares and affinity move here. */
   confirm(key: ConnectionKey, target: number, now: number): 'new' | 'known' | 'refused' | 'full' {
+    const isDistributed = this.table.lookup(key) >= 0 || !this.#mayBeItsOwn(key, target);
     const outcome = this.table.confirm(key, target, now);
     const service = this.#services.find(key);
     if (service === undefined || outcome === 'refused' || outcome === 'full') return outcome;
+    if (!isDistributed) return outcome;
     const usable = this.#usable(key, service);
-    if (!this.#isItsOwn(key, target)) {
-      if (outcome === 'new') service.method.confirmed(target, usable);
-      service.affinity?.confirmed(key, target, usable, now);
-    }
+    if (outcome === 'new') service.method.confirmed(target, usable);
+    service.affinity?.confirmed(key, target, usable, now);
     return outcome;
   }
 
@@ -184,8 +184,8 @@ export class Distributor {
     return listening === NO_TARGETS ? available : listening;
   }
 
-  /** A connection that the target opened from a port of its own: nobody distributed it. */
-  #isItsOwn({ dvipa, protocol, destinationPort }: ConnectionKey, target: number): boolean {
+  /** If nothing is known of it: a connection that the target opened from a port of its own, and that nobody distributed. */
+  #mayBeItsOwn({ dvipa, protocol, destinationPort }: ConnectionKey, target: number): boolean {
     if (!this.#listeners.hasReported(target, dvipa)) return false;
     return !hasTarget(this.#listeners.on(dvipa, protocol, destinationPort), target);
   }
