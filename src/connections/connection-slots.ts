@@ -17,7 +17,7 @@ export class ConnectionSlots {
   readonly group: Uint32Array;
   readonly protocol: Uint8Array;
   readonly #mask: number;
-  readonly #hash: Uint32Array;
+  readonly #hash: Int32Array;
   readonly #dvipa: Uint32Array;
   readonly #source: Uint32Array;
   readonly #ports: Uint32Array;
@@ -31,7 +31,7 @@ export class ConnectionSlots {
     this.value = new Int32Array(slots);
     this.time = new Float64Array(slots);
     this.group = new Uint32Array(slots);
-    this.#hash = new Uint32Array(slots);
+    this.#hash = new Int32Array(slots);
     this.#dvipa = new Uint32Array(slots * ADDRESS_WORDS);
     this.#source = new Uint32Array(slots * ADDRESS_WORDS);
     this.#ports = new Uint32Array(slots);
@@ -45,7 +45,7 @@ export class ConnectionSlots {
     return columns.reduce((sum, { byteLength }) => sum + byteLength, 0) / this.slots;
   }
 
-  /** The slot of the key, or -1 - (the free slot where it belongs). */
+  /** `hash`: of the key, 32 bits, signed (`KeyedHash.hash`). The slot of the key, or -1 - (the free slot where it belongs). */
   find(key: ConnectionKey, hash: number): number {
     const ports = ((key.sourcePort << 16) | key.destinationPort) >>> 0;
     let slot = hash & this.#mask;
