@@ -66,15 +66,15 @@ export class ProportionalShare implements DistributionMethod {
 
   choose(candidates: TargetMask, { tentative }: TargetCounts): number {
     const weights = this.#weightOf(candidates);
+    const cost = this.#costOf(candidates, weights);
     let promised = 1;
     for (let rest = candidates; rest !== 0; rest &= rest - 1) promised += tentative[lowestOf(rest)] as number;
     let best = -1;
     let most = Number.NEGATIVE_INFINITY;
     for (let rest = candidates; rest !== 0; rest &= rest - 1) {
       const target = lowestOf(rest);
-      const turns =
-        promised * this.#entitlement(target, weights) - (tentative[target] as number) * CONNECTION;
-      const credit = (this.#credit[target] as number) + turns;
+      const entitled = promised * this.#entitlement(target, weights);
+      const credit = (this.#credit[target] as number) + entitled - (tentative[target] as number) * cost;
       if (credit <= most) continue;
       most = credit;
       best = target;
@@ -85,14 +85,11 @@ export class ProportionalShare implements DistributionMethod {
   confirmed(target: number, candidates: TargetMask): void {
     if (!hasTarget(candidates, target)) return;
     const weights = this.#weightOf(candidates);
-    let cost = 0;
     for (let rest = candidates; rest !== 0; rest &= rest - 1) {
       const each = lowestOf(rest);
-      const share = this.#entitlement(each, weights);
-      this.#add(each, share);
-      cost += share;
+      this.#add(each, this.#entitlement(each, weights));
     }
-    this.#add(target, -cost);
+    this.#add(target, -this.#costOf(candidates, weights));
   }
 
   setLoad(target: number, busyPerMille: number): void {
@@ -101,9 +98,17 @@ export class ProportionalShare implements DistributionMethod {
     this.#weight[target] = (this.#given[target] as number) * idle;
   }
 
-  /** A candidate's share of one connection, rounded down; what all of them are given is what it costs. */
+  /** A candidate's share of one connection, rounded down. */
   #entitlement(target: number, weights: number): number {
     return Math.floor(((this.#weight[target] as number) * CONNECTION) / weights);
+  }
+
+  /** What a connection costs: what all candidates together are given for it, so that nothing is lost by rounding. */
+  #costOf(candidates: TargetMask, weights: number): number {
+    let sum = 0;
+    for (let rest = candidates; rest !== 0; rest &= rest - 1)
+      sum += this.#entitlement(lowestOf(rest), weights);
+    return sum;
   }
 
   #weightOf(candidates: TargetMask): number {
