@@ -126,7 +126,7 @@ export class ConnectionTable {
   /** The connection's target, or -1. Changes nothing, allocates nothing. */
   lookup(key: ConnectionKey): number {
     const slot = this.#find(key);
-    return slot < 0 ? -1 : (this.#slots.value[slot] as number);
+    return slot < 0 ? -1 : this.#slots.valueAt(slot);
   }
 
   /** A target has reported the connection as authenticated, and it is open or has ended a while ago. Changes nothing. */
@@ -154,7 +154,7 @@ export class ConnectionTable {
     if (found >= 0 || !this.hasRoomFor(key.group)) return false;
     const slot = -1 - found;
     this.#slots.occupy(slot, key, hash, FREE);
-    this.#slots.value[slot] = target;
+    this.#slots.setValue(slot, target);
     this.#slots.time[slot] = now + this.#timeouts.tentativeMs;
     this.#enter(slot, key, TENTATIVE);
     return true;
@@ -170,11 +170,11 @@ export class ConnectionTable {
     const found = this.#slots.find(key, hash);
     const slot = found >= 0 ? found : -1 - found;
     const state = this.#slots.state[slot] as number;
-    if (state !== FREE && this.#slots.value[slot] !== target) return 'refused';
+    if (state !== FREE && this.#slots.valueAt(slot) !== target) return 'refused';
     if (state === FREE) {
       if (this.#size >= this.capacity) return 'full';
       this.#slots.occupy(slot, key, hash, FREE);
-      this.#slots.value[slot] = target;
+      this.#slots.setValue(slot, target);
     }
     if (state !== ESTABLISHED) this.#enter(slot, key, ESTABLISHED);
     this.#slots.time[slot] = now + this.#timeouts.establishedMs;
@@ -187,7 +187,8 @@ export class ConnectionTable {
    */
   close(key: ConnectionKey, target: number, now: number): boolean {
     const slot = this.#find(key);
-    if (slot < 0 || this.#slots.value[slot] !== target || this.#slots.state[slot] === TENTATIVE) return false;
+    if (slot < 0 || this.#slots.valueAt(slot) !== target || this.#slots.state[slot] === TENTATIVE)
+      return false;
     if (this.#slots.state[slot] === CLOSING) return true;
     this.#enter(slot, key, CLOSING);
     this.#slots.time[slot] = now + this.#timeouts.closingMs;
@@ -204,13 +205,13 @@ export class ConnectionTable {
 
   /** The target is lost: its connections are gone with it. Returns how many. */
   removeTarget(target: number): number {
-    return this.#removeWhere((slot) => this.#slots.value[slot] === target);
+    return this.#removeWhere((slot) => this.#slots.valueAt(slot) === target);
   }
 
   /** The SA group is gone (its last SA was deleted). Returns how many connections went with it. */
   removeGroup(group: number): number {
     if (!this.#sizeByGroup.has(group)) return 0;
-    return this.#removeWhere((slot) => this.#slots.group[slot] === group);
+    return this.#removeWhere((slot) => this.#slots.groupAt(slot) === group);
   }
 
   /**
@@ -233,12 +234,12 @@ export class ConnectionTable {
 
   /** All entries that have not expired, in no order. The table must not change while iterating. */
   *entries(now: number): Generator<ConnectionView> {
-    const { slots, state, value, time } = this.#slots;
+    const { slots, state, time } = this.#slots;
     for (let slot = 0; slot < slots; slot++) {
       const name = STATE_NAMES[state[slot] as number];
       const remainingMs = (time[slot] as number) - now;
       if (name === undefined || remainingMs <= 0) continue;
-      yield { ...this.#slots.keyAt(slot), target: value[slot] as number, state: name, remainingMs };
+      yield { ...this.#slots.keyAt(slot), target: this.#slots.valueAt(slot), state: name, remainingMs };
     }
   }
 
@@ -280,7 +281,7 @@ export class ConnectionTable {
     }
     // `release` frees the slot, and needs to see that it is taken.
     if (after !== FREE) this.#slots.state[slot] = after;
-    this.#onChange?.(key, this.#slots.value[slot] as number, STATE_NAMES[before], STATE_NAMES[after]);
+    this.#onChange?.(key, this.#slots.valueAt(slot), STATE_NAMES[before], STATE_NAMES[after]);
   }
 }
 
