@@ -62,6 +62,8 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
   readonly #header = new LinkHeader();
   /** Packets whose ICV and trailer proved right here. */
   opened = 0;
+  /** Of these: sent to a target that does not serve the SA. */
+  inPlaceOfTargets = 0;
 
   constructor(options: OpeningInboundOptions<Sa>) {
     this.#options = options;
@@ -222,7 +224,9 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
   #seal(vector: PacketVector, i: number, { sa, serving }: Sa, target: number): Verdict {
     const header = this.#header;
     header.kind = LINK_KIND.COMMITTED;
-    header.flags = serving.has(target) ? 0 : LINK_FLAG.FALLBACK;
+    const isServed = serving.has(target);
+    if (!isServed) this.inPlaceOfTargets++;
+    header.flags = isServed ? 0 : LINK_FLAG.FALLBACK;
     header.group = sa.group;
     putCommitted(vector, i);
     return this.#options.sender.seal(vector, i, target, header);

@@ -111,6 +111,7 @@ export class TargetSessions implements RoutingHandlers {
     }
     for (const entry of sas.outbound.values()) {
       entry.installedOn.delete(peer.host);
+      entry.refusals.delete(peer.host);
       entry.lifesize.targetLost(peer.host, now);
       lifesize.changed(entry);
       entry.numbering.targetLost(peer.host, now);
@@ -187,7 +188,7 @@ export class TargetSessions implements RoutingHandlers {
     else {
       const { spi, direction } = entry.sa;
       const fields = { target: peer.host, sa: body.id, spi: formatSpi(spi), direction, reason: body.reason };
-      if ('owners' in entry) entry.refusals.set(peer.host, body.reason ?? 'failed');
+      entry.refusals.set(peer.host, body.reason ?? 'failed');
       this.#options.log.error('target refused the SA', fields);
     }
     return true;
