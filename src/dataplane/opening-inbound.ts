@@ -99,7 +99,7 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
   /** A target's answer to a claim. False: it was not asked, or contradicts itself (`coupling-not-granted`). */
   claimAnswered(entry: Sa, target: number, high: number, low: number, isGiven: boolean): boolean {
     const outcome = entry.owners.claimAnswered(high, low, target, isGiven);
-    const claimed = this.#claimed.take(entry, high, low);
+    const claimed = this.#claimed.take(entry, high, low, target);
     if (claimed === undefined) return outcome !== 'refused';
     if (outcome === 'deliver') this.#deliverClaimed(claimed);
     else this.#options.drops.add(REPLAY);

@@ -97,6 +97,19 @@ describe('opening-inbound, a number that another target was given', () => {
     expect(entry.owners.reported(0, packNumbers([5n]), 1).committed).to.equal(1);
   });
 
+  it('waits on when a target answers that was not asked', () => {
+    const { bench, entry, sealed } = setUp();
+    bench.run(forged(sealed(SECOND, 5)));
+    bench.link.take();
+    bench.run(sealed(FIRST, 5));
+    for (const isGiven of [true, false])
+      expect(bench.opening.claimAnswered(entry, 0, 0, 5, isGiven)).to.equal(false);
+    expect([bench.opening.waiting, bench.link.sent.length]).to.deep.equal([1, 0]);
+    expect(bench.opening.claimAnswered(entry, 1, 0, 5, true)).to.equal(true);
+    expect(bench.link.sent).to.have.lengthOf(1);
+    expect(counted(bench.drops)).to.deep.equal({});
+  });
+
   it('is undecided for ever when the other target is lost meanwhile', () => {
     const { bench, entry, sealed } = setUp();
     bench.run(forged(sealed(SECOND, 5)));
