@@ -84,6 +84,7 @@ export class TargetSessions implements RoutingHandlers {
     const { cluster, sas, distributor, clock } = this.#options;
     const peer = this.#peer(session);
     const records = [...snapshotRecords(cluster, sas, peer, clock.now())];
+    peer.snapshotAt = clock.now();
     peer.hasSnapshot = true; // what changes from now on is sent behind it
     for (const { address } of peer.services) distributor.addTarget(address, peer.index);
     return records;
