@@ -13,6 +13,8 @@ export interface ClaimedPacket<Sa> {
   readonly owner: number;
   /** Where the packet goes, if it goes. */
   readonly target: number;
+  /** What it counts for in the SA's lifesize: more than the packet, if the peer pads. */
+  readonly bytes: number;
   /** Plaintext: wiped by whoever takes it. */
   readonly packet: Buffer;
 }

@@ -136,9 +136,11 @@ describe('a target that was asked for a number', () => {
     cluster.send(genuine.datagram);
     await cluster.run(5);
     expect(opening(cluster).waiting).to.equal(1);
-    const { id } = newestSa(cluster);
+    const [entry] = [...cluster.router.sas.inbound.values()];
+    if (entry === undefined) throw new Error('no SA');
     const sequence = BigInt(genuine.datagram.readUInt32BE(32));
-    cluster.target(two.at).relations.session?.send('claim-answer', { sa: id, sequence, isGiven: true });
+    const lie = { sa: entry.sa.id, sequence, isGiven: true };
+    cluster.target(two.at).relations.session?.send('claim-answer', lie);
     await cluster.run(5);
     expect(cluster.delivered.has(genuine.text)).to.equal(false);
     expect(drops(cluster)).to.deep.equal({ 'coupling-not-granted': 1 });

@@ -73,6 +73,18 @@ describe('opening-inbound, a number that another target was given', () => {
     expect(entry.meter.packets).to.equal(1);
   });
 
+  it('counts for the lifesize like a packet that had not to wait, padding included', () => {
+    const padded = Buffer.concat([segment(FIRST), Buffer.alloc(100)]);
+    const bytes = [false, true].map((isConflict) => {
+      const { bench, entry, peer, sealed } = setUp(isConflict ? {} : { serving: [1], isFallbackReady: true });
+      if (isConflict) bench.run(forged(sealed(SECOND, 5)));
+      bench.run(espInUdp(peer.seal(padded, 5)));
+      if (isConflict) bench.opening.claimAnswered(entry, 1, 0, 5, true);
+      return entry.meter.bytes;
+    });
+    expect(bytes).to.deep.equal([padded.length, padded.length]);
+  });
+
   it('is not delivered again when the other target has it', () => {
     const { bench, entry, peer } = setUp();
     bench.run(espInUdp(peer.seal(segment(SECOND), 5)));
