@@ -84,7 +84,23 @@ describe('targets that do not serve an SA', () => {
     expect(cluster.allViolations).to.deep.equal([]);
   });
 
-  it('get nothing before the store has the mark', async () => {
+  it('get nothing while the store has the mark not yet, and everything when it has', async () => {
+    const { cluster } = await unserved();
+    cluster.charon.storeDelayMs = 150;
+    const opened = [];
+    for (let i = 0; i < 5; i++) {
+      const { text, datagram } = cluster.client(1).open();
+      opened.push(text);
+      cluster.send(datagram);
+      await cluster.run(20);
+    }
+    expect([opening(cluster).opened, cluster.delivered.size]).to.deep.equal([0, 0]);
+    await cluster.run(100);
+    expect(opened.filter((text) => cluster.deliveredTo(text) !== undefined)).to.have.lengthOf(5);
+    expect(drops(cluster)).to.deep.equal({});
+  });
+
+  it('get nothing if the store does not take the mark', async () => {
     const { cluster } = await unserved();
     cluster.charon.storeFailure = 1;
     const { datagram, text } = cluster.client(1).open();
