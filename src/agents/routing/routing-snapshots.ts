@@ -1,14 +1,13 @@
 import type { DropCounters } from '../../base/verdict.ts';
 import type { RouteConfig } from '../../config/index.ts';
-import type { Distributor } from '../../connections/distributor.ts';
-import type { Funnel } from '../../dataplane/funnel.ts';
-import type { RoutingInbound } from '../../dataplane/routing-inbound.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import type {
   AdminHandlers,
   ConnectionSnapshot,
   CouplingState,
+  OpeningSnapshot,
   SaSnapshot,
+  SaTargetSnapshot,
   SendingWay,
   StatusSnapshot,
   TargetSnapshot,
@@ -18,7 +17,9 @@ import { formatAddress } from '../../packet/address.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import type { Rekeyer } from './rekeyer.ts';
-import type { AnySa, InboundSa, RoutingSas } from './routing-sas.ts';
+import type { RoutingHost } from './routing-host.ts';
+import type { AnySa } from './routing-sas.ts';
+import { inboundPhase, outboundPhase, saAtTarget } from './sa-target-states.ts';
 import type { Cluster, TargetPeer } from './target-peers.ts';
 
 export interface CharonState {
@@ -29,16 +30,12 @@ export interface CharonState {
 
 export interface RoutingParts {
   readonly config: RouteConfig;
-  readonly startedAt: number;
   readonly now: () => number;
   readonly epoch: () => number;
   readonly cluster: Cluster;
-  readonly sas: RoutingSas;
   readonly charon: CharonState;
   readonly rekeyer: Rekeyer;
-  readonly inbound: RoutingInbound<InboundSa>;
-  readonly funnel: Funnel;
-  readonly distributor: Distributor;
+  readonly host: RoutingHost;
   readonly drops: DropCounters;
 }
 
@@ -46,7 +43,10 @@ export interface RoutingParts {
 export function routingAnswers(parts: RoutingParts): AdminHandlers {
   return {
     status: () => status(parts),
-    sas: () => [...parts.sas.all()].map((entry) => saSnapshot(entry, parts)),
+    sas: () => {
+      const inUse = outboundInUse(parts);
+      return [...parts.host.sas.all()].map((entry) => saSnapshot(entry, parts, inUse));
+    },
     targets: () => parts.cluster.peers.map((peer) => targetSnapshot(peer, parts)),
     connections: () => connections(parts),
     drops: () => parts.drops.toJSON(),
@@ -54,7 +54,8 @@ export function routingAnswers(parts: RoutingParts): AdminHandlers {
 }
 
 function status(parts: RoutingParts): StatusSnapshot {
-  const { config, startedAt, now, epoch, cluster, sas, charon, inbound, funnel, drops } = parts;
+  const { config, now, epoch, cluster, charon, drops } = parts;
+  const { startedAt, inbound, funnel, opening, sealedSender } = parts.host;
   return {
     role: 'route',
     host: config.host,
@@ -81,13 +82,31 @@ function status(parts: RoutingParts): StatusSnapshot {
       packetsOut: funnel.sent.packets,
       bytesIn: inbound.bytes,
       bytesOut: funnel.sent.bytes,
-      // Stays 0 until replay conflicts are opened here (docs/inbound.md): counted where it would happen.
-      opened: sas.sealing.opened,
+      opened: opening.opened,
       sealed: funnel.sent.sealed,
       linkIn: funnel.linkPackets,
-      linkOut: inbound.dispatched,
+      linkOut: inbound.dispatched + sealedSender.sent,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
+    opening: openingSnapshot(parts.host, now()),
+  };
+}
+
+function openingSnapshot({ budget, opening, sas }: RoutingHost, now: number): OpeningSnapshot {
+  const { perSecond, granted, refused } = budget;
+  const { opened, inPlaceOfTargets, waiting } = opening;
+  let attackedSas = 0;
+  for (const { suspicion } of sas.inbound.values()) if (suspicion.isRaised(now)) attackedSas++;
+  const { used, capacity } = sas.rings;
+  return {
+    perSecond,
+    granted,
+    refused,
+    opened,
+    inPlaceOfTargets,
+    waiting,
+    attackedSas,
+    rings: { used, capacity },
   };
 }
 
@@ -101,14 +120,41 @@ function sinceHeard({ session, lastHeardAt }: TargetPeer, now: number): number |
   return heardAt === undefined ? undefined : Math.round(now - heardAt);
 }
 
-function saSnapshot(entry: AnySa, { cluster, rekeyer, now }: RoutingParts): SaSnapshot {
+/** Outbound SAs that a policy names: charon has switched to them. */
+function outboundInUse({ host }: RoutingParts): ReadonlySet<AnySa | undefined> {
+  const { outbound } = host.sas;
+  return new Set(outbound.policies().map((policy) => outbound.saOf(policy)));
+}
+
+function targetsOf(entry: AnySa, cluster: Cluster, isInUse: boolean): SaTargetSnapshot[] {
+  const isInbound = 'owners' in entry;
+  const phase = isInbound ? inboundPhase(entry) : outboundPhase(isInUse, entry.isReplaced);
+  return cluster.authorised(entry.service).map((peer) =>
+    saAtTarget({
+      host: peer.host,
+      isConnected: stateOf(peer) === 'up',
+      refusal: entry.refusals.get(peer.host),
+      isAcknowledged: isServedBy(entry, peer),
+      phase,
+    }),
+  );
+}
+
+function isServedBy(entry: AnySa, peer: TargetPeer): boolean {
+  return 'owners' in entry ? entry.serving.has(peer.index) : entry.installedOn.has(peer.host);
+}
+
+function saSnapshot(
+  entry: AnySa,
+  { cluster, rekeyer, now }: RoutingParts,
+  inUse: ReadonlySet<AnySa | undefined>,
+): SaSnapshot {
   const { sa } = entry;
   const isInbound = 'owners' in entry;
   const { bytes, packets, idleMs } = entry.lifesize.totals(now());
   const names = rekeyer.namesOf(entry);
-  const installedOn = isInbound
-    ? cluster.peers.filter(({ index }) => entry.serving.has(index)).map(({ host }) => host)
-    : [...entry.installedOn];
+  const installedOn = cluster.peers.filter((peer) => isServedBy(entry, peer)).map(({ host }) => host);
+  const targets = targetsOf(entry, cluster, inUse.has(entry));
   const { source, sourcePort, destination, destinationPort } = sa.outer;
   return {
     id: sa.id,
@@ -127,11 +173,21 @@ function saSnapshot(entry: AnySa, { cluster, rekeyer, now }: RoutingParts): SaSn
     packets,
     idleMs,
     limits: { bytes: sa.lifetime.bytes, packets: sa.lifetime.packets },
-    state: entry.isRekeying ? 'rekeying' : installedOn.length > 0 ? 'serving' : 'installing',
+    state: stateOfSa(entry, targets),
     installedOn,
+    targets,
+    isAttacked: isInbound ? entry.suspicion.isRaised(now()) : undefined,
     way: isInbound ? undefined : wayOf(entry.numbering.state),
-    openedHere: 0, // inbound keys are here for the peek only
+    openedHere: isInbound ? entry.openedHere : 0,
   };
+}
+
+/** `refused`: by every target that is there. */
+function stateOfSa(entry: AnySa, targets: readonly SaTargetSnapshot[]): SaSnapshot['state'] {
+  if (entry.isRekeying) return 'rekeying';
+  const states = targets.map(({ state }) => state).filter((state) => state !== 'down');
+  if (states.length > 0 && states.every((state) => state === 'failed')) return 'refused';
+  return states.some((state) => state !== 'failed' && state !== 'offered') ? 'serving' : 'installing';
 }
 
 function wayOf(state: { readonly name: string; readonly target?: string }): SendingWay {
@@ -139,7 +195,8 @@ function wayOf(state: { readonly name: string; readonly target?: string }): Send
   return state.name === 'idle' || state.name === 'blocked' ? 'idle' : 'funnel';
 }
 
-function targetSnapshot(peer: TargetPeer, { sas, distributor, epoch, now }: RoutingParts): TargetSnapshot {
+function targetSnapshot(peer: TargetPeer, { host, epoch, now }: RoutingParts): TargetSnapshot {
+  const { sas, distributor } = host;
   let connectionCount = 0;
   for (const { target } of distributor.table.entries(now())) if (target === peer.index) connectionCount++;
   return {
@@ -148,15 +205,13 @@ function targetSnapshot(peer: TargetPeer, { sas, distributor, epoch, now }: Rout
     state: stateOf(peer),
     incarnation: peer.incarnation?.toString(),
     lastHeardMs: sinceHeard(peer, now()),
-    sas: [...sas.all()].filter((entry) =>
-      'owners' in entry ? entry.serving.has(peer.index) : entry.installedOn.has(peer.host),
-    ).length,
+    sas: [...sas.all()].filter((entry) => isServedBy(entry, peer)).length,
     connections: connectionCount,
     epoch: peer.session?.epoch ?? epoch(),
   };
 }
 
-function connections({ distributor, cluster, now }: RoutingParts): ConnectionSnapshot[] {
+function connections({ host: { distributor }, cluster, now }: RoutingParts): ConnectionSnapshot[] {
   return Array.from(distributor.table.entries(now()), (entry) => ({
     dvipa: formatAddress(entry.dvipa),
     group: entry.group,

@@ -37,6 +37,8 @@ export class TargetPeer {
   session: RoutingSession | undefined;
   /** The present session has had its snapshot: changes go as deltas. */
   hasSnapshot = false;
+  /** When it was sent. */
+  snapshotAt = 0;
   /** When the last session ended, and what was heard in it last. */
   lastHeardAt: number | undefined;
   incarnation: bigint | undefined;
