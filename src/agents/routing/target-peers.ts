@@ -58,6 +58,11 @@ export class TargetPeer {
     this.dvipas = new AddressSet(services.map(({ address }) => address));
   }
 
+  /** Number of the last dispatch, 0: none. */
+  get dispatched(): bigint {
+    return BigInt(this.#dispatches);
+  }
+
   /** Number of the next dispatch: ascending over sessions and epochs, so that none means two things. */
   nextDispatch(): number {
     return ++this.#dispatches;

@@ -297,7 +297,7 @@ export class TargetSessions implements RoutingHandlers {
     const key = drawKey();
     const toRouter = drawKey();
     const keyId = randomBytes(4).readUInt32BE(0);
-    session.send('link-key', { key, toRouter, keyId });
+    session.send('link-key', { key, toRouter, keyId, dispatched: peer.dispatched });
     peer.linkKeys.install(keyId, key, toRouter);
   }
 
