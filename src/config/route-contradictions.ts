@@ -95,7 +95,7 @@ function refuseFamilies(
     if (source !== undefined && familyOfText(source) !== family) {
       refuse('source', `is of the other family, expected an ${family} network, as the DVIPA is ${family}`);
     }
-    if (protocol.startsWith('icmp') && protocol !== icmp) {
+    if ((protocol === 'icmp' || protocol === 'icmpv6') && protocol !== icmp) {
       refuse('protocol', `is of the other family, expected ${icmp}, as the DVIPA is ${family}`);
     }
   }

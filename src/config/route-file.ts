@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hasPorts } from '../packet/protocols.ts';
 import { ROUTE_ADMIN_SOCKET } from './admin-sockets.ts';
 import {
   clusterAddress,
@@ -12,20 +13,27 @@ import {
   oneOf,
   oneOrMore,
   portRange,
+  ruleProtocol,
   socketPath,
 } from './fields.ts';
 import { adminSection, clusterMtu, clusterPorts, couplingSection, logSection } from './shared.ts';
 import { keysExportSection } from './keys-export.ts';
 
 const rule = object({
-  action: oneOf('permit', 'deny'),
-  protocol: oneOf('tcp', 'udp', 'icmp', 'icmpv6', 'any'),
-  ports: portRange.optional(),
+  action: oneOf('permit', 'deny', 'require-ipsec'),
+  protocol: ruleProtocol,
   source: network.optional(),
+  source_ports: portRange.optional(),
+  ports: portRange.optional(),
 }).superRefine((entry, context) => {
-  if (entry.ports === undefined || entry.protocol === 'tcp' || entry.protocol === 'udp') return;
-  const message = `ports do not go with protocol ${entry.protocol}, expected tcp or udp`;
-  context.addIssue({ code: 'custom', path: ['ports'], message });
+  const { protocol } = entry;
+  if (protocol === 'tcp' || protocol === 'udp' || (typeof protocol === 'number' && hasPorts(protocol)))
+    return;
+  for (const key of ['source_ports', 'ports'] as const) {
+    if (entry[key] === undefined) continue;
+    const message = `ports do not go with protocol ${protocol}, expected tcp or udp`;
+    context.addIssue({ code: 'custom', path: [key], message });
+  }
 });
 
 const dvipa = object({

@@ -131,6 +131,41 @@ export interface ConnectionSnapshot {
   readonly remainingMs?: number | undefined;
 }
 
+/** Packets that a rule, or the lack of one, decided about on this host. */
+export interface FilterCounts {
+  /** Of them through an SA, and in clear. */
+  readonly ipsecPackets: number;
+  readonly clearPackets: number;
+}
+
+export interface FilterRuleSnapshot extends FilterCounts {
+  readonly action: 'permit' | 'deny' | 'require-ipsec';
+  /** A name (`any` among them), or the number of a protocol that has none here. */
+  readonly protocol: string | number;
+  /** Network in CIDR notation; undefined = any. */
+  readonly source?: string | undefined;
+  /** Inclusive; undefined = any. */
+  readonly sourcePorts?: PortRangeSnapshot | undefined;
+  readonly ports?: PortRangeSnapshot | undefined;
+}
+
+export interface PortRangeSnapshot {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The inbound filter of one DVIPA, on the host that was asked. */
+export interface FilterSnapshot {
+  readonly dvipa: string;
+  readonly inboundFilter: 'bypass' | 'filter';
+  /** This host applies the rules to what comes through SAs. */
+  readonly filtersHere: boolean;
+  /** In their order. */
+  readonly rules: readonly FilterRuleSnapshot[];
+  /** No rule matched, or there are none: then `permit`, of what comes through an SA. */
+  readonly unmatched: FilterCounts & { readonly action: 'permit' | 'deny' };
+}
+
 /** Packets per reason; every reason is there, zeros included. */
 export type DropsSnapshot = Readonly<Partial<Record<DropReason, number>>>;
 
@@ -149,6 +184,7 @@ export interface AdminAnswers {
   readonly sas: readonly SaSnapshot[];
   readonly targets: readonly TargetSnapshot[];
   readonly connections: readonly ConnectionSnapshot[];
+  readonly filters: readonly FilterSnapshot[];
   readonly drops: DropsSnapshot;
 }
 

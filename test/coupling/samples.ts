@@ -63,6 +63,13 @@ export function routeBodies(): RouteBodies {
       filterMode: 'bypass',
       rules: [
         { action: 'permit', protocol: 'tcp', fromPort: 80, toPort: 80, source: '10.1.0.0/16' },
+        {
+          action: 'require-ipsec',
+          protocol: 132,
+          fromPort: 0,
+          toPort: 65535,
+          sourcePorts: { from: 1024, to: 65535 },
+        },
         { action: 'deny', protocol: 'any', fromPort: 0, toPort: 65535 },
       ],
       router: '198.51.100.1',

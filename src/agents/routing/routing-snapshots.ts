@@ -15,6 +15,7 @@ import type {
 } from '../../observe/snapshots.ts';
 import { packageVersion } from '../../observe/version.ts';
 import { formatAddress } from '../../packet/address.ts';
+import { filterSnapshot } from '../filter-snapshot.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import type { Rekeyer } from './rekeyer.ts';
@@ -49,6 +50,7 @@ export function routingAnswers(parts: RoutingParts): AdminHandlers {
     sas: () => [...parts.sas.all()].map((entry) => saSnapshot(entry, parts)),
     targets: () => parts.cluster.peers.map((peer) => targetSnapshot(peer, parts)),
     connections: () => connections(parts),
+    filters: () => Array.from(parts.cluster.dvipas.values(), (dvipa) => filterSnapshot(dvipa, 'filter')),
     drops: () => parts.drops.toJSON(),
   };
 }

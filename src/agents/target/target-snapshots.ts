@@ -14,6 +14,7 @@ import type {
 } from '../../observe/snapshots.ts';
 import { packageVersion } from '../../observe/version.ts';
 import { formatAddress } from '../../packet/address.ts';
+import { filterSnapshot } from '../filter-snapshot.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 
@@ -45,6 +46,7 @@ export function targetAnswers(parts: TargetParts): AdminHandlers {
     ],
     targets: () => [],
     connections: () => connections(parts),
+    filters: () => Array.from(parts.cache.services, (dvipa) => filterSnapshot(dvipa, 'bypass')),
     drops: () => parts.drops.toJSON(),
   };
 }

@@ -1,4 +1,5 @@
 import type { CloseReason } from '../../../src/coupling/errors.ts';
+import type { DvipaConfig } from '../../../src/config/index.ts';
 import { RoutingEnd } from '../../../src/coupling/routing-end.ts';
 import { DEFAULT_TIMES } from '../../../src/coupling/session.ts';
 import { TargetEnd } from '../../../src/coupling/target-end.ts';
@@ -11,7 +12,7 @@ import { type MemoryStream, memoryWire } from '../memory-wire.ts';
 import { innerOf, MemoryCharon, outerOf, type SaPair } from './charon.ts';
 import { dataOf, MARKER, MemoryClient } from './client.ts';
 import { Network } from './network.ts';
-import { MemoryRouter } from './router.ts';
+import { MemoryRouter, type RouterOptions } from './router.ts';
 import { MemoryTarget } from './target.ts';
 
 export interface ClusterOptions {
@@ -25,6 +26,8 @@ export interface ClusterOptions {
   readonly peerWindow?: number;
   /** All clients have the inner address of the first. */
   readonly alike?: boolean;
+  /** Settings of the DVIPA that are not the usual ones. */
+  readonly dvipa?: Partial<DvipaConfig>;
 }
 
 interface Session {
@@ -56,7 +59,7 @@ export class MemoryCluster {
   readonly #retryAt = new Map<number, number>();
   readonly #isRekeying = new Set<number>();
   readonly #asked: { readonly n: number; readonly spi: number }[] = [];
-  readonly #counts: { readonly targets: number; readonly authorised: number };
+  readonly #counts: Pick<RouterOptions, 'targets' | 'authorised' | 'dvipa'>;
   #incarnation = 1n;
 
   constructor(options: ClusterOptions = {}) {
@@ -69,7 +72,7 @@ export class MemoryCluster {
       { length: clients },
       (_, i) => new MemoryClient(i + 1, peerWindow, inner(i + 1)),
     );
-    this.#counts = { targets, authorised: options.authorised ?? targets };
+    this.#counts = { targets, authorised: options.authorised ?? targets, dvipa: options.dvipa };
     this.router = this.#newRouter();
     for (let n = 1; n <= targets; n++) this.startTarget(n);
   }
