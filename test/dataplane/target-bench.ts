@@ -4,6 +4,7 @@ import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
 import { pathFitOf } from '../../src/agents/sa-settings.ts';
 import { DispatchFloor } from '../../src/dataplane/dispatch-floor.ts';
 import { type FilterMode, type FilterRule, InboundFilter } from '../../src/dataplane/inbound-filter.ts';
+import { InnerDelivery } from '../../src/dataplane/inner-delivery.ts';
 import { InboundSad } from '../../src/dataplane/inbound-sad.ts';
 import { CommittedNumbers } from '../../src/dataplane/replay-reports.ts';
 import { type ShadowInboundSa, TargetInbound } from '../../src/dataplane/target-inbound.ts';
@@ -48,14 +49,18 @@ export class TargetBench {
   readonly moved: string[] = [];
   #dispatch = 0;
   admits: (vector: PacketVector, i: number, group: number) => boolean = () => true;
+  readonly fragments = new FragmentMemory({ seed: Buffer.alloc(8, 5), now: () => 1000 });
+  readonly delivery = new InnerDelivery({
+    tun: this.tun,
+    admits: (vector, i, group) => this.admits(vector, i, group),
+    onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
+  });
   readonly inbound = new TargetInbound({
     sad: this.sad,
     crypto: this.crypto,
-    tun: this.tun,
     drops: this.drops,
-    fragments: new FragmentMemory({ seed: Buffer.alloc(8, 5), now: () => 1000 }),
-    admits: (vector, i, group) => this.admits(vector, i, group),
-    onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
+    fragments: this.fragments,
+    delivery: this.delivery,
     onMoved: (_entry, vector, i) =>
       this.moved.push(
         `${formatAddress(vector.outerSource, 4 * i)}:${vector.outerSourcePort[i]} ${vector.sequenceLow[i]}`,
