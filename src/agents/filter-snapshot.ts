@@ -7,10 +7,11 @@ export function filterSnapshot(
   { record, filter }: { readonly record: DvipaRecord; readonly filter: InboundFilter },
   hereIn: FilterMode,
 ): FilterSnapshot {
-  const { address: dvipa, filterMode: inboundFilter, rules } = record;
+  const { address: dvipa, filterMode: inboundFilter, clearText, rules } = record;
   return {
     dvipa,
     inboundFilter,
+    clearText,
     filtersHere: inboundFilter === hereIn,
     rules: rules.map((rule, number) => ({ ...ruleSnapshot(rule), ...countsOf(filter, number) })),
     unmatched: { action: rules.length === 0 ? 'permit' : 'deny', ...countsOf(filter, rules.length) },

@@ -46,6 +46,10 @@ export function refuseContradictions(file: RouteFile, context: z.core.$Refinemen
     }
     refuseEndpoints(entry.endpoint, index, dvipas, context);
     refuseFamilies(entry, index, context);
+    const permits = entry.rules?.some(({ action }) => action === 'permit') === true;
+    if (entry.clear_text === 'distribute' && !permits) {
+      refuse(['dvipas', index, 'clear_text'], 'has no effect, expected a rule that permits something');
+    }
   }
   if (isTaken(file.cluster.address)) {
     refuse(['cluster', 'address'], 'is a DVIPA or an endpoint, expected an address of the cluster network');

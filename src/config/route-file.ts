@@ -41,6 +41,7 @@ const dvipa = object({
   endpoint: oneOrMore(hostAddress, 'endpoints', 8).optional(),
   inbound_filter: oneOf('bypass', 'filter'),
   rules: list(rule, 'rules', 256).optional(),
+  clear_text: oneOf('reject', 'distribute').default('reject'),
   distribution: oneOf('round-robin').default('round-robin'),
   targets: list(hostName, 'target hosts', 32),
 });

@@ -25,6 +25,8 @@ export interface DvipaConfig {
   /** `filter`: the routing host applies the rules; `bypass`: the target does, on the authenticated packet. */
   readonly inboundFilter: 'bypass' | 'filter';
   readonly rules: readonly FilterRule[];
+  /** `distribute`: what comes in clear goes to a target, if a rule permits it; else it is dropped. */
+  readonly clearText: 'reject' | 'distribute';
   readonly distribution: 'round-robin';
   /** Host names, all declared under `targets`. */
   readonly targets: readonly string[];
@@ -72,6 +74,7 @@ function toConfig(file: RouteFile): RouteConfig {
         ports: given.ports ?? { from: 0, to: 65535 },
         ...(sourcePorts && { sourcePorts }),
       })),
+      clearText: entry.clear_text,
       distribution: entry.distribution,
       targets: entry.targets,
     })),

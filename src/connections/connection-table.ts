@@ -1,5 +1,5 @@
 import type { IpAddress } from '../packet/address.ts';
-import { type ConnectionKey, KeyedHash } from './connection-key.ts';
+import { CLEAR_GROUP, type ConnectionKey, KeyedHash } from './connection-key.ts';
 import { ConnectionSlots, FREE } from './connection-slots.ts';
 import { DEFAULT_CONNECTION_TIMEOUTS, type ConnectionTimeouts } from './timeouts.ts';
 
@@ -21,6 +21,8 @@ export interface ConnectionTableOptions {
   /** Tentative entries of one SA group, and in all. */
   readonly tentativePerGroup?: number;
   readonly tentativeTotal?: number;
+  /** Entries of connections in clear, tentative and confirmed: whoever sends those proves nothing. */
+  readonly clearTotal?: number;
   readonly timeouts?: Partial<ConnectionTimeouts>;
   /** A tentative entry ended: confirmed, expired or removed. */
   readonly onTentativeEnd?: (dvipa: IpAddress, target: number) => void;
@@ -50,6 +52,8 @@ const STATE_NAMES: Record<number, ConnectionState> = {
  * - *confirmed* (established, closing): made and changed only by what targets report as authenticated.
  *   Nothing that merely passes by changes or refreshes one; only its own target's reports do.
  *
+ * Connections in clear (group 0) have a share of the entries and no more, confirmed ones too: they push out no connection of an SA.
+ *
  * Targets are small indexes. `lookup` allocates nothing. Capacity is fixed; a full table refuses.
  */
 export class ConnectionTable {
@@ -59,6 +63,7 @@ export class ConnectionTable {
   readonly #timeouts: ConnectionTimeouts;
   readonly #tentativePerGroup: number;
   readonly #tentativeTotal: number;
+  readonly #clearTotal: number;
   readonly #tentativeByGroup = new Map<number, number>();
   /** Entries by SA group: a group without one is removed without a look at every slot. */
   readonly #sizeByGroup = new Map<number, number>();
@@ -78,6 +83,7 @@ export class ConnectionTable {
     this.#timeouts = { ...DEFAULT_CONNECTION_TIMEOUTS, ...options.timeouts };
     this.#onTentativeEnd = options.onTentativeEnd;
     this.#tentativeTotal = options.tentativeTotal ?? capacity / 4;
+    this.#clearTotal = options.clearTotal ?? capacity / 4;
     this.#tentativePerGroup =
       options.tentativePerGroup ?? Math.min(DEFAULT_TENTATIVE_PER_GROUP, capacity / 8);
   }
@@ -111,7 +117,7 @@ export class ConnectionTable {
    */
   hasRoomFor(group: number): boolean {
     return (
-      this.#size < this.capacity &&
+      this.#mayGrow(group) &&
       this.#tentative < this.#tentativeTotal &&
       (this.#tentativeByGroup.get(group) ?? 0) < this.#tentativePerGroup
     );
@@ -143,7 +149,7 @@ export class ConnectionTable {
     const state = this.#slots.state[slot] as number;
     if (state !== FREE && this.#slots.value[slot] !== target) return 'refused';
     if (state === FREE) {
-      if (this.#size >= this.capacity) return 'full';
+      if (!this.#mayGrow(key.group)) return 'full';
       this.#slots.occupy(slot, key, hash, ESTABLISHED);
       this.#slots.value[slot] = target;
       this.#countEntry(key.group, 1);
@@ -205,6 +211,11 @@ export class ConnectionTable {
       if (name === undefined || remainingMs <= 0) continue;
       yield { ...this.#slots.keyAt(slot), target: value[slot] as number, state: name, remainingMs };
     }
+  }
+
+  #mayGrow(group: number): boolean {
+    if (this.#size >= this.capacity) return false;
+    return group !== CLEAR_GROUP || (this.#sizeByGroup.get(CLEAR_GROUP) ?? 0) < this.#clearTotal;
   }
 
   #find(key: ConnectionKey): number {

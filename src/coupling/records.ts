@@ -32,6 +32,8 @@ export interface DvipaRecord {
   readonly endpoints: readonly string[];
   readonly filterMode: 'bypass' | 'filter';
   readonly rules: readonly FilterRuleRecord[];
+  /** Whether clear text that a rule permits is taken. */
+  readonly clearText: 'reject' | 'distribute';
   /** The routing host's address on the trusted link. */
   readonly router: string;
 }

@@ -44,6 +44,7 @@ const dvipa = z.strictObject({
   endpoints: z.array(address).min(1).max(ENDPOINTS_MAX),
   filterMode: z.enum(['bypass', 'filter']),
   rules: z.array(rule).max(RULES_MAX),
+  clearText: z.enum(['reject', 'distribute']),
   router: address,
 });
 

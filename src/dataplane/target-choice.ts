@@ -14,8 +14,8 @@ export const AWAITS_FIRST_FRAGMENT = -2;
 export interface ChoosingSa {
   readonly sa: { readonly group: number };
   readonly dvipa: { readonly address: IpAddress };
-  /** Targets that may be given its packets. */
-  readonly serving: ReadonlySet<number>;
+  /** Targets that may be given its packets; undefined: all that serve the DVIPA. */
+  readonly serving: ReadonlySet<number> | undefined;
 }
 
 /**

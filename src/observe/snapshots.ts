@@ -27,6 +27,7 @@ export interface DvipaSnapshot {
   readonly address: string;
   readonly endpoints: readonly string[];
   readonly inboundFilter: 'bypass' | 'filter';
+  readonly clearText: 'reject' | 'distribute';
   /** Hosts that serve it now. */
   readonly serving: readonly string[];
 }
@@ -158,6 +159,8 @@ export interface PortRangeSnapshot {
 export interface FilterSnapshot {
   readonly dvipa: string;
   readonly inboundFilter: 'bypass' | 'filter';
+  /** Whether clear text that a rule permits is taken; its rules are applied on both hosts. */
+  readonly clearText: 'reject' | 'distribute';
   /** This host applies the rules to what comes through SAs. */
   readonly filtersHere: boolean;
   /** In their order. */

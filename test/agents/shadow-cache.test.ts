@@ -12,6 +12,7 @@ const RECORD = {
   endpoints: [ENDPOINT],
   filterMode: 'bypass',
   rules: [],
+  clearText: 'reject',
   router: '198.51.100.1',
 } as const;
 

@@ -77,7 +77,12 @@ export class TargetBench {
       destination: addr(sa.outer.destination),
       window: new ReplayWindow(sa.replayWindowPackets + 4096),
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
-      dvipa: { address: addr(sa.dvipa), filterMode, filter: new InboundFilter(rules) },
+      dvipa: {
+        address: addr(sa.dvipa),
+        filterMode,
+        filter: new InboundFilter(rules),
+        distributesClear: false,
+      },
       meter: new LifesizeMeter(options.credit ?? UNLIMITED, {
         hardBytes: bytes.hard,
         hardPackets: packets.hard,

@@ -19,6 +19,7 @@ export const STATUS: StatusSnapshot = {
       address: '203.0.113.10',
       endpoints: ['192.0.2.10'],
       inboundFilter: 'filter',
+      clearText: 'reject',
       serving: ['target1', 'target2'],
     },
   ],
@@ -119,6 +120,7 @@ export const FILTERS: FilterSnapshot[] = [
   {
     dvipa: '203.0.113.10',
     inboundFilter: 'filter',
+    clearText: 'distribute',
     filtersHere: true,
     rules: [
       {
@@ -137,6 +139,7 @@ export const FILTERS: FilterSnapshot[] = [
   {
     dvipa: '2001:db8::10',
     inboundFilter: 'bypass',
+    clearText: 'reject',
     filtersHere: false,
     rules: [],
     unmatched: { action: 'permit', ipsecPackets: 0, clearPackets: 0 },

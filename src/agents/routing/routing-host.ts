@@ -4,12 +4,15 @@ import { Distributor } from '../../connections/distributor.ts';
 import { KeyedHash } from '../../connections/connection-key.ts';
 import { OuterSources } from '../../connections/outer-sources.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
+import { ClearRouting } from '../../dataplane/clear-routing.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
 import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
 import { PathMtuMessages } from '../../dataplane/path-mtu-messages.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
 import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
+import { SealedSender } from '../../dataplane/sealed-sender.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
+import { AddressMap } from '../../packet/address-map.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
@@ -78,6 +81,18 @@ export class RoutingHost {
     const fragmentHash = new KeyedHash(ports.hashSeed);
     const common = { clock, log, drops, cluster, sas, rekeyer, distributor };
     this.lifesize = new LifesizeRunner({ ...common, plugin });
+    const distributing = [...cluster.dvipas.values()].filter(({ distributesClear }) => distributesClear);
+    const clear = new ClearRouting({
+      dvipas: new AddressMap(distributing.map((dvipa) => [dvipa.address, dvipa])),
+      covers: (connection) => sas.outbound.covers(connection),
+      isReady: () => epoch() !== 0 && this.lifecycle.isListed,
+      distributor,
+      sender: new SealedSender({
+        link,
+        epoch,
+        sealerOf: (target) => cluster.peers[target]?.linkKeys.sealer,
+      }),
+    });
     this.inbound = new RoutingInbound({
       sad: sas.inbound,
       addresses: ports.addresses,
@@ -89,6 +104,7 @@ export class RoutingHost {
         sad: sas.outbound,
         onHeard: (entry, isNews) => this.#pathMtuHeard(entry, isNews),
       }),
+      clear,
       link,
       drops,
       nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,

@@ -67,6 +67,7 @@ function status(parts: RoutingParts): StatusSnapshot {
       address: record.address,
       endpoints: record.endpoints,
       inboundFilter: record.filterMode,
+      clearText: record.clearText,
       serving: cluster.peers
         .filter((peer) => targets.has(peer.host) && stateOf(peer) === 'up')
         .map(({ host }) => host),

@@ -86,7 +86,8 @@ export class ShadowCache {
     // Rules that come again (a new session) keep what they have counted.
     const isKnown = known !== undefined && isDeepStrictEqual(known.record.rules, record.rules);
     const filter = isKnown ? known.filter : inboundFilterOf(record.rules);
-    const settings = { record, address, filterMode: record.filterMode, filter };
+    const distributesClear = record.clearText === 'distribute';
+    const settings = { record, address, filterMode: record.filterMode, filter, distributesClear };
     // Entries point at the object: changed settings count for running SAs too.
     if (known === undefined) this.#dvipas.set(record.address, settings);
     else Object.assign(known, settings);

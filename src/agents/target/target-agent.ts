@@ -62,6 +62,7 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
   stops.add(() => link.close());
   link.setPeer(ROUTER_PEER, config.router.address);
 
+  let guarding = Promise.resolve();
   const host = new TargetHost({
     clock,
     log,
@@ -71,10 +72,14 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     tun,
     raw,
     limits: await pathLimits(config.outside.interface, config.cluster.mtu),
+    onClearText: (dvipas) => {
+      // One after the other: the last word counts.
+      guarding = guarding.then(() => guard.allowClear(dvipas)).catch((error: unknown) => stops.fail(error));
+    },
     hashSeed: randomBytes(HASH_SEED_BYTES),
   });
   stops.add(() => host.close());
-  const { cache, relations, inbound, delivery, sealedInbound, outbound, flows } = host;
+  const { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows } = host;
 
   const fromTun = new PacketVector(VECTOR_PACKETS, slotBytesFor(config.tun.mtu));
   tun.onReadable(() => {
@@ -124,6 +129,7 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     inbound,
     delivery,
     sealedInbound,
+    clearText,
     outbound,
     flows,
     drops,

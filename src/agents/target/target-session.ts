@@ -19,6 +19,8 @@ export interface TargetRelationsOptions {
   readonly drops: DropCounters;
   readonly cache: ShadowCache;
   readonly reports: TargetReports;
+  /** Settings of a DVIPA have come, or one is gone. */
+  readonly onDvipas: () => void;
   /** The way out; it is made after this, since it asks for numbers here. */
   readonly outbound: () => TargetOutbound;
 }
@@ -104,9 +106,11 @@ export class TargetRelations implements TargetHandlers {
         if (!cache.setDvipa(event.body)) {
           log.warn('DVIPA is not in the configuration of this host', { dvipa: event.body.address });
         }
+        this.#options.onDvipas();
         break;
       case 'dvipa-remove':
         cache.removeDvipa(event.body.address);
+        this.#options.onDvipas();
         break;
       case 'link-key':
         this.linkKeys.install(event.body.keyId, event.body.toRouter, event.body.key);

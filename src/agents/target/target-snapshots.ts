@@ -1,6 +1,7 @@
 import type { DropCounters } from '../../base/verdict.ts';
 import type { FlowTracker } from '../../connections/flow-tracker.ts';
 import type { TargetConfig } from '../../config/index.ts';
+import type { ClearText } from '../../dataplane/clear-text.ts';
 import type { InnerDelivery } from '../../dataplane/inner-delivery.ts';
 import type { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import type { TargetInbound } from '../../dataplane/target-inbound.ts';
@@ -32,6 +33,7 @@ export interface TargetParts {
   readonly inbound: TargetInbound;
   readonly delivery: InnerDelivery;
   readonly sealedInbound: SealedInbound;
+  readonly clearText: ClearText;
   readonly outbound: TargetOutbound;
   readonly flows: FlowTracker;
   readonly drops: DropCounters;
@@ -64,6 +66,7 @@ function status({
   inbound,
   delivery,
   sealedInbound,
+  clearText,
   outbound,
   drops,
 }: TargetParts): StatusSnapshot {
@@ -73,18 +76,19 @@ function status({
     version: packageVersion(),
     uptimeMs: Math.round(now() - startedAt),
     epoch: relations.epoch,
-    dvipas: cache.dvipas.map(({ address, endpoints, filterMode }) => ({
+    dvipas: cache.dvipas.map(({ address, endpoints, filterMode, clearText: clear }) => ({
       address,
       endpoints,
       inboundFilter: filterMode,
+      clearText: clear,
       serving: relations.session === undefined ? [] : [config.host],
     })),
     coupling: [couplingOf(config, relations, now())],
     counters: {
       packetsIn: delivery.packets,
-      packetsOut: outbound.sent.packets,
+      packetsOut: outbound.sent.packets + clearText.packets,
       bytesIn: delivery.bytes,
-      bytesOut: outbound.sent.bytes,
+      bytesOut: outbound.sent.bytes + clearText.bytes,
       opened: inbound.opened,
       sealed: outbound.sent.sealed,
       linkIn: inbound.linkPackets + sealedInbound.packets,

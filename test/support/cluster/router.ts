@@ -42,6 +42,7 @@ export function routeConfig(
         endpoints: [ENDPOINT],
         inboundFilter: 'bypass',
         rules: [],
+        clearText: 'reject',
         distribution: 'round-robin',
         targets: hosts.slice(0, authorised),
         ...dvipa,

@@ -46,6 +46,7 @@ export class MemoryTarget {
       tun: new Sink((inner) => this.#answers.push(...options.application(inner))),
       limits: { outside: 1500, cluster: 1500 },
       raw: new Sink((datagram) => options.toOutside(datagram)),
+      onClearText: () => {},
       hashSeed: Buffer.alloc(8, 9),
     });
     const housekeeping = every(clock, 50, () => this.parts.tick(clock.now()));
