@@ -53,6 +53,9 @@ export class MemoryCluster {
   /** Where each packet's text was delivered: targets, once each in the best case. */
   readonly delivered = new Map<string, number[]>();
   readonly violations: string[] = [];
+  /** What strangers sent in clear, by its text, and what left for them. */
+  readonly sentInClear = new Set<string>();
+  readonly leftInClear: Buffer[] = [];
   /** Rekeys that were asked for, over all lives of the routing agent: cause and direction. */
   readonly rekeys: string[] = [];
   readonly #sessions = new Set<Session>();
@@ -134,6 +137,12 @@ export class MemoryCluster {
     this.network.carry(datagram, () => this.router.captured(datagram));
   }
 
+  /** A stranger's packet, in clear. */
+  sendInClear(packet: Buffer): void {
+    this.sentInClear.add(dataOf(packet));
+    this.clock.after(1, () => this.router.captured(packet));
+  }
+
   /** Where the packet was delivered, once. */
   deliveredTo(text: string): number | undefined {
     const at = this.delivered.get(text);
@@ -186,7 +195,7 @@ export class MemoryCluster {
       .filter(([, at]) => at.length > 1)
       .map(([text, at]) => `${text} at ${at.join()}`);
     const invented = [...this.delivered.keys()].filter(
-      (text) => !this.clients.some(({ sent }) => sent.has(text)),
+      (text) => !this.sentInClear.has(text) && !this.clients.some(({ sent }) => sent.has(text)),
     );
     return [
       ...this.violations,
@@ -211,6 +220,10 @@ export class MemoryCluster {
   }
 
   #toClient(datagram: Buffer): void {
+    if (datagram.subarray(12, 16).join('.') === DVIPA) {
+      this.leftInClear.push(datagram);
+      return;
+    }
     const to = datagram.subarray(16, 20).join('.');
     const client = this.clients.find(({ n }) => outerOf(n) === to);
     if (client === undefined) {
