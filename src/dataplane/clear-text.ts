@@ -9,7 +9,8 @@ import { ClearCheck, type ClearDvipa, type Covers, isError, readConnection } fro
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InnerDelivery } from './inner-delivery.ts';
 import type { PacketSink } from './ports.ts';
-import type { SegmentFit } from './syn-mss.ts';
+import { SEALED_LINK_BYTES } from './sealed-sender.ts';
+import { clampSyn, type SegmentFit } from './syn-mss.ts';
 import { addTooBigMessage } from './too-big-message.ts';
 import { PacketVector, slotBytesFor } from './vector.ts';
 
@@ -28,9 +29,6 @@ const ECHO_REPLY6 = 129 << 8;
 
 /** A TCP header and an IP header without options. */
 const SEGMENT_HEADER_BYTES = { ipv4: 40, ipv6: 60 };
-/** What a sealed link packet has around it on the cluster network: IPv4, UDP, GRE with key and sequence number, link header and tag. */
-const SEALED_LINK_BYTES = 20 + 8 + 12 + 20 + 16;
-
 export interface ClearTextOptions {
   /** The DVIPAs that this target serves. */
   readonly dvipas: AddressMap<ClearDvipa>;
@@ -114,6 +112,7 @@ export class ClearText {
   outbound(vector: PacketVector, i: number): Verdict {
     const { isReady, limits, onOutbound } = this.#options;
     if (!isReady() || !this.#mayLeave(vector, i)) return NO_POLICY;
+    clampSyn(vector, i, this.#fit);
     if ((vector.length[i] as number) > limits.outside) {
       if (this.#messages.count === this.#messages.capacity) this.#flushMessages();
       addTooBigMessage(vector, i, limits.outside, this.#messages);

@@ -15,6 +15,7 @@ import { readInnerHeaders } from '../../src/dataplane/inner-headers.ts';
 import { RoutingInbound, type RoutingInboundOptions } from '../../src/dataplane/routing-inbound.ts';
 import { SealedInbound } from '../../src/dataplane/sealed-inbound.ts';
 import { SealedSender } from '../../src/dataplane/sealed-sender.ts';
+import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { Peeker } from '../../src/ipsec/peek.ts';
 import { AddressMap, AddressSet } from '../../src/packet/address-map.ts';
@@ -94,6 +95,8 @@ export class ClearBench {
         isReady: () => this.isRouterReady,
         distributor,
         sender: new SealedSender({ link, epoch, sealerOf: () => sealer }),
+        clusterMtu: this.limits.cluster,
+        drops: this.routerDrops,
       }),
       link,
       drops: this.routerDrops,
@@ -134,7 +137,10 @@ export class ClearBench {
 
   /** As captured on the routing host, then over the link; what became of them on the routing host. */
   arrive(...packets: readonly Buffer[]): string[] {
-    const vector = vectorOf(...packets);
+    return this.arriveAs(vectorOf(...packets));
+  }
+
+  arriveAs(vector: PacketVector): string[] {
     this.router.run(vector, this.now);
     for (const { bytes } of this.link.take()) this.target.run(vectorOf(bytes), EPOCH, EPOCH);
     return outcomes(vector);

@@ -4,7 +4,7 @@ import { LINK_PROTOCOL } from '../../src/dataplane/ports.ts';
 import { internetChecksum, pseudoHeaderSum4, foldChecksum } from '../../src/packet/checksum.ts';
 import { counted, vectorOf } from '../support/dataplane-parts.ts';
 import { readInnerHeaders } from '../../src/dataplane/inner-headers.ts';
-import type { PacketVector } from '../../src/dataplane/vector.ts';
+import { LARGE_SLOT_BYTES, PacketVector } from '../../src/dataplane/vector.ts';
 import { fragment4 } from '../support/fragments.ts';
 import { ACK, addr, DVIPA, icmpEcho, ip, ipv4, reply, SYN, tcp, udp } from '../support/inner-packets.ts';
 import { ClearBench, PERMIT_ALL } from './clear-bench.ts';
@@ -144,6 +144,28 @@ describe('clear text from the routing host to a target', () => {
       right.readUInt16BE(36),
       wrong.readUInt16BE(36),
     ]);
+  });
+
+  it('comes as many segments in one, and goes on as segments that fit the cluster network', () => {
+    const bench = new ClearBench();
+    bench.arrive(syn());
+    bench.leave(answer({ flags: SYN | ACK }));
+    bench.tun.take();
+    const data = 'abcdefgh'.repeat(4000);
+    const joined = syn({ flags: ACK, data });
+    const wrong = Buffer.from(joined);
+    wrong.writeUInt16BE(joined.readUInt16BE(36) ^ 1, 36);
+    const pseudo = pseudoHeaderSum4(ip(STRANGER), ip(DVIPA), 6, joined.length - 20);
+    joined.writeUInt16BE(~foldChecksum(pseudo) & 0xffff, 36);
+    const before = syn({ flags: ACK, data: 'before' });
+    const vector = new PacketVector(3, LARGE_SLOT_BYTES);
+    for (const packet of [before, joined, wrong]) vector.push(packet);
+    expect(bench.arriveAs(vector)).to.deep.equal(['sent', 'sent', 'checksum']);
+    const [first, ...pieces] = bench.tun.take();
+    expect(first?.equals(before)).to.equal(true);
+    expect(pieces.map((piece) => piece.subarray(40).toString('latin1')).join('')).to.equal(data);
+    expect(Math.max(...pieces.map(({ length }) => length))).to.equal(1500 - 76);
+    expect([counted(bench.routerDrops), counted(bench.targetDrops)]).to.deep.equal([{ checksum: 1 }, {}]);
   });
 
   it('clamps what TCP may send to what fits the cluster network sealed', () => {

@@ -92,6 +92,8 @@ export class RoutingHost {
         epoch,
         sealerOf: (target) => cluster.peers[target]?.linkKeys.sealer,
       }),
+      clusterMtu: ports.limits.cluster,
+      drops,
     });
     this.inbound = new RoutingInbound({
       sad: sas.inbound,
