@@ -20,6 +20,22 @@ describe('rules in the configuration of a routing host', () => {
     });
   });
 
+  it('clear text is rejected unless the file says otherwise', () => {
+    const clearOf = (yaml: string) => (parseConfig(yaml, 'dvipa.yaml') as RouteConfig).dvipas[0]?.clearText;
+    expect(clearOf(ROUTE_YAML)).to.equal('reject');
+    const yaml = change(ROUTE_YAML, '    rules:\n', '    clear_text: distribute\n    rules:\n');
+    expect(clearOf(yaml)).to.equal('distribute');
+  });
+
+  it('clear text that no rule permits is a contradiction', () => {
+    const place = '    distribution: round-robin\n';
+    const distributing = change(ROUTE_YAML, place, `${place}    clear_text: distribute\n`);
+    const want = 'clear_text: "distribute" has no effect, expected a rule that permits something';
+    expect(problemsOf(change(distributing, 'action: permit', 'action: require-ipsec'))).to.deep.equal([
+      `dvipa.yaml:11:17: dvipas.0.${want}`,
+    ]);
+  });
+
   const cases: readonly (readonly [what: string, from: string, to: string, want: string])[] = [
     [
       'source ports for any protocol',

@@ -6,7 +6,21 @@ import { counted, vectorOf } from '../support/dataplane-parts.ts';
 import { readInnerHeaders } from '../../src/dataplane/inner-headers.ts';
 import { LARGE_SLOT_BYTES, PacketVector } from '../../src/dataplane/vector.ts';
 import { fragment4 } from '../support/fragments.ts';
-import { ACK, addr, DVIPA, icmpEcho, ip, ipv4, reply, SYN, tcp, udp } from '../support/inner-packets.ts';
+import {
+  ACK,
+  addr,
+  CLIENT6,
+  DVIPA,
+  DVIPA6,
+  icmpEcho,
+  ip,
+  ipv4,
+  reply,
+  SYN,
+  tcp,
+  udp,
+} from '../support/inner-packets.ts';
+import { tcpSegment } from '../support/ip-packets.ts';
 import { ClearBench, PERMIT_ALL } from './clear-bench.ts';
 
 const STRANGER = '192.0.2.200';
@@ -57,6 +71,17 @@ describe('clear text from the routing host to a target', () => {
     expect(sealed.map((bytes) => bytes.includes('PLAINTEXT'))).to.deep.equal([false]);
     expect(bench.tun.take().map((bytes) => bytes.equals(packet))).to.deep.equal([true]);
     expect(bench.tracked).to.deep.equal([0]);
+  });
+
+  it('is of either family', () => {
+    const bench = new ClearBench();
+    const addresses = { source: CLIENT6, destination: DVIPA6 };
+    expect(bench.arrive(tcpSegment({ ...addresses, flags: SYN }))).to.deep.equal(['sent']);
+    const back = { source: DVIPA6, destination: CLIENT6, sourcePort: 80, destinationPort: 40_000 };
+    expect(
+      bench.leave(tcpSegment({ ...back, flags: SYN | ACK }), tcpSegment({ ...back, sourcePort: 81 })),
+    ).to.deep.equal(['elsewhere', 'no-policy']);
+    expect([bench.tun.take().length, bench.raw.take().length]).to.deep.equal([1, 1]);
   });
 
   const refused: readonly [what: string, packet: Buffer, reason: string][] = [

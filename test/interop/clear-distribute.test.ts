@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { Capture } from '../../src/lab/capture.ts';
 import { terminate } from '../../src/lab/charon.ts';
@@ -10,14 +12,17 @@ import { classifyCluster, countClasses, countPacketsWith } from '../../src/lab/w
 import { Cluster, difference, missingForCluster } from './support/cluster.ts';
 import { logsOf } from './support/lab-observations.ts';
 import { slowDownload } from './support/observe.ts';
+import { startUploads, UPLOAD_PORT } from './support/uploads.ts';
 
 const RULES = [
   '{ action: require-ipsec, protocol: tcp, ports: "443" }',
   '{ action: permit, protocol: tcp, ports: "80" }',
+  `{ action: permit, protocol: tcp, ports: "${UPLOAD_PORT}" }`,
   '{ action: permit, protocol: icmp }',
 ].join(', ');
 const REQUESTS = 12;
 const DOWNLOAD_BYTES = 1_000_000;
+const UPLOAD_BYTES = 2_000_000;
 /** Inside client1's tunnel. */
 const INNER = '10.1.1.1';
 /** curl: the operation timed out. */
@@ -75,6 +80,16 @@ describe('cluster, clear text', function () {
     expect(got).to.include({ bytes: DOWNLOAD_BYTES, sha256ok: true });
   });
 
+  it('takes an upload whole, though the sender hands many segments over as one', async () => {
+    const file = startUploads(cluster, UPLOAD_BYTES);
+    const digest = createHash('sha256').update(readFileSync(file)).digest('hex');
+    const url = `http://${dvipa}:${UPLOAD_PORT}/`;
+    const retry = ['--retry', '20', '--retry-connrefused', '--retry-delay', '1'];
+    const argv = ['curl', '-s', '--max-time', '30', ...retry, '--data-binary', `@${file}`, url];
+    expect(await stranger().must(argv, { timeoutMs: 60_000 })).to.equal(digest);
+    expect(await cluster.drops('router1')).to.not.have.property('too-big');
+  });
+
   it('is answered when it pings', async () => {
     const said = await stranger().must(['ping', '-c', '3', '-i', '0.2', '-W', '2', dvipa]);
     expect(said).to.contain('3 received');
@@ -85,7 +100,7 @@ describe('cluster, clear text', function () {
     for (const port of [443, 8080]) expect((await ask(stranger(), port)).status).to.equal(TIMED_OUT);
     expect(difference(await cluster.drops('router1'), before)).to.have.all.keys('clear');
     const [filter] = await cluster.ask('router1', 'filters');
-    expect(filter?.rules.map(({ clearPackets }) => clearPackets > 0)).to.deep.equal([true, true, true]);
+    expect(filter?.rules.map(({ clearPackets }) => clearPackets > 0)).to.deep.equal([true, true, true, true]);
     expect(filter?.unmatched.clearPackets).to.be.greaterThan(0);
   });
 
