@@ -35,6 +35,14 @@ async function sendInClear(cluster: MemoryCluster, given: Parameters<typeof tcp>
   return { text, at: cluster.deliveredTo(text) ?? 0 };
 }
 
+/** charon deletes SAs and policies of the client. */
+async function tunnelDown(cluster: MemoryCluster): Promise<void> {
+  const { charon } = cluster;
+  for (let [pair] = charon.pairs; pair !== undefined; [pair] = charon.pairs) charon.deletePair(pair);
+  charon.removePolicy(1);
+  await cluster.run(10);
+}
+
 const texts = (packets: readonly Buffer[]) => packets.map(dataOf);
 const targetDrops = (cluster: MemoryCluster) => {
   const all = new Map<string, number>();
@@ -102,9 +110,7 @@ describe('clear text in a cluster', () => {
     const cluster = await clusterWith({}, 1);
     const { port: sourcePort, at } = await connection(cluster);
     await load(cluster, sourcePort, 3);
-    for (const pair of [...cluster.charon.pairs]) cluster.charon.deletePair(pair);
-    cluster.charon.removePolicy(1);
-    await cluster.run(10);
+    await tunnelDown(cluster);
     const target = cluster.target(at);
     target.parts.send(vectorOf(reply({ destinationPort: sourcePort, data: 'secret' })));
     await cluster.run(5);
@@ -120,9 +126,7 @@ describe('clear text in a cluster', () => {
 
   it('stops when a policy comes that wants the connection protected', async () => {
     const cluster = await clusterWith();
-    for (const pair of [...cluster.charon.pairs]) cluster.charon.deletePair(pair);
-    cluster.charon.removePolicy(1);
-    await cluster.run(10);
+    await tunnelDown(cluster);
     const { at } = await sendInClear(cluster, { source: CLIENT1, sourcePort: 50_000 });
     expect(at).to.be.greaterThan(0);
     await cluster.newPair(1);

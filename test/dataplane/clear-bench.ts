@@ -127,7 +127,7 @@ export class ClearBench {
     this.target = new SealedInbound({
       sad: new InboundSad(),
       opener,
-      dvipas: served as never,
+      dvipas: served,
       fragments: fragments(),
       delivery,
       clear: this.clear,

@@ -75,7 +75,7 @@ describe('guard rules', () => {
       'meta mark 7 ip6 saddr @clear_from6 return',
     ];
     expect(leaving).to.include.members([first, second]);
-    expect(leaving.indexOf(second as string)).to.be.lessThan(
+    expect(leaving.indexOf(second)).to.be.lessThan(
       leaving.indexOf('ip saddr @dvipas4 counter name leak_source drop'),
     );
     expect(rules).to.contain('set clear_from4 { type ipv4_addr; elements = { 192.0.2.2 }; }');
