@@ -135,13 +135,14 @@ export class ClearRouting {
   }
 }
 
+const WHOEVER_SERVES_THE_DVIPA: ReadonlySet<number> = new Set();
 const clearSas = new WeakMap<ClearDvipa, ChoosingSa>();
 
 /** What stands in place of an SA where a target is chosen. */
 function clearSaOf(dvipa: ClearDvipa): ChoosingSa {
   let sa = clearSas.get(dvipa);
   if (sa === undefined) {
-    sa = { sa: { group: CLEAR_GROUP }, dvipa, serving: undefined };
+    sa = { sa: { group: CLEAR_GROUP }, dvipa, serving: WHOEVER_SERVES_THE_DVIPA };
     clearSas.set(dvipa, sa);
   }
   return sa;

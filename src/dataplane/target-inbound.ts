@@ -9,6 +9,7 @@ import { type ClusterAddresses, classify } from './classify.ts';
 import type { DispatchFloor } from './dispatch-floor.ts';
 import type { ClearDvipa } from './clear-check.ts';
 import type { FilterMode } from './inbound-filter.ts';
+import { takeHighHalf } from './extended-dispatch.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InnerDelivery } from './inner-delivery.ts';
@@ -19,7 +20,9 @@ import type { PacketVector } from './vector.ts';
 const UNKNOWN_SPI = verdictOf('unknown-spi');
 const REPLAY = verdictOf('replay');
 const LINK_EPOCH = verdictOf('link-epoch');
+const LINK_MALFORMED = verdictOf('link-malformed');
 const LINK_REPLAY = verdictOf('link-replay');
+const ICV = verdictOf('icv');
 const DUMMY = verdictOf('dummy');
 const HARD_LIMIT = verdictOf('hard-limit');
 
@@ -36,6 +39,8 @@ export interface ShadowInboundSa extends InboundEntry {
   readonly dvipa: ServedDvipa;
   readonly meter: LifesizeMeter;
   readonly committed: CommittedNumbers;
+  /** Packets that failed to open since this was reported. */
+  wrongIcvs: number;
   /** What our answers may be as long as. */
   fit: PathFit;
   /** Where charon has the peer: outer source address and UDP port (0: native ESP). Follows `sa-update`. */
@@ -79,7 +84,7 @@ export class TargetInbound {
 
   /**
    * One vector of outer datagrams from the trusted link. `epoch` is the one they carry, `current` the owner's (0: none yet);
-   * `floor` numbers the dispatches of the current epoch.
+   * `floor` numbers the dispatches of the current epoch. `isExtended`: the packets have high halves in front.
    */
   run(
     vector: PacketVector,
@@ -87,13 +92,15 @@ export class TargetInbound {
     current: number,
     addresses: ClusterAddresses,
     floor: DispatchFloor,
+    isExtended = false,
   ): void {
     this.linkPackets += vector.count;
     this.touched.clear();
     if (epoch !== current || epoch === 0) vector.verdict.fill(LINK_EPOCH, 0, vector.count);
     else this.#refuseRepeatedDispatches(vector, floor);
+    if (isExtended) takeHighHalves(vector);
     classify(vector, addresses);
-    this.#lookup(vector);
+    this.#lookup(vector, isExtended);
     this.#toEsp(vector);
     this.#options.crypto.open(vector);
     this.#commit(vector);
@@ -110,7 +117,7 @@ export class TargetInbound {
   }
 
   /** Shadow cache (claim 11), then the coarse window check, which changes nothing. */
-  #lookup(vector: PacketVector): void {
+  #lookup(vector: PacketVector, isExtended: boolean): void {
     const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
@@ -121,8 +128,12 @@ export class TargetInbound {
         continue;
       }
       this.touched.add(entry);
+      if (entry.sa.hasEsn !== isExtended) {
+        vector.verdict[i] = LINK_MALFORMED;
+        continue;
+      }
       const low = vector.sequenceLow[i] as number;
-      const high = entry.sa.hasEsn ? entry.window.inferHigh(low) : 0;
+      const high = isExtended ? (vector.linkHigh[i] as number) : 0;
       vector.saSlot[i] = slot;
       vector.sequenceHigh[i] = high;
       if (!entry.window.check(high, low)) vector.verdict[i] = REPLAY;
@@ -142,6 +153,7 @@ export class TargetInbound {
     const { sad, onMoved, onReportDue } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       const isDummy = vector.verdict[i] === DUMMY;
+      if (vector.verdict[i] === ICV) this.#countWrongIcv(vector, i);
       if (vector.verdict[i] !== KEEP && !isDummy) continue;
       const entry = sad.at(vector.saSlot[i] as number) as ShadowInboundSa;
       const high = vector.sequenceHigh[i] as number;
@@ -158,6 +170,11 @@ export class TargetInbound {
     }
   }
 
+  #countWrongIcv(vector: PacketVector, i: number): void {
+    const entry = this.#options.sad.at(vector.saSlot[i] as number);
+    if (entry !== undefined) entry.wrongIcvs++;
+  }
+
   /** Trailer, tunnel check (claim 8), filter (claim 6), and on to the application. */
   #checkOpened(vector: PacketVector): void {
     const { sad, delivery, fragments } = this.#options;
@@ -172,6 +189,12 @@ export class TargetInbound {
       if (verdict === KEEP) delivery.admit(vector, i, sa.group, fit);
       else vector.verdict[i] = verdict;
     }
+  }
+}
+
+function takeHighHalves(vector: PacketVector): void {
+  for (let i = 0; i < vector.count; i++) {
+    if (vector.verdict[i] === KEEP) vector.verdict[i] = takeHighHalf(vector, i);
   }
 }
 

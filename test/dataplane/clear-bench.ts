@@ -16,6 +16,7 @@ import { RoutingInbound, type RoutingInboundOptions } from '../../src/dataplane/
 import { SealedInbound } from '../../src/dataplane/sealed-inbound.ts';
 import { SealedSender } from '../../src/dataplane/sealed-sender.ts';
 import type { PacketVector } from '../../src/dataplane/vector.ts';
+import { TargetChoice } from '../../src/dataplane/target-choice.ts';
 import { LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { Peeker } from '../../src/ipsec/peek.ts';
 import { AddressMap, AddressSet } from '../../src/packet/address-map.ts';
@@ -85,7 +86,9 @@ export class ClearBench {
         dvipas: new AddressSet(dvipas),
       },
       peek: new Peeker(),
-      distributor,
+      choice: new TargetChoice(distributor),
+      opening: { take: () => false, run: () => {} },
+      onStarved: () => {},
       sources: new OuterSources(SEED),
       fragmentHash: new KeyedHash(SEED),
       pathMtu: { take: (vector, i, now, verdict) => this.pathMtu(vector, i, now, verdict) },

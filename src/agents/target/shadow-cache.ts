@@ -178,6 +178,7 @@ export class ShadowCache {
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
       meter: meterOf(sa, credit),
       committed: new CommittedNumbers(sa.id),
+      wrongIcvs: 0,
       fit: pathFitOf(sa, this.#paths),
       peerAddress: source,
       peerPort: sa.outer.sourcePort,

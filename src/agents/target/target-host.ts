@@ -183,7 +183,8 @@ export class TargetHost {
       this.reports.flowsChanged();
       return;
     }
-    this.inbound.run(packets, epoch, relations.epoch, cache.addresses, relations.floor);
+    const isExtended = protocol === LINK_PROTOCOL.OUTER_EXTENDED;
+    this.inbound.run(packets, epoch, relations.epoch, cache.addresses, relations.floor, isExtended);
     this.reports.inboundHandled(this.inbound.touched);
   }
 
