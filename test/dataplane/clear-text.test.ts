@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import * as fc from 'fast-check';
 import { ELSEWHERE, verdictOf } from '../../src/base/verdict.ts';
 import { LINK_PROTOCOL } from '../../src/dataplane/ports.ts';
 import { internetChecksum, pseudoHeaderSum4, foldChecksum } from '../../src/packet/checksum.ts';
@@ -201,6 +202,35 @@ describe('clear text from the routing host to a target', () => {
     const payload = Buffer.concat([header, options]);
     bench.arrive(ipv4({ source: STRANGER, protocol: 6, payload }));
     expect(bench.tun.take()[0]?.readUInt16BE(42)).to.equal(1500 - 76 - 40);
+  });
+});
+
+describe('clear text, whatever bytes', () => {
+  it('throws nothing, and every packet has a verdict or is sent', () => {
+    const seeds = [
+      syn({ data: 'x' }),
+      datagram({ data: Buffer.alloc(30) }),
+      icmpEcho({ source: STRANGER }),
+      unreachable(answer(), { source: ROUTER }),
+      tcpSegment({ source: CLIENT6, destination: DVIPA6, flags: SYN }),
+    ];
+    const change = fc.tuple(fc.nat(79), fc.nat(255));
+    const packet = fc
+      .tuple(fc.constantFrom(...seeds), fc.array(change, { maxLength: 6 }), fc.nat(80))
+      .map(([seed, changes, cutOff]) => {
+        const bytes = Buffer.from(seed);
+        for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
+        return bytes.subarray(0, Math.max(1, bytes.length - cutOff));
+      });
+    fc.assert(
+      fc.property(fc.array(packet, { minLength: 1, maxLength: 8 }), (packets) => {
+        const bench = new ClearBench();
+        expect(bench.arrive(...packets)).not.to.include('keep');
+        expect(bench.leave(...packets)).not.to.include('keep');
+        // Nothing of this came in clear from where it would go.
+        expect(bench.raw.packets).to.deep.equal([]);
+      }),
+    );
   });
 });
 
