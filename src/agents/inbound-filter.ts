@@ -19,10 +19,14 @@ const PROTOCOLS = {
 
 /** The rules of a configuration as they go to the targets. */
 export function ruleRecords(rules: readonly ConfiguredRule[]): FilterRuleRecord[] {
-  return rules.map(({ action, protocol, ports, source }) => {
-    const port = { fromPort: ports.from, toPort: ports.to };
-    return { action, protocol, ...port, ...(source === undefined ? {} : { source }) };
-  });
+  return rules.map(({ action, protocol, ports, sourcePorts, source }) => ({
+    action,
+    protocol,
+    fromPort: ports.from,
+    toPort: ports.to,
+    ...(sourcePorts && { sourcePorts }),
+    ...(source !== undefined && { source }),
+  }));
 }
 
 /** The filter that both hosts run, from the same rules. */
@@ -31,8 +35,9 @@ export function inboundFilterOf(rules: readonly FilterRuleRecord[]): InboundFilt
 }
 
 function compile(rule: FilterRuleRecord): FilterRule {
-  const { action, fromPort, toPort } = rule;
-  return { action, protocol: PROTOCOLS[rule.protocol], fromPort, toPort, source: networkOf(rule.source) };
+  const { action, protocol: named, fromPort, toPort, sourcePorts, source } = rule;
+  const protocol = typeof named === 'number' ? named : PROTOCOLS[named];
+  return { action, protocol, fromPort, toPort, sourcePorts, source: networkOf(source) };
 }
 
 /** A network in CIDR notation, ready for comparing; undefined: any. */

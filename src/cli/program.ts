@@ -3,6 +3,7 @@ import { checkConfigCommand } from './check-config.ts';
 import { connectionsCommand } from './connections.ts';
 import { dropsCommand } from './drops.ts';
 import { CommandError, EXIT } from './exit.ts';
+import { filtersCommand } from './filters.ts';
 import { routeCommand } from './route.ts';
 import { sasCommand } from './sas.ts';
 import { statusCommand } from './status.ts';
@@ -61,6 +62,7 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     sasCommand(),
     targetsCommand(),
     connectionsCommand(),
+    filtersCommand(),
     dropsCommand(),
     versionCommand(),
   ];

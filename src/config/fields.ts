@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { formatAddress, type IpAddress, isIpv4, isUnicastAddress, parseAddress } from '../packet/address.ts';
+import { IP_PROTOCOL } from '../packet/protocols.ts';
 
 /**
  * The kinds of values in our files. Every message says what was expected; what was found, and where,
@@ -124,6 +125,25 @@ export function oneOrMore(item: z.ZodType<string>, what: string, max: number) {
     return z.NEVER;
   });
 }
+
+const NAMED_PROTOCOLS = ['tcp', 'udp', 'icmp', 'icmpv6', 'any'] as const;
+const NUMBERS_OF_NAMES = new Map<number, string>([
+  [IP_PROTOCOL.ICMP, 'icmp'],
+  [IP_PROTOCOL.TCP, 'tcp'],
+  [IP_PROTOCOL.UDP, 'udp'],
+  [IP_PROTOCOL.ICMPV6, 'icmpv6'],
+]);
+
+const RULE_PROTOCOL = {
+  error: `expected one of ${NAMED_PROTOCOLS.join(', ')}, or the number of another protocol from 1 to 255`,
+};
+/** A protocol above IP: its name, or the number of one that has no name here. 0 is none: it stands for any elsewhere. */
+export const ruleProtocol = z
+  .union([z.enum(NAMED_PROTOCOLS), z.int().min(1, RULE_PROTOCOL).max(255, RULE_PROTOCOL)], RULE_PROTOCOL)
+  .superRefine((protocol, context) => {
+    const name = typeof protocol === 'number' ? NUMBERS_OF_NAMES.get(protocol) : undefined;
+    if (name !== undefined) context.addIssue({ code: 'custom', message: `expected its name: ${name}` });
+  });
 
 /** Inclusive. */
 export interface PortRange {

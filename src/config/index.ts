@@ -4,7 +4,7 @@ import { ConfigError } from './problem.ts';
 
 export type { Config } from './check.ts';
 export { ConfigError } from './problem.ts';
-export type { FilterRule, RouteConfig } from './route.ts';
+export type { DvipaConfig, FilterRule, RouteConfig } from './route.ts';
 export type { TargetConfig } from './target.ts';
 
 /** Text of a configuration, checked without a look at other files. Throws only `ConfigError`. */

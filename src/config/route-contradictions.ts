@@ -48,6 +48,10 @@ export function refuseContradictions(file: RouteFile, context: z.core.$Refinemen
     refuseEndpoints(entry.endpoint, index, dvipas, context);
     refuseFamilies(entry, index, context);
     refuseDistribution(entry, ['dvipas', index], context);
+    const permits = entry.rules?.some(({ action }) => action === 'permit') === true;
+    if (entry.clear_text === 'distribute' && !permits) {
+      refuse(['dvipas', index, 'clear_text'], 'has no effect, expected a rule that permits something');
+    }
   }
   if (isTaken(file.cluster.address)) {
     refuse(['cluster', 'address'], 'is a DVIPA or an endpoint, expected an address of the cluster network');
@@ -97,7 +101,7 @@ function refuseFamilies(
     if (source !== undefined && familyOfText(source) !== family) {
       refuse('source', `is of the other family, expected an ${family} network, as the DVIPA is ${family}`);
     }
-    if (protocol.startsWith('icmp') && protocol !== icmp) {
+    if ((protocol === 'icmp' || protocol === 'icmpv6') && protocol !== icmp) {
       refuse('protocol', `is of the other family, expected ${icmp}, as the DVIPA is ${family}`);
     }
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hasPorts } from '../packet/protocols.ts';
 import { ROUTE_ADMIN_SOCKET } from './admin-sockets.ts';
 import {
   clusterAddress,
@@ -12,6 +13,7 @@ import {
   oneOf,
   oneOrMore,
   portRange,
+  ruleProtocol,
   socketPath,
 } from './fields.ts';
 import { adminSection, clusterMtu, clusterPorts, couplingSection, logSection } from './shared.ts';
@@ -19,14 +21,20 @@ import { distributionKeys } from './distribution.ts';
 import { keysExportSection } from './keys-export.ts';
 
 const rule = object({
-  action: oneOf('permit', 'deny'),
-  protocol: oneOf('tcp', 'udp', 'icmp', 'icmpv6', 'any'),
-  ports: portRange.optional(),
+  action: oneOf('permit', 'deny', 'require-ipsec'),
+  protocol: ruleProtocol,
   source: network.optional(),
+  source_ports: portRange.optional(),
+  ports: portRange.optional(),
 }).superRefine((entry, context) => {
-  if (entry.ports === undefined || entry.protocol === 'tcp' || entry.protocol === 'udp') return;
-  const message = `ports do not go with protocol ${entry.protocol}, expected tcp or udp`;
-  context.addIssue({ code: 'custom', path: ['ports'], message });
+  const { protocol } = entry;
+  if (protocol === 'tcp' || protocol === 'udp' || (typeof protocol === 'number' && hasPorts(protocol)))
+    return;
+  for (const key of ['source_ports', 'ports'] as const) {
+    if (entry[key] === undefined) continue;
+    const message = `ports do not go with protocol ${protocol}, expected tcp or udp`;
+    context.addIssue({ code: 'custom', path: [key], message });
+  }
 });
 
 const ENTRIES = 'expected a power of two from 16 to 1048576';
@@ -42,6 +50,7 @@ const dvipa = object({
   endpoint: oneOrMore(hostAddress, 'endpoints', 8).optional(),
   inbound_filter: oneOf('bypass', 'filter'),
   rules: list(rule, 'rules', 256).optional(),
+  clear_text: oneOf('reject', 'distribute').default('reject'),
   ...distributionKeys,
   targets: list(hostName, 'target hosts', 32),
 });

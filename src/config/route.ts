@@ -5,12 +5,16 @@ import { refuseContradictions } from './route-contradictions.ts';
 import { type RouteFile, routeFile } from './route-file.ts';
 import type { AdminConfig, CouplingConfig, LogConfig } from './shared.ts';
 
-/** What to do with one kind of inner packet. The first rule that fits decides; none fits: deny. No rules: permit. */
+/** What to do with one kind of inner packet. The first rule that fits decides; none fits: deny. No rules: permit what an SA brought. */
 export interface FilterRule {
-  readonly action: 'permit' | 'deny';
-  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6' | 'any';
+  /** `require-ipsec`: permit through an SA, deny in clear. */
+  readonly action: 'permit' | 'deny' | 'require-ipsec';
+  /** A name, or the number of a protocol that has none. */
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6' | 'any' | number;
   /** Inner destination ports; 0..65535 where the file says nothing. */
   readonly ports: PortRange;
+  /** Inner source ports; undefined: any. */
+  readonly sourcePorts?: PortRange | undefined;
   /** Inner source network in CIDR form, of the DVIPA's family; undefined: any. */
   readonly source?: string | undefined;
 }
@@ -22,6 +26,8 @@ export interface DvipaConfig extends DistributionConfig {
   /** `filter`: the routing host applies the rules; `bypass`: the target does, on the authenticated packet. */
   readonly inboundFilter: 'bypass' | 'filter';
   readonly rules: readonly FilterRule[];
+  /** `distribute`: what comes in clear goes to a target, if a rule permits it; else it is dropped. */
+  readonly clearText: 'reject' | 'distribute';
   /** Ports that are distributed in their own ways. */
   readonly services: readonly ServiceConfig[];
 }
@@ -70,7 +76,12 @@ function toConfig(file: RouteFile): RouteConfig {
       address: entry.address,
       endpoints: [entry.endpoint ?? entry.address].flat(),
       inboundFilter: entry.inbound_filter,
-      rules: (entry.rules ?? []).map((given) => ({ ...given, ports: given.ports ?? { from: 0, to: 65535 } })),
+      rules: (entry.rules ?? []).map(({ source_ports: sourcePorts, ...given }) => ({
+        ...given,
+        ports: given.ports ?? { from: 0, to: 65535 },
+        ...(sourcePorts && { sourcePorts }),
+      })),
+      clearText: entry.clear_text,
       ...distributionOf(entry),
     })),
     cluster: {

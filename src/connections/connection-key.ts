@@ -1,5 +1,8 @@
 import { ADDRESS_WORDS, type IpAddress, newAddress } from '../packet/address.ts';
 
+/** In place of an SA group: the connection came in clear. SA groups are numbered from 1. */
+export const CLEAR_GROUP = 0;
+
 /**
  * What tells connections apart (docs/inbound.md): seen from the peer, plus the SA group, so that two peers with
  * equal inner addresses never share an entry. The hot path keeps one object and writes its fields per packet.

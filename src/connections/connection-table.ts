@@ -1,4 +1,4 @@
-import { type ConnectionKey, KeyedHash, newConnectionKey } from './connection-key.ts';
+import { CLEAR_GROUP, type ConnectionKey, KeyedHash, newConnectionKey } from './connection-key.ts';
 import { ConnectionSlots, FREE } from './connection-slots.ts';
 import { DEFAULT_CONNECTION_TIMEOUTS, type ConnectionTimeouts } from './timeouts.ts';
 
@@ -20,6 +20,8 @@ export interface ConnectionTableOptions {
   /** Tentative entries of one SA group, and in all. */
   readonly tentativePerGroup?: number;
   readonly tentativeTotal?: number;
+  /** Entries of connections in clear, tentative and confirmed: whoever sends those proves nothing. */
+  readonly clearTotal?: number;
   readonly timeouts?: Partial<ConnectionTimeouts>;
   readonly onChange?: ConnectionListener;
 }
@@ -62,6 +64,8 @@ const STATE_NAMES: readonly (ConnectionState | undefined)[] = [
  * - *confirmed* (established, closing): made and changed only by what targets report as authenticated.
  *   Nothing that merely passes by changes or refreshes one; only its own target's reports do.
  *
+ * Connections in clear (group 0) have a share of the entries and no more, confirmed ones too: they push out no connection of an SA.
+ *
  * Targets are small indexes. `lookup` allocates nothing. Capacity is fixed; a full table refuses.
  */
 export class ConnectionTable {
@@ -71,6 +75,7 @@ export class ConnectionTable {
   readonly #timeouts: ConnectionTimeouts;
   readonly #tentativePerGroup: number;
   readonly #tentativeTotal: number;
+  readonly #clearTotal: number;
   readonly #tentativeByGroup = new Map<number, number>();
   /** Entries by SA group: a group without one is removed without a look at every slot. */
   readonly #sizeByGroup = new Map<number, number>();
@@ -92,6 +97,7 @@ export class ConnectionTable {
     this.#timeouts = { ...DEFAULT_CONNECTION_TIMEOUTS, ...options.timeouts };
     this.#onChange = options.onChange;
     this.#tentativeTotal = options.tentativeTotal ?? capacity / 4;
+    this.#clearTotal = options.clearTotal ?? capacity / 4;
     this.#tentativePerGroup =
       options.tentativePerGroup ?? Math.min(DEFAULT_TENTATIVE_PER_GROUP, capacity / 8);
   }
@@ -141,7 +147,7 @@ export class ConnectionTable {
    */
   hasRoomFor(group: number): boolean {
     return (
-      this.#size < this.capacity &&
+      this.#mayGrow(group) &&
       this.#tentative < this.#tentativeTotal &&
       (this.#tentativeByGroup.get(group) ?? 0) < this.#tentativePerGroup
     );
@@ -172,7 +178,7 @@ export class ConnectionTable {
     const state = this.#slots.state[slot] as number;
     if (state !== FREE && this.#slots.valueAt(slot) !== target) return 'refused';
     if (state === FREE) {
-      if (this.#size >= this.capacity) return 'full';
+      if (!this.#mayGrow(key.group)) return 'full';
       this.#slots.occupy(slot, key, hash, FREE);
       this.#slots.setValue(slot, target);
     }
@@ -241,6 +247,11 @@ export class ConnectionTable {
       if (name === undefined || remainingMs <= 0) continue;
       yield { ...this.#slots.keyAt(slot), target: this.#slots.valueAt(slot), state: name, remainingMs };
     }
+  }
+
+  #mayGrow(group: number): boolean {
+    if (this.#size >= this.capacity) return false;
+    return group !== CLEAR_GROUP || (this.#sizeByGroup.get(CLEAR_GROUP) ?? 0) < this.#clearTotal;
   }
 
   #find(key: ConnectionKey): number {

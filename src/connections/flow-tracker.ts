@@ -1,4 +1,4 @@
-import { type ConnectionKey, KeyedHash } from './connection-key.ts';
+import { CLEAR_GROUP, type ConnectionKey, KeyedHash } from './connection-key.ts';
 import { ConnectionSlots, FREE } from './connection-slots.ts';
 import {
   isOpen,
@@ -59,6 +59,8 @@ export class FlowTracker {
   #closed: ConnectionKey[] = [];
   #isFullDue = false;
   #size = 0;
+  /** Of these in clear: a quarter at most, so that they are in no SA's way. */
+  #clearSize = 0;
   #overflow = 0;
   #sweepAt = 0;
   /** When the next pass over the table begins. */
@@ -105,12 +107,14 @@ export class FlowTracker {
     if (after === TCP_NONE) return;
     if (isTcp && before === TCP_OPENING && !isInbound && (flags & RST) !== 0) this.#onRefused?.();
     if (found < 0) {
-      if (this.#size >= this.#maxFlows) {
+      const isClear = key.group === CLEAR_GROUP;
+      if (this.#size >= this.#maxFlows || (isClear && this.#clearSize >= this.#maxFlows / 4)) {
         this.#overflow++;
         return;
       }
       this.#slots.occupy(slot, key, hash, after);
       this.#size++;
+      if (isClear) this.#clearSize++;
     }
     this.#slots.state[slot] = after;
     this.#slots.setValue(slot, USED);
@@ -164,8 +168,7 @@ export class FlowTracker {
       const at = this.#sweepAt;
       while (state[at] !== FREE && now - (time[at] as number) >= this.#lifeOf(at)) {
         if (isOpen(state[at] as number)) this.#closed.push(this.#slots.keyAt(at));
-        this.#slots.release(at); // another entry may have moved here: look again
-        this.#size--;
+        this.#release(at); // another entry may have moved here: look again
       }
       if (this.#slots.valueAt(at) === USED && isOpen(state[at] as number)) {
         this.#slots.setValue(at, LISTED);
@@ -184,10 +187,15 @@ export class FlowTracker {
     for (let slot = 0; slot < this.#slots.slots; slot++) {
       while (this.#slots.state[slot] !== FREE && this.#slots.groupAt(slot) === group) {
         if (isOpen(this.#slots.state[slot] as number)) this.#closed.push(this.#slots.keyAt(slot));
-        this.#slots.release(slot);
-        this.#size--;
+        this.#release(slot);
       }
     }
+  }
+
+  #release(slot: number): void {
+    if (this.#slots.groupAt(slot) === CLEAR_GROUP) this.#clearSize--;
+    this.#size--;
+    this.#slots.release(slot);
   }
 
   #lifeOf(slot: number): number {

@@ -13,11 +13,14 @@ export const COUPLING_VERSION = 1;
 
 /** One rule of an inbound filter, in the order of the configuration. */
 export interface FilterRuleRecord {
-  readonly action: 'permit' | 'deny';
-  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6' | 'any';
-  /** Inclusive; 0..65535 = any. */
+  readonly action: 'permit' | 'deny' | 'require-ipsec';
+  /** A name, or the number (1..255) of a protocol that has none here. */
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6' | 'any' | number;
+  /** Of the destination, inclusive; 0..65535 = any. */
   readonly fromPort: number;
   readonly toPort: number;
+  /** Inclusive; absent: any. */
+  readonly sourcePorts?: { readonly from: number; readonly to: number };
   /** Network in CIDR notation; absent: any. */
   readonly source?: string;
 }
@@ -29,6 +32,8 @@ export interface DvipaRecord {
   readonly endpoints: readonly string[];
   readonly filterMode: 'bypass' | 'filter';
   readonly rules: readonly FilterRuleRecord[];
+  /** Whether clear text that a rule permits is taken. */
+  readonly clearText: 'reject' | 'distribute';
   /** The routing host's address on the trusted link. */
   readonly router: string;
 }

@@ -31,10 +31,11 @@ export const routeHello: z.ZodType<RouteHello> = z.strictObject({
 });
 
 const rule = z.strictObject({
-  action: z.enum(['permit', 'deny']),
-  protocol: z.enum(['tcp', 'udp', 'icmp', 'icmpv6', 'any']),
+  action: z.enum(['permit', 'deny', 'require-ipsec']),
+  protocol: z.union([z.enum(['tcp', 'udp', 'icmp', 'icmpv6', 'any']), z.int().min(1).max(255)]),
   fromPort: u16,
   toPort: u16,
+  sourcePorts: z.strictObject({ from: u16, to: u16 }).exactOptional(),
   source: network.exactOptional(),
 });
 
@@ -43,6 +44,7 @@ const dvipa = z.strictObject({
   endpoints: z.array(address).min(1).max(ENDPOINTS_MAX),
   filterMode: z.enum(['bypass', 'filter']),
   rules: z.array(rule).max(RULES_MAX),
+  clearText: z.enum(['reject', 'distribute']),
   router: address,
 });
 

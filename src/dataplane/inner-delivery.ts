@@ -1,7 +1,6 @@
 import { KEEP, verdictOf } from '../base/verdict.ts';
-import type { PathFit } from '../ipsec/path-fit.ts';
 import type { PacketSink } from './ports.ts';
-import { clampSyn } from './syn-mss.ts';
+import { clampSyn, type SegmentFit } from './syn-mss.ts';
 import type { PacketVector } from './vector.ts';
 
 const LOOK_ALIKE = verdictOf('look-alike');
@@ -25,7 +24,7 @@ export class InnerDelivery {
   }
 
   /** Packet `i` has passed every check. `fit`: what our answers may be as long as, if this host knows. */
-  admit(vector: PacketVector, i: number, group: number, fit: PathFit | undefined): void {
+  admit(vector: PacketVector, i: number, group: number, fit: SegmentFit | undefined): void {
     const { admits, onAuthenticated } = this.#options;
     if (!admits(vector, i, group)) {
       vector.verdict[i] = LOOK_ALIKE;

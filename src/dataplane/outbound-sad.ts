@@ -1,5 +1,6 @@
 import type { InnerColumns } from '../ipsec/inner-columns.ts';
-import { Spd } from '../ipsec/spd.ts';
+import { type Conversation, Spd } from '../ipsec/spd.ts';
+import { SpdCoverage } from '../ipsec/spd-coverage.ts';
 import type { OutboundPolicy, SaId, SecurityAssociation, Spi } from '../ipsec/sa.ts';
 import { Slots } from './slots.ts';
 
@@ -21,6 +22,7 @@ export class OutboundSad<Entry extends OutboundEntry> {
   readonly #byKey = new Map<string, Entry>();
   readonly #bySpi = new Map<Spi, Set<Entry>>();
   readonly #spd = new Spd();
+  readonly #coverage = new SpdCoverage(this.#spd);
   /** Answers of `saOf`, so that a packet costs one look-up; emptied by every change. */
   readonly #current = new Map<OutboundPolicy, Entry>();
 
@@ -76,6 +78,11 @@ export class OutboundSad<Entry extends OutboundEntry> {
   /** The same among the policies of one SA group: where peers look alike. */
   policyOfGroup(inner: InnerColumns, i: number, group: number): OutboundPolicy | undefined {
     return this.#spd.lookupGroup(inner, i, group);
+  }
+
+  /** Whether a policy is about packets between these two, which then may not be in clear, whichever way they go. */
+  covers(conversation: Conversation): boolean {
+    return this.#coverage.covers(conversation);
   }
 
   /** The SA that a policy uses now; undefined: `no-sa`. */

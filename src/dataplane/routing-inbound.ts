@@ -7,11 +7,13 @@ import type { InboundOwners } from '../ipsec/inbound-owners.ts';
 import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { Peeker } from '../ipsec/peek.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
-import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address.ts';
+import { ADDRESS_WORDS, equalAddresses } from '../packet/address.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
+import type { ClearDvipa } from './clear-check.ts';
+import type { ClearRouting } from './clear-routing.ts';
 import { putHighHalf } from './extended-dispatch.ts';
 import { HoldQueue, TAKEN } from './hold-queue.ts';
-import type { FilterMode, InboundFilter } from './inbound-filter.ts';
+import type { FilterMode } from './inbound-filter.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import type { SendingSa } from './sending-sa.ts';
 import type { PathMtuMessages } from './path-mtu-messages.ts';
@@ -41,10 +43,8 @@ const FRAGMENT_HOLD_MS = 100;
 const LARGE_PACKETS = 4;
 
 /** Settings of a DVIPA on the routing host. */
-export interface RoutedDvipa {
-  readonly address: IpAddress;
+export interface RoutedDvipa extends ClearDvipa {
   readonly filterMode: FilterMode;
-  readonly filter: InboundFilter;
 }
 
 /** An inbound SA on the routing host. */
@@ -82,6 +82,8 @@ export interface RoutingInboundOptions<Sa extends RoutingInboundSa = RoutingInbo
   readonly fragmentHash: KeyedHash;
   /** What routers on the way to peers say. */
   readonly pathMtu: Pick<PathMtuMessages<SendingSa>, 'take'>;
+  /** What came to a DVIPA in clear. */
+  readonly clear: Pick<ClearRouting, 'run'>;
   readonly link: TrustedLink;
   readonly drops: DropCounters;
   /** Number of the next dispatch to a target, ascending from 1. */
@@ -118,6 +120,11 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     this.#options = options;
     this.#reassembly = new OuterReassembly({ hash: options.fragmentHash, drops: options.drops });
     this.#choice = options.choice;
+  }
+
+  /** Packets that wait: for an SA, for a target, for the first fragment. */
+  get held(): number {
+    return this.#unknown.size + this.#notServing.size + this.#awaitingFirst.size;
   }
 
   /** One vector from the capture. */
@@ -175,6 +182,7 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
   }
 
   #routeClassified(vector: PacketVector, now: number): void {
+    this.#options.clear.run(vector, now);
     this.#lookup(vector, now);
     this.#options.peek.peek(vector);
     this.#checkPeeked(vector);

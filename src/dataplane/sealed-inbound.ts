@@ -2,6 +2,7 @@ import { type DropCounters, KEEP, type Verdict, verdictOf } from '../base/verdic
 import { LINK_FLAG, LINK_KIND, LinkHeader, type LinkOpener } from '../ipsec/link-seal.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressMap } from '../packet/address-map.ts';
+import type { ClearText } from './clear-text.ts';
 import { takeCommitted } from './committed-packet.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InboundSad } from './inbound-sad.ts';
@@ -23,6 +24,8 @@ export interface SealedInboundOptions {
   readonly dvipas: AddressMap<ServedDvipa>;
   readonly fragments: FragmentMemory;
   readonly delivery: InnerDelivery;
+  /** For what came in clear. */
+  readonly clear: Pick<ClearText, 'inbound'>;
   readonly drops: DropCounters;
 }
 
@@ -30,6 +33,7 @@ export interface SealedInboundOptions {
  * A target's second way in: sealed packets of the routing host (`link-seal.ts`). What is *committed* was authenticated there,
  * and its number settled, so it passes this host's window; it is marked in it, since a routing host that was restarted learns from the
  * targets' windows what was delivered (docs/inbound.md, section 2). Lifesize counts where the packet was opened.
+ * What is *clear* is judged here again.
  */
 export class SealedInbound {
   readonly #options: SealedInboundOptions;
@@ -55,7 +59,8 @@ export class SealedInbound {
   #take(vector: PacketVector, i: number, epoch: number): Verdict {
     const bad = this.#options.opener.open(vector, i, epoch, this.#header);
     if (bad !== KEEP) return bad;
-    return this.#header.kind === LINK_KIND.COMMITTED ? this.#committed(vector, i) : LINK_UNKNOWN_KIND;
+    if (this.#header.kind === LINK_KIND.COMMITTED) return this.#committed(vector, i);
+    return this.#header.kind === LINK_KIND.CLEAR ? this.#options.clear.inbound(vector, i) : LINK_UNKNOWN_KIND;
   }
 
   #committed(vector: PacketVector, i: number): Verdict {

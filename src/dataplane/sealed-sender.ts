@@ -1,9 +1,12 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
-import type { LinkHeader, LinkSealer } from '../ipsec/link-seal.ts';
+import { LINK_HEADER_BYTES, LINK_TAG_BYTES, type LinkHeader, type LinkSealer } from '../ipsec/link-seal.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
 import type { PacketVector } from './vector.ts';
 
 const NO_TARGET = verdictOf('no-target');
+
+/** What a sealed packet has around it on the cluster network: IPv4, UDP, GRE with key and sequence number, link header and tag. */
+export const SEALED_LINK_BYTES = 20 + 8 + 12 + LINK_HEADER_BYTES + LINK_TAG_BYTES;
 
 export interface SealedSenderOptions {
   readonly link: TrustedLink;

@@ -7,13 +7,16 @@ import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { TCP_FLAG } from '../packet/tcp.ts';
 import type { PacketVector } from './vector.ts';
 
+/** What TCP may send per segment. */
+export type SegmentFit = Pick<PathFit, 'mss4' | 'mss6'>;
+
 const chain = new Ipv6Chain();
 
 /**
  * Lowers the MSS of plain inner packet `i`, whose headers were read, if it is a SYN: neither side then sends segments that would
  * have to be cut.
  */
-export function clampSyn(vector: PacketVector, i: number, fit: PathFit): void {
+export function clampSyn(vector: PacketVector, i: number, fit: SegmentFit): void {
   const isSyn =
     vector.protocol[i] === IP_PROTOCOL.TCP && ((vector.tcpFlags[i] as number) & TCP_FLAG.SYN) !== 0;
   if (!isSyn || vector.fragment[i] === FRAGMENT.LATER) return;

@@ -14,7 +14,7 @@ export const AWAITS_FIRST_FRAGMENT = -2;
 export interface ChoosingSa {
   readonly sa: { readonly group: number };
   readonly dvipa: { readonly address: IpAddress };
-  /** Targets that may be given its packets. */
+  /** Targets that may be given its packets; none: all that serve the DVIPA. */
   readonly serving: ReadonlySet<number>;
 }
 

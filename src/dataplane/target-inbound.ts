@@ -7,7 +7,8 @@ import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
 import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
 import type { DispatchFloor } from './dispatch-floor.ts';
-import type { FilterMode, InboundFilter } from './inbound-filter.ts';
+import type { ClearDvipa } from './clear-check.ts';
+import type { FilterMode } from './inbound-filter.ts';
 import { takeHighHalf } from './extended-dispatch.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
@@ -26,10 +27,8 @@ const DUMMY = verdictOf('dummy');
 const HARD_LIMIT = verdictOf('hard-limit');
 
 /** Settings of a DVIPA that this target serves. */
-export interface ServedDvipa {
-  readonly address: IpAddress;
+export interface ServedDvipa extends ClearDvipa {
   readonly filterMode: FilterMode;
-  readonly filter: InboundFilter;
 }
 
 /** A shadow SA, inbound. */

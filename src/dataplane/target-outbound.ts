@@ -6,6 +6,7 @@ import type { IvCounter } from '../ipsec/sender-ids.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
 import type { WordHash } from '../packet/fragment-table.ts';
+import type { ClearText } from './clear-text.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import { InnerFit } from './inner-fit.ts';
 import { readInnerHeaders } from './inner-headers.ts';
@@ -25,6 +26,7 @@ import type { PacketVector } from './vector.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 const SOURCE_NOT_DVIPA = verdictOf('source-not-dvipa');
+const NO_POLICY = verdictOf('no-policy');
 const NO_SA = verdictOf('no-sa');
 
 /** Packets that wait for sequence numbers, and for how long: a lease is granted in one round trip. */
@@ -54,6 +56,8 @@ export interface TargetOutboundOptions {
   /** Keyed hash for the table of fragments. */
   readonly fragmentHash: WordHash;
   readonly drops: DropCounters;
+  /** For what no policy is about. */
+  readonly clear: Pick<ClearText, 'outbound' | 'flush'>;
   readonly dvipas: AddressSet;
   /** Which peer a packet is for, where several look alike. */
   readonly choosePolicy: ChoosePolicy;
@@ -70,7 +74,8 @@ export interface TargetOutboundOptions {
 /**
  * A target's way out: inner packet from the TUN, policy (RFC 4301 section 5.1), fit, number, seal, outer headers,
  * raw socket with the DVIPA's endpoint as source; or, on the funnel, sealed over the trusted link.
- * What matches no policy or has no usable SA is dropped: no path leads out in clear.
+ * What has no usable SA is dropped, and what matches no policy as well, unless it answers what came in clear (`clear-text.ts`): no other path
+ * leads out in clear.
  */
 export class TargetOutbound {
   readonly #options: TargetOutboundOptions;
@@ -101,6 +106,7 @@ export class TargetOutbound {
   run(vector: PacketVector, now: number): void {
     this.#runOnce(vector, now);
     this.#drainFit(now);
+    this.#options.clear.flush();
   }
 
   /**
@@ -150,6 +156,7 @@ export class TargetOutbound {
 
   #admit(vector: PacketVector, i: number, now: number): number {
     const bad = this.#findSa(vector, i);
+    if (bad === NO_POLICY) return this.#options.clear.outbound(vector, i);
     if (bad !== KEEP) return bad;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
     const withheld = this.#options.withhold(vector, i, entry);

@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { AGENT_MARK, TARGET_GUARD_TABLE } from './guard-constants.ts';
 import { agentsOwn, bothFamilies } from './guard-rules.ts';
 import {
@@ -34,7 +35,7 @@ export interface TargetGuardOptions {
  * is state of the kernel, so it holds when the agent is killed:
  *
  * 1. nftables, in place before the DVIPA is, drop what leaves from or to a DVIPA unless it leaves by the TUN
- *    or is the agent's own (marked, ESP or about an MTU), and what comes to a DVIPA unless it comes from the TUN;
+ *    or is the agent's own (marked, ESP or about an MTU; of DVIPAs that distribute clear text, whatever is marked), and what comes to a DVIPA unless it comes from the TUN;
  *    nothing is forwarded from or to a DVIPA or the TUN. `lo` is let through: it never leaves the host,
  *    and lets a local health check reach the application on the DVIPA.
  * 2. Policy routing sends a DVIPA's packets to the TUN, else into a blackhole (`policy-routing.ts`).
@@ -50,6 +51,8 @@ export interface TargetGuardOptions {
 export class TargetGuard {
   readonly #options: TargetGuardOptions;
   readonly #sysctls = new Sysctls();
+  /** DVIPAs from which the agent may send in clear. */
+  #clear: readonly string[] = [];
 
   constructor(options: TargetGuardOptions) {
     this.#options = options;
@@ -60,14 +63,14 @@ export class TargetGuard {
    * address and the kernel has no IPv6.
    */
   async install(): Promise<void> {
-    const { dvipas, tun, links, mark = AGENT_MARK } = this.#options;
+    const { dvipas, tun, links, mark } = this.#options;
     const ipv6Dvipa = dvipas.find((dvipa) => isIPv6(dvipa));
     if (ipv6Dvipa !== undefined && !kernelHasIpv6()) {
       throw new Error(`DVIPA ${ipv6Dvipa} is an IPv6 address, and this kernel has no IPv6`);
     }
     const stale = await this.#checkAddresses();
     for (const address of stale) await deleteTunAddress(tun.name, address);
-    await installTable(TARGET_GUARD_TABLE, targetGuardRules(dvipas, tun.name, mark));
+    await this.#installRules();
     await installPolicyRouting(dvipas, mark);
     for (const link of links) {
       // 2 answers even less, 8 nothing at all; the others in between answer for the TUN's addresses.
@@ -87,6 +90,14 @@ export class TargetGuard {
       (await hasTable(TARGET_GUARD_TABLE)) &&
       (await hasPolicyRouting(this.#options.dvipas, this.#options.mark))
     );
+  }
+
+  /** From these DVIPAs, and no others, the agent's packets may leave that are no IPsec. Costs nothing where that is so already. */
+  async allowClear(dvipas: readonly string[]): Promise<void> {
+    const allowed = this.#options.dvipas.filter((dvipa) => dvipas.includes(dvipa));
+    if (isDeepStrictEqual(allowed, this.#clear)) return;
+    this.#clear = allowed;
+    await this.#installRules();
   }
 
   /** The DVIPAs become this host's: call it when packets can be served. */
@@ -114,6 +125,11 @@ export class TargetGuard {
     return readCounters(TARGET_GUARD_TABLE);
   }
 
+  async #installRules(): Promise<void> {
+    const { dvipas, tun, mark = AGENT_MARK } = this.#options;
+    await installTable(TARGET_GUARD_TABLE, targetGuardRules(dvipas, tun.name, mark, this.#clear));
+  }
+
   /** Addresses on the TUN that are no DVIPA (any more); throws if a DVIPA is anywhere else. */
   async #checkAddresses(): Promise<string[]> {
     const { dvipas, tun } = this.#options;
@@ -132,11 +148,17 @@ export class TargetGuard {
   }
 }
 
-/** The table's body. */
-export function targetGuardRules(dvipas: readonly string[], tun: string, mark: number): string {
+/** The table's body. `clear`: those that distribute clear text. */
+export function targetGuardRules(
+  dvipas: readonly string[],
+  tun: string,
+  mark: number,
+  clear: readonly string[] = [],
+): string {
   const device = interfaceName(tun);
   return bothFamilies(`
   ${addressSets('dvipas', dvipas)}
+  ${addressSets('clear_from', clear)}
   counter leak_source { }
   counter leak_destination { }
   counter leak_forward { }
@@ -148,6 +170,7 @@ export function targetGuardRules(dvipas: readonly string[], tun: string, mark: n
     oifname ${device} meta mark ${mark} counter name loop drop
     oifname { "lo", ${device} } return
     ${agentsOwn(mark)}
+    meta mark ${mark} ip saddr @clear_from return
     ip saddr @dvipas counter name leak_source drop
     ip daddr @dvipas counter name leak_destination drop
   }

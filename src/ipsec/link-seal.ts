@@ -29,6 +29,8 @@ export const LINK_KIND = {
   FUNNEL: 1,
   /** An inbound inner packet that the routing host opened and committed: the target skips its window. */
   COMMITTED: 2,
+  /** A packet that came to a DVIPA in clear, as it was. */
+  CLEAR: 3,
 } as const;
 
 export const LINK_FLAG = {
@@ -183,8 +185,7 @@ export class LinkOpener {
     if (slab.readUInt16BE(body + 2) !== 0) return MALFORMED;
     packets.offset[i] = body + INNER_HEADER_BYTES;
     packets.length[i] = end - body - INNER_HEADER_BYTES;
-    const isKnown = out.kind === LINK_KIND.FUNNEL || out.kind === LINK_KIND.COMMITTED;
-    return isKnown ? KEEP : UNKNOWN_KIND;
+    return out.kind >= LINK_KIND.FUNNEL && out.kind <= LINK_KIND.CLEAR ? KEEP : UNKNOWN_KIND;
   }
 
   #decrypt(key: KeyMaterial, slab: Buffer, start: number, end: number, epoch: number): Buffer | undefined {

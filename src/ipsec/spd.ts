@@ -4,9 +4,10 @@ import {
   copyAddress,
   equalAddresses,
   type IpAddress,
+  isIpv4,
   isWithin,
 } from '../packet/address.ts';
-import { isIcmp } from '../packet/protocols.ts';
+import { hasPorts, isIcmp } from '../packet/protocols.ts';
 import { FRAGMENT, type InnerColumns } from './inner-columns.ts';
 import type { OutboundPolicy } from './sa.ts';
 import { coversAllPorts, isOpaque, type TrafficSelector } from './traffic-selector.ts';
@@ -78,6 +79,27 @@ function firstMatch(
   );
 }
 
+/** What two hosts have to say to each other, in both directions: a DVIPA and its peer. */
+export interface Conversation {
+  readonly dvipa: IpAddress;
+  /** The peer's address. */
+  readonly source: IpAddress;
+  readonly protocol: number;
+  /** The peer's port, and the DVIPA's. */
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+}
+
+/** `port` -1: whichever. */
+function touches(range: Range, address: IpAddress, protocol: number, port: number): boolean {
+  return (
+    range.family === (isIpv4(address) ? 4 : 6) &&
+    (range.protocol === 0 || range.protocol === protocol) &&
+    (port < 0 || (port >= range.fromPort && port <= range.toPort)) &&
+    isWithin(address, 0, range.from, 0, range.to, 0)
+  );
+}
+
 const CACHE_SLOTS = 4096;
 
 /**
@@ -94,6 +116,8 @@ function inOrder(a: CompiledPolicy, b: CompiledPolicy): number {
  */
 export class Spd {
   readonly #byKey = new Map<string, CompiledPolicy>();
+  /** Grows with every change. */
+  version = 0;
   /** In order of priority; undefined after a change, so that a snapshot of many is sorted once. */
   #ordered: CompiledPolicy[] | undefined = [];
   /** The same by SA group; made when it is asked for. */
@@ -154,6 +178,18 @@ export class Spd {
     return firstMatch(this.#inGroups().get(group) ?? [], inner, i)?.policy;
   }
 
+  /**
+   * Whether any policy is about packets of this conversation, so that none of them may be in clear (RFC 4301 section 5.2). Of protocols
+   * without ports, ICMP with its types among them, every message counts. Looks at all policies: see `SpdCoverage`.
+   */
+  covers({ dvipa, source: peer, protocol, sourcePort, destinationPort }: Conversation): boolean {
+    const [theirs, ours] = hasPorts(protocol) ? [sourcePort, destinationPort] : [-1, -1];
+    return this.#inOrder().some(
+      ({ source, destination }) =>
+        touches(source, dvipa, protocol, ours) && touches(destination, peer, protocol, theirs),
+    );
+  }
+
   get(key: string): OutboundPolicy | undefined {
     return this.#byKey.get(key)?.policy;
   }
@@ -163,6 +199,7 @@ export class Spd {
   }
 
   #changed(): void {
+    this.version++;
     if (this.#ordered === undefined) return; // the cache is empty since the change before
     this.#ordered = undefined;
     this.#byGroup = undefined;

@@ -48,6 +48,7 @@ export interface DvipaSnapshot {
   readonly address: string;
   readonly endpoints: readonly string[];
   readonly inboundFilter: 'bypass' | 'filter';
+  readonly clearText: 'reject' | 'distribute';
   /** Hosts that serve it now. */
   readonly serving: readonly string[];
 }
@@ -171,6 +172,43 @@ export interface ConnectionSnapshot {
   readonly remainingMs?: number | undefined;
 }
 
+/** Packets that a rule, or the lack of one, decided about on this host. */
+export interface FilterCounts {
+  /** Of them through an SA, and in clear. */
+  readonly ipsecPackets: number;
+  readonly clearPackets: number;
+}
+
+export interface FilterRuleSnapshot extends FilterCounts {
+  readonly action: 'permit' | 'deny' | 'require-ipsec';
+  /** A name (`any` among them), or the number of a protocol that has none here. */
+  readonly protocol: string | number;
+  /** Network in CIDR notation; undefined = any. */
+  readonly source?: string | undefined;
+  /** Inclusive; undefined = any. */
+  readonly sourcePorts?: PortRangeSnapshot | undefined;
+  readonly ports?: PortRangeSnapshot | undefined;
+}
+
+export interface PortRangeSnapshot {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The inbound filter of one DVIPA, on the host that was asked. */
+export interface FilterSnapshot {
+  readonly dvipa: string;
+  readonly inboundFilter: 'bypass' | 'filter';
+  /** Whether clear text that a rule permits is taken; its rules are applied on both hosts. */
+  readonly clearText: 'reject' | 'distribute';
+  /** This host applies the rules to what comes through SAs. */
+  readonly filtersHere: boolean;
+  /** In their order. */
+  readonly rules: readonly FilterRuleSnapshot[];
+  /** No rule matched, or there are none: then `permit`, of what comes through an SA. */
+  readonly unmatched: FilterCounts & { readonly action: 'permit' | 'deny' };
+}
+
 /** Packets per reason; every reason is there, zeros included. */
 export type DropsSnapshot = Readonly<Partial<Record<DropReason, number>>>;
 
@@ -189,6 +227,7 @@ export interface AdminAnswers {
   readonly sas: readonly SaSnapshot[];
   readonly targets: readonly TargetSnapshot[];
   readonly connections: readonly ConnectionSnapshot[];
+  readonly filters: readonly FilterSnapshot[];
   readonly drops: DropsSnapshot;
 }
 

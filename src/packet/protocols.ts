@@ -10,6 +10,7 @@ export const IP_PROTOCOL = {
   IPV6_FRAGMENT: 44,
   GRE: 47,
   ESP: 50,
+  AH: 51,
   ICMPV6: 58,
   /** "No next header": in ESP a dummy packet (RFC 4303 section 2.6). */
   NO_NEXT_HEADER: 59,

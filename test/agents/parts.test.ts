@@ -84,7 +84,7 @@ describe('inbound filter of a configuration', () => {
     ]);
     const filter = inboundFilterOf(rules);
     const permits = (protocol: number, source: string, port: number) =>
-      filter.permits(protocol, addr(source), 0, port);
+      filter.permits(protocol, addr(source), 0, 40_000, port, false);
     expect(permits(6, '10.1.2.3', 80)).to.equal(true);
     expect(permits(6, '10.1.2.3', 22)).to.equal(false);
     expect(permits(6, '10.2.2.3', 80)).to.equal(false);
@@ -96,14 +96,15 @@ describe('inbound filter of a configuration', () => {
   it('takes /0 and /32 for what they are', () => {
     const of = (source: string) =>
       inboundFilterOf([{ action: 'permit', protocol: 'any', fromPort: 0, toPort: 65_535, source }]);
-    expect(of('0.0.0.0/0').permits(6, addr('255.255.255.255'), 0, 1)).to.equal(true);
+    expect(of('0.0.0.0/0').permits(6, addr('255.255.255.255'), 0, 1, 1, false)).to.equal(true);
     expect([
-      of('203.0.113.7/32').permits(6, addr('203.0.113.7'), 0, 1),
-      of('203.0.113.7/32').permits(6, addr('203.0.113.6'), 0, 1),
+      of('203.0.113.7/32').permits(6, addr('203.0.113.7'), 0, 1, 1, false),
+      of('203.0.113.7/32').permits(6, addr('203.0.113.6'), 0, 1, 1, false),
     ]).to.deep.equal([true, false]);
-    expect(of('203.0.113.7/24').permits(6, addr('203.0.113.200'), 0, 1), 'host bits do not matter').to.equal(
-      true,
-    );
+    expect(
+      of('203.0.113.7/24').permits(6, addr('203.0.113.200'), 0, 1, 1, false),
+      'host bits do not matter',
+    ).to.equal(true);
   });
 });
 

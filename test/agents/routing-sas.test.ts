@@ -9,9 +9,17 @@ const service: DvipaService = {
   address: addr(DVIPA),
   filterMode: 'bypass',
   filter: new InboundFilter([]),
+  distributesClear: false,
   targets: new Set(['target1']),
   distribution: {},
-  record: { address: DVIPA, endpoints: [ENDPOINT], filterMode: 'bypass', rules: [], router: '198.51.100.1' },
+  record: {
+    address: DVIPA,
+    endpoints: [ENDPOINT],
+    filterMode: 'bypass',
+    rules: [],
+    clearText: 'reject',
+    router: '198.51.100.1',
+  },
 };
 
 function make() {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { ShadowCache } from '../../src/agents/target/shadow-cache.ts';
+import { PacketVector } from '../../src/dataplane/vector.ts';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { addr, DVIPA, ENDPOINT, OTHER_DVIPA } from '../support/inner-packets.ts';
@@ -11,6 +12,7 @@ const RECORD = {
   endpoints: [ENDPOINT],
   filterMode: 'bypass',
   rules: [],
+  clearText: 'reject',
   router: '198.51.100.1',
 } as const;
 
@@ -119,6 +121,24 @@ describe('shadow-cache', () => {
     const cache = cacheWith();
     cache.install({ sa: into(), credit: CREDIT });
     cache.setDvipa({ ...RECORD, rules: [{ action: 'deny', protocol: 'any', fromPort: 0, toPort: 65_535 }] });
-    expect(cache.inbound.get(into().id)?.dvipa.filter.permits(6, addr('10.1.1.1'), 0, 80)).to.equal(false);
+    const filter = cache.inbound.get(into().id)?.dvipa.filter;
+    expect(filter?.permits(6, addr('10.1.1.1'), 0, 40_000, 80, false)).to.equal(false);
+  });
+
+  it('goes on counting by rule when a DVIPA comes again with the same rules, and starts again with others', () => {
+    const cache = cacheWith();
+    const rules = [{ action: 'permit', protocol: 'tcp', fromPort: 80, toPort: 80 }] as const;
+    const filterOf = () => [...cache.services][0]?.filter;
+    cache.setDvipa({ ...RECORD, rules });
+    const vector = new PacketVector(1);
+    for (const port of [80, 81]) {
+      vector.protocol[0] = 6;
+      vector.destinationPort[0] = port;
+      filterOf()?.verdict(vector, 0);
+    }
+    cache.setDvipa({ ...RECORD, filterMode: 'filter', rules: structuredClone(rules) });
+    expect([0, 1].map((rule) => filterOf()?.countOf(rule).ipsec)).to.deep.equal([1, 1]);
+    cache.setDvipa({ ...RECORD, rules: [{ ...rules[0], sourcePorts: { from: 1, to: 2 } }] });
+    expect([0, 1].map((rule) => filterOf()?.countOf(rule).ipsec)).to.deep.equal([0, 0]);
   });
 });

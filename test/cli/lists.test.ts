@@ -6,11 +6,12 @@ import { type AdminServer, startAdminServer } from '../../src/io/admin-server.ts
 import type { AdminHandlers } from '../../src/observe/snapshots.ts';
 import { renderConnections } from '../../src/observe/views/connections.ts';
 import { renderDrops } from '../../src/observe/views/drops.ts';
+import { renderFilters } from '../../src/observe/views/filters.ts';
 import { renderSas } from '../../src/observe/views/sas.ts';
 import { renderStatus } from '../../src/observe/views/status.ts';
 import { PLAIN } from '../../src/observe/views/style.ts';
 import { renderTargets } from '../../src/observe/views/targets.ts';
-import { CONNECTIONS, DROPS, SAS, STATUS, TARGETS } from '../observe/samples.ts';
+import { CONNECTIONS, DROPS, FILTERS, SAS, STATUS, TARGETS } from '../observe/samples.ts';
 import { dvipa } from './run-cli.ts';
 
 describe('dvipa lists', function () {
@@ -27,6 +28,7 @@ describe('dvipa lists', function () {
       sas: () => SAS,
       targets: () => TARGETS,
       connections: () => CONNECTIONS,
+      filters: () => FILTERS,
       drops: () => DROPS,
     };
     server = await startAdminServer(socket, handlers);
@@ -42,6 +44,7 @@ describe('dvipa lists', function () {
     ['sas', SAS, renderSas(SAS, PLAIN)],
     ['targets', TARGETS, renderTargets(TARGETS, PLAIN)],
     ['connections', CONNECTIONS, renderConnections(CONNECTIONS, PLAIN)],
+    ['filters', FILTERS, renderFilters(FILTERS, PLAIN)],
     ['drops', DROPS, renderDrops(DROPS, PLAIN)],
   ] as const;
   for (const [name, snapshot, view] of lists) {

@@ -17,6 +17,7 @@ describe('configuration of a routing host', () => {
             { action: 'permit', protocol: 'tcp', ports: { from: 80, to: 80 } },
             { action: 'deny', protocol: 'any', source: '10.9.0.0/16', ports: { from: 0, to: 65535 } },
           ],
+          clearText: 'reject',
           distribution: 'round-robin',
           weights: {},
           affinity: 'none',
@@ -107,7 +108,7 @@ describe('configuration of a routing host', () => {
       'an unknown key',
       'endpoint:',
       'endpont:',
-      '5:5: dvipas.0.endpont: unknown key, expected one of address, endpoint, inbound_filter, rules, distribution, weights, affinity, switch_back, services, targets',
+      '5:5: dvipas.0.endpont: unknown key, expected one of address, endpoint, inbound_filter, rules, clear_text, distribution, weights, affinity, switch_back, services, targets',
     ],
     [
       'an unknown key in braces',

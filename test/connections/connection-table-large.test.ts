@@ -104,6 +104,7 @@ describe('connection table of 1 048 576 entries', () => {
     const table = new ConnectionTable({ seed: SEED, capacity: MILLION });
     expect(table.bytesPerEntry).equal(122);
     const key = newConnectionKey();
+    key.group = 1;
     const name = (i: number) => {
       key.source[3] = i >>> 8;
       key.sourcePort = i & 0xff;

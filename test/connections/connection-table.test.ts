@@ -28,6 +28,25 @@ describe('connection table', () => {
     expect(table.lookup(flow(2))).equal(-1);
   });
 
+  it('gives connections in clear a share of its entries and no more: SAs find theirs', () => {
+    const table = tableOf({ clearTotal: 8, tentativePerGroup: 64, tentativeTotal: 64 });
+    const clear = (port: number) => ({ ...flow(port), group: 0 });
+    for (let port = 0; port < 6; port++) expect(table.addTentative(clear(port), 1, 0)).equal(true);
+    for (let port = 0; port < 6; port++) expect(table.confirm(clear(port), 1, 0)).equal('new');
+    expect(table.addTentative(clear(6), 1, 0)).equal(true);
+    expect(table.confirm(clear(7), 1, 0)).equal('new');
+    expect([
+      table.hasRoomFor(0),
+      table.addTentative(clear(8), 1, 0),
+      table.confirm(clear(9), 1, 0),
+    ]).deep.equal([false, false, 'full']);
+    expect(table.confirm(clear(6), 1, 0), 'what was promised room has it').equal('new');
+    for (let port = 0; port < 56; port++) expect(table.confirm(flow(port), 2, 0)).equal('new');
+    expect(table.confirm(flow(56), 2, 0)).equal('full');
+    table.removeTarget(1);
+    expect(table.hasRoomFor(0)).equal(true);
+  });
+
   it('keeps peers with equal addresses apart by SA group', () => {
     const table = tableOf();
     table.addTentative(flow(1, { group: 1 }), 1, 0);

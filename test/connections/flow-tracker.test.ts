@@ -43,6 +43,20 @@ function run(tracker: FlowTracker, segments: readonly [number, boolean][], now =
 }
 
 describe('flow tracker', () => {
+  it('tracks a quarter in clear at most, and forgets them as others', () => {
+    const tracker = trackerOf(64);
+    const clear = (port: number) => flow(port, { group: 0 });
+    for (let port = 0; port < 20; port++) tracker.observe(clear(port), SYN, IN, 0);
+    expect([tracker.size, tracker.overflow]).to.deep.equal([16, 4]);
+    for (let port = 0; port < 48; port++) tracker.observe(flow(port), SYN, IN, 1);
+    expect([tracker.size, tracker.overflow]).to.deep.equal([64, 4]);
+    tracker.sweep(60_000, 1000);
+    expect(tracker.size).to.equal(48);
+    tracker.removeGroup(1);
+    for (let port = 0; port < 16; port++) tracker.observe(clear(port), SYN, IN, 2);
+    expect([tracker.size, tracker.overflow]).to.deep.equal([16, 4]);
+  });
+
   it('reports a connection as open when our own host has answered, and as closed after both FINs', () => {
     const conversation: [number, boolean][] = [
       [SYN, IN],

@@ -63,8 +63,16 @@ export function routeBodies(): RouteBodies {
       filterMode: 'bypass',
       rules: [
         { action: 'permit', protocol: 'tcp', fromPort: 80, toPort: 80, source: '10.1.0.0/16' },
+        {
+          action: 'require-ipsec',
+          protocol: 132,
+          fromPort: 0,
+          toPort: 65535,
+          sourcePorts: { from: 1024, to: 65535 },
+        },
         { action: 'deny', protocol: 'any', fromPort: 0, toPort: 65535 },
       ],
+      clearText: 'distribute',
       router: '198.51.100.1',
     },
     'dvipa-remove': { address: '2001:db8::1' },

@@ -2,7 +2,7 @@ import { FlowTracker } from '../../src/connections/flow-tracker.ts';
 import { WithheldResets } from '../../src/dataplane/withheld-resets.ts';
 import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../../src/base/key-material.ts';
-import { DropCounters } from '../../src/base/verdict.ts';
+import { DropCounters, verdictOf } from '../../src/base/verdict.ts';
 import { pathFitOf } from '../../src/agents/sa-settings.ts';
 import { KeyedHash } from '../../src/connections/connection-key.ts';
 import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
@@ -103,6 +103,7 @@ export class OutboundBench {
       kernel: this.kernel,
       fragments: new FragmentMemory({ seed: SEED, now: () => this.now }),
       fragmentHash: new KeyedHash(SEED),
+      clear: { outbound: () => verdictOf('no-policy'), flush: () => {} },
       drops: this.drops,
       dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
       choosePolicy: (vector, i, best) => this.choosePolicy(vector, i, best),

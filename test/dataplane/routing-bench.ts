@@ -119,6 +119,7 @@ export class RoutingBench {
       sources: new OuterSources(Buffer.alloc(8, 7)),
       pathMtu,
       fragmentHash: new KeyedHash(Buffer.alloc(8, 7)),
+      clear: { run: () => {} },
       link: this.link,
       drops: this.drops,
       nextDispatch: (target) => {
@@ -138,7 +139,12 @@ export class RoutingBench {
       destination: addr(sa.outer.destination),
       owners: new InboundOwners(sa.replayWindowPackets, new RingPool({ slots: options.ringSlots ?? 4096 })),
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
-      dvipa: { address: addr(sa.dvipa), filterMode, filter: new InboundFilter(rules) },
+      dvipa: {
+        address: addr(sa.dvipa),
+        filterMode,
+        filter: new InboundFilter(rules),
+        distributesClear: false,
+      },
       serving: new Set(serving),
       isWaitingForWindows: options.isWaitingForWindows ?? false,
       isFallbackReady: options.isFallbackReady ?? false,

@@ -83,7 +83,12 @@ describe('sealed-inbound, a packet that the routing host has committed', () => {
 describe('sealed-inbound, a committed packet of an SA that this target does not have', () => {
   const without = () => {
     const bench = new TargetBench();
-    const dvipa = { address: addr(DVIPA), filterMode: 'bypass', filter: new InboundFilter(deny) } as const;
+    const dvipa = {
+      address: addr(DVIPA),
+      filterMode: 'bypass',
+      filter: new InboundFilter(deny),
+      distributesClear: false,
+    } as const;
     bench.served.set(addr(DVIPA), dvipa);
     return bench;
   };
@@ -92,7 +97,12 @@ describe('sealed-inbound, a committed packet of an SA that this target does not 
     const bench = without();
     bench.runCommitted(tcp({ destinationPort: 443 }), SPI, 1);
     expect(counted(bench.drops)).to.deep.equal({ 'unknown-spi': 1 });
-    const rules = { address: addr(DVIPA), filterMode: 'bypass', filter: new InboundFilter([]) } as const;
+    const rules = {
+      address: addr(DVIPA),
+      filterMode: 'bypass',
+      filter: new InboundFilter([]),
+      distributesClear: false,
+    } as const;
     bench.served.set(addr(DVIPA), rules);
     bench.runCommitted(tcp({ destinationPort: 443 }), SPI, 2, FALLBACK);
     expect(bench.tun.take()).to.have.lengthOf(1);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../../src/base/key-material.ts';
-import { DropCounters } from '../../src/base/verdict.ts';
+import { DropCounters, verdictOf } from '../../src/base/verdict.ts';
 import { putCommitted } from '../../src/dataplane/committed-packet.ts';
 import { putHighHalf } from '../../src/dataplane/extended-dispatch.ts';
 import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
@@ -78,6 +78,7 @@ export class TargetBench {
     dvipas: this.served,
     fragments: this.fragments,
     delivery: this.delivery,
+    clear: { inbound: () => verdictOf('clear') },
     drops: this.drops,
   });
   readonly inbound = new TargetInbound({
@@ -124,7 +125,12 @@ export class TargetBench {
       window: new ReplayWindow(sa.replayWindowPackets + 4096),
       isWindowComplete: true,
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
-      dvipa: { address: addr(sa.dvipa), filterMode, filter: new InboundFilter(rules) },
+      dvipa: {
+        address: addr(sa.dvipa),
+        filterMode,
+        filter: new InboundFilter(rules),
+        distributesClear: false,
+      },
       meter: new LifesizeMeter(options.credit ?? UNLIMITED, {
         hardBytes: bytes.hard,
         hardPackets: packets.hard,

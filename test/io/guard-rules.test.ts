@@ -67,6 +67,21 @@ describe('guard rules', () => {
     }
   });
 
+  it('guard rules let the agent send in clear from DVIPAs that distribute clear text, and nobody else', () => {
+    const rules = targetGuardRules(['192.0.2.1', '192.0.2.2', '2001:db8::1'], 'dvipa0', 7, ['192.0.2.2']);
+    const leaving = chain(rules, 'leaving');
+    const [first, second] = [
+      'meta mark 7 ip saddr @clear_from4 return',
+      'meta mark 7 ip6 saddr @clear_from6 return',
+    ];
+    expect(leaving).to.include.members([first, second]);
+    expect(leaving.indexOf(second)).to.be.lessThan(
+      leaving.indexOf('ip saddr @dvipas4 counter name leak_source drop'),
+    );
+    expect(rules).to.contain('set clear_from4 { type ipv4_addr; elements = { 192.0.2.2 }; }');
+    expect(targetGuardRules(['192.0.2.1'], 'dvipa0', 7)).to.contain('set clear_from4 { type ipv4_addr; }');
+  });
+
   it('guard rules let out of ICMP only what is marked and tells an MTU', () => {
     for (const rules of [routerGuardRules([], [], 7), targetGuardRules([], 'dvipa0', 7)]) {
       const returning = chain(rules, 'leaving').filter(

@@ -1,6 +1,7 @@
 import type {
   ConnectionSnapshot,
   DropsSnapshot,
+  FilterSnapshot,
   SaSnapshot,
   StatusSnapshot,
   TargetSnapshot,
@@ -18,6 +19,7 @@ export const STATUS: StatusSnapshot = {
       address: '203.0.113.10',
       endpoints: ['192.0.2.10'],
       inboundFilter: 'filter',
+      clearText: 'reject',
       serving: ['target1', 'target2'],
     },
   ],
@@ -130,3 +132,33 @@ export const CONNECTIONS: ConnectionSnapshot[] = [
 ];
 
 export const DROPS: DropsSnapshot = { replay: 2, icv: 0, 'tunnel-check': 11 };
+
+export const FILTERS: FilterSnapshot[] = [
+  {
+    dvipa: '203.0.113.10',
+    inboundFilter: 'filter',
+    clearText: 'distribute',
+    filtersHere: true,
+    rules: [
+      {
+        action: 'require-ipsec',
+        protocol: 'tcp',
+        source: '10.1.0.0/16',
+        sourcePorts: { from: 1024, to: 65_535 },
+        ports: { from: 22, to: 22 },
+        ipsecPackets: 12,
+        clearPackets: 3,
+      },
+      { action: 'deny', protocol: 132, ipsecPackets: 0, clearPackets: 0 },
+    ],
+    unmatched: { action: 'deny', ipsecPackets: 7, clearPackets: 0 },
+  },
+  {
+    dvipa: '2001:db8::10',
+    inboundFilter: 'bypass',
+    clearText: 'reject',
+    filtersHere: false,
+    rules: [],
+    unmatched: { action: 'permit', ipsecPackets: 0, clearPackets: 0 },
+  },
+];

@@ -1,11 +1,12 @@
 import { expect } from 'chai';
 import { renderConnections } from '../../src/observe/views/connections.ts';
 import { renderDrops } from '../../src/observe/views/drops.ts';
+import { renderFilters } from '../../src/observe/views/filters.ts';
 import { renderSas } from '../../src/observe/views/sas.ts';
 import { renderStatus } from '../../src/observe/views/status.ts';
 import { PLAIN, styleFor } from '../../src/observe/views/style.ts';
 import { renderTargets } from '../../src/observe/views/targets.ts';
-import { CONNECTIONS, DROPS, SAS, STATUS, TARGETS } from './samples.ts';
+import { CONNECTIONS, DROPS, FILTERS, SAS, STATUS, TARGETS } from './samples.ts';
 
 const COLOR = { hasColor: true };
 
@@ -92,6 +93,18 @@ describe('views', () => {
     );
   });
 
+  it('the filter view shows rules in order, with what each decided about', () => {
+    expect(renderFilters(FILTERS, PLAIN)).to.equal(
+      lines(
+        'DVIPA         FILTERED   RULE  ACTION         PROTOCOL  SOURCE       PORTS       TO PORTS  IPSEC  CLEAR',
+        '203.0.113.10  here          1  require-ipsec  tcp       10.1.0.0/16  1024-65535  22           12      3',
+        '203.0.113.10  here          2  deny           132       any          any         any           0      0',
+        '203.0.113.10  here          -  else deny      -         -            -           -             7      0',
+        '2001:db8::10  elsewhere     -  else permit    -         -            -           -             0      0',
+      ),
+    );
+  });
+
   it('the drop view leaves out what did not happen', () => {
     expect(renderDrops(DROPS, PLAIN)).to.equal(
       lines('REASON        PACKETS', 'replay              2', 'tunnel-check       11'),
@@ -102,6 +115,7 @@ describe('views', () => {
     expect(renderSas([], PLAIN)).to.equal('no SAs\n');
     expect(renderTargets([], PLAIN)).to.equal('no targets\n');
     expect(renderConnections([], PLAIN)).to.equal('no connections\n');
+    expect(renderFilters([], PLAIN)).to.equal('no DVIPA\n');
     expect(renderDrops({ icv: 0 }, PLAIN)).to.equal('nothing dropped\n');
   });
 

@@ -3,7 +3,7 @@ import { every, systemClock } from '../../base/clock.ts';
 import { DropCounters } from '../../base/verdict.ts';
 import type { RouteConfig } from '../../config/index.ts';
 import { HASH_SEED_BYTES } from '../../connections/connection-key.ts';
-import { PacketVector, slotBytesFor } from '../../dataplane/vector.ts';
+import { LARGE_SLOT_BYTES, PacketVector, slotBytesFor } from '../../dataplane/vector.ts';
 import { startAdminServer } from '../../io/admin-server.ts';
 import { captureFilter } from '../../io/bpf.ts';
 import { Capture } from '../../io/capture.ts';
@@ -108,7 +108,10 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   stops.add(() => rekeyer.close());
   stops.add(() => charon.close());
 
-  const captured = new PacketVector(VECTOR_PACKETS, slotBytesFor(limits.outside));
+  // TCP in clear may come as many segments in one, joined by a sender on this machine or by the kernel.
+  const distributesClear = config.dvipas.some(({ clearText }) => clearText === 'distribute');
+  const slotBytes = distributesClear ? LARGE_SLOT_BYTES : slotBytesFor(limits.outside);
+  const captured = new PacketVector(VECTOR_PACKETS, slotBytes);
   capture.onReadable(() => {
     for (let turn = 0; turn < VECTORS_PER_TURN; turn++) {
       captured.reset();

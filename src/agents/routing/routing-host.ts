@@ -4,6 +4,7 @@ import { Distributor } from '../../connections/distributor.ts';
 import { KeyedHash } from '../../connections/connection-key.ts';
 import { OuterSources } from '../../connections/outer-sources.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
+import { ClearRouting } from '../../dataplane/clear-routing.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
 import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
 import { OpeningInbound } from '../../dataplane/opening-inbound.ts';
@@ -13,6 +14,7 @@ import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
 import { SealedSender } from '../../dataplane/sealed-sender.ts';
 import { TargetChoice } from '../../dataplane/target-choice.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
+import { AddressMap } from '../../packet/address-map.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import { VerificationBudget } from '../../ipsec/verification-budget.ts';
@@ -114,11 +116,8 @@ export class RoutingHost {
       perGroup: FRAGMENTED_PER_GROUP,
     });
     this.budget = new VerificationBudget(ports.verificationsPerSecond);
-    this.sealedSender = new SealedSender({
-      link,
-      epoch,
-      sealerOf: (target) => cluster.peers[target]?.linkKeys.sealer,
-    });
+    const sealerOf = (target: number) => cluster.peers[target]?.linkKeys.sealer;
+    this.sealedSender = new SealedSender({ link, epoch, sealerOf });
     this.opening = new OpeningInbound({
       sad: sas.inbound,
       addresses: ports.addresses,
@@ -131,6 +130,17 @@ export class RoutingHost {
       meterOf: (entry) => sas.openingMeter(entry, epoch(), clock.now()),
       onClaim: (entry, owner, high, low) => opened.claim(entry, owner, high, low),
       onOpened: (entry, isSuspicionNew) => opened.opened(entry, isSuspicionNew),
+    });
+    const distributing = [...cluster.dvipas.values()].filter(({ distributesClear }) => distributesClear);
+    const clear = new ClearRouting({
+      dvipas: new AddressMap(distributing.map((dvipa) => [dvipa.address, dvipa])),
+      covers: (connection) => sas.outbound.covers(connection),
+      isReady: () => epoch() !== 0 && this.lifecycle.isListed,
+      distributor,
+      // One of its own: each sends what it has sealed itself.
+      sender: new SealedSender({ link, epoch, sealerOf }),
+      clusterMtu: ports.limits.cluster,
+      drops,
     });
     this.inbound = new RoutingInbound({
       sad: sas.inbound,
@@ -145,6 +155,7 @@ export class RoutingHost {
         sad: sas.outbound,
         onHeard: (entry, isNews) => this.#pathMtuHeard(entry, isNews),
       }),
+      clear,
       link,
       drops,
       nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,

@@ -14,6 +14,7 @@ import type {
 } from '../../observe/snapshots.ts';
 import { packageVersion } from '../../observe/version.ts';
 import { formatAddress } from '../../packet/address.ts';
+import { filterSnapshot } from '../filter-snapshot.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import type { Rekeyer } from './rekeyer.ts';
@@ -49,6 +50,7 @@ export function routingAnswers(parts: RoutingParts): AdminHandlers {
     },
     targets: () => parts.cluster.peers.map((peer) => targetSnapshot(peer, parts)),
     connections: () => connections(parts),
+    filters: () => Array.from(parts.cluster.dvipas.values(), (dvipa) => filterSnapshot(dvipa, 'filter')),
     drops: () => parts.drops.toJSON(),
   };
 }
@@ -66,6 +68,7 @@ function status(parts: RoutingParts): StatusSnapshot {
       address: record.address,
       endpoints: record.endpoints,
       inboundFilter: record.filterMode,
+      clearText: record.clearText,
       serving: cluster.peers
         .filter((peer) => targets.has(peer.host) && stateOf(peer) === 'up')
         .map(({ host }) => host),

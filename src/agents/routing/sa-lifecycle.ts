@@ -67,6 +67,8 @@ export class SaLifecycle {
   readonly #policyIds = new Map<string, string>();
   /** Policies whose barrier in charon waits for targets. */
   readonly #unacknowledgedPolicies = new Map<string, Set<string>>();
+  /** charon's SAs and policies have been listed in this life: what no policy is about is known to be so. */
+  isListed = false;
 
   constructor(options: SaLifecycleOptions) {
     this.#options = options;
@@ -84,6 +86,7 @@ export class SaLifecycle {
     const keys = new Set(snapshot.policies.filter(isOutbound).map(({ key }) => key));
     for (const { key } of sas.outbound.policies()) if (!keys.has(key)) this.#removePolicy(key);
     for (const policy of snapshot.policies) this.#addPolicy(policy);
+    this.isListed = true;
   }
 
   change(instance: string, change: PluginChange): void {

@@ -93,6 +93,7 @@ export class Cluster {
           address: addressOf(dvipa.address),
           filterMode: dvipa.inboundFilter,
           filter: inboundFilterOf(ruleRecords(dvipa.rules)),
+          distributesClear: dvipa.clearText === 'distribute',
           targets: new Set(dvipa.targets),
           distribution: distributionOf(dvipa, config.targets),
           record: {
@@ -100,6 +101,7 @@ export class Cluster {
             endpoints: dvipa.endpoints,
             filterMode: dvipa.inboundFilter,
             rules: ruleRecords(dvipa.rules),
+            clearText: dvipa.clearText,
             router: config.cluster.address,
           },
         },

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../../base/key-material.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { DropCounters } from '../../base/verdict.ts';
-import type { ConnectionKey } from '../../connections/connection-key.ts';
+import { CLEAR_GROUP, type ConnectionKey } from '../../connections/connection-key.ts';
 import type { Distributor } from '../../connections/distributor.ts';
 import type { CloseReason } from '../../coupling/errors.ts';
 import type { FlowRecord, RouteRecord, TargetBodies, TargetRecord } from '../../coupling/records.ts';
@@ -11,7 +11,7 @@ import type { OpeningInbound } from '../../dataplane/opening-inbound.ts';
 import { LINK_KEY_BYTES } from '../../ipsec/link-seal.ts';
 import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
-import { parseAddress } from '../../packet/address.ts';
+import { equalAddresses, parseAddress } from '../../packet/address.ts';
 import { IP_PROTOCOL } from '../../packet/protocols.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
@@ -288,7 +288,13 @@ export class TargetSessions implements RoutingHandlers {
     const dvipa = parseAddress(flow.dvipa);
     const source = parseAddress(flow.source);
     if (dvipa === undefined || source === undefined || !peer.dvipas.has(dvipa)) return undefined;
-    if (this.#options.sas.group(flow.group).size === 0) return undefined;
+    const isGiven =
+      flow.group === CLEAR_GROUP
+        ? peer.services.some(
+            ({ address, distributesClear }) => distributesClear && equalAddresses(address, 0, dvipa, 0),
+          )
+        : this.#options.sas.group(flow.group).size > 0;
+    if (!isGiven) return undefined;
     const { group, protocol, sourcePort, destinationPort } = flow;
     return { dvipa, group, protocol, source, sourcePort, destinationPort };
   }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { DvipaRecord, SaInstallRecord } from '../../coupling/records.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
 import { InboundSad } from '../../dataplane/inbound-sad.ts';
@@ -76,13 +77,21 @@ export class ShadowCache {
     return this.#dvipas.has(dvipa);
   }
 
+  /** The same with what they were compiled to. */
+  get services(): Iterable<Readonly<CachedDvipa>> {
+    return this.#dvipas.values();
+  }
+
   /** False: this host is not configured to serve it. */
   setDvipa(record: DvipaRecord): boolean {
     if (!this.#configured.has(record.address)) return false;
-    const filter = inboundFilterOf(record.rules);
     const address = addressOf(record.address);
     const known = this.#dvipas.get(record.address);
-    const settings = { record, address, filterMode: record.filterMode, filter };
+    // Rules that come again (a new session) keep what they have counted.
+    const isKnown = known !== undefined && isDeepStrictEqual(known.record.rules, record.rules);
+    const filter = isKnown ? known.filter : inboundFilterOf(record.rules);
+    const distributesClear = record.clearText === 'distribute';
+    const settings = { record, address, filterMode: record.filterMode, filter, distributesClear };
     // Entries point at the object: changed settings count for running SAs too.
     if (known === undefined) this.#dvipas.set(record.address, settings);
     else Object.assign(known, settings);

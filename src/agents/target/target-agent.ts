@@ -68,6 +68,7 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
   const listening = new ListeningSockets({ dvipas: config.dvipas, maxPorts: LISTENED_PORTS_MAX });
   await listening.look(true); // the first report is true
 
+  let guarding = Promise.resolve();
   const host = new TargetHost({
     clock,
     log,
@@ -79,10 +80,14 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     limits: await pathLimits(config.outside.interface, config.cluster.mtu),
     listening,
     cpuTimes,
+    onClearText: (dvipas) => {
+      // One after the other: the last word counts.
+      guarding = guarding.then(() => guard.allowClear(dvipas)).catch((error: unknown) => stops.fail(error));
+    },
     hashSeed: randomBytes(HASH_SEED_BYTES),
   });
   stops.add(() => host.close());
-  const { cache, relations, inbound, delivery, sealedInbound, outbound, flows } = host;
+  const { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows } = host;
 
   const fromTun = new PacketVector(VECTOR_PACKETS, slotBytesFor(config.tun.mtu));
   tun.onReadable(() => {
@@ -132,6 +137,7 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     inbound,
     delivery,
     sealedInbound,
+    clearText,
     outbound,
     flows,
     drops,

@@ -1,9 +1,11 @@
 import type { Clock } from '../../base/clock.ts';
 import type { DropCounters } from '../../base/verdict.ts';
-import { KeyedHash, newConnectionKey } from '../../connections/connection-key.ts';
+import { ClearConnections } from '../../connections/clear-connections.ts';
+import { CLEAR_GROUP, KeyedHash, newConnectionKey } from '../../connections/connection-key.ts';
 import { FlowTracker } from '../../connections/flow-tracker.ts';
-import { readFlowKey } from '../../dataplane/flow-key.ts';
+import { ClearText } from '../../dataplane/clear-text.ts';
 import { DispatchFloor } from '../../dataplane/dispatch-floor.ts';
+import { readFlowKey } from '../../dataplane/flow-key.ts';
 import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
 import { InnerDelivery } from '../../dataplane/inner-delivery.ts';
 import { LookAlikes } from '../../dataplane/look-alikes.ts';
@@ -50,6 +52,8 @@ export interface TargetHostPorts {
   readonly listening: ListeningSource;
   /** What its processors did since it was started. */
   readonly cpuTimes: () => Promise<CpuTimes>;
+  /** From these DVIPAs packets may leave in clear: the host's guard must know. Called when they may be others. */
+  readonly onClearText: (dvipas: readonly string[]) => void;
   /** `HASH_SEED_BYTES` random bytes. */
   readonly hashSeed: Uint8Array;
 }
@@ -67,6 +71,7 @@ export class TargetHost {
   /** For packets that the routing host has opened. */
   readonly sealedInbound: SealedInbound;
   readonly delivery: InnerDelivery;
+  readonly clearText: ClearText;
   readonly outbound: TargetOutbound;
   readonly lookAlikes: LookAlikes;
   readonly listeners: TargetListeners;
@@ -109,6 +114,7 @@ export class TargetHost {
       listeners,
       load,
       resets,
+      onDvipas: () => this.#tellClearText(),
       outbound: () => this.outbound,
     });
     const seed = ports.hashSeed;
@@ -120,12 +126,28 @@ export class TargetHost {
       onAuthenticated: (vector, i, group) => this.#observe(vector, i, true, group),
     });
     const { delivery } = this;
+    this.clearText = new ClearText({
+      dvipas: cache.served,
+      covers: (connection) => cache.outbound.covers(connection),
+      connections: new ClearConnections({ seed }),
+      isReady: () => this.relations.isSnapshotComplete,
+      fragments: new FragmentMemory({ seed, now }),
+      limits: ports.limits,
+      delivery,
+      raw,
+      kernel: tun,
+      drops,
+      onOutbound: (vector, i) => this.#observe(vector, i, false, CLEAR_GROUP),
+      now,
+    });
+    const clear = this.clearText;
     this.sealedInbound = new SealedInbound({
       sad: cache.inbound,
       opener: this.relations.linkKeys.opener,
       dvipas: cache.served,
       fragments,
       delivery,
+      clear,
       drops,
     });
     this.inbound = new TargetInbound({
@@ -146,6 +168,7 @@ export class TargetHost {
       fragments: new FragmentMemory({ seed, now }),
       fragmentHash: new KeyedHash(seed),
       drops,
+      clear,
       dvipas: new AddressSet(dvipas.map(addressOf)),
       choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
       withhold: (vector, i, { sa }) => resets.check(vector, i, sa.group),
@@ -166,6 +189,7 @@ export class TargetHost {
   tick(now: number): void {
     this.outbound.tick(now);
     this.lookAlikes.tick(now);
+    this.clearText.tick(now);
   }
 
   /** Stops its timers and wipes all keys. */
@@ -197,6 +221,11 @@ export class TargetHost {
     this.reports.inboundHandled(this.inbound.touched);
   }
 
+  #tellClearText(): void {
+    const clear = this.cache.dvipas.filter(({ clearText }) => clearText === 'distribute');
+    this.#ports.onClearText(clear.map(({ address }) => address));
+  }
+
   #toFunnel(vector: PacketVector): void {
     const { epoch, linkKeys } = this.relations;
     sealForFunnel(vector, this.cache.outbound, linkKeys.sealer, epoch);
@@ -208,6 +237,7 @@ export class TargetHost {
   /** A later fragment is of a connection that the first one has shown. */
   #observe(vector: PacketVector, i: number, isInbound: boolean, group: number): void {
     if (vector.fragment[i] === FRAGMENT.LATER) return;
+    if (group !== CLEAR_GROUP) this.clearText.protect(vector, i, isInbound);
     const key = readFlowKey(this.#key, vector, i, isInbound, group);
     this.flows.observe(key, vector.tcpFlags[i] as number, isInbound, this.#ports.clock.now());
   }

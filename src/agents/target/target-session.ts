@@ -26,6 +26,8 @@ export interface TargetRelationsOptions {
   readonly listeners: TargetListeners;
   readonly load: TargetLoad;
   readonly resets: WithheldResets;
+  /** Settings of a DVIPA have come, or one is gone. */
+  readonly onDvipas: () => void;
   /** The way out; it is made after this, since it asks for numbers here. */
   readonly outbound: () => TargetOutbound;
 }
@@ -122,10 +124,12 @@ export class TargetRelations implements TargetHandlers {
         else {
           log.warn('DVIPA is not in the configuration of this host', { dvipa: event.body.address });
         }
+        this.#options.onDvipas();
         break;
       case 'dvipa-remove':
         cache.removeDvipa(event.body.address);
         listeners.withdrawn(event.body.address);
+        this.#options.onDvipas();
         break;
       case 'completeness':
         if (cache.serves(event.body.dvipa))

@@ -1,6 +1,7 @@
 import type { DropCounters } from '../../base/verdict.ts';
 import type { FlowTracker } from '../../connections/flow-tracker.ts';
 import type { TargetConfig } from '../../config/index.ts';
+import type { ClearText } from '../../dataplane/clear-text.ts';
 import type { InnerDelivery } from '../../dataplane/inner-delivery.ts';
 import type { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import type { TargetInbound } from '../../dataplane/target-inbound.ts';
@@ -16,6 +17,7 @@ import type {
 } from '../../observe/snapshots.ts';
 import { packageVersion } from '../../observe/version.ts';
 import { formatAddress } from '../../packet/address.ts';
+import { filterSnapshot } from '../filter-snapshot.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 
@@ -31,6 +33,7 @@ export interface TargetParts {
   readonly inbound: TargetInbound;
   readonly delivery: InnerDelivery;
   readonly sealedInbound: SealedInbound;
+  readonly clearText: ClearText;
   readonly outbound: TargetOutbound;
   readonly flows: FlowTracker;
   readonly drops: DropCounters;
@@ -49,6 +52,7 @@ export function targetAnswers(parts: TargetParts): AdminHandlers {
     ],
     targets: () => [],
     connections: () => connections(parts),
+    filters: () => Array.from(parts.cache.services, (dvipa) => filterSnapshot(dvipa, 'bypass')),
     drops: () => parts.drops.toJSON(),
   };
 }
@@ -62,6 +66,7 @@ function status({
   inbound,
   delivery,
   sealedInbound,
+  clearText,
   outbound,
   drops,
 }: TargetParts): StatusSnapshot {
@@ -71,18 +76,19 @@ function status({
     version: packageVersion(),
     uptimeMs: Math.round(now() - startedAt),
     epoch: relations.epoch,
-    dvipas: cache.dvipas.map(({ address, endpoints, filterMode }) => ({
+    dvipas: cache.dvipas.map(({ address, endpoints, filterMode, clearText: clear }) => ({
       address,
       endpoints,
       inboundFilter: filterMode,
+      clearText: clear,
       serving: relations.session === undefined ? [] : [config.host],
     })),
     coupling: [couplingOf(config, relations, now())],
     counters: {
       packetsIn: delivery.packets,
-      packetsOut: outbound.sent.packets,
+      packetsOut: outbound.sent.packets + clearText.packets,
       bytesIn: delivery.bytes,
-      bytesOut: outbound.sent.bytes,
+      bytesOut: outbound.sent.bytes + clearText.bytes,
       opened: inbound.opened,
       sealed: outbound.sent.sealed,
       linkIn: inbound.linkPackets + sealedInbound.packets,

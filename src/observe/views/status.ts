@@ -16,9 +16,10 @@ export function renderStatus(status: StatusSnapshot, style: Style): string {
       const others = dvipa.endpoints.filter((endpoint) => endpoint !== dvipa.address);
       const endpoint = others.length === 0 ? '' : `, endpoint ${others.join(', ')}`;
       const serving = dvipa.serving.length === 0 ? 'nobody' : dvipa.serving.join(', ');
+      const clear = dvipa.clearText === 'distribute' ? ', clear text distributed' : '';
       return [
         'DVIPA',
-        `${dvipa.address}${endpoint}, inbound filter ${dvipa.inboundFilter}, served by ${serving}`,
+        `${dvipa.address}${endpoint}, inbound filter ${dvipa.inboundFilter}${clear}, served by ${serving}`,
       ];
     }),
     ...charonLines(status),

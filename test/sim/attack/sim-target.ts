@@ -1,5 +1,5 @@
 import { pathFitOf } from '../../../src/agents/sa-settings.ts';
-import { DropCounters, KEEP } from '../../../src/base/verdict.ts';
+import { DropCounters, KEEP, verdictOf } from '../../../src/base/verdict.ts';
 import type { ConnectionKey } from '../../../src/connections/connection-key.ts';
 import { FlowTracker } from '../../../src/connections/flow-tracker.ts';
 import { DispatchFloor } from '../../../src/dataplane/dispatch-floor.ts';
@@ -64,6 +64,7 @@ export class SimTarget {
     address: addr(DVIPA),
     filterMode: 'bypass',
     filter: new InboundFilter([]),
+    distributesClear: false,
   };
   readonly #paths = new PathMtus({ outside: 1500, cluster: 1500 });
   readonly #vector = new PacketVector(1);
@@ -82,7 +83,8 @@ export class SimTarget {
     });
     const dvipas = new AddressMap([[addr(DVIPA), this.#dvipa]]);
     const { sad, drops, opener } = this;
-    this.#sealed = new SealedInbound({ sad, opener, dvipas, fragments, delivery, drops });
+    const clear = { inbound: () => verdictOf('clear') };
+    this.#sealed = new SealedInbound({ sad, opener, dvipas, fragments, delivery, clear, drops });
     this.#inbound = new TargetInbound({
       sad,
       crypto: new SimCrypto(options.hasEsn),

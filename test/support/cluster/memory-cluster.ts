@@ -1,4 +1,5 @@
 import type { CloseReason } from '../../../src/coupling/errors.ts';
+import type { DvipaConfig } from '../../../src/config/index.ts';
 import { RoutingEnd } from '../../../src/coupling/routing-end.ts';
 import { DEFAULT_TIMES } from '../../../src/coupling/session.ts';
 import { TargetEnd } from '../../../src/coupling/target-end.ts';
@@ -11,7 +12,7 @@ import { type MemoryStream, memoryWire } from '../memory-wire.ts';
 import { innerOf, MemoryCharon, outerOf, type SaPair } from './charon.ts';
 import { dataOf, MARKER, MemoryClient } from './client.ts';
 import { Network } from './network.ts';
-import { MemoryRouter } from './router.ts';
+import { MemoryRouter, type RouterOptions } from './router.ts';
 import { MemoryTarget } from './target.ts';
 
 export interface ClusterOptions {
@@ -25,6 +26,8 @@ export interface ClusterOptions {
   readonly peerWindow?: number;
   /** All clients have the inner address of the first. */
   readonly alike?: boolean;
+  /** Settings of the DVIPA that are not the usual ones. */
+  readonly dvipa?: Partial<DvipaConfig>;
 }
 
 interface Session {
@@ -50,6 +53,9 @@ export class MemoryCluster {
   /** Where each packet's text was delivered: targets, once each in the best case. */
   readonly delivered = new Map<string, number[]>();
   readonly violations: string[] = [];
+  /** What strangers sent in clear, by its text, and what left for them. */
+  readonly sentInClear = new Set<string>();
+  readonly leftInClear: Buffer[] = [];
   /** Rekeys that were asked for, over all lives of the routing agent: cause and direction. */
   readonly rekeys: string[] = [];
   /** Targets that cannot reach the routing host's coupling port, though they live and the trusted link works. */
@@ -58,7 +64,7 @@ export class MemoryCluster {
   readonly #retryAt = new Map<number, number>();
   readonly #isRekeying = new Set<number>();
   readonly #asked: { readonly n: number; readonly spi: number }[] = [];
-  readonly #counts: { readonly targets: number; readonly authorised: number };
+  readonly #counts: Pick<RouterOptions, 'targets' | 'authorised' | 'dvipa'>;
   #incarnation = 1n;
 
   constructor(options: ClusterOptions = {}) {
@@ -71,7 +77,7 @@ export class MemoryCluster {
       { length: clients },
       (_, i) => new MemoryClient(i + 1, peerWindow, inner(i + 1)),
     );
-    this.#counts = { targets, authorised: options.authorised ?? targets };
+    this.#counts = { targets, authorised: options.authorised ?? targets, dvipa: options.dvipa };
     this.router = this.#newRouter();
     for (let n = 1; n <= targets; n++) this.startTarget(n);
   }
@@ -133,6 +139,12 @@ export class MemoryCluster {
     this.network.carry(datagram, () => this.router.captured(datagram));
   }
 
+  /** A stranger's packet, in clear. */
+  sendInClear(packet: Buffer): void {
+    this.sentInClear.add(dataOf(packet));
+    this.clock.after(1, () => this.router.captured(packet));
+  }
+
   /** Where the packet was delivered, once. */
   deliveredTo(text: string): number | undefined {
     const at = this.delivered.get(text);
@@ -185,7 +197,7 @@ export class MemoryCluster {
       .filter(([, at]) => at.length > 1)
       .map(([text, at]) => `${text} at ${at.join()}`);
     const invented = [...this.delivered.keys()].filter(
-      (text) => !this.clients.some(({ sent }) => sent.has(text)),
+      (text) => !this.sentInClear.has(text) && !this.clients.some(({ sent }) => sent.has(text)),
     );
     return [
       ...this.violations,
@@ -210,6 +222,10 @@ export class MemoryCluster {
   }
 
   #toClient(datagram: Buffer): void {
+    if (datagram.subarray(12, 16).join('.') === DVIPA) {
+      this.leftInClear.push(datagram);
+      return;
+    }
     const to = datagram.subarray(16, 20).join('.');
     const client = this.clients.find(({ n }) => outerOf(n) === to);
     if (client === undefined) {

@@ -1,7 +1,7 @@
 import { every } from '../../../src/base/clock.ts';
 import { DropCounters } from '../../../src/base/verdict.ts';
 import { EpochGate } from '../../../src/coupling/epoch-gate.ts';
-import type { RouteConfig } from '../../../src/config/index.ts';
+import type { DvipaConfig, RouteConfig } from '../../../src/config/index.ts';
 import { type RekeyCause, Rekeyer } from '../../../src/agents/routing/rekeyer.ts';
 import { type AnySa } from '../../../src/agents/routing/routing-sas.ts';
 import { RoutingHost } from '../../../src/agents/routing/routing-host.ts';
@@ -29,7 +29,11 @@ export const silent: Log = {
 };
 
 /** The configuration of the lab, for `targets` targets, of which the first `authorised` serve the DVIPA. */
-export function routeConfig(targets: number, authorised = targets): RouteConfig {
+export function routeConfig(
+  targets: number,
+  authorised = targets,
+  dvipa: Partial<DvipaConfig> = {},
+): RouteConfig {
   const hosts = Array.from({ length: targets }, (_, i) => `target${i + 1}`);
   return {
     role: 'route',
@@ -40,12 +44,14 @@ export function routeConfig(targets: number, authorised = targets): RouteConfig 
         endpoints: [ENDPOINT],
         inboundFilter: 'bypass',
         rules: [],
+        clearText: 'reject',
         distribution: 'round-robin',
         weights: {},
         affinity: 'none',
         switchBack: true,
         services: [],
         targets: hosts.slice(0, authorised),
+        ...dvipa,
       },
     ],
     outside: { interface: 'outside0' },
@@ -91,6 +97,8 @@ export interface RouterOptions {
   readonly network: Network;
   readonly targets: number;
   readonly authorised: number;
+  /** Settings of the DVIPA that are not the usual ones. */
+  readonly dvipa?: Partial<DvipaConfig> | undefined;
   /** A datagram on its way to a client. */
   readonly toOutside: (datagram: Buffer) => void;
 }
@@ -119,7 +127,7 @@ export class MemoryRouter {
     const store = new PluginStore(charon.statePort);
     void store.putDvipa(DVIPA, { epoch });
     this.gate = new EpochGate(epoch, (raised) => store.putDvipa(DVIPA, { epoch: raised }));
-    const config = routeConfig(options.targets, options.authorised);
+    const config = routeConfig(options.targets, options.authorised, options.dvipa);
     this.cluster = new Cluster(config);
     const link = network.openLink(ROUTER_ADDRESS);
     for (const { index, address } of this.cluster.peers) link.setPeer(index, address);

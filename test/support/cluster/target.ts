@@ -74,6 +74,7 @@ export class MemoryTarget {
       raw: new Sink((datagram) => options.toOutside(datagram)),
       listening: this.listening,
       cpuTimes: () => Promise.resolve(this.cpu),
+      onClearText: () => {},
       hashSeed: Buffer.alloc(8, 9),
     });
     const housekeeping = every(clock, 50, () => this.parts.tick(clock.now()));
