@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { AGENT_MARK, TARGET_GUARD_TABLE } from './guard-constants.ts';
-import { agentsOwn, bothFamilies } from './guard-rules.ts';
+import { agentsOwn, bothFamilies, type LinkPlace, linkRules } from './guard-rules.ts';
 import {
   addressSets,
   hasTable,
@@ -26,6 +26,8 @@ export interface TargetGuardOptions {
   readonly tun: { readonly name: string; readonly mtu: number };
   /** Interfaces on which this host must never answer for a DVIPA. */
   readonly links: readonly string[];
+  /** Where the trusted link is heard. */
+  readonly trustedLink?: LinkPlace;
   readonly mark?: number;
 }
 
@@ -35,7 +37,7 @@ export interface TargetGuardOptions {
  *
  * 1. nftables, in place before the DVIPA is, drop what leaves from or to a DVIPA unless it leaves by the TUN
  *    or is the agent's own (marked, ESP or about an MTU), and what comes to a DVIPA unless it comes from the TUN;
- *    nothing is forwarded from or to a DVIPA or the TUN. `lo` is let through: it never leaves the host,
+ *    nothing is forwarded from or to a DVIPA or the TUN. The trusted link is heard on the cluster interface only. `lo` is let through: it never leaves the host,
  *    and lets a local health check reach the application on the DVIPA.
  * 2. Policy routing sends a DVIPA's packets to the TUN, else into a blackhole (`policy-routing.ts`).
  * 3. The TUN is persistent and carries the DVIPAs as /32 and /128. It outlives the agent: listening sockets keep
@@ -60,14 +62,14 @@ export class TargetGuard {
    * address and the kernel has no IPv6.
    */
   async install(): Promise<void> {
-    const { dvipas, tun, links, mark = AGENT_MARK } = this.#options;
+    const { dvipas, tun, links, trustedLink, mark = AGENT_MARK } = this.#options;
     const ipv6Dvipa = dvipas.find((dvipa) => isIPv6(dvipa));
     if (ipv6Dvipa !== undefined && !kernelHasIpv6()) {
       throw new Error(`DVIPA ${ipv6Dvipa} is an IPv6 address, and this kernel has no IPv6`);
     }
     const stale = await this.#checkAddresses();
     for (const address of stale) await deleteTunAddress(tun.name, address);
-    await installTable(TARGET_GUARD_TABLE, targetGuardRules(dvipas, tun.name, mark));
+    await installTable(TARGET_GUARD_TABLE, targetGuardRules(dvipas, tun.name, mark, trustedLink));
     await installPolicyRouting(dvipas, mark);
     for (const link of links) {
       // 2 answers even less, 8 nothing at all; the others in between answer for the TUN's addresses.
@@ -133,10 +135,17 @@ export class TargetGuard {
 }
 
 /** The table's body. */
-export function targetGuardRules(dvipas: readonly string[], tun: string, mark: number): string {
+export function targetGuardRules(
+  dvipas: readonly string[],
+  tun: string,
+  mark: number,
+  trustedLink?: LinkPlace,
+): string {
   const device = interfaceName(tun);
+  const link = linkRules(trustedLink);
   return bothFamilies(`
   ${addressSets('dvipas', dvipas)}
+  ${link.sets}
   counter leak_source { }
   counter leak_destination { }
   counter leak_forward { }
@@ -156,6 +165,7 @@ export function targetGuardRules(dvipas: readonly string[], tun: string, mark: n
   chain input {
     type filter hook input priority 0; policy accept;
     iifname "lo" return
+    ${link.input}
     iifname ${device} ip daddr @dvipas return
     iifname ${device} counter name stray_in drop
     ip daddr @dvipas counter name clear_in drop

@@ -67,6 +67,17 @@ describe('guard rules', () => {
     }
   });
 
+  it('guard rules leave the trusted link its own network, on both roles, and say nothing of a link that is not told', () => {
+    const place = { interface: 'cluster0', address: '198.51.100.11', port: 4755 };
+    const line = 'iifname != "cluster0" ip daddr @link_here4 udp dport 4755 counter name link_stray drop';
+    for (const rules of [routerGuardRules([], [], 1, place), targetGuardRules([], 'dvipa0', 1, place)]) {
+      expect(rules).to.contain('set link_here4 { type ipv4_addr; elements = { 198.51.100.11 }; }');
+      expect(chain(rules, 'input')).to.include(line);
+    }
+    for (const rules of [routerGuardRules([], [], 1), targetGuardRules([], 'dvipa0', 1)])
+      expect(rules).to.not.contain('link_');
+  });
+
   it('guard rules let out of ICMP only what is marked and tells an MTU', () => {
     for (const rules of [routerGuardRules([], [], 7), targetGuardRules([], 'dvipa0', 7)]) {
       const returning = chain(rules, 'leaving').filter(
