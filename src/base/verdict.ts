@@ -76,6 +76,8 @@ export const KEEP: Verdict = 0;
 /** Not reasons to drop: the packet went out already, or waits on another way; steps pass over it, nobody counts it. */
 export const SENT: Verdict = 255;
 export const ELSEWHERE: Verdict = 254;
+/** Nobody can tell whether the packet is genuine without opening it: it must be opened on this host. */
+export const OPEN_HERE: Verdict = 253;
 /** Of a parser: the bytes at hand end before the answer. Never in a vector. */
 export const INCOMPLETE: Verdict = 252;
 

@@ -44,6 +44,8 @@ export interface RouteConfig {
   readonly charon: { readonly vici: string; readonly plugin: string };
   /** Credit of a target on an SA, in percent of the SA's total lifesize. */
   readonly lifesize: { readonly percentage: number };
+  /** Inbound packets that the routing host may open itself, where it must to tell genuine from forged. */
+  readonly verification: { readonly perSecond: number };
   readonly trustedLink: 'sealed';
   /** Undefined: no export of keys. */
   readonly keysExport?: KeysExportConfig | undefined;
@@ -54,10 +56,11 @@ export interface RouteConfig {
 export const routeSchema = routeFile.superRefine(refuseContradictions).transform(toConfig);
 
 function toConfig(file: RouteFile): RouteConfig {
-  const { dvipas, cluster, trusted_link: trustedLink, keys_export: keysExport, ...same } = file;
+  const { dvipas, cluster, verification, trusted_link: trustedLink, keys_export: keysExport, ...same } = file;
   return {
     ...same,
     trustedLink,
+    verification: { perSecond: verification.per_second },
     ...(keysExport && { keysExport }),
     dvipas: dvipas.map((entry) => ({
       address: entry.address,

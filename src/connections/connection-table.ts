@@ -105,6 +105,12 @@ export class ConnectionTable {
     return slot < 0 ? -1 : (this.#slots.value[slot] as number);
   }
 
+  /** There is an entry, and it came from a target's report. */
+  isConfirmed(key: ConnectionKey): boolean {
+    const slot = this.#find(key);
+    return slot >= 0 && this.#slots.state[slot] !== TENTATIVE;
+  }
+
   /**
    * Room for one more tentative entry of this SA group? False: a quota is used up or the table is full, so
    * choose by hash and make no entry.

@@ -81,13 +81,19 @@ export class Distributor {
    * target is returned without asking it, so check that one and hold the packet if need be. A connection of a
    * peer that looks like another one goes where the other has not the same one, if there is such a target.
    */
-  route(key: ConnectionKey, isOpening: boolean, eligible: EligibleTargets, now: number): number {
+  route(
+    key: ConnectionKey,
+    isOpening: boolean,
+    eligible: EligibleTargets,
+    now: number,
+    mayRemember = true,
+  ): number {
     const known = this.table.lookup(key);
     if (known >= 0) return known;
     const service = this.#services.get(key.dvipa);
     if (service === undefined) return -1;
     const free = this.#apart(key, service, eligible);
-    if (isOpening && this.table.hasRoomFor(key.group)) {
+    if (isOpening && mayRemember && this.table.hasRoomFor(key.group)) {
       const target = service.method.choose(free);
       if (target >= 0 && this.table.addTentative(key, target, now)) service.method.assigned(target);
       return target;
@@ -115,6 +121,11 @@ export class Distributor {
     const outcome = this.table.confirm(key, target, now);
     if (outcome === 'new' || outcome === 'full') this.#services.get(key.dvipa)?.method.confirmed(target);
     return outcome;
+  }
+
+  /** A target has reported the connection as authenticated. */
+  isConfirmed(key: ConnectionKey): boolean {
+    return this.table.isConfirmed(key);
   }
 
   /** As `ConnectionTable.close`. */

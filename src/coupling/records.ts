@@ -70,6 +70,11 @@ export interface RouteBodies {
   'sequence-top': { readonly sa: SaId; readonly top: bigint };
   /** Longer outer packets of this outbound SA do not reach the peer in one piece, a router on the way says. */
   'path-mtu': { readonly sa: SaId; readonly mtu: number };
+  /**
+   * The routing host has an authenticated packet with this number of an inbound SA, which the target was given as well: has
+   * it delivered it? If not, it never will from now on.
+   */
+  claim: { readonly sa: SaId; readonly sequence: bigint };
   'sa-remove': { readonly id: SaId };
   'policy-install': { readonly policy: OutboundPolicy };
   'policy-remove': { readonly key: string };
@@ -109,7 +114,11 @@ export interface TargetBodies {
     readonly numbers: Uint8Array;
     /** Nothing dispatched to this target up to this dispatch number will still be delivered. */
     readonly floor: bigint;
+    /** Packets of the SA with a wrong ICV since the last report. */
+    readonly wrongIcvs: number;
   };
+  /** `isGiven`: the number was not delivered, and is refused from now on. */
+  'claim-answer': { readonly sa: SaId; readonly sequence: bigint; readonly isGiven: boolean };
   /** The peer of an inbound SA sends from elsewhere: an authenticated packet with this number, the highest so far, did. */
   'mapping-report': {
     readonly sa: SaId;

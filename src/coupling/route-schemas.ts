@@ -85,6 +85,7 @@ export const routeCodecs: BodyCodecs<RouteBodies> = {
   'sa-update': plain(z.strictObject({ id: saId, outer, hasUdpEncapsulation: z.boolean() })),
   'path-mtu': plain(z.strictObject({ sa: saId, mtu: u16.min(1) })),
   'sequence-top': plain(z.strictObject({ sa: saId, top: u64 })),
+  claim: plain(z.strictObject({ sa: saId, sequence: u64 })),
   'sa-remove': plain(z.strictObject({ id: saId })),
   'policy-install': converted(
     z.strictObject({ policy: policySchema }),

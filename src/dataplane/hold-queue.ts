@@ -43,6 +43,11 @@ export class HoldQueue {
     return this.#byKey.has(key);
   }
 
+  /** What packets wait for. */
+  keys(): IterableIterator<number> {
+    return this.#byKey.keys();
+  }
+
   /**
    * Offers the packets of `key` in order. `take` answers what the packet waits for now: `TAKEN` (it is wiped, since it
    * may be plaintext), another key (it goes to the end of that one's packets), or `key` itself: it stays, and so do

@@ -43,6 +43,11 @@ export class InboundSad<Entry extends InboundEntry> {
     return entry !== undefined && equalAddresses(entry.destination, 0, destinations, at) ? entry.slot : -1;
   }
 
+  /** Whatever the outer destination: of a packet that another host of the cluster has opened. */
+  bySpi(spi: number): Entry | undefined {
+    return this.#bySpi.get(spi);
+  }
+
   get(id: SaId): Entry | undefined {
     return this.#byId.get(id);
   }

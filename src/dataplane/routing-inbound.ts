@@ -1,7 +1,8 @@
-import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
+import { type DropCounters, ELSEWHERE, KEEP, OPEN_HERE, verdictOf } from '../base/verdict.ts';
 import type { KeyedHash } from '../connections/connection-key.ts';
-import type { Distributor } from '../connections/distributor.ts';
 import type { OuterSources } from '../connections/outer-sources.ts';
+import type { GivenTraffic } from '../ipsec/given-traffic.ts';
+import type { IcvSuspicion } from '../ipsec/icv-suspicion.ts';
 import type { InboundOwners } from '../ipsec/inbound-owners.ts';
 import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { Peeker } from '../ipsec/peek.ts';
@@ -15,7 +16,7 @@ import type { SendingSa } from './sending-sa.ts';
 import type { PathMtuMessages } from './path-mtu-messages.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
 import { OuterReassembly } from './outer-reassembly.ts';
-import { AWAITS_FIRST_FRAGMENT, TargetChoice } from './target-choice.ts';
+import { AWAITS_FIRST_FRAGMENT, type TargetChoice } from './target-choice.ts';
 import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 
 const NOT_ESP = verdictOf('not-esp');
@@ -24,6 +25,7 @@ const UNKNOWN_SPI = verdictOf('unknown-spi');
 const REPLAY = verdictOf('replay');
 const INNER_NOT_DVIPA = verdictOf('inner-not-dvipa');
 const TUNNEL_CHECK = verdictOf('tunnel-check');
+const REPLAY_CONFLICT = verdictOf('replay-conflict');
 const NO_TARGET = verdictOf('no-target');
 const SA_NOT_SERVING = verdictOf('sa-not-serving');
 const HOLD_OVERFLOW = verdictOf('hold-overflow');
@@ -44,7 +46,7 @@ export interface RoutedDvipa {
   readonly filter: InboundFilter;
 }
 
-/** An inbound SA on the routing host: it peeks and checks, it never opens. */
+/** An inbound SA on the routing host. */
 export interface RoutingInboundSa extends InboundEntry {
   readonly owners: InboundOwners;
   readonly check: TunnelCheck;
@@ -53,13 +55,27 @@ export interface RoutingInboundSa extends InboundEntry {
   readonly serving: Set<number>;
   /** After a restart of this agent: windows of targets that may have used the SA are still missing. */
   isWaitingForWindows: boolean;
+  /** Targets that do not serve it get its packets opened by this host. */
+  readonly isFallbackReady: boolean;
+  readonly suspicion: IcvSuspicion;
+  /** What each target was given of it. */
+  readonly given: GivenTraffic;
 }
 
-export interface RoutingInboundOptions {
-  readonly sad: InboundSad<RoutingInboundSa>;
+/** Opens packets on this host (`opening-inbound.ts`). */
+interface Opening<Sa> {
+  take(vector: PacketVector, i: number, entry: Sa, now: number): boolean;
+  run(now: number): void;
+}
+
+export interface RoutingInboundOptions<Sa extends RoutingInboundSa = RoutingInboundSa> {
+  readonly sad: InboundSad<Sa>;
   readonly addresses: ClusterAddresses;
   readonly peek: Peeker;
-  readonly distributor: Distributor;
+  readonly choice: TargetChoice;
+  readonly opening: Opening<Sa>;
+  /** Packets of the SA wait, and no target serves it that they could go to. */
+  readonly onStarved: (entry: Sa) => void;
   readonly sources: OuterSources;
   /** Keyed hash for the table of outer fragments. */
   readonly fragmentHash: KeyedHash;
@@ -75,10 +91,11 @@ export interface RoutingInboundOptions {
 /**
  * The routing host's way in, step by step over a vector (docs/inbound.md): classify, SA, replay pre-check
  * (read-only), peek, tunnel check, inbound filter (mode filter), connection table, dispatch over the trusted
- * link. Nothing here is authenticated, so all it decides is where a packet goes.
+ * link. Nothing here is authenticated, so all it decides is where a packet goes. What cannot be decided without the ICV
+ * is left to `opening`.
  */
-export class RoutingInbound {
-  readonly #options: RoutingInboundOptions;
+export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
+  readonly #options: RoutingInboundOptions<Sa>;
   /** For an SPI that is not known (yet), and for an SA that no target serves yet: forgers fill only the first. */
   readonly #unknown = new HoldQueue({ capacity: HOLD_PACKETS, holdMs: HOLD_MS });
   readonly #notServing = new HoldQueue({ capacity: HOLD_PACKETS, holdMs: HOLD_MS });
@@ -96,10 +113,10 @@ export class RoutingInbound {
   bytes = 0;
   dispatched = 0;
 
-  constructor(options: RoutingInboundOptions) {
+  constructor(options: RoutingInboundOptions<Sa>) {
     this.#options = options;
     this.#reassembly = new OuterReassembly({ hash: options.fragmentHash, drops: options.drops });
-    this.#choice = new TargetChoice(options.distributor);
+    this.#choice = options.choice;
   }
 
   /** One vector from the capture. */
@@ -143,6 +160,10 @@ export class RoutingInbound {
     const count = (verdict: number) => drops.add(verdict);
     this.#unknown.expire(now, () => UNKNOWN_SPI, count);
     this.#notServing.expire(now, () => SA_NOT_SERVING, count);
+    for (const spi of this.#notServing.keys()) {
+      const entry = this.#options.sad.bySpi(spi);
+      if (entry !== undefined && !entry.isWaitingForWindows) this.#options.onStarved(entry);
+    }
     this.#awaitingFirst.expire(now, () => FRAGMENT_TIMEOUT, count);
     this.#reassembly.tick(now);
   }
@@ -159,6 +180,7 @@ export class RoutingInbound {
     this.#distribute(vector, now);
     this.#dispatch(vector);
     vector.countDrops(this.#options.drops);
+    this.#options.opening.run(now);
     if (this.#firstFragments.length === 0) return;
     const learnt = this.#firstFragments.splice(0);
     for (const datagram of learnt) this.#releaseFrom(this.#awaitingFirst, datagram, now);
@@ -174,8 +196,9 @@ export class RoutingInbound {
         vector.verdict[i] = this.#holdBack(this.#unknown, vector, i, now) ? ELSEWHERE : UNKNOWN_SPI;
         continue;
       }
-      if (entry.serving.size === 0 || entry.isWaitingForWindows) {
-        vector.verdict[i] = this.#holdForTarget(vector, i, now);
+      const isServed = entry.serving.size > 0 || entry.isFallbackReady;
+      if (!isServed || entry.isWaitingForWindows) {
+        vector.verdict[i] = this.#holdForTarget(vector, i, entry, now);
         continue;
       }
       const low = vector.sequenceLow[i] as number;
@@ -186,7 +209,8 @@ export class RoutingInbound {
     }
   }
 
-  #holdForTarget(vector: PacketVector, i: number, now: number): number {
+  #holdForTarget(vector: PacketVector, i: number, entry: Sa, now: number): number {
+    if (!entry.isWaitingForWindows) this.#options.onStarved(entry);
     return this.#holdBack(this.#notServing, vector, i, now) ? ELSEWHERE : HOLD_OVERFLOW;
   }
 
@@ -202,7 +226,7 @@ export class RoutingInbound {
     const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      const entry = sad.at(vector.saSlot[i] as number) as RoutingInboundSa;
+      const entry = sad.at(vector.saSlot[i] as number) as Sa;
       const isDvipa = equalAddresses(vector.innerDestination, i * ADDRESS_WORDS, entry.dvipa.address, 0);
       if (!isDvipa) vector.verdict[i] = INNER_NOT_DVIPA;
       else if (vector.fragment[i] === FRAGMENT.LATER) continue;
@@ -213,35 +237,45 @@ export class RoutingInbound {
 
   /** Claim 10: the connection table names the target; the number becomes that target's to settle. */
   #distribute(vector: PacketVector, now: number): void {
-    const { sad } = this.#options;
     this.#targetsUsed.clear();
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      const entry = sad.at(vector.saSlot[i] as number) as RoutingInboundSa;
-      const target = this.#choice.choose(vector, i, entry, now);
-      const isFirst = vector.fragment[i] === FRAGMENT.FIRST;
-      if (isFirst) this.#firstFragments.push(this.#choice.datagramOf(vector, i, entry));
-      if (target === AWAITS_FIRST_FRAGMENT) vector.verdict[i] = this.#holdForFirst(vector, i, entry, now);
-      else if (target < 0) vector.verdict[i] = NO_TARGET;
-      else if (!entry.serving.has(target)) vector.verdict[i] = this.#holdForTarget(vector, i, now);
-      else vector.verdict[i] = this.#assign(vector, i, entry, target);
+      vector.verdict[i] = this.#distributeOne(vector, i, now);
     }
   }
 
-  #holdForFirst(vector: PacketVector, i: number, entry: RoutingInboundSa, now: number): number {
+  #distributeOne(vector: PacketVector, i: number, now: number): number {
+    const { sad, opening } = this.#options;
+    const entry = sad.at(vector.saSlot[i] as number) as Sa;
+    const isAttacked = entry.suspicion.isRaised(now);
+    if (isAttacked && !this.#choice.isConfirmed(vector, i, entry) && opening.take(vector, i, entry, now))
+      return ELSEWHERE;
+    const target = this.#choice.choose(vector, i, entry, now, !isAttacked);
+    const isFirst = vector.fragment[i] === FRAGMENT.FIRST;
+    if (isFirst) this.#firstFragments.push(this.#choice.datagramOf(vector, i, entry));
+    if (target === AWAITS_FIRST_FRAGMENT) return this.#holdForFirst(vector, i, entry, now);
+    if (target < 0) return NO_TARGET;
+    if (entry.serving.has(target)) return this.#assign(vector, i, entry, target, now);
+    if (!entry.isFallbackReady) return this.#holdForTarget(vector, i, entry, now);
+    return opening.take(vector, i, entry, now) ? ELSEWHERE : SA_NOT_SERVING;
+  }
+
+  #holdForFirst(vector: PacketVector, i: number, entry: Sa, now: number): number {
     const datagram = this.#choice.datagramOf(vector, i, entry);
     return this.#awaitingFirst.hold(vector.packet(i), datagram, now) ? ELSEWHERE : HOLD_OVERFLOW;
   }
 
-  #assign(vector: PacketVector, i: number, entry: RoutingInboundSa, target: number): number {
-    const { nextDispatch, sources } = this.#options;
+  #assign(vector: PacketVector, i: number, entry: Sa, target: number, now: number): number {
+    const { nextDispatch, sources, opening } = this.#options;
     const dispatch = nextDispatch(target);
     const high = vector.sequenceHigh[i] as number;
     const low = vector.sequenceLow[i] as number;
     const port = vector.outerSourcePort[i] as number;
     const source = sources.numberOf(vector.outerSource, i * ADDRESS_WORDS, port);
     const verdict = entry.owners.decide(high, low, target, dispatch, source);
+    if (verdict === OPEN_HERE) return opening.take(vector, i, entry, now) ? ELSEWHERE : REPLAY_CONFLICT;
     if (verdict !== KEEP) return verdict;
+    entry.given.add(target, vector.espLength[i] as number);
     vector.target[i] = target;
     const isIpv6 = vector.slab.readUInt8(vector.outerOffset[i]) >> 4 === 6;
     vector.linkProtocol[i] = isIpv6 ? LINK_PROTOCOL.OUTER_IPV6 : LINK_PROTOCOL.OUTER_IPV4;

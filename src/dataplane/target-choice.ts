@@ -41,15 +41,18 @@ export class TargetChoice {
     this.#distributor = distributor;
   }
 
-  /** A target's index, -1 (`no-target`), or `AWAITS_FIRST_FRAGMENT`. */
-  choose(vector: PacketVector, i: number, entry: ChoosingSa, now: number): number {
+  /**
+   * A target's index, -1 (`no-target`), or `AWAITS_FIRST_FRAGMENT`. `mayRemember`: false while packets of the SA are forged in
+   * masses: no tentative entry is made.
+   */
+  choose(vector: PacketVector, i: number, entry: ChoosingSa, now: number, mayRemember = true): number {
     const fragment = vector.fragment[i];
-    if (fragment === FRAGMENT.WHOLE) return this.#byConnection(vector, i, entry, now);
+    if (fragment === FRAGMENT.WHOLE) return this.#byConnection(vector, i, entry, now, mayRemember);
     const key = this.#fragmentKey(vector, i, entry);
     const known = this.#distributor.fragments.lookup(key, now);
     if (known >= 0) return known;
     if (fragment === FRAGMENT.LATER) return AWAITS_FIRST_FRAGMENT;
-    const target = this.#byConnection(vector, i, entry, now);
+    const target = this.#byConnection(vector, i, entry, now, mayRemember);
     if (target >= 0) this.#distributor.fragments.learn(key, target, now);
     return target;
   }
@@ -59,14 +62,34 @@ export class TargetChoice {
     return this.#distributor.fragments.hashOf(this.#fragmentKey(vector, i, entry));
   }
 
-  #byConnection(vector: PacketVector, i: number, entry: ChoosingSa, now: number): number {
+  #byConnection(
+    vector: PacketVector,
+    i: number,
+    entry: ChoosingSa,
+    now: number,
+    mayRemember: boolean,
+  ): number {
+    this.#readConnection(vector, i, entry);
+    const key = this.#key;
+    const opens = key.protocol === IP_PROTOCOL.TCP && isOpening(vector.tcpFlags[i] as number);
+    // Nobody serves the SA yet: the routing host opens for any of them.
+    const eligible = entry.serving.size === 0 ? undefined : entry.serving;
+    return this.#distributor.route(key, opens, eligible, now, mayRemember);
+  }
+
+  /** Has a target reported the connection of packet `i` as authenticated? A fragment shows none. */
+  isConfirmed(vector: PacketVector, i: number, entry: ChoosingSa): boolean {
+    if (vector.fragment[i] !== FRAGMENT.WHOLE) return false;
+    this.#readConnection(vector, i, entry);
+    return this.#distributor.isConfirmed(this.#key);
+  }
+
+  #readConnection(vector: PacketVector, i: number, entry: ChoosingSa): void {
     const key = this.#key;
     copyAddress(entry.dvipa.address, 0, key.dvipa, 0);
     key.group = entry.sa.group;
     if (vector.quotedProtocol[i] === 0) readKey(key, vector, i);
     else readQuotedKey(key, vector, i);
-    const opens = key.protocol === IP_PROTOCOL.TCP && isOpening(vector.tcpFlags[i] as number);
-    return this.#distributor.route(key, opens, entry.serving, now);
   }
 
   #fragmentKey(vector: PacketVector, i: number, { sa }: ChoosingSa): FragmentKey {

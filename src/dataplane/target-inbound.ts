@@ -1,7 +1,5 @@
 import { type DropCounters, KEEP, verdictOf } from '../base/verdict.ts';
-import { tunnelNextHeader } from '../ipsec/esp-trailer.ts';
 import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
-import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { PathFit } from '../ipsec/path-fit.ts';
 import type { ReplayWindow } from '../ipsec/replay-window.ts';
@@ -12,22 +10,17 @@ import type { DispatchFloor } from './dispatch-floor.ts';
 import type { FilterMode, InboundFilter } from './inbound-filter.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
-import { readInnerHeaders } from './inner-headers.ts';
-import type { PacketSink } from './ports.ts';
+import type { InnerDelivery } from './inner-delivery.ts';
+import { checkInner, readOpened } from './opened-checks.ts';
 import type { CommittedNumbers } from './replay-reports.ts';
-import { clampSyn } from './syn-mss.ts';
-import { restoreTransportHeader } from './transport-mode.ts';
 import type { PacketVector } from './vector.ts';
 
 const UNKNOWN_SPI = verdictOf('unknown-spi');
 const REPLAY = verdictOf('replay');
 const LINK_EPOCH = verdictOf('link-epoch');
 const LINK_REPLAY = verdictOf('link-replay');
+const ICV = verdictOf('icv');
 const DUMMY = verdictOf('dummy');
-const MALFORMED = verdictOf('malformed');
-const INNER_NOT_DVIPA = verdictOf('inner-not-dvipa');
-const TUNNEL_CHECK = verdictOf('tunnel-check');
-const LOOK_ALIKE = verdictOf('look-alike');
 const HARD_LIMIT = verdictOf('hard-limit');
 
 /** Settings of a DVIPA that this target serves. */
@@ -45,6 +38,8 @@ export interface ShadowInboundSa extends InboundEntry {
   readonly dvipa: ServedDvipa;
   readonly meter: LifesizeMeter;
   readonly committed: CommittedNumbers;
+  /** Packets that failed to open since this was reported. */
+  wrongIcvs: number;
   /** What our answers may be as long as. */
   fit: PathFit;
   /** Where charon has the peer: outer source address and UDP port (0: native ESP). Follows `sa-update`. */
@@ -55,14 +50,10 @@ export interface ShadowInboundSa extends InboundEntry {
 export interface TargetInboundOptions {
   readonly sad: InboundSad<ShadowInboundSa>;
   readonly crypto: PacketCrypto;
-  readonly tun: PacketSink;
   readonly drops: DropCounters;
   /** Datagrams whose first fragment has passed every check. */
   readonly fragments: FragmentMemory;
-  /** Of an authenticated packet: false if its connection is another peer's that looks like this one. */
-  readonly admits: (vector: PacketVector, i: number, group: number) => boolean;
-  /** Authenticated packets, on their way to the application: for flow tracking. Inner columns are filled in. */
-  readonly onAuthenticated: (vector: PacketVector, i: number, entry: ShadowInboundSa) => void;
+  readonly delivery: InnerDelivery;
   /**
    * An authenticated packet, with the highest number of this SA so far, came from elsewhere than charon has the peer.
    * Called for each such packet until the SA is updated; before its number can be reported.
@@ -84,8 +75,6 @@ export class TargetInbound {
   readonly touched = new Set<ShadowInboundSa>();
   /** Inbound packets opened (ICV right) on this host. */
   opened = 0;
-  deliveredPackets = 0;
-  deliveredBytes = 0;
   linkPackets = 0;
 
   constructor(options: TargetInboundOptions) {
@@ -113,16 +102,8 @@ export class TargetInbound {
     this.#options.crypto.open(vector);
     this.#commit(vector);
     this.#checkOpened(vector);
-    this.#deliver(vector);
+    this.#options.delivery.deliver(vector);
     vector.countDrops(this.#options.drops);
-  }
-
-  /** Counts what the TUN took: it marks the others. */
-  #deliver(vector: PacketVector): void {
-    this.deliveredPackets += this.#options.tun.send(vector);
-    for (let i = 0; i < vector.count; i++) {
-      if (vector.verdict[i] === KEEP) this.deliveredBytes += vector.length[i] as number;
-    }
   }
 
   #refuseRepeatedDispatches(vector: PacketVector, floor: DispatchFloor): void {
@@ -165,6 +146,7 @@ export class TargetInbound {
     const { sad, onMoved, onReportDue } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       const isDummy = vector.verdict[i] === DUMMY;
+      if (vector.verdict[i] === ICV) this.#countWrongIcv(vector, i);
       if (vector.verdict[i] !== KEEP && !isDummy) continue;
       const entry = sad.at(vector.saSlot[i] as number) as ShadowInboundSa;
       const high = vector.sequenceHigh[i] as number;
@@ -181,19 +163,24 @@ export class TargetInbound {
     }
   }
 
+  #countWrongIcv(vector: PacketVector, i: number): void {
+    const entry = this.#options.sad.at(vector.saSlot[i] as number);
+    if (entry !== undefined) entry.wrongIcvs++;
+  }
+
+  /** Trailer, tunnel check (claim 8), filter (claim 6), and on to the application. */
   #checkOpened(vector: PacketVector): void {
-    const { sad, admits, fragments, onAuthenticated } = this.#options;
+    const { sad, delivery, fragments } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as ShadowInboundSa;
-      const verdict = checkOne(vector, i, entry, fragments);
-      vector.verdict[i] = verdict;
-      if (verdict !== KEEP) continue;
-      if (!admits(vector, i, entry.sa.group)) vector.verdict[i] = LOOK_ALIKE;
-      else {
-        clampSyn(vector, i, entry.fit);
-        onAuthenticated(vector, i, entry);
-      }
+      const { sa, dvipa, check, fit } = entry;
+      const bad = readOpened(vector, i, sa);
+      const filter = dvipa.filterMode === 'bypass' ? dvipa.filter : undefined;
+      const rules = { dvipa, check, filter, group: sa.group };
+      const verdict = bad === KEEP ? checkInner(vector, i, rules, fragments) : bad;
+      if (verdict === KEEP) delivery.admit(vector, i, sa.group, fit);
+      else vector.verdict[i] = verdict;
     }
   }
 }
@@ -207,40 +194,4 @@ function isMoved(vector: PacketVector, i: number, { peerAddress, peerPort }: Sha
 /** Just committed, and nothing newer before it: not one that was held back on its way. */
 function isHighest(vector: PacketVector, i: number, { window }: ShadowInboundSa): boolean {
   return vector.sequenceHigh[i] === window.topHigh && vector.sequenceLow[i] === window.topLow;
-}
-
-/**
- * Trailer, tunnel check (claim 8) and filter (claim 6) of one opened packet. A later fragment shows no ports: it passes if the first
- * one of its datagram has, of the same SA group (RFC 4301 section 7.3), else where ports do not matter.
- */
-function checkOne(
-  vector: PacketVector,
-  i: number,
-  entry: ShadowInboundSa,
-  fragments: FragmentMemory,
-): number {
-  const bad = readOpened(vector, i, entry);
-  if (bad !== KEEP) return bad;
-  const isDvipa = equalAddresses(vector.innerDestination, i * ADDRESS_WORDS, entry.dvipa.address, 0);
-  if (!isDvipa) return INNER_NOT_DVIPA;
-  const fragment = vector.fragment[i];
-  const { group } = entry.sa;
-  if (fragment === FRAGMENT.LATER && fragments.lookup(vector, i, group) >= 0) return KEEP;
-  if (!entry.check.permits(vector, i)) return TUNNEL_CHECK;
-  const { filterMode, filter } = entry.dvipa;
-  const refused = filterMode === 'bypass' ? filter.verdict(vector, i) : KEEP;
-  if (refused === KEEP && fragment === FRAGMENT.FIRST) fragments.learn(vector, i, group, 0);
-  return refused;
-}
-
-/** The inner packet as it goes to the TUN, and its headers in the columns. */
-function readOpened(vector: PacketVector, i: number, { sa }: ShadowInboundSa): number {
-  if (sa.mode === 'transport') {
-    const bad = restoreTransportHeader(vector, i, sa.hasUdpEncapsulation);
-    return bad === KEEP ? readInnerHeaders(vector, i) : bad;
-  }
-  const nextHeader = vector.nextHeader[i] as number;
-  const bad = readInnerHeaders(vector, i);
-  if (bad !== KEEP) return bad;
-  return nextHeader === tunnelNextHeader(vector.family[i] as number) ? KEEP : MALFORMED;
 }

@@ -1,16 +1,9 @@
-import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { KEEP, OPEN_HERE, type Verdict, verdictOf } from '../base/verdict.ts';
 import { mergeSnapshots, type ReplaySnapshot } from './replay-snapshot.ts';
 import { ReplayWindow } from './replay-window.ts';
-
-/** Unsettled numbers that one SA can have; more than a report round trip carries. A power of two. */
-export const UNSETTLED_SLOTS = 4096;
+import { BURNT, FREE, RingPool, type UnsettledRing } from './unsettled-ring.ts';
 
 const REPLAY = verdictOf('replay');
-const CONFLICT = verdictOf('replay-conflict');
-
-/** Values of a slot's owner besides target indexes. */
-const FREE = -1;
-const BURNT = -2;
 
 /** What a replay report of a target did. */
 export interface ReportOutcome {
@@ -19,32 +12,57 @@ export interface ReportOutcome {
   readonly refused: number;
 }
 
+/** What is to be done with a packet whose ICV proved right on the routing host. */
+export type OpenedOutcome =
+  /** Its number is spent now, and this is the one copy: deliver it as committed. */
+  | { readonly kind: 'deliver' }
+  | { readonly kind: 'replay' }
+  /** `owner` was given another copy and may have delivered it: hold this one and ask (`claimAnswered`). */
+  | { readonly kind: 'claim'; readonly owner: number };
+
+const DELIVER: OpenedOutcome = { kind: 'deliver' };
+const REPLAYED: OpenedOutcome = { kind: 'replay' };
+
+/** A number that its owner was asked to give up. */
+interface Claim {
+  readonly high: number;
+  readonly low: number;
+  readonly owner: number;
+  /** The owner reported it after it was asked: it had been delivered by then. */
+  isReported: boolean;
+}
+
 /**
  * The routing host's view of one inbound SA (docs/inbound.md): which numbers are spent, and which target
- * has a number that is not settled yet. It verifies nothing itself, so window and top are fed by the
- * targets' replay reports alone (RFC 4303 section 3.4.3); a packet merely passing by changes only the ring
+ * has a number that is not settled yet. Window and top are fed by authentication alone (RFC 4303 section 3.4.3): by
+ * the targets' replay reports, and by what was opened here. A packet merely passing by changes only the ring
  * of unsettled numbers, where an entry is never overwritten by another number as long as the window would take its own.
  *
  * ```
  *   number s, chosen target t     window refuses s ............................ replay
  *                                 slot free ................................... send; slot := {s, t, dispatch}
  *                                 slot has s at t ............................. send again (its window decides)
+ *                                 slot has s, and its owner was asked for it .. replay: a copy waits already
  *                                 slot has s at another target, or another
- *                                 unsettled number that the window takes ...... conflict
+ *                                 unsettled number that the window takes,
+ *                                 or there is no ring ......................... open here, then `opened`
+ *   opened here                   slot has s unsettled ........................ claim it from its owner
+ *                                 else ........................................ commit, deliver
  * ```
  *
  * A slot is settled by a report that lists its number, by a report whose floor has reached its dispatch
- * (the target will not deliver it any more: bad ICV, or lost), or by the loss of the target: then the
+ * (the target will not deliver it any more: bad ICV, or lost), by the answer to a claim, or by the loss of the target: then the
  * number is burnt, because nobody knows whether it was delivered.
- *
- * Conflicts are dropped (`replay-conflict`). To open the packet here instead, so that a forged number
- * does not cost the genuine packet, is the place marked below (docs/inbound.md, steps 4 and 5).
  */
 export class InboundOwners {
   readonly #window: ReplayWindow;
   readonly #mask: number;
-  /** Made with the first packet: most SAs of a quiet cluster have none. */
-  #ring: Ring | undefined;
+  readonly #pool: RingPool;
+  /** Taken with the first packet: most SAs of a quiet cluster have none. */
+  #ring: UnsettledRing | undefined;
+  /** By slot of the ring, which holds nothing else until the answer. */
+  readonly #claims = new Map<number, Claim>();
+  #isUsed = false;
   /** Per target index: dispatches of this SA up to here are settled. */
   #floors = new Float64Array(0);
   /** Per target: entries that made room for others while a report of them may still come. */
@@ -52,10 +70,10 @@ export class InboundOwners {
   #undecided = 0;
 
   /** `windowPackets` 0: the SA's replay check is off, everything is sent (RFC 4303 section 3.4.3). */
-  constructor(windowPackets: number, slots = UNSETTLED_SLOTS) {
-    if (slots < 1 || (slots & (slots - 1)) !== 0) throw new RangeError('slots must be a power of two');
+  constructor(windowPackets: number, pool = new RingPool()) {
     this.#window = new ReplayWindow(windowPackets);
-    this.#mask = slots - 1;
+    this.#pool = pool;
+    this.#mask = pool.slots - 1;
   }
 
   /** Numbers burnt because their target was lost; above 0 the SA should be rekeyed. */
@@ -80,27 +98,29 @@ export class InboundOwners {
 
   /**
    * May this number go to `target` (a small index) under `dispatch` (ascending per target, from 1)? `KEEP`: it
-   * is the target's now; otherwise the reason to drop. `source` names the outer address and port that it came from
-   * (`OuterSources`), for `moved`. No allocation after the first call.
+   * is the target's now; `OPEN_HERE`: open the packet on this host, then ask `opened`; otherwise the reason to drop. `source`
+   * names the outer address and port that it came from (`OuterSources`), for `moved`. No allocation after the first call.
    */
   decide(high: number, low: number, target: number, dispatch: number, source = 0): Verdict {
     if (!this.#window.check(high, low)) return REPLAY;
     if (this.#window.packets === 0) return KEEP;
-    this.#ring ??= new Ring(this.#mask + 1);
+    this.#ring ??= this.#pool.take();
     const ring = this.#ring;
+    if (ring === undefined) return OPEN_HERE;
+    this.#isUsed = true;
     const slot = low & this.#mask;
     const isSame = ring.low[slot] === low && ring.high[slot] === high;
     const owner = ring.owner[slot] as number;
 
+    if (this.#claims.size > 0 && this.#claims.has(slot)) return isSame ? REPLAY : OPEN_HERE;
     if (owner === BURNT) {
       if (isSame) return REPLAY;
-      if (!this.#window.burn(ring.high[slot] as number, ring.low[slot] as number)) return CONFLICT;
+      if (!this.#window.burn(ring.high[slot] as number, ring.low[slot] as number)) return OPEN_HERE;
     } else if (owner !== FREE && !this.#isSettled(owner, ring.dispatch[slot] as number)) {
-      // Place for opening the packet here (steps 4 and 5): until then both kinds of conflict are dropped.
       if (
         isSame ? owner !== target : this.#window.check(ring.high[slot] as number, ring.low[slot] as number)
       ) {
-        return CONFLICT;
+        return OPEN_HERE;
       }
       // The window has passed the other number: it is refused without its entry, which guards nothing any more.
       if (!isSame) this.#evicted.set(owner, (this.#evicted.get(owner) ?? 0) + 1);
@@ -113,6 +133,56 @@ export class InboundOwners {
     ring.owner[slot] = target;
     ring.dispatch[slot] = dispatch;
     return KEEP;
+  }
+
+  /** A target was given the number, and may have delivered it: `opened` would claim it, or has. */
+  isOwned(high: number, low: number): boolean {
+    const ring = this.#ring;
+    const slot = low & this.#mask;
+    if (ring === undefined || ring.low[slot] !== low || ring.high[slot] !== high) return false;
+    const owner = ring.owner[slot] as number;
+    return owner >= 0 && this.#isOwner(high, low, owner);
+  }
+
+  /** A packet with this number was opened on this host, and its ICV is right. */
+  opened(high: number, low: number): OpenedOutcome {
+    if (!this.#window.check(high, low)) return REPLAYED;
+    if (this.#window.packets === 0) return DELIVER;
+    const ring = this.#ring;
+    const slot = low & this.#mask;
+    if (ring !== undefined && ring.low[slot] === low && ring.high[slot] === high) {
+      const owner = ring.owner[slot] as number;
+      if (owner === BURNT || this.#claims.has(slot)) return REPLAYED;
+      if (owner !== FREE && !this.#isSettled(owner, ring.dispatch[slot] as number)) {
+        this.#claims.set(slot, { high, low, owner, isReported: false });
+        return { kind: 'claim', owner };
+      }
+      ring.owner[slot] = FREE;
+    }
+    this.#window.commit(high, low);
+    return DELIVER;
+  }
+
+  /**
+   * The owner's answer to a claim. `isGiven`: it has not delivered the number and never will. `deliver`: the number is spent now, for
+   * the copy that waits. `refused`: nobody asked it, or it says that it gave up what it had reported (`coupling-not-granted`).
+   */
+  claimAnswered(
+    high: number,
+    low: number,
+    target: number,
+    isGiven: boolean,
+  ): 'deliver' | 'replay' | 'refused' {
+    const slot = low & this.#mask;
+    const claim = this.#claims.get(slot);
+    if (claim?.owner !== target || claim.high !== high || claim.low !== low) return 'refused';
+    this.#claims.delete(slot);
+    const ring = this.#ring as UnsettledRing;
+    // Not given: its report says so, or comes still. Until then the number stays its own.
+    if (!isGiven && !claim.isReported) return 'replay';
+    ring.owner[slot] = FREE;
+    if (claim.isReported) return isGiven ? 'refused' : 'replay';
+    return this.#window.commit(high, low) ? 'deliver' : 'replay';
   }
 
   /**
@@ -168,9 +238,13 @@ export class InboundOwners {
     if (ring !== undefined) {
       for (let slot = 0; slot <= this.#mask; slot++) {
         if (ring.owner[slot] !== target) continue;
-        const isSettled = this.#isSettled(target, ring.dispatch[slot] as number);
-        ring.owner[slot] = isSettled ? FREE : BURNT;
-        if (!isSettled) burnt++;
+        // Who was asked for a number and did not answer may have delivered it, whatever its floor said.
+        const claim = this.#claims.get(slot);
+        this.#claims.delete(slot);
+        const isOpen =
+          claim === undefined ? !this.#isSettled(target, ring.dispatch[slot] as number) : !claim.isReported;
+        ring.owner[slot] = isOpen ? BURNT : FREE;
+        if (isOpen) burnt++;
       }
     }
     this.#setFloor(target, 0);
@@ -203,9 +277,37 @@ export class InboundOwners {
     this.#window.restore(mergeSnapshots(this.#window.snapshot(), snapshot));
   }
 
+  /** Gives the ring back if nothing was dispatched since the last call and nothing in it is open. Call it about once a second. */
+  releaseIfIdle(): void {
+    const ring = this.#ring;
+    const wasUsed = this.#isUsed;
+    this.#isUsed = false;
+    if (ring === undefined || wasUsed || this.#claims.size > 0) return;
+    for (let slot = 0; slot <= this.#mask; slot++) {
+      const owner = ring.owner[slot] as number;
+      if (owner === FREE) continue;
+      if (owner === BURNT) {
+        if (!this.#window.burn(ring.high[slot] as number, ring.low[slot] as number)) return;
+      } else if (!this.#isSettled(owner, ring.dispatch[slot] as number)) return;
+    }
+    this.close();
+  }
+
+  /** The SA is gone. */
+  close(): void {
+    if (this.#ring !== undefined) this.#pool.give(this.#ring);
+    this.#ring = undefined;
+    this.#claims.clear();
+  }
+
   #commit(high: number, low: number, target: number): boolean {
-    if (this.#ring === undefined || !this.#isOwner(high, low, target)) return false;
-    this.#ring.owner[low & this.#mask] = FREE;
+    const ring = this.#ring;
+    if (ring === undefined || !this.#isOwner(high, low, target)) return false;
+    const slot = low & this.#mask;
+    const claim = this.#claims.get(slot);
+    if (claim?.isReported === true) return false;
+    if (claim === undefined) ring.owner[slot] = FREE;
+    else claim.isReported = true;
     // False if the window has passed the number meanwhile; then it is refused anyway.
     this.#window.commit(high, low);
     return true;
@@ -216,7 +318,7 @@ export class InboundOwners {
     const ring = this.#ring;
     const slot = low & this.#mask;
     if (ring?.owner[slot] !== target || ring.low[slot] !== low || ring.high[slot] !== high) return false;
-    return !this.#isSettled(target, ring.dispatch[slot] as number);
+    return this.#claims.has(slot) || !this.#isSettled(target, ring.dispatch[slot] as number);
   }
 
   #isSettled(target: number, dispatch: number): boolean {
@@ -235,22 +337,5 @@ export class InboundOwners {
       this.#floors = grown;
     }
     this.#floors[target] = floor;
-  }
-}
-
-/** Parallel arrays of the unsettled numbers; the place of a number is its low bits. */
-class Ring {
-  readonly high: Uint32Array;
-  readonly low: Uint32Array;
-  readonly owner: Int32Array;
-  readonly dispatch: Float64Array;
-  readonly source: Float64Array;
-
-  constructor(slots: number) {
-    this.high = new Uint32Array(slots);
-    this.low = new Uint32Array(slots);
-    this.owner = new Int32Array(slots).fill(FREE);
-    this.dispatch = new Float64Array(slots);
-    this.source = new Float64Array(slots);
   }
 }

@@ -31,6 +31,11 @@ export const LINK_KIND = {
   COMMITTED: 2,
 } as const;
 
+export const LINK_FLAG = {
+  /** Of a committed packet: the target need not have its SA; the routing host has made every check. */
+  FALLBACK: 1,
+} as const;
+
 const MALFORMED = verdictOf('link-malformed');
 const AUTHENTICATION = verdictOf('link-authentication');
 const REPLAY = verdictOf('link-replay');

@@ -21,7 +21,12 @@ describe('a routing agent and a target that lies', () => {
   it('believes no numbers that were not dispatched to it', async () => {
     const { cluster, inbound, liar, sa } = await setUp();
     const { top } = inbound.owners;
-    liar.send('replay-report', { sa, numbers: packNumbers([top + 1n, 0xffff_ff00n]), floor: 1_000_000n });
+    liar.send('replay-report', {
+      sa,
+      numbers: packNumbers([top + 1n, 0xffff_ff00n]),
+      floor: 1_000_000n,
+      wrongIcvs: 0,
+    });
     await cluster.run(5);
     expect(inbound.owners.top).to.equal(top);
     expect(drops(cluster)).to.deep.equal({ 'coupling-not-granted': 1 });
@@ -41,7 +46,7 @@ describe('a routing agent and a target that lies', () => {
   it('believes no bytes beyond the credit', async () => {
     const cluster = new MemoryCluster();
     await cluster.up({ soft: 50_000, hard: 100_000 });
-    const [entry] = [...cluster.router.sas.inbound.values()];
+    const [entry] = [...cluster.router.sas.outbound.values()];
     if (entry === undefined) throw new Error('not up');
     const credit = entry.lifesize.creditOf('target2').bytes;
     cluster
@@ -50,6 +55,24 @@ describe('a routing agent and a target that lies', () => {
     await cluster.run(5);
     expect(drops(cluster)).to.deep.equal({ 'coupling-not-granted': 1 });
     expect(entry.lifesize.totals(0).bytes).to.equal(credit);
+  });
+
+  it('believes no traffic that was not dispatched to it', async () => {
+    const { cluster, inbound, liar, sa } = await setUp();
+    const before = inbound.lifesize.totals(0);
+    liar.send('lifesize-report', { sa, bytes: 5000, packets: 7, idleMs: 0 });
+    await cluster.run(5);
+    expect(inbound.lifesize.totals(0)).to.deep.equal(before);
+    expect(drops(cluster)).to.deep.equal({ 'coupling-not-granted': 1 });
+  });
+
+  it('believes no answer to a claim that was not made', async () => {
+    const { cluster, inbound, liar, sa } = await setUp();
+    const { top } = inbound.owners;
+    liar.send('claim-answer', { sa, sequence: top + 1n, isGiven: true });
+    await cluster.run(5);
+    expect(inbound.owners.top).to.equal(top);
+    expect(drops(cluster)).to.deep.equal({ 'coupling-not-granted': 1 });
   });
 
   it("lets it neither take nor close another target's connection", async () => {

@@ -2,7 +2,6 @@ import { expect } from 'chai';
 import { RoutingSas } from '../../src/agents/routing/routing-sas.ts';
 import type { DvipaService } from '../../src/agents/routing/target-peers.ts';
 import { InboundFilter } from '../../src/dataplane/inbound-filter.ts';
-import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
 import { DVIPA, ENDPOINT, addr } from '../support/inner-packets.ts';
 import { type SaTest, testSa } from '../support/test-sas.ts';
 
@@ -19,10 +18,7 @@ function make() {
   const add = (given: SaTest) => {
     const sa = testSa(given);
     const numbering = { origin: 'new', epoch: 1, now: 0 } as const;
-    return sas.add(
-      { sa, pluginId: sa.id, service, numbering, percentage: 10, now: 0 },
-      () => new InboundOwners(64),
-    );
+    return sas.add({ sa, pluginId: sa.id, service, numbering, percentage: 10, now: 0 });
   };
   return { sas, add };
 }

@@ -14,7 +14,12 @@ describe('how far an SA with ESN has come', () => {
       [1, 2, 3].map((n) => cluster.target(n).cache.inbound.get(entry.sa.id)?.window.inferHigh(0x4000_0006));
     const report = async (target: number) => {
       const session = cluster.target(target).relations.session;
-      session?.send('replay-report', { sa: entry.sa.id, numbers: new Uint8Array(0), floor: 0n });
+      session?.send('replay-report', {
+        sa: entry.sa.id,
+        numbers: new Uint8Array(0),
+        floor: 0n,
+        wrongIcvs: 0,
+      });
       await cluster.run(5);
     };
     entry.owners.merge({ top: 5n << 30n, bitmap: new Uint8Array(8) });

@@ -86,6 +86,7 @@ export function routeBodies(): RouteBodies {
     },
     'path-mtu': { sa: SA_ID, mtu: 1400 },
     'sequence-top': { sa: SA_ID, top: 2n ** 62n + 1n },
+    claim: { sa: SA_ID, sequence: 2n ** 32n + 5n },
     'sa-remove': { id: SA_ID },
     'policy-install': {
       policy: {
@@ -121,7 +122,13 @@ export function targetBodies(): TargetBodies {
     'policy-installed': { key: 'out 203.0.113.10/32 10.1.1.1/32' },
     window: { sa: SA_ID, top: 0n, bitmap: new Uint8Array(0) },
     'windows-end': {},
-    'replay-report': { sa: SA_ID, numbers: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 1]), floor: 1n },
+    'replay-report': {
+      sa: SA_ID,
+      numbers: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 1]),
+      floor: 1n,
+      wrongIcvs: 7,
+    },
+    'claim-answer': { sa: SA_ID, sequence: 2n ** 64n - 1n, isGiven: true },
     'mapping-report': { sa: SA_ID, address: '192.0.2.99', port: 61_000, sequence: 2n ** 32n + 5n },
     'lifesize-report': { sa: SA_ID, bytes: 2 ** 33, packets: 2 ** 22, idleMs: 12 },
     'flow-report': { opened: [flow], closed: [{ ...flow, source: '2001:db8::2' }], full: true },

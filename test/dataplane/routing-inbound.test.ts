@@ -127,16 +127,6 @@ describe('routing-inbound', () => {
     ]);
   });
 
-  it('drops a number that is under way to another target: replay-conflict', () => {
-    const { bench, peer } = setUp();
-    const [first, second] = [tcp({ sourcePort: 1 }), tcp({ sourcePort: 2 })].map((inner) =>
-      espInUdp(peer.seal(inner, 5)),
-    );
-    bench.run(first as Buffer);
-    expect(outcomes(bench.run(second as Buffer))).to.deep.equal(['replay-conflict']);
-    expect(counted(bench.drops)).to.deep.equal({ 'replay-conflict': 1 });
-  });
-
   it('believes no report about numbers that the target was not given', () => {
     const { bench, entry, peer } = setUp();
     bench.run(espInUdp(peer.seal(tcp())));

@@ -1,15 +1,20 @@
 import { randomBytes } from 'node:crypto';
+import { KeyMaterial } from '../../src/base/key-material.ts';
 import { DropCounters } from '../../src/base/verdict.ts';
+import { putCommitted } from '../../src/dataplane/committed-packet.ts';
 import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
 import { pathFitOf } from '../../src/agents/sa-settings.ts';
 import { DispatchFloor } from '../../src/dataplane/dispatch-floor.ts';
 import { type FilterMode, type FilterRule, InboundFilter } from '../../src/dataplane/inbound-filter.ts';
+import { InnerDelivery } from '../../src/dataplane/inner-delivery.ts';
 import { InboundSad } from '../../src/dataplane/inbound-sad.ts';
 import { CommittedNumbers } from '../../src/dataplane/replay-reports.ts';
-import { type ShadowInboundSa, TargetInbound } from '../../src/dataplane/target-inbound.ts';
+import { SealedInbound } from '../../src/dataplane/sealed-inbound.ts';
+import { type ServedDvipa, type ShadowInboundSa, TargetInbound } from '../../src/dataplane/target-inbound.ts';
 import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
+import { LINK_KIND, LinkHeader, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { PathMtus } from '../../src/ipsec/path-mtus.ts';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
@@ -17,7 +22,7 @@ import { TunnelCheck } from '../../src/ipsec/tunnel-check.ts';
 import { formatAddress } from '../../src/packet/address.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
 import { addr, DVIPA, DVIPA6, ENDPOINT, ENDPOINT6 } from '../support/inner-packets.ts';
-import { AddressSet } from '../../src/packet/address-map.ts';
+import { AddressMap, AddressSet } from '../../src/packet/address-map.ts';
 
 export interface ShadowOptions {
   readonly filterMode?: FilterMode;
@@ -26,6 +31,13 @@ export interface ShadowOptions {
 }
 
 const UNLIMITED = { bytes: Number.MAX_SAFE_INTEGER, packets: Number.MAX_SAFE_INTEGER };
+
+export interface CommittedOptions {
+  readonly flags?: number;
+  readonly group?: number;
+  readonly kind?: number;
+  readonly epoch?: number;
+}
 
 /** A target's way in, with a TUN that keeps what it gets. */
 export class TargetBench {
@@ -48,20 +60,58 @@ export class TargetBench {
   readonly moved: string[] = [];
   #dispatch = 0;
   admits: (vector: PacketVector, i: number, group: number) => boolean = () => true;
+  readonly fragments = new FragmentMemory({ seed: Buffer.alloc(8, 5), now: () => 1000 });
+  readonly delivery = new InnerDelivery({
+    tun: this.tun,
+    admits: (vector, i, group) => this.admits(vector, i, group),
+    onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
+  });
+  /** The DVIPAs that it serves, for packets that name no SA. */
+  readonly served = new AddressMap<ServedDvipa>();
+  readonly #linkKey = { keyId: 9, key: KeyMaterial.copyOf(Buffer.alloc(32, 9)) };
+  readonly routerSealer = new LinkSealer(this.#linkKey);
+  readonly opener = new LinkOpener();
+  readonly sealedInbound = new SealedInbound({
+    sad: this.sad,
+    opener: this.opener,
+    dvipas: this.served,
+    fragments: this.fragments,
+    delivery: this.delivery,
+    drops: this.drops,
+  });
   readonly inbound = new TargetInbound({
     sad: this.sad,
     crypto: this.crypto,
-    tun: this.tun,
     drops: this.drops,
-    fragments: new FragmentMemory({ seed: Buffer.alloc(8, 5), now: () => 1000 }),
-    admits: (vector, i, group) => this.admits(vector, i, group),
-    onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
+    fragments: this.fragments,
+    delivery: this.delivery,
     onMoved: (_entry, vector, i) =>
       this.moved.push(
         `${formatAddress(vector.outerSource, 4 * i)}:${vector.outerSourcePort[i]} ${vector.sequenceLow[i]}`,
       ),
     onReportDue: (entry) => this.reports.push(entry.committed.take()),
   });
+
+  constructor() {
+    this.opener.install(this.#linkKey);
+  }
+
+  /** One sealed packet of the routing host; `number` of the SA `spi`. */
+  runCommitted(inner: Uint8Array, spi: number, number: number, link: CommittedOptions = {}) {
+    const { flags = 0, group = 1, kind = LINK_KIND.COMMITTED, epoch = this.epoch } = link;
+    const vector = vectorOf(inner);
+    vector.spi[0] = spi;
+    vector.sequenceHigh[0] = 0;
+    vector.sequenceLow[0] = number;
+    putCommitted(vector, 0);
+    this.routerSealer.seal(vector, 0, Object.assign(new LinkHeader(), { kind, flags, group }), epoch);
+    return this.runSealed(Buffer.from(vector.packet(0)), epoch);
+  }
+
+  runSealed(bytes: Uint8Array, epoch = this.epoch): Buffer {
+    this.sealedInbound.run(vectorOf(bytes), epoch, this.epoch);
+    return Buffer.from(bytes);
+  }
 
   install(sa: SecurityAssociation, options: ShadowOptions = {}): ShadowInboundSa {
     const { filterMode = 'bypass', rules = [] } = options;
@@ -78,6 +128,7 @@ export class TargetBench {
         hardPackets: packets.hard,
       }),
       committed: new CommittedNumbers(sa.id),
+      wrongIcvs: 0,
       fit: pathFitOf(sa, new PathMtus(this.limits)),
       peerAddress: addr(sa.outer.source),
       peerPort: sa.outer.sourcePort,

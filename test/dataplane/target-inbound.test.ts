@@ -380,7 +380,7 @@ describe('target-inbound', () => {
     bench.tun.isBroken = true;
     bench.run(sealed(peer));
     expect(counted(bench.drops)).to.deep.equal({ 'send-failed': 1 });
-    expect([bench.inbound.deliveredPackets, bench.inbound.deliveredBytes]).to.deep.equal([0, 0]);
+    expect([bench.delivery.packets, bench.delivery.bytes]).to.deep.equal([0, 0]);
   });
 
   it('counts each packet of a mixed vector once', () => {

@@ -2,6 +2,7 @@ import { KEEP } from '../../src/base/verdict.ts';
 import { packNumbers } from '../../src/coupling/records.ts';
 import { DispatchFloor } from '../../src/dataplane/dispatch-floor.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
+import { RingPool } from '../../src/ipsec/unsettled-ring.ts';
 import { mergeSnapshots } from '../../src/ipsec/replay-snapshot.ts';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 import { EventQueue, Random } from './event-queue.ts';
@@ -81,7 +82,10 @@ export class InboundWorld {
       moveFlow: random.pick([0.01, 0.2, 1]),
     };
     this.#windowPackets = random.pick([32, 64, 128, 1024]);
-    this.owners = new InboundOwners(this.#windowPackets, isHostile ? random.pick([128, 1024, 4096]) : 4096);
+    this.owners = new InboundOwners(
+      this.#windowPackets,
+      new RingPool({ slots: isHostile ? random.pick([128, 1024, 4096]) : 4096 }),
+    );
     const count = random.integer(1, 4);
     this.targets = Array.from({ length: count }, (_, i) => new Target(i, this.#newWindow()));
     this.#dispatches = this.targets.map(() => 0);

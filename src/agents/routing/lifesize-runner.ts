@@ -3,7 +3,7 @@ import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
 import type { Log } from '../../observe/log.ts';
 import { pushCounters, type Requester, type SaCounters } from '../../vici/index.ts';
 import type { Rekeyer } from './rekeyer.ts';
-import { type AnySa, FUNNEL_USER, type OutboundSa, type RoutingSas } from './routing-sas.ts';
+import { type AnySa, FUNNEL_USER, type InboundSa, type RoutingSas } from './routing-sas.ts';
 import type { Cluster } from './target-peers.ts';
 
 /** charon sees the cluster's totals that often, as far as they changed; they never go back there. */
@@ -70,6 +70,11 @@ export class LifesizeRunner {
     if (entry !== undefined) this.#readMeter(entry, this.#clock.now());
   }
 
+  /** This host opened packets of the SA: the same for them. */
+  usedHere(entry: InboundSa): void {
+    this.#readMeter(entry, this.#clock.now());
+  }
+
   removed(entry: AnySa): void {
     this.#pushed.delete(entry.pluginId);
   }
@@ -80,7 +85,7 @@ export class LifesizeRunner {
 
   #grant(entry: AnySa, target: string, credit: { bytes: number; packets: number }): void {
     if (target === FUNNEL_USER) {
-      if ('meter' in entry) entry.meter.granted(credit);
+      entry.meter?.granted(credit);
       return;
     }
     const peer = this.#cluster.peer(target);
@@ -89,11 +94,11 @@ export class LifesizeRunner {
 
   #readFunnel(): void {
     const now = this.#clock.now();
-    for (const entry of this.#sas.outbound.values()) this.#readMeter(entry, now);
+    for (const entry of this.#sas.all()) this.#readMeter(entry, now);
   }
 
-  #readMeter(entry: OutboundSa, now: number): void {
-    const report = entry.meter.report(now);
+  #readMeter(entry: AnySa, now: number): void {
+    const report = entry.meter?.report(now);
     if (report === undefined) return;
     entry.lifesize.reported(FUNNEL_USER, report, now);
     this.changed(entry);

@@ -6,23 +6,33 @@ import { OuterSources } from '../../connections/outer-sources.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
 import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
+import { OpeningInbound } from '../../dataplane/opening-inbound.ts';
 import { PathMtuMessages } from '../../dataplane/path-mtu-messages.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
 import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
+import { SealedSender } from '../../dataplane/sealed-sender.ts';
+import { TargetChoice } from '../../dataplane/target-choice.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
+import { VerificationBudget } from '../../ipsec/verification-budget.ts';
 import type { Log } from '../../observe/log.ts';
 import type { CouplingStore } from '../../store/store.ts';
 import type { Requester } from '../../vici/index.ts';
 import { LifesizeRunner } from './lifesize-runner.ts';
 import { NumberingRunner } from './numbering-runner.ts';
+import { OpeningRunner } from './opening-runner.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import { PeerMoves } from './peer-moves.ts';
-import { type OutboundSa, RoutingSas } from './routing-sas.ts';
+import { type InboundSa, type OutboundSa, RoutingSas } from './routing-sas.ts';
 import { SaLifecycle } from './sa-lifecycle.ts';
 import type { Cluster } from './target-peers.ts';
 import { TargetSessions } from './target-sessions.ts';
+
+/** Idle SAs give up their rings of unsettled numbers. */
+const RELEASE_RINGS_MS = 1000;
+/** Datagrams of one SA group whose fragments are on their way. */
+const FRAGMENTED_PER_GROUP = 256;
 
 /** What a routing host needs of the machine it is on; in a test, of the test. */
 export interface RoutingHostPorts {
@@ -42,6 +52,8 @@ export interface RoutingHostPorts {
   readonly epoch: () => number;
   /** Credit of a target, in percent of an SA's lifesize. */
   readonly percentage: number;
+  /** Inbound packets that this host may open itself (`VerificationBudget`). */
+  readonly verificationsPerSecond: number;
   /** `HASH_SEED_BYTES` random bytes. */
   readonly hashSeed: Uint8Array;
 }
@@ -54,13 +66,17 @@ export class RoutingHost {
   readonly startedAt: number;
   readonly sas: RoutingSas;
   readonly distributor: Distributor;
-  readonly inbound: RoutingInbound;
+  readonly inbound: RoutingInbound<InboundSa>;
+  readonly opening: OpeningInbound<InboundSa>;
+  readonly budget: VerificationBudget;
+  readonly sealedSender: SealedSender;
   readonly funnel: Funnel;
   readonly numbering: NumberingRunner;
   readonly lifesize: LifesizeRunner;
   readonly lifecycle: SaLifecycle;
   readonly sessions: TargetSessions;
   readonly #ports: RoutingHostPorts;
+  #ringsAt = 0;
 
   constructor(ports: RoutingHostPorts) {
     this.#ports = ports;
@@ -78,11 +94,45 @@ export class RoutingHost {
     const fragmentHash = new KeyedHash(ports.hashSeed);
     const common = { clock, log, drops, cluster, sas, rekeyer, distributor };
     this.lifesize = new LifesizeRunner({ ...common, plugin });
+    const opened = new OpeningRunner({
+      ...common,
+      store,
+      inbound: () => this.inbound,
+      opening: () => this.opening,
+      lifesize: () => this.lifesize,
+    });
+    const choice = new TargetChoice(distributor);
+    const fragments = new FragmentMemory({
+      seed: ports.hashSeed,
+      now: () => clock.now(),
+      perGroup: FRAGMENTED_PER_GROUP,
+    });
+    this.budget = new VerificationBudget(ports.verificationsPerSecond);
+    this.sealedSender = new SealedSender({
+      link,
+      epoch,
+      sealerOf: (target) => cluster.peers[target]?.linkKeys.sealer,
+    });
+    this.opening = new OpeningInbound({
+      sad: sas.inbound,
+      addresses: ports.addresses,
+      crypto: sas.opening,
+      budget: this.budget,
+      choice,
+      sender: this.sealedSender,
+      fragments,
+      drops,
+      meterOf: (entry) => sas.openingMeter(entry, epoch(), clock.now()),
+      onClaim: (entry, owner, high, low) => opened.claim(entry, owner, high, low),
+      onOpened: (entry, isSuspicionNew) => opened.opened(entry, isSuspicionNew),
+    });
     this.inbound = new RoutingInbound({
       sad: sas.inbound,
       addresses: ports.addresses,
       peek: sas.peeker,
-      distributor,
+      choice,
+      opening: this.opening,
+      onStarved: (entry) => opened.starved(entry),
       sources,
       fragmentHash,
       pathMtu: new PathMtuMessages({
@@ -107,6 +157,7 @@ export class RoutingHost {
       numbering: () => this.numbering,
       lifesize: () => this.lifesize,
       inbound: () => this.inbound,
+      opening: () => this.opening,
       funnel: () => this.funnel,
     });
     this.numbering = new NumberingRunner({
@@ -128,13 +179,16 @@ export class RoutingHost {
       },
     });
     const { lifecycle, numbering, lifesize } = this;
-    this.sessions = new TargetSessions({ ...common, lifecycle, numbering, lifesize, moves });
+    const { opening } = this;
+    this.sessions = new TargetSessions({ ...common, lifecycle, numbering, lifesize, moves, opening, opened });
     link.onReceive((packets, peer, protocol, carried) => this.#fromLink(packets, peer, protocol, carried));
   }
 
   /** Call it about every 50 ms. */
   tick(now: number): void {
     this.inbound.tick(now);
+    this.opening.tick(now);
+    if (now >= this.#ringsAt) this.#releaseRings(now);
     this.funnel.tick(now);
     this.distributor.table.sweep(now);
   }
@@ -145,6 +199,11 @@ export class RoutingHost {
     this.lifesize.close();
     this.sas.clear();
     for (const { linkKeys } of this.#ports.cluster.peers) linkKeys.wipe();
+  }
+
+  #releaseRings(now: number): void {
+    this.#ringsAt = now + RELEASE_RINGS_MS;
+    for (const { owners } of this.sas.inbound.values()) owners.releaseIfIdle();
   }
 
   /** Targets send on the same way: they need not be told by a router each. */

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import type { InboundOwners } from '../../ipsec/inbound-owners.ts';
+import { InboundOwners } from '../../ipsec/inbound-owners.ts';
 import { InboundSad } from '../../dataplane/inbound-sad.ts';
 import { OutboundSad } from '../../dataplane/outbound-sad.ts';
-import type { RoutingInboundSa } from '../../dataplane/routing-inbound.ts';
+import type { OpenedHereSa } from '../../dataplane/opening-inbound.ts';
 import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
 import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
+import { GivenTraffic } from '../../ipsec/given-traffic.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
+import { IcvSuspicion } from '../../ipsec/icv-suspicion.ts';
+import type { LifesizeMeter } from '../../ipsec/lifesize-meter.ts';
 import { LifesizeOwner } from '../../ipsec/lifesize-owner.ts';
 import { NumberingOwner } from '../../ipsec/numbering-owner.ts';
 import type { NumberingOwnerOptions } from '../../ipsec/numbering-actions.ts';
@@ -13,6 +16,7 @@ import { Peeker } from '../../ipsec/peek.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { PathMtus } from '../../ipsec/path-mtus.ts';
 import { type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
+import { RingPool } from '../../ipsec/unsettled-ring.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf, pathFitOf } from '../sa-settings.ts';
 import type { DvipaService } from './target-peers.ts';
@@ -28,7 +32,19 @@ interface Common {
   isAcknowledged: boolean;
 }
 
-export interface InboundSa extends RoutingInboundSa, Common {
+export interface InboundSa extends OpenedHereSa, Common {
+  /**
+   * Whether this host opens packets for targets that do not serve the SA: only after the store has a mark of it (`storing`),
+   * since the windows of such targets cannot tell a next life of this agent what was delivered.
+   */
+  fallback: 'off' | 'storing' | 'ready';
+  /** This host's use of the lifesize, once it has opened a packet. */
+  meter: LifesizeMeter | undefined;
+  readonly addedAt: number;
+  /** Why a target does not serve it, by host. */
+  readonly refusals: Map<string, string>;
+  /** A younger SA of its group is there: this one is served until charon deletes it. */
+  isReplaced: boolean;
   /** ESN: the highest number that all targets were told, in steps of 2^30. */
   toldTop: bigint;
   /** Targets whose windows are missing after a restart of this agent. */
@@ -66,6 +82,9 @@ export class RoutingSas {
   readonly overlaps = new GroupOverlaps();
   readonly peeker = new Peeker();
   readonly sealing = new EspNodeCrypto({ randomBytes });
+  /** For inbound packets that this host must open itself. */
+  readonly opening = new EspNodeCrypto({ randomBytes });
+  readonly rings = new RingPool();
   readonly paths: PathMtus;
   /** By SA group: a rekey, and each flow that a target reports, asks for the others of its group. */
   readonly #groups = new Map<number, Set<AnySa>>();
@@ -75,13 +94,12 @@ export class RoutingSas {
   }
 
   /** Throws if the data plane cannot serve the SA: nothing is installed then, the keys are wiped. */
-  add(given: NewSa, makeOwners: (sa: SecurityAssociation) => InboundOwners): AnySa {
+  add(given: NewSa): AnySa {
     const { sa } = given;
     try {
       const reason = algorithmRefusal(sa);
       if (reason !== undefined) throw new Error(reason);
-      const entry =
-        sa.direction === 'in' ? this.#addInbound(given, makeOwners(sa)) : this.#addOutbound(given);
+      const entry = sa.direction === 'in' ? this.#addInbound(given) : this.#addOutbound(given);
       this.overlaps.add(sa);
       const group = this.#groups.get(sa.group);
       if (group === undefined) this.#groups.set(sa.group, new Set([entry]));
@@ -101,7 +119,11 @@ export class RoutingSas {
   remove(id: SaId): AnySa | undefined {
     const inbound = this.inbound.remove(id);
     const outbound = this.outbound.remove(id);
-    if (inbound !== undefined) this.peeker.remove(inbound.slot);
+    if (inbound !== undefined) {
+      this.peeker.remove(inbound.slot);
+      this.opening.remove(inbound.slot);
+      inbound.owners.close();
+    }
     if (outbound !== undefined) this.sealing.remove(outbound.slot);
     const entry = inbound ?? outbound;
     if (entry === undefined) return undefined;
@@ -119,6 +141,14 @@ export class RoutingSas {
     return this.#groups.get(number) ?? NONE;
   }
 
+  /** The account of what this host opens itself: most SAs never have one. */
+  openingMeter(entry: InboundSa, epoch: number, now: number): LifesizeMeter {
+    if (entry.meter !== undefined) return entry.meter;
+    entry.lifesize.targetReady(FUNNEL_USER, BigInt(epoch), now);
+    entry.meter = meterOf(entry.sa, entry.lifesize.creditOf(FUNNEL_USER));
+    return entry.meter;
+  }
+
   *all(): IterableIterator<AnySa> {
     yield* this.inbound.values();
     yield* this.outbound.values();
@@ -129,7 +159,7 @@ export class RoutingSas {
     for (const { key } of this.outbound.policies()) this.outbound.removePolicy(key);
   }
 
-  #addInbound(given: NewSa, owners: InboundOwners): InboundSa {
+  #addInbound(given: NewSa): InboundSa {
     const { sa, service, pluginId } = given;
     const { destination } = outerAddressesOf(sa);
     const entry = this.inbound.add(sa, (slot) => ({
@@ -138,18 +168,30 @@ export class RoutingSas {
       pluginId,
       service,
       destination,
-      owners,
+      owners: new InboundOwners(sa.replayWindowPackets, this.rings),
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
       dvipa: service,
       serving: new Set(),
       isWaitingForWindows: false,
       awaiting: new Set(),
+      fallback: 'off',
+      get isFallbackReady() {
+        return this.fallback === 'ready';
+      },
+      suspicion: new IcvSuspicion(),
+      given: new GivenTraffic(isRestored(given)),
+      openedHere: 0,
+      meter: undefined,
+      addedAt: given.now,
+      refusals: new Map(),
+      isReplaced: false,
       toldTop: 0n,
       lifesize: lifesizeOf(given),
       isRekeying: false,
       isAcknowledged: false,
     }));
     this.peeker.install(entry.slot, sa);
+    this.opening.install(entry.slot, sa);
     return entry;
   }
 
@@ -176,7 +218,12 @@ export class RoutingSas {
   }
 }
 
-function lifesizeOf({ sa, percentage, now, numbering }: NewSa): LifesizeOwner {
-  const isRestored = numbering.origin === 'restored';
-  return new LifesizeOwner({ lifetime: sa.lifetime, percentage, now, isRestored });
+function lifesizeOf(given: NewSa): LifesizeOwner {
+  const { sa, percentage, now } = given;
+  return new LifesizeOwner({ lifetime: sa.lifetime, percentage, now, isRestored: isRestored(given) });
+}
+
+/** It is older than this life of the agent. */
+function isRestored({ numbering }: NewSa): boolean {
+  return numbering.origin === 'restored';
 }

@@ -18,7 +18,7 @@ import { formatAddress } from '../../packet/address.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import type { Rekeyer } from './rekeyer.ts';
-import type { AnySa, RoutingSas } from './routing-sas.ts';
+import type { AnySa, InboundSa, RoutingSas } from './routing-sas.ts';
 import type { Cluster, TargetPeer } from './target-peers.ts';
 
 export interface CharonState {
@@ -36,7 +36,7 @@ export interface RoutingParts {
   readonly sas: RoutingSas;
   readonly charon: CharonState;
   readonly rekeyer: Rekeyer;
-  readonly inbound: RoutingInbound;
+  readonly inbound: RoutingInbound<InboundSa>;
   readonly funnel: Funnel;
   readonly distributor: Distributor;
   readonly drops: DropCounters;

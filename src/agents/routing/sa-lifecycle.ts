@@ -1,9 +1,9 @@
 import type { Clock } from '../../base/clock.ts';
 import type { DropCounters } from '../../base/verdict.ts';
 import type { Distributor } from '../../connections/distributor.ts';
+import type { OpeningInbound } from '../../dataplane/opening-inbound.ts';
 import type { RoutingInbound } from '../../dataplane/routing-inbound.ts';
 import type { Funnel } from '../../dataplane/funnel.ts';
-import { InboundOwners } from '../../ipsec/inbound-owners.ts';
 import { formatSpi, type OutboundPolicy, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { parseMarks } from '../../store/state-codec.ts';
@@ -24,11 +24,10 @@ import type { NumberingRunner } from './numbering-runner.ts';
 import type { PeerMoves } from './peer-moves.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
+import { UNDECIDED } from './sa-marks.ts';
 import { saInstallRecord } from './shadow-records.ts';
 import type { Cluster, TargetPeer } from './target-peers.ts';
 
-/** Kept with an inbound SA of which a number's fate is not known. Only that it is there says something. */
-const UNDECIDED = { nextSequence: 1n, nextSenderId: 1 };
 /** In place of a target that would have to return its window, and cannot: it is dead. */
 const NOBODY = '(lost)';
 
@@ -51,7 +50,8 @@ export interface SaLifecycleOptions {
   readonly numbering: () => NumberingRunner;
   readonly lifesize: () => LifesizeRunner;
   readonly rekeyer: () => Rekeyer;
-  readonly inbound: () => RoutingInbound;
+  readonly inbound: () => RoutingInbound<InboundSa>;
+  readonly opening: () => OpeningInbound<InboundSa>;
   readonly funnel: () => Funnel;
   readonly distributor: Distributor;
   readonly moves: PeerMoves;
@@ -109,6 +109,7 @@ export class SaLifecycle {
   /** A target serves the SA: connections may go there, and charon's barrier opens. */
   served(entry: AnySa, peer: TargetPeer): void {
     if ('owners' in entry) {
+      entry.refusals.delete(peer.host);
       entry.serving.add(peer.index);
       this.#options.inbound().release(entry.sa.spi, this.#options.clock.now());
     } else entry.installedOn.add(peer.host);
@@ -175,17 +176,14 @@ export class SaLifecycle {
     const origin = isOurs && given.state === undefined ? 'new' : 'restored';
     const marks = given.state === undefined ? undefined : parseMarks(given.state);
     try {
-      const entry = sas.add(
-        {
-          sa: translated.value,
-          pluginId: given.id,
-          service,
-          numbering: { origin, marks, epoch: epoch(), now },
-          percentage,
-          now,
-        },
-        ({ replayWindowPackets }) => new InboundOwners(replayWindowPackets),
-      );
+      const entry = sas.add({
+        sa: translated.value,
+        pluginId: given.id,
+        service,
+        numbering: { origin, marks, epoch: epoch(), now },
+        percentage,
+        now,
+      });
       log.info('SA added', { ...fields, reqid: entry.sa.reqid });
       if ('owners' in entry) {
         if (given.state !== undefined) entry.awaiting.add(NOBODY);
@@ -202,7 +200,9 @@ export class SaLifecycle {
     const { cluster, sas, lifesize, clock } = this.#options;
     for (const older of sas.group(entry.sa.group)) {
       // A younger SA of the group: the rekey that was asked for has come.
-      if (older !== entry && 'owners' in older) older.lifesize.replaced();
+      if (older === entry || !('owners' in older)) continue;
+      older.lifesize.replaced();
+      older.isReplaced = true;
     }
     if (isRestored) this.#awaitWindows(entry);
     const peers = cluster.connected(entry.service);
@@ -280,7 +280,7 @@ export class SaLifecycle {
     if ('numbering' in entry) {
       numbering().removed(entry);
       funnel().removed(entry, clock.now());
-    }
+    } else this.#options.opening().removed(entry);
     if (sas.group(entry.sa.group).size === 0) distributor.table.removeGroup(entry.sa.group);
     log.info('SA removed', { sa: id, spi: formatSpi(entry.sa.spi), direction: entry.sa.direction });
   }

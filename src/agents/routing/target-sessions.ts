@@ -7,12 +7,14 @@ import type { Distributor } from '../../connections/distributor.ts';
 import type { CloseReason } from '../../coupling/errors.ts';
 import type { FlowRecord, RouteRecord, TargetBodies, TargetRecord } from '../../coupling/records.ts';
 import type { RoutingHandlers, RoutingSession } from '../../coupling/session.ts';
+import type { OpeningInbound } from '../../dataplane/opening-inbound.ts';
 import { LINK_KEY_BYTES } from '../../ipsec/link-seal.ts';
 import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { parseAddress } from '../../packet/address.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
+import type { OpeningRunner } from './opening-runner.ts';
 import type { PeerMoves } from './peer-moves.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
 import type { SaLifecycle } from './sa-lifecycle.ts';
@@ -35,6 +37,8 @@ export interface TargetSessionsOptions {
   readonly lifesize: LifesizeRunner;
   readonly distributor: Distributor;
   readonly moves: PeerMoves;
+  readonly opening: OpeningInbound<InboundSa>;
+  readonly opened: OpeningRunner;
 }
 
 /**
@@ -52,6 +56,7 @@ export class TargetSessions implements RoutingHandlers {
     const { clock, log, sas, numbering, lifesize } = this.#options;
     const peer = this.#peer(session);
     const now = clock.now();
+    const isReborn = peer.incarnation !== undefined && peer.incarnation !== session.incarnation;
     peer.session = session;
     peer.hasSnapshot = false;
     peer.incarnation = session.incarnation;
@@ -66,7 +71,10 @@ export class TargetSessions implements RoutingHandlers {
       if (!entry.service.targets.has(peer.host)) continue;
       entry.lifesize.targetReady(peer.host, session.incarnation, now);
       lifesize.changed(entry);
-      if ('owners' in entry) continue;
+      if ('owners' in entry) {
+        if (isReborn) entry.given.restarted(peer.index);
+        continue;
+      }
       entry.numbering.targetReady(peer.host, session.incarnation, now);
       numbering.changed(entry);
     }
@@ -82,7 +90,7 @@ export class TargetSessions implements RoutingHandlers {
   }
 
   onClose(session: RoutingSession, reason: CloseReason, cause?: unknown): void {
-    const { clock, log, sas, drops, numbering, lifesize, lifecycle, distributor } = this.#options;
+    const { clock, log, sas, drops, numbering, lifesize, lifecycle, distributor, opening } = this.#options;
     const peer = this.#peer(session);
     if (peer.session !== session) return;
     const now = clock.now();
@@ -90,8 +98,10 @@ export class TargetSessions implements RoutingHandlers {
     peer.session = undefined;
     peer.hasSnapshot = false;
     const connections = distributor.removeTarget(peer.index);
+    opening.targetLost(peer.index);
     for (const entry of sas.inbound.values()) {
       entry.serving.delete(peer.index);
+      entry.refusals.delete(peer.host);
       const burnt = entry.owners.targetLost(peer.index);
       entry.lifesize.targetLost(peer.host, now);
       lifesize.changed(entry);
@@ -141,6 +151,11 @@ export class TargetSessions implements RoutingHandlers {
         return true;
       case 'replay-report':
         return this.#replayReport(peer, body);
+      case 'claim-answer': {
+        const entry = this.#inbound(body.sa, peer);
+        if (entry === undefined) return sas.get(body.sa) === undefined;
+        return this.#options.opened.answered(entry, peer, body);
+      }
       case 'mapping-report': {
         const entry = this.#inbound(body.sa, peer);
         if (entry === undefined) return sas.get(body.sa) === undefined;
@@ -172,6 +187,7 @@ export class TargetSessions implements RoutingHandlers {
     else {
       const { spi, direction } = entry.sa;
       const fields = { target: peer.host, sa: body.id, spi: formatSpi(spi), direction, reason: body.reason };
+      if ('owners' in entry) entry.refusals.set(peer.host, body.reason ?? 'failed');
       this.#options.log.error('target refused the SA', fields);
     }
     return true;
@@ -182,6 +198,7 @@ export class TargetSessions implements RoutingHandlers {
     if (entry === undefined) return this.#options.sas.get(body.sa) === undefined;
     const { refused } = entry.owners.reported(peer.index, body.numbers, peer.floorOf(body.floor));
     if (entry.sa.hasEsn) this.#tellTop(entry);
+    if (body.wrongIcvs > 0) this.#options.opened.wrongIcvs(entry, body.wrongIcvs);
     return refused === 0;
   }
 
@@ -199,9 +216,10 @@ export class TargetSessions implements RoutingHandlers {
     const { sas, clock, lifesize } = this.#options;
     const entry = this.#granted(body.sa, peer);
     if (entry === undefined) return sas.get(body.sa) === undefined;
-    const isBelieved = entry.lifesize.reported(peer.host, body, clock.now());
+    const believed = 'owners' in entry ? entry.given.cap(peer.index, body) : body;
+    const isAllowed = entry.lifesize.reported(peer.host, believed, clock.now());
     lifesize.changed(entry);
-    return isBelieved;
+    return isAllowed && believed.bytes === body.bytes && believed.packets === body.packets;
   }
 
   #flowReport(peer: TargetPeer, body: TargetBodies['flow-report']): boolean {

@@ -16,7 +16,7 @@ import { ReplayWindow } from '../../ipsec/replay-window.ts';
 import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
 import { IvCounters } from '../../ipsec/sender-ids.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
-import { AddressSet } from '../../packet/address-map.ts';
+import { AddressMap, AddressSet } from '../../packet/address-map.ts';
 import { inboundFilterOf } from '../inbound-filter.ts';
 import {
   addressOf,
@@ -55,6 +55,8 @@ export class ShadowCache {
   readonly #paths: PathMtus;
   readonly #endpoints = new AddressSet();
   readonly #served = new AddressSet();
+  /** Settings by address, for packets that name no SA. */
+  readonly served = new AddressMap<ServedDvipa>();
 
   /** `configured`: the DVIPAs that this host's own configuration names; others are refused. */
   constructor(configured: readonly string[], limits: PathLimits) {
@@ -167,6 +169,7 @@ export class ShadowCache {
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
       meter: meterOf(sa, credit),
       committed: new CommittedNumbers(sa.id),
+      wrongIcvs: 0,
       fit: pathFitOf(sa, this.#paths),
       peerAddress: source,
       peerPort: sa.outer.sourcePort,
@@ -200,8 +203,11 @@ export class ShadowCache {
   #refreshAddresses(): void {
     this.#endpoints.clear();
     this.#served.clear();
-    for (const { record, address } of this.#dvipas.values()) {
+    this.served.clear();
+    for (const dvipa of this.#dvipas.values()) {
+      const { record, address } = dvipa;
       this.#served.add(address);
+      this.served.set(address, dvipa);
       for (const endpoint of record.endpoints) this.#endpoints.add(addressOf(endpoint));
     }
   }

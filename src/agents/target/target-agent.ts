@@ -75,7 +75,7 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     hashSeed: randomBytes(HASH_SEED_BYTES),
   });
   stops.add(() => host.close());
-  const { cache, relations, inbound, outbound, flows } = host;
+  const { cache, relations, inbound, delivery, sealedInbound, outbound, flows } = host;
 
   const fromTun = new PacketVector(VECTOR_PACKETS, slotBytesFor(config.tun.mtu));
   tun.onReadable(() => {
@@ -123,6 +123,8 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     cache,
     relations,
     inbound,
+    delivery,
+    sealedInbound,
     outbound,
     flows,
     drops,

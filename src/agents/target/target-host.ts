@@ -3,8 +3,10 @@ import type { DropCounters } from '../../base/verdict.ts';
 import { type ConnectionKey, KeyedHash, newConnectionKey } from '../../connections/connection-key.ts';
 import { FlowTracker } from '../../connections/flow-tracker.ts';
 import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
+import { InnerDelivery } from '../../dataplane/inner-delivery.ts';
 import { LookAlikes } from '../../dataplane/look-alikes.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
+import { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
@@ -50,6 +52,9 @@ export class TargetHost {
   readonly reports: TargetReports;
   readonly relations: TargetRelations;
   readonly inbound: TargetInbound;
+  /** For packets that the routing host has opened. */
+  readonly sealedInbound: SealedInbound;
+  readonly delivery: InnerDelivery;
   readonly outbound: TargetOutbound;
   readonly lookAlikes: LookAlikes;
   readonly #ports: TargetHostPorts;
@@ -81,14 +86,27 @@ export class TargetHost {
     });
     const seed = ports.hashSeed;
     const now = () => clock.now();
+    const fragments = new FragmentMemory({ seed, now, perGroup: FRAGMENTED_PER_GROUP });
+    this.delivery = new InnerDelivery({
+      tun,
+      admits: (vector, i, group) => lookAlikes.admits(vector, i, group),
+      onAuthenticated: (vector, i, group) => this.#observe(vector, i, true, group),
+    });
+    const { delivery } = this;
+    this.sealedInbound = new SealedInbound({
+      sad: cache.inbound,
+      opener: this.relations.linkKeys.opener,
+      dvipas: cache.served,
+      fragments,
+      delivery,
+      drops,
+    });
     this.inbound = new TargetInbound({
       sad: cache.inbound,
       crypto: cache.opening,
-      tun,
       drops,
-      fragments: new FragmentMemory({ seed, now, perGroup: FRAGMENTED_PER_GROUP }),
-      admits: (vector, i, group) => lookAlikes.admits(vector, i, group),
-      onAuthenticated: (vector, i, { sa }) => this.#observe(vector, i, true, sa.group),
+      fragments,
+      delivery,
       onMoved: (entry, vector, i) => reports.peerMoved(entry, vector, i),
       onReportDue: (entry) => reports.numbersDue(entry),
     });
@@ -130,11 +148,12 @@ export class TargetHost {
   }
 
   #fromLink(packets: PacketVector, protocol: number, epoch: number): void {
-    if (protocol !== LINK_PROTOCOL.OUTER_IPV4 && protocol !== LINK_PROTOCOL.OUTER_IPV6) {
-      this.#ports.drops.count('link-unknown-kind', packets.count);
+    const { relations, cache } = this;
+    if (protocol === LINK_PROTOCOL.SEALED) {
+      this.sealedInbound.run(packets, epoch, relations.epoch);
+      this.reports.flowsChanged();
       return;
     }
-    const { relations, cache } = this;
     this.inbound.run(packets, epoch, relations.epoch, cache.addresses, relations.floor);
     this.reports.inboundHandled(this.inbound.touched);
   }

@@ -84,7 +84,13 @@ export class TargetReports {
   numbersDue(entry: ShadowInboundSa): void {
     const numbers = entry.committed.take();
     if (numbers.length === 0) return;
-    this.#session?.send('replay-report', { sa: entry.sa.id, numbers, floor: this.#floor?.floor ?? 0n });
+    const floor = this.#floor?.floor ?? 0n;
+    this.#session?.send('replay-report', {
+      sa: entry.sa.id,
+      numbers,
+      floor,
+      wrongIcvs: takeWrongIcvs(entry),
+    });
   }
 
   /** The peer of the SA sends from elsewhere: packet `i` is authenticated, and the newest so far. */
@@ -135,7 +141,9 @@ export class TargetReports {
     if (session === undefined || floor === undefined) return;
     const reached = floor.advance();
     for (const entry of this.#unsettled) {
-      session.send('replay-report', { sa: entry.sa.id, numbers: entry.committed.take(), floor: reached });
+      const numbers = entry.committed.take();
+      const wrongIcvs = takeWrongIcvs(entry);
+      session.send('replay-report', { sa: entry.sa.id, numbers, floor: reached, wrongIcvs });
     }
     // Once more after the last packet: then the floor has passed all of them, and nothing is left unsettled.
     if (floor.isBehind) this.#arm();
@@ -173,6 +181,12 @@ export class TargetReports {
       this.#session?.send('lifesize-report', { sa: entry.sa.id, ...report });
     }
   }
+}
+
+function takeWrongIcvs(entry: ShadowInboundSa): number {
+  const count = entry.wrongIcvs;
+  entry.wrongIcvs = 0;
+  return Math.min(count, 0xffff_ffff);
 }
 
 function flowRecord(key: ConnectionKey): FlowRecord {

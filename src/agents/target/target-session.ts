@@ -127,6 +127,14 @@ export class TargetRelations implements TargetHandlers {
       case 'sa-update':
         cache.update(event.body.id, event.body.outer, event.body.hasUdpEncapsulation);
         break;
+      case 'claim': {
+        const { sa, sequence } = event.body;
+        // Marked like a number that was delivered: whatever of it is still on its way here is refused.
+        const window = cache.inbound.get(sa)?.window;
+        const isGiven = window?.commit(Number(sequence >> 32n), Number(sequence & 0xffff_ffffn)) === true;
+        session.send('claim-answer', { sa, sequence, isGiven });
+        break;
+      }
       case 'sequence-top': {
         const { sa, top } = event.body;
         cache.inbound.get(sa)?.window.hintTop(Number(top >> 32n), Number(top & 0xffff_ffffn));

@@ -1,6 +1,8 @@
 import type { DropCounters } from '../../base/verdict.ts';
 import type { FlowTracker } from '../../connections/flow-tracker.ts';
 import type { TargetConfig } from '../../config/index.ts';
+import type { InnerDelivery } from '../../dataplane/inner-delivery.ts';
+import type { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import type { TargetInbound } from '../../dataplane/target-inbound.ts';
 import type { ShadowOutboundSa, TargetOutbound } from '../../dataplane/target-outbound.ts';
 import { formatSpi, type SecurityAssociation } from '../../ipsec/sa.ts';
@@ -27,6 +29,8 @@ export interface TargetParts {
   readonly cache: ShadowCache;
   readonly relations: TargetRelations;
   readonly inbound: TargetInbound;
+  readonly delivery: InnerDelivery;
+  readonly sealedInbound: SealedInbound;
   readonly outbound: TargetOutbound;
   readonly flows: FlowTracker;
   readonly drops: DropCounters;
@@ -56,6 +60,8 @@ function status({
   cache,
   relations,
   inbound,
+  delivery,
+  sealedInbound,
   outbound,
   drops,
 }: TargetParts): StatusSnapshot {
@@ -73,13 +79,13 @@ function status({
     })),
     coupling: [couplingOf(config, relations, now())],
     counters: {
-      packetsIn: inbound.deliveredPackets,
+      packetsIn: delivery.packets,
       packetsOut: outbound.sent.packets,
-      bytesIn: inbound.deliveredBytes,
+      bytesIn: delivery.bytes,
       bytesOut: outbound.sent.bytes,
       opened: inbound.opened,
       sealed: outbound.sent.sealed,
-      linkIn: inbound.linkPackets,
+      linkIn: inbound.linkPackets + sealedInbound.packets,
       linkOut: outbound.funnelled,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },

@@ -54,6 +54,7 @@ export function routeConfig(targets: number, authorised = targets): RouteConfig 
     coupling: { ca: '', certificate: '', key: '', heartbeatMs: 500, deadAfterMs: 1500 },
     charon: { vici: '', plugin: '' },
     lifesize: { percentage: 10 },
+    verification: { perSecond: 10_000 },
     trustedLink: 'sealed',
     admin: {} as RouteConfig['admin'],
     log: {} as RouteConfig['log'],
@@ -128,6 +129,7 @@ export class MemoryRouter {
       plugin,
       epoch: () => this.gate.epoch,
       percentage: 10,
+      verificationsPerSecond: 10_000,
       hashSeed: Buffer.alloc(8, 7),
     });
     const { lifecycle } = this.host;
