@@ -160,7 +160,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     onFailure: (error) => stops.fail(error),
   });
 
-  const { startedAt, sas, funnel, distributor } = host;
+  const { startedAt, sas, opening, sealedSender, funnel, distributor } = host;
   const answers = routingAnswers({
     config,
     startedAt,
@@ -171,6 +171,8 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     charon: charon.state,
     rekeyer,
     inbound,
+    opening,
+    sealedSender,
     funnel,
     distributor,
     drops,

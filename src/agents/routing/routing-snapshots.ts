@@ -2,7 +2,9 @@ import type { DropCounters } from '../../base/verdict.ts';
 import type { RouteConfig } from '../../config/index.ts';
 import type { Distributor } from '../../connections/distributor.ts';
 import type { Funnel } from '../../dataplane/funnel.ts';
+import type { OpeningInbound } from '../../dataplane/opening-inbound.ts';
 import type { RoutingInbound } from '../../dataplane/routing-inbound.ts';
+import type { SealedSender } from '../../dataplane/sealed-sender.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import type {
   AdminHandlers,
@@ -37,6 +39,8 @@ export interface RoutingParts {
   readonly charon: CharonState;
   readonly rekeyer: Rekeyer;
   readonly inbound: RoutingInbound<InboundSa>;
+  readonly opening: Pick<OpeningInbound<InboundSa>, 'opened'>;
+  readonly sealedSender: Pick<SealedSender, 'sent'>;
   readonly funnel: Funnel;
   readonly distributor: Distributor;
   readonly drops: DropCounters;
@@ -54,7 +58,8 @@ export function routingAnswers(parts: RoutingParts): AdminHandlers {
 }
 
 function status(parts: RoutingParts): StatusSnapshot {
-  const { config, startedAt, now, epoch, cluster, sas, charon, inbound, funnel, drops } = parts;
+  const { config, startedAt, now, epoch, cluster, charon, inbound, opening, sealedSender, funnel, drops } =
+    parts;
   return {
     role: 'route',
     host: config.host,
@@ -81,11 +86,10 @@ function status(parts: RoutingParts): StatusSnapshot {
       packetsOut: funnel.sent.packets,
       bytesIn: inbound.bytes,
       bytesOut: funnel.sent.bytes,
-      // Stays 0 until replay conflicts are opened here (docs/inbound.md): counted where it would happen.
-      opened: sas.sealing.opened,
+      opened: opening.opened,
       sealed: funnel.sent.sealed,
       linkIn: funnel.linkPackets,
-      linkOut: inbound.dispatched,
+      linkOut: inbound.dispatched + sealedSender.sent,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
   };
@@ -130,7 +134,7 @@ function saSnapshot(entry: AnySa, { cluster, rekeyer, now }: RoutingParts): SaSn
     state: entry.isRekeying ? 'rekeying' : installedOn.length > 0 ? 'serving' : 'installing',
     installedOn,
     way: isInbound ? undefined : wayOf(entry.numbering.state),
-    openedHere: 0, // inbound keys are here for the peek only
+    openedHere: isInbound ? entry.openedHere : 0,
   };
 }
 
