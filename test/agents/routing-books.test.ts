@@ -42,7 +42,7 @@ describe('the books of a routing agent', () => {
       await cluster.run(1);
     }
     await cluster.run(50);
-    const { counters } = (await answers.status()) as StatusSnapshot;
+    const { counters } = answers.status() as StatusSnapshot;
     const dropped = Object.values(drops(cluster)).reduce((sum, count) => sum + count, 0);
     expect(counters.opened).to.be.greaterThan(0);
     expect(counters.packetsIn).to.equal(counters.linkOut + dropped);
@@ -50,7 +50,7 @@ describe('the books of a routing agent', () => {
       ({ parts }) => parts.inbound.linkPackets + parts.sealedInbound.packets,
     );
     expect(linkIn.reduce((sum, count) => sum + count, 0)).to.equal(counters.linkOut);
-    const inbound = ((await answers.sas()) as SaSnapshot[]).filter(({ direction }) => direction === 'in');
+    const inbound = (answers.sas() as SaSnapshot[]).filter(({ direction }) => direction === 'in');
     expect(inbound.reduce((sum, { openedHere }) => sum + openedHere, 0)).to.equal(counters.opened);
     cluster.close();
   });

@@ -11,7 +11,7 @@ import { type Cluster, difference, type Drops } from '../cluster.ts';
  *                packetsIn = linkOut + drops of the way in + messages of routers that were believed
  * the link       linkOut   = sum of the targets' linkIn + what the sockets of both ends lost
  * a target       linkIn    = packetsIn (taken by the TUN) + drops of the way in
- * charon         packets of the SA = sum of the targets' = what was committed, each number once
+ * charon         packets of the SA = sum of the targets' packetsIn: each number that was spent, once
  * ```
  *
  * `arrived` is counted by rules of the test at the interface. A message that is believed is dropped for no reason: the attacker sent
@@ -34,6 +34,7 @@ const WAY_IN: Record<'router' | 'target', readonly DropReason[]> = {
     'sa-not-serving',
     'replay',
     'replay-conflict',
+    'replay-undecided',
     'icv',
     'padding',
     'dummy',

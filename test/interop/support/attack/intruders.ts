@@ -39,7 +39,7 @@ export class Intruders {
       }
       return count;
     } finally {
-      await authority.remove();
+      authority.remove();
     }
   }
 }

@@ -14,7 +14,7 @@ import { Witness } from './witness.ts';
 const PACKETS_PER_SECOND = 10_000;
 /** Downloads are begun until so much time is over. */
 const ATTACK_MS = 15_000;
-const DOWNLOAD_BYTES = 10_000_000;
+const DOWNLOAD_BYTES = 4_000_000;
 const FIRST_DOWNLOAD_PORT = 50_100;
 /** Held open over the whole attack. */
 const HELD_PORTS = [50_001, 50_002, 50_003];

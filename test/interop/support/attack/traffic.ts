@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { byteStreamSha256 } from '../../../../src/lab/byte-stream.ts';
 import type { Host } from '../../../../src/lab/host.ts';
 import type { Cluster } from '../cluster.ts';
@@ -11,12 +11,30 @@ export interface Transfer {
 }
 
 const SECONDS = 180;
-const CURL = 'curl -s --local-port "$1" --max-time "$2" "$3"';
+const DOWNLOAD = 'curl -s --local-port "$1" --max-time "$2" "$3" | sha256sum';
 
 /** True if all of it came, with the right SHA-256. */
 export async function transfer(cluster: Cluster, client: Host, what: Transfer): Promise<boolean> {
-  return isWhole(cluster, client, what, `${CURL} | sha256sum`);
+  const argv = ['sh', '-c', DOWNLOAD, 'transfer', String(what.port), String(SECONDS), urlOf(cluster, what)];
+  const { stdout } = await client.exec(argv, { timeoutMs: (SECONDS + 10) * 1000 });
+  return stdout.startsWith(byteStreamSha256(what.bytes, what.marker));
 }
+
+/** Reads nothing until a file is there: with a small buffer the window closes, and the server cannot even begin to end. */
+const HELD = `
+import hashlib, http.client, os, socket, sys, time
+port, address, path, file, bytes_wanted, seconds = sys.argv[1:]
+sock = socket.socket()
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+sock.bind(('', int(port)))
+sock.settimeout(int(seconds))
+sock.connect((address, 80))
+sock.sendall(f'GET {path} HTTP/1.1\\r\\nHost: held\\r\\n\\r\\n'.encode())
+while not os.path.exists(file): time.sleep(0.2)
+response = http.client.HTTPResponse(sock)
+response.begin()
+print(hashlib.sha256(response.read(int(bytes_wanted))).hexdigest())
+`;
 
 /** A download of which nothing is read, so that its window closes, until it is released. */
 export class HeldTransfer {
@@ -25,10 +43,15 @@ export class HeldTransfer {
   readonly #isWhole: Promise<boolean>;
 
   constructor(cluster: Cluster, client: Host, what: Transfer) {
-    this.port = what.port;
-    this.#file = cluster.file(`released-${what.port}`);
-    const wait = 'while [ ! -e "$4" ]; do sleep 0.2; done';
-    this.#isWhole = isWhole(cluster, client, what, `${CURL} | { ${wait}; sha256sum; }`, this.#file);
+    const { port, bytes, marker } = what;
+    this.port = port;
+    this.#file = cluster.file(`released-${port}`);
+    rmSync(this.#file, { force: true });
+    const path = new URL(urlOf(cluster, what));
+    const values = [port, cluster.dvipa, path.pathname + path.search, this.#file, bytes, SECONDS].map(String);
+    this.#isWhole = client
+      .exec(['/usr/bin/python3', '-c', HELD, ...values], { timeoutMs: 2 * SECONDS * 1000 })
+      .then(({ stdout }) => stdout.startsWith(byteStreamSha256(bytes, marker)));
   }
 
   /** Lets it go on to its end; true if all of it came, with the right SHA-256. */
@@ -38,17 +61,8 @@ export class HeldTransfer {
   }
 }
 
-async function isWhole(
-  cluster: Cluster,
-  client: Host,
-  { port, bytes, marker }: Transfer,
-  script: string,
-  file = '',
-): Promise<boolean> {
-  const url = `http://${cluster.dvipa}/bytes/${bytes}?marker=${marker}`;
-  const argv = ['sh', '-c', script, 'transfer', String(port), String(SECONDS), url, file];
-  const { stdout } = await client.exec(argv, { timeoutMs: (SECONDS + 10) * 1000 });
-  return stdout.startsWith(byteStreamSha256(bytes, marker));
+function urlOf({ dvipa }: Cluster, { bytes, marker }: Transfer): string {
+  return `http://${dvipa}/bytes/${bytes}?marker=${marker}`;
 }
 
 /** TCP segments that this host has sent again so far. */
