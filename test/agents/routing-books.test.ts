@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { routingAnswers } from '../../src/agents/routing/routing-snapshots.ts';
-import type { SaSnapshot, StatusSnapshot } from '../../src/observe/snapshots.ts';
+import type { SaSnapshot } from '../../src/observe/snapshots.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
 import { routeConfig } from '../support/cluster/router.ts';
 import { connection, drops } from './cluster-helpers.ts';
@@ -42,7 +42,7 @@ describe('the books of a routing agent', () => {
       await cluster.run(1);
     }
     await cluster.run(50);
-    const { counters } = answers.status() as StatusSnapshot;
+    const { counters } = answers.status();
     const dropped = Object.values(drops(cluster)).reduce((sum, count) => sum + count, 0);
     expect(counters.opened).to.be.greaterThan(0);
     expect(counters.packetsIn).to.equal(counters.linkOut + dropped);
