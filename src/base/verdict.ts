@@ -47,6 +47,7 @@ export const DROP_REASONS = [
   'no-sa',
   'no-number',
   'source-not-dvipa',
+  'reset-withheld',
   'queue-overflow',
   'queue-timeout',
   'hard-limit',

@@ -28,6 +28,8 @@ export class Distributor {
   /** Which target has the first fragment of an inner datagram. */
   readonly fragments: FragmentTracker;
   readonly #services = new AddressMap<Service>();
+  readonly #listeners = new Map<number, AddressMap<ReadonlySet<number>>>();
+  readonly #loads = new Map<number, number>();
   readonly #lookAlikes: DistributorOptions['lookAlikes'];
 
   constructor(options: DistributorOptions) {
@@ -64,6 +66,8 @@ export class Distributor {
   /** The target is lost: it gets nothing any more, and its connections are forgotten. Returns how many. */
   removeTarget(target: number): number {
     for (const dvipa of this.#services.keys()) this.drainTarget(dvipa, target);
+    this.#listeners.delete(target);
+    this.#loads.delete(target);
     this.fragments.removeWhere((_group, value) => value === target);
     return this.table.removeTarget(target);
   }
@@ -114,6 +118,18 @@ export class Distributor {
     key.group = group;
     const free = targets.filter((target) => !taken.has(target) && eligible?.has(target) !== false);
     return free.length === 0 || free.length === targets.length ? eligible : new Set(free);
+  }
+
+  /** `ports`: protocol << 16 | port, of all that listens on the target for the DVIPA. */
+  setListeners(target: number, dvipa: IpAddress, ports: ReadonlySet<number>): void {
+    const known = this.#listeners.get(target) ?? new AddressMap<ReadonlySet<number>>();
+    known.set(dvipa, ports);
+    this.#listeners.set(target, known);
+  }
+
+  /** How busy the target is, in thousandths. */
+  setLoad(target: number, busyPerMille: number): void {
+    this.#loads.set(target, busyPerMille);
   }
 
   /** As `ConnectionTable.confirm`; shares move here. */

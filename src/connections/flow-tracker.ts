@@ -1,6 +1,14 @@
 import { type ConnectionKey, KeyedHash } from './connection-key.ts';
 import { ConnectionSlots, FREE } from './connection-slots.ts';
-import { isOpen, nextTcpState, nextUdpState, TCP_NONE } from './tcp-state.ts';
+import {
+  isOpen,
+  nextTcpState,
+  nextUdpState,
+  RST,
+  TCP_NONE,
+  TCP_OPENING,
+  type TcpState,
+} from './tcp-state.ts';
 import { DEFAULT_CONNECTION_TIMEOUTS, UDP_IDLE_MS } from './timeouts.ts';
 
 const TCP = 6;
@@ -23,6 +31,8 @@ export interface FlowTrackerOptions {
   readonly maxFlows?: number;
   /** After this time without a segment a connection is no longer listed; the routing host's own timeout. */
   readonly idleMs?: number;
+  /** Our own kernel refused a connection that the peer was opening: nobody listens there. */
+  readonly onRefused?: () => void;
 }
 
 /** What the target has to tell (record `flow-report`). */
@@ -44,6 +54,7 @@ export class FlowTracker {
   readonly #hash: KeyedHash;
   readonly #maxFlows: number;
   readonly #idleMs: number;
+  readonly #onRefused: (() => void) | undefined;
   #opened: ConnectionKey[] = [];
   #closed: ConnectionKey[] = [];
   #isFullDue = false;
@@ -60,6 +71,7 @@ export class FlowTracker {
     this.#maxFlows = maxFlows;
     this.#slots = new ConnectionSlots(maxFlows * 2);
     this.#hash = new KeyedHash(options.seed);
+    this.#onRefused = options.onRefused;
     this.#idleMs = options.idleMs ?? DEFAULT_CONNECTION_TIMEOUTS.establishedMs;
   }
 
@@ -91,6 +103,7 @@ export class FlowTracker {
     const isTcp = key.protocol === TCP;
     const after = isTcp ? nextTcpState(before, flags, isInbound) : nextUdpState(before, isInbound);
     if (after === TCP_NONE) return;
+    if (isTcp && before === TCP_OPENING && !isInbound && (flags & RST) !== 0) this.#onRefused?.();
     if (found < 0) {
       if (this.#size >= this.#maxFlows) {
         this.#overflow++;
@@ -107,6 +120,12 @@ export class FlowTracker {
       this.#opened.push(this.#slots.keyAt(slot));
     } else if (isOpen(before) && !isOpen(after)) this.#closed.push(this.#slots.keyAt(slot));
     if (this.#opened.length + this.#closed.length > MAX_PENDING) this.listAll();
+  }
+
+  /** What is known of a TCP connection; `TCP_NONE`: nothing. */
+  stateOf(key: ConnectionKey): TcpState {
+    const slot = this.#slots.find(key, this.#hash.hash(key));
+    return slot < 0 ? TCP_NONE : (this.#slots.state[slot] as number);
   }
 
   /** The next `take` lists every open connection: after a new coupling session. */

@@ -27,6 +27,8 @@ export const BITMAP_MAX_BYTES = 4096;
 export const REPORTED_NUMBERS_MAX = 1024;
 /** Opened and closed each: a full report of IPv6 flows stays below the frame cap. Longer lists go in parts. */
 export const FLOWS_MAX = 512;
+/** Ports of one protocol that a target's applications listen on, for one DVIPA. */
+export const LISTENED_PORTS_MAX = 1024;
 export const LEASE_MAX_NUMBERS = 0x1_0000_0000;
 export const REASON_MAX_CHARACTERS = 256;
 export const POLICY_KEY_MAX_CHARACTERS = 512;

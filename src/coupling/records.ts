@@ -55,6 +55,8 @@ export interface SaInstallRecord {
   readonly senderId?: number;
   /** Inbound only: numbers that are spent already. */
   readonly window?: ReplaySnapshot;
+  /** All of them: the routing host does not wait for windows itself. Such an SA comes again when it has them. */
+  readonly isWindowComplete?: boolean;
   readonly credit: Credit;
 }
 
@@ -66,8 +68,6 @@ export interface RouteBodies {
   'sa-install': SaInstallRecord;
   /** The peer moved (NAT mapping, MOBIKE). */
   'sa-update': { readonly id: SaId; readonly outer: OuterAddresses; readonly hasUdpEncapsulation: boolean };
-  /** An inbound SA with ESN has come so far: for inferring high halves (RFC 4303 appendix A2.2), never to refuse a number. */
-  'sequence-top': { readonly sa: SaId; readonly top: bigint };
   /** Longer outer packets of this outbound SA do not reach the peer in one piece, a router on the way says. */
   'path-mtu': { readonly sa: SaId; readonly mtu: number };
   /**
@@ -87,6 +87,11 @@ export interface RouteBodies {
   };
   'lease-revoke': { readonly sa: SaId; readonly lease: number };
   way: { readonly sa: SaId; readonly way: 'funnel' | 'exclusive' };
+  /**
+   * `complete`: every connection of the DVIPA is known here, since all its targets have listed theirs or are taken for dead. Otherwise (and
+   * before the first one of a session) a target withholds its kernel's answers to segments of connections that it does not know.
+   */
+  completeness: { readonly dvipa: string; readonly complete: boolean };
   credit: { readonly sa: SaId } & Credit;
 }
 
@@ -106,8 +111,10 @@ export interface FlowRecord {
 export interface TargetBodies {
   'sa-installed': { readonly id: SaId; readonly ok: boolean; readonly reason?: string };
   'policy-installed': { readonly key: string };
-  window: { readonly sa: SaId } & ReplaySnapshot;
-  'windows-end': Record<string, never>;
+  /** `isComplete`: when the SA was installed here, nothing was missing. Else what an earlier life of this target delivered may be. */
+  window: { readonly sa: SaId; readonly isComplete: boolean } & ReplaySnapshot;
+  /** No more windows. Of an SA that is younger than this target's life and was not named, it never had anything. */
+  'windows-end': { readonly livesMs: number };
   'replay-report': {
     readonly sa: SaId;
     /** Committed numbers, packed 64-bit big endian, at most 1024: `packNumbers`, `unpackNumbers`. */
@@ -139,6 +146,10 @@ export interface TargetBodies {
     readonly closed: readonly FlowRecord[];
     readonly full: boolean;
   };
+  /** Ports where an application of this target hears what comes for the DVIPA: ascending. The whole list, each time. */
+  listeners: { readonly dvipa: string; readonly tcp: readonly number[]; readonly udp: readonly number[] };
+  /** How busy the target's processors are, in thousandths. */
+  load: { readonly busyPerMille: number };
   'lease-request': { readonly sa: SaId; readonly count: number };
   'lease-return': { readonly sa: SaId; readonly lease: number; readonly firstUnused: bigint };
   /** The last link counter used towards the routing host before the way of the SA changed. */

@@ -58,6 +58,7 @@ const saInstall = z.strictObject({
   sa: saSchema,
   senderId: z.int().min(1).max(0xffff).exactOptional(),
   window: window.exactOptional(),
+  isWindowComplete: z.boolean().exactOptional(),
   credit,
 });
 
@@ -84,7 +85,6 @@ export const routeCodecs: BodyCodecs<RouteBodies> = {
   ),
   'sa-update': plain(z.strictObject({ id: saId, outer, hasUdpEncapsulation: z.boolean() })),
   'path-mtu': plain(z.strictObject({ sa: saId, mtu: u16.min(1) })),
-  'sequence-top': plain(z.strictObject({ sa: saId, top: u64 })),
   claim: plain(z.strictObject({ sa: saId, sequence: u64 })),
   'sa-remove': plain(z.strictObject({ id: saId })),
   'policy-install': converted(
@@ -96,6 +96,7 @@ export const routeCodecs: BodyCodecs<RouteBodies> = {
   'lease-grant': plain(leaseGrant),
   'lease-revoke': plain(z.strictObject({ sa: saId, lease: u32 })),
   way: plain(z.strictObject({ sa: saId, way: z.enum(['funnel', 'exclusive']) })),
+  completeness: plain(z.strictObject({ dvipa: address, complete: z.boolean() })),
   credit: plain(credit.extend({ sa: saId })),
 };
 

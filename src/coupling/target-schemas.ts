@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { type BodyCodecs, plain } from './bodies.ts';
-import { address, bytes, count, host, nothing, saId, text, total, u16, u32, u64, window } from './fields.ts';
+import { address, bytes, count, host, saId, text, total, u16, u32, u64, window } from './fields.ts';
 import {
   FLOWS_MAX,
+  LISTENED_PORTS_MAX,
   POLICY_KEY_MAX_CHARACTERS,
   REASON_MAX_CHARACTERS,
   REPORTED_NUMBERS_MAX,
@@ -28,8 +29,13 @@ const flow = z.strictObject({
   destinationPort: u16,
 });
 
-/** UDP has no port 0 that one could answer to. */
+/** TCP and UDP have no port 0 that one could answer to. */
 const port = u16.min(1);
+
+const ports = z
+  .array(port)
+  .max(LISTENED_PORTS_MAX)
+  .refine((list) => list.every((each, i) => i === 0 || each > (list[i - 1] as number)), 'ascending');
 
 const flows = z.array(flow).max(FLOWS_MAX);
 
@@ -44,13 +50,15 @@ const numbers = bytes(0, REPORTED_NUMBERS_MAX * 8).refine((packed) => packed.len
 export const targetCodecs: BodyCodecs<TargetBodies> = {
   'sa-installed': plain(saInstalled),
   'policy-installed': plain(z.strictObject({ key: text(POLICY_KEY_MAX_CHARACTERS) })),
-  window: plain(window.extend({ sa: saId })),
-  'windows-end': plain(nothing),
+  window: plain(window.extend({ sa: saId, isComplete: z.boolean() })),
+  'windows-end': plain(z.strictObject({ livesMs: total })),
   'replay-report': plain(z.strictObject({ sa: saId, numbers, floor: u64, wrongIcvs: u32 })),
   'claim-answer': plain(z.strictObject({ sa: saId, sequence: u64, isGiven: z.boolean() })),
   'mapping-report': plain(z.strictObject({ sa: saId, address, port, sequence: u64 })),
   'lifesize-report': plain(z.strictObject({ sa: saId, bytes: total, packets: total, idleMs: total })),
   'flow-report': plain(z.strictObject({ opened: flows, closed: flows, full: z.boolean() })),
+  listeners: plain(z.strictObject({ dvipa: address, tcp: ports, udp: ports })),
+  load: plain(z.strictObject({ busyPerMille: z.int().min(0).max(1000) })),
   'lease-request': plain(z.strictObject({ sa: saId, count })),
   'lease-return': plain(z.strictObject({ sa: saId, lease: u32, firstUnused: u64 })),
   flush: plain(z.strictObject({ sa: saId, counter: u64 })),

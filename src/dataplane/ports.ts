@@ -36,6 +36,11 @@ export const LINK_PROTOCOL = {
   /** The outer datagram as received from the peer (put together, if it came in fragments). */
   OUTER_IPV4: 0x0800,
   OUTER_IPV6: 0x86dd,
+  /**
+   * The same, of either family, behind the high half of its extended sequence number (`extended-dispatch.ts`): the other local
+   * experimental EtherType.
+   */
+  OUTER_EXTENDED: 0x88b6,
   /** A sealed link packet (`link-seal.ts`): local experimental EtherType (IEEE 802). */
   SEALED: 0x88b5,
 } as const;

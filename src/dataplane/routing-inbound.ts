@@ -9,6 +9,7 @@ import type { Peeker } from '../ipsec/peek.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
 import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
+import { putHighHalf } from './extended-dispatch.ts';
 import { HoldQueue, TAKEN } from './hold-queue.ts';
 import type { FilterMode, InboundFilter } from './inbound-filter.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
@@ -279,6 +280,7 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     vector.target[i] = target;
     const isIpv6 = vector.slab.readUInt8(vector.outerOffset[i]) >> 4 === 6;
     vector.linkProtocol[i] = isIpv6 ? LINK_PROTOCOL.OUTER_IPV6 : LINK_PROTOCOL.OUTER_IPV4;
+    if (entry.sa.hasEsn) putHighHalf(vector, i);
     vector.dispatch[i] = dispatch >>> 0;
     this.#targetsUsed.add(target);
     return KEEP;

@@ -8,6 +8,7 @@ import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address
 import { type ClusterAddresses, classify } from './classify.ts';
 import type { DispatchFloor } from './dispatch-floor.ts';
 import type { FilterMode, InboundFilter } from './inbound-filter.ts';
+import { takeHighHalf } from './extended-dispatch.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InnerDelivery } from './inner-delivery.ts';
@@ -18,6 +19,7 @@ import type { PacketVector } from './vector.ts';
 const UNKNOWN_SPI = verdictOf('unknown-spi');
 const REPLAY = verdictOf('replay');
 const LINK_EPOCH = verdictOf('link-epoch');
+const LINK_MALFORMED = verdictOf('link-malformed');
 const LINK_REPLAY = verdictOf('link-replay');
 const ICV = verdictOf('icv');
 const DUMMY = verdictOf('dummy');
@@ -34,6 +36,8 @@ export interface ServedDvipa {
 export interface ShadowInboundSa extends InboundEntry {
   /** Wider than the SA's own window by what one report round trip carries (docs/inbound.md). */
   readonly window: ReplayWindow;
+  /** Nothing was missing in it when the SA was installed. */
+  isWindowComplete: boolean;
   readonly check: TunnelCheck;
   readonly dvipa: ServedDvipa;
   readonly meter: LifesizeMeter;
@@ -83,7 +87,7 @@ export class TargetInbound {
 
   /**
    * One vector of outer datagrams from the trusted link. `epoch` is the one they carry, `current` the owner's (0: none yet);
-   * `floor` numbers the dispatches of the current epoch.
+   * `floor` numbers the dispatches of the current epoch. `isExtended`: the packets have high halves in front.
    */
   run(
     vector: PacketVector,
@@ -91,13 +95,15 @@ export class TargetInbound {
     current: number,
     addresses: ClusterAddresses,
     floor: DispatchFloor,
+    isExtended = false,
   ): void {
     this.linkPackets += vector.count;
     this.touched.clear();
     if (epoch !== current || epoch === 0) vector.verdict.fill(LINK_EPOCH, 0, vector.count);
     else this.#refuseRepeatedDispatches(vector, floor);
+    if (isExtended) takeHighHalves(vector);
     classify(vector, addresses);
-    this.#lookup(vector);
+    this.#lookup(vector, isExtended);
     this.#toEsp(vector);
     this.#options.crypto.open(vector);
     this.#commit(vector);
@@ -114,7 +120,7 @@ export class TargetInbound {
   }
 
   /** Shadow cache (claim 11), then the coarse window check, which changes nothing. */
-  #lookup(vector: PacketVector): void {
+  #lookup(vector: PacketVector, isExtended: boolean): void {
     const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
@@ -125,8 +131,12 @@ export class TargetInbound {
         continue;
       }
       this.touched.add(entry);
+      if (entry.sa.hasEsn !== isExtended) {
+        vector.verdict[i] = LINK_MALFORMED;
+        continue;
+      }
       const low = vector.sequenceLow[i] as number;
-      const high = entry.sa.hasEsn ? entry.window.inferHigh(low) : 0;
+      const high = isExtended ? (vector.linkHigh[i] as number) : 0;
       vector.saSlot[i] = slot;
       vector.sequenceHigh[i] = high;
       if (!entry.window.check(high, low)) vector.verdict[i] = REPLAY;
@@ -182,6 +192,12 @@ export class TargetInbound {
       if (verdict === KEEP) delivery.admit(vector, i, sa.group, fit);
       else vector.verdict[i] = verdict;
     }
+  }
+}
+
+function takeHighHalves(vector: PacketVector): void {
+  for (let i = 0; i < vector.count; i++) {
+    if (vector.verdict[i] === KEEP) vector.verdict[i] = takeHighHalf(vector, i);
   }
 }
 

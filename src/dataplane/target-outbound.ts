@@ -1,4 +1,4 @@
-import { type DropCounters, KEEP, SENT, ELSEWHERE, verdictOf } from '../base/verdict.ts';
+import { type DropCounters, KEEP, SENT, ELSEWHERE, type Verdict, verdictOf } from '../base/verdict.ts';
 import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import { type NumberingHolder, TAKE_FUNNEL, TAKE_WAIT } from '../ipsec/numbering-holder.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
@@ -57,6 +57,8 @@ export interface TargetOutboundOptions {
   readonly dvipas: AddressSet;
   /** Which peer a packet is for, where several look alike. */
   readonly choosePolicy: ChoosePolicy;
+  /** May a packet of the kernel leave at all, now that its SA is known? KEEP: yes. */
+  readonly withhold: (vector: PacketVector, i: number, entry: ShadowOutboundSa) => Verdict;
   /** Seals the packets with verdict 0 for the link and sends them to the routing host; `saSlot` says whose they are. */
   readonly sendToFunnel: (vector: PacketVector) => void;
   /** The holder may have actions, or another deadline. */
@@ -150,6 +152,8 @@ export class TargetOutbound {
     const bad = this.#findSa(vector, i);
     if (bad !== KEEP) return bad;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
+    const withheld = this.#options.withhold(vector, i, entry);
+    if (withheld !== KEEP) return withheld;
     const unfit = this.#fit.check(vector, i, entry, now);
     return unfit === KEEP ? this.#line.admit(vector, i, now) : unfit;
   }

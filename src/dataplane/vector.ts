@@ -32,6 +32,8 @@ export class PacketVector implements CryptoBatch {
   readonly saSlot: Int32Array;
   readonly sequenceHigh: Uint32Array;
   readonly sequenceLow: Uint32Array;
+  /** The high half of an extended number, as the routing host inferred it (target). */
+  readonly linkHigh: Uint32Array;
   readonly ivHigh: Uint32Array;
   readonly ivLow: Uint32Array;
   readonly nextHeader: Uint8Array;
@@ -85,6 +87,7 @@ export class PacketVector implements CryptoBatch {
     this.saSlot = new Int32Array(capacity);
     this.sequenceHigh = new Uint32Array(capacity);
     this.sequenceLow = new Uint32Array(capacity);
+    this.linkHigh = new Uint32Array(capacity);
     this.ivHigh = new Uint32Array(capacity);
     this.ivLow = new Uint32Array(capacity);
     this.nextHeader = new Uint8Array(capacity);

@@ -1,7 +1,10 @@
 import { type EspShape, innerMss, innerMtu, largestInnerBytes, type PathMtu } from './path-mtu.ts';
 
-/** What a dispatch puts around an outer packet on the cluster network: IPv4, UDP and GRE with key and sequence number. */
-const DISPATCH_BYTES = 20 + 8 + 12;
+/**
+ * What a dispatch puts around an outer packet on the cluster network: IPv4, UDP, GRE with key and sequence number; the high half of
+ * an extended number. Little enough to leave room for it always.
+ */
+const DISPATCH_BYTES = 20 + 8 + 12 + 4;
 
 /** MTUs of the links that an SA's packets cross on our side, in bytes of whole IP packets. */
 export interface PathLimits {

@@ -25,9 +25,6 @@ export class ReplayWindow {
   readonly #mask: number;
   #topHigh = 0;
   #topLow = 0;
-  /** Highest number known from elsewhere: for ESN inference only, never moves the left edge. */
-  #hintHigh = 0;
-  #hintLow = 0;
 
   constructor(packets: number) {
     if (!Number.isInteger(packets) || packets < 0 || packets > REPLAY_WINDOW_MAX_PACKETS) {
@@ -96,21 +93,12 @@ export class ReplayWindow {
    * authenticated number. A wrong guess shows as a bad ICV, since the high half is authenticated.
    */
   inferHigh(low: number): number {
-    const useHint = this.#behindTop(this.#hintHigh, this.#hintLow) < 0;
-    const high = useHint ? this.#hintHigh : this.#topHigh;
-    const top = useHint ? this.#hintLow : this.#topLow;
+    const high = this.#topHigh;
+    const top = this.#topLow;
     const bottom = top - Math.max(this.packets, 1) + 1;
     if (bottom >= 0) return low >= bottom ? high : (high + 1) >>> 0; // case A: the window is in one subspace
     // Case B: it spans two. In the very first there is none before, and a low half up there is just far ahead.
     return low >= bottom + TWO_32 && high > 0 ? high - 1 : high;
-  }
-
-  /** Tells the window how far the SA has come elsewhere in the cluster: for `inferHigh` only. Never goes back. */
-  hintTop(high: number, low: number): void {
-    const ahead = (high - this.#hintHigh) * TWO_32 + (low - this.#hintLow);
-    if (ahead <= 0) return;
-    this.#hintHigh = high;
-    this.#hintLow = low;
   }
 
   /** Bit i of the bitmap (byte i >> 3, lowest bit first) is set if the number top - i is refused. */

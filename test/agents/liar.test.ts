@@ -35,7 +35,7 @@ describe('a routing agent and a target that lies', () => {
   it('believes no window of a target that it does not wait for: one record would stop the SA', async () => {
     const { cluster, inbound, liar, sa, port } = await setUp();
     const { top } = inbound.owners;
-    liar.send('window', { sa, top: 0xffff_fff0n, bitmap: new Uint8Array(8).fill(0xff) });
+    liar.send('window', { sa, isComplete: true, top: 0xffff_fff0n, bitmap: new Uint8Array(8).fill(0xff) });
     await cluster.run(5);
     expect(inbound.owners.top).to.equal(top);
     const sent = await load(cluster, port, 5);

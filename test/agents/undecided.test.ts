@@ -49,6 +49,27 @@ describe('a number that nobody knows the fate of', () => {
     expect(cluster.rekeys).to.include('windows-lost in');
   });
 
+  it('is not delivered again after the agent was killed twice, and a target with its windows between', async () => {
+    const cluster = new MemoryCluster();
+    cluster.rekeySoon = () => {};
+    await cluster.up();
+    const { port, at } = await connection(cluster);
+    const sent = await load(cluster, port, 20);
+    await cluster.run(50);
+    cluster.killTarget(at);
+    cluster.killRouter();
+    await cluster.run(10);
+    cluster.startTarget(at);
+    cluster.startRouter();
+    await cluster.run(400); // the target has the SA again, with a window that knows nothing
+    cluster.killRouter();
+    await cluster.run(10);
+    cluster.startRouter();
+    await cluster.run(400);
+    for (const { datagram } of sent) await replay(cluster, datagram);
+    expect(cluster.allViolations).to.deep.equal([]);
+  });
+
   it('stops nothing for longer than the rekey takes', async () => {
     const { cluster } = await undecided();
     cluster.killRouter();

@@ -1,7 +1,15 @@
 import { expect } from 'chai';
 import { newConnectionKey } from '../../src/connections/connection-key.ts';
 import { FlowTracker } from '../../src/connections/flow-tracker.ts';
-import { ACK, FIN, RST, SYN } from '../../src/connections/tcp-state.ts';
+import {
+  ACK,
+  FIN,
+  RST,
+  SYN,
+  TCP_ESTABLISHED,
+  TCP_NONE,
+  TCP_OPENING,
+} from '../../src/connections/tcp-state.ts';
 import { addr } from '../support/inner-packets.ts';
 
 const flow = (sourcePort: number, more = {}) => ({
@@ -180,5 +188,32 @@ describe('flow tracker', () => {
     tracker.removeGroup(0);
     expect(ports(tracker.take(512)?.closed).toSorted((a, b) => a - b)).deep.equal([0, 2, 4, 6, 8]);
     expect(tracker.size).equal(5);
+  });
+
+  it('says what it knows of a connection, and that it knows nothing of others', () => {
+    const tracker = trackerOf();
+    tracker.observe(flow(1), ACK, IN, 0); // the middle of a connection that is none of ours
+    expect(tracker.stateOf(flow(1))).to.equal(TCP_NONE);
+    tracker.observe(flow(1), SYN, IN, 0);
+    expect(tracker.stateOf(flow(1))).to.equal(TCP_OPENING);
+    tracker.observe(flow(1), SYN | ACK, OUT, 0);
+    expect(tracker.stateOf(flow(1))).to.equal(TCP_ESTABLISHED);
+    for (const other of [flow(2), flow(1, { group: 2 }), flow(1, { source: addr('10.1.1.2') })])
+      expect(tracker.stateOf(other)).to.equal(TCP_NONE);
+  });
+
+  it('tells when our own kernel refuses an opening, not of other resets', () => {
+    let refused = 0;
+    const tracker = new FlowTracker({ seed: new Uint8Array(8), onRefused: () => refused++ });
+    const after = (port: number, ...segments: [number, boolean][]) => {
+      for (const [flags, isInbound] of segments) tracker.observe(flow(port), flags, isInbound, 0);
+      return refused;
+    };
+    expect(after(1, [RST, OUT])).to.equal(0);
+    expect(after(2, [SYN, IN], [RST, IN])).to.equal(0);
+    expect(after(3, [SYN, IN], [SYN | ACK, OUT], [RST, OUT])).to.equal(0);
+    expect(after(4, [SYN, IN], [RST | ACK, OUT])).to.equal(1);
+    expect(after(4, [RST | ACK, OUT])).to.equal(1);
+    expect(after(4, [SYN, IN], [RST | ACK, OUT])).to.equal(2);
   });
 });

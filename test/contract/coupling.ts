@@ -93,7 +93,7 @@ export function describeCoupling(name: string, open: () => Promise<CouplingPair>
       const acknowledged = pair.route.session.whenAcknowledged(n);
       await pair.changes.until(() => pair.target.events.at(-1)?.kind === 'sa-remove');
       // A record of the target carries what it has handled: not this one.
-      pair.target.session.send('windows-end', {});
+      pair.target.session.send('windows-end', { livesMs: 0 });
       await pair.changes.until(() => pair.route.records.length === 1);
       expect(pair.route.session.acknowledged).to.equal(n - 1);
       gate.open();
@@ -106,7 +106,7 @@ export function describeCoupling(name: string, open: () => Promise<CouplingPair>
       const gate = new Gate();
       pair.route.handle = (record) => (record.kind === 'flush' ? gate.passed : undefined);
       pair.target.session.send('flush', targetBodies().flush);
-      const n = pair.target.session.send('windows-end', {});
+      const n = pair.target.session.send('windows-end', { livesMs: 0 });
       await pair.changes.until(() => pair.route.records.length === 1);
       expect(pair.route.log.at(-1)).to.equal('flush');
       gate.open();
@@ -176,7 +176,7 @@ export function describeCoupling(name: string, open: () => Promise<CouplingPair>
     it('knows when it heard of the peer, also by a heartbeat', async () => {
       await pair.connect();
       const acknowledgeAll = () =>
-        pair.target.session.whenAcknowledged(pair.target.session.send('windows-end', {}));
+        pair.target.session.whenAcknowledged(pair.target.session.send('windows-end', { livesMs: 0 }));
       await acknowledgeAll();
       expect([pair.route.session.heardAt, pair.target.session.heardAt]).to.deep.equal([0, 0]);
       pair.clock.advance(500);
@@ -198,7 +198,7 @@ export function describeCoupling(name: string, open: () => Promise<CouplingPair>
         pair.clock.advance(500);
         // Acknowledged means: this record and every heartbeat before it has arrived.
         await pair.route.session.whenAcknowledged(pair.route.session.send('sa-remove', { id: saId(1) }));
-        await pair.target.session.whenAcknowledged(pair.target.session.send('windows-end', {}));
+        await pair.target.session.whenAcknowledged(pair.target.session.send('windows-end', { livesMs: 0 }));
       }
       expect([pair.route.closes, pair.target.closes]).to.deep.equal([[], []]);
     });

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { codecOf, type BodyCodec, type BodyCodecs } from '../../src/coupling/bodies.ts';
 import { decodeFrame, encodeFrame } from '../../src/coupling/envelope.ts';
 import { CouplingError } from '../../src/coupling/errors.ts';
-import { FLOWS_MAX } from '../../src/coupling/limits.ts';
+import { FLOWS_MAX, LISTENED_PORTS_MAX } from '../../src/coupling/limits.ts';
 import { packNumbers, unpackNumbers } from '../../src/coupling/records.ts';
 import { routeCodecs, wipeEvent } from '../../src/coupling/route-schemas.ts';
 import { targetCodecs } from '../../src/coupling/target-schemas.ts';
@@ -197,6 +197,25 @@ describe('coupling records', () => {
     const flows = Array.from({ length: FLOWS_MAX }, () => flow);
     const arrived = travel(codec('flow-report'), { opened: flows, closed: flows, full: true });
     expect((arrived as { opened: unknown[] }).opened).to.have.lengthOf(FLOWS_MAX);
+  });
+
+  it('listeners have ports of 1 to 65535, ascending, each once, and not too many', () => {
+    const good = { dvipa: '2001:db8::10', tcp: [1, 2, 65_535], udp: [] };
+    const ports = (count: number) => Array.from({ length: count }, (_, i) => 60_000 + i);
+    const refused = (change: object) => refusal(() => codec('listeners').decode({ ...good, ...change }));
+    expect(refused({})).to.equal(undefined);
+    expect(refused({ udp: ports(LISTENED_PORTS_MAX) })).to.equal(undefined);
+    for (const list of [[0], [65_536], [2, 1], [1, 1], [1.5], ['1'], ports(LISTENED_PORTS_MAX + 1)]) {
+      expect(refused({ tcp: list }), `tcp ${list[0]}`).to.equal('coupling-malformed');
+      expect(refused({ udp: list }), `udp ${list[0]}`).to.equal('coupling-malformed');
+    }
+    expect(refused({ dvipa: 'everywhere' })).to.equal('coupling-malformed');
+  });
+
+  it('load is a whole number of thousandths', () => {
+    const refused = (busyPerMille: unknown) => refusal(() => codec('load').decode({ busyPerMille }));
+    expect([0, 1000].map(refused)).to.deep.equal([undefined, undefined]);
+    for (const bad of [-1, 1001, 0.5, '7', undefined]) expect(refused(bad)).to.equal('coupling-malformed');
   });
 
   it('a kind of the other role, or of Object.prototype, is unknown', () => {

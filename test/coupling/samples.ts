@@ -85,7 +85,6 @@ export function routeBodies(): RouteBodies {
       hasUdpEncapsulation: true,
     },
     'path-mtu': { sa: SA_ID, mtu: 1400 },
-    'sequence-top': { sa: SA_ID, top: 2n ** 62n + 1n },
     claim: { sa: SA_ID, sequence: 2n ** 32n + 5n },
     'sa-remove': { id: SA_ID },
     'policy-install': {
@@ -104,6 +103,7 @@ export function routeBodies(): RouteBodies {
     'lease-grant': { sa: SA_ID, lease: 3, first: 2n ** 63n, count: 2 ** 32, ttlMs: 200 },
     'lease-revoke': { sa: SA_ID, lease: 3 },
     way: { sa: SA_ID, way: 'funnel' },
+    completeness: { dvipa: '203.0.113.10', complete: false },
     credit: { sa: SA_ID, bytes: 1_000_000, packets: 1000 },
   };
 }
@@ -120,8 +120,8 @@ export function targetBodies(): TargetBodies {
   return {
     'sa-installed': { id: SA_ID, ok: false, reason: 'algorithm 1234 is not supported' },
     'policy-installed': { key: 'out 203.0.113.10/32 10.1.1.1/32' },
-    window: { sa: SA_ID, top: 0n, bitmap: new Uint8Array(0) },
-    'windows-end': {},
+    window: { sa: SA_ID, isComplete: false, top: 0n, bitmap: new Uint8Array(0) },
+    'windows-end': { livesMs: 86_400_000 },
     'replay-report': {
       sa: SA_ID,
       numbers: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 1]),
@@ -132,6 +132,8 @@ export function targetBodies(): TargetBodies {
     'mapping-report': { sa: SA_ID, address: '192.0.2.99', port: 61_000, sequence: 2n ** 32n + 5n },
     'lifesize-report': { sa: SA_ID, bytes: 2 ** 33, packets: 2 ** 22, idleMs: 12 },
     'flow-report': { opened: [flow], closed: [{ ...flow, source: '2001:db8::2' }], full: true },
+    listeners: { dvipa: '203.0.113.10', tcp: [22, 80, 65535], udp: [1] },
+    load: { busyPerMille: 1000 },
     'lease-request': { sa: SA_ID, count: 64 },
     'lease-return': { sa: SA_ID, lease: 3, firstUnused: 2n ** 63n + 5n },
     flush: { sa: SA_ID, counter: 2n ** 48n },

@@ -1,3 +1,5 @@
+import { FlowTracker } from '../../src/connections/flow-tracker.ts';
+import { WithheldResets } from '../../src/dataplane/withheld-resets.ts';
 import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { DropCounters } from '../../src/base/verdict.ts';
@@ -85,10 +87,14 @@ export class OutboundBench {
   now = 1000;
   limits = { outside: 1500, cluster: 1500 };
   choosePolicy: ChoosePolicy = (_vector, _i, best) => best;
+  /** Connections that are known; unless a test says so, the set of targets is complete. */
+  readonly flows = new FlowTracker({ seed: SEED, maxFlows: 64 });
+  readonly withheld = new WithheldResets(this.flows);
   readonly outbound: TargetOutbound;
 
   constructor(overlaps = new GroupOverlaps()) {
     this.overlaps = overlaps;
+    for (const dvipa of [DVIPA, DVIPA6]) this.withheld.setComplete(addr(dvipa), true);
     this.outbound = new TargetOutbound({
       sad: this.sad,
       overlaps: this.overlaps,
@@ -100,6 +106,7 @@ export class OutboundBench {
       drops: this.drops,
       dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
       choosePolicy: (vector, i, best) => this.choosePolicy(vector, i, best),
+      withhold: (vector, i, { sa }) => this.withheld.check(vector, i, sa.group),
       sendToFunnel: (vector) => {
         for (let i = 0; i < vector.count; i++) {
           if (vector.verdict[i] === 0) this.funnelled.push(Buffer.from(vector.packet(i)));

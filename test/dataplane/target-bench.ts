@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { DropCounters } from '../../src/base/verdict.ts';
 import { putCommitted } from '../../src/dataplane/committed-packet.ts';
+import { putHighHalf } from '../../src/dataplane/extended-dispatch.ts';
 import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
 import { pathFitOf } from '../../src/agents/sa-settings.ts';
 import { DispatchFloor } from '../../src/dataplane/dispatch-floor.ts';
@@ -121,6 +122,7 @@ export class TargetBench {
       sa,
       destination: addr(sa.outer.destination),
       window: new ReplayWindow(sa.replayWindowPackets + 4096),
+      isWindowComplete: true,
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
       dvipa: { address: addr(sa.dvipa), filterMode, filter: new InboundFilter(rules) },
       meter: new LifesizeMeter(options.credit ?? UNLIMITED, {
@@ -140,6 +142,18 @@ export class TargetBench {
   /** One vector from the link, each packet with the next dispatch number. */
   run(...datagrams: readonly Uint8Array[]) {
     return this.runAs(this.epoch, datagrams);
+  }
+
+  /** One vector of an SA with ESN, as the routing host has inferred the high halves. */
+  runExtended(...packets: readonly { readonly high: number; readonly datagram: Uint8Array }[]) {
+    const vector = vectorOf(...packets.map(({ datagram }) => datagram));
+    packets.forEach(({ high }, i) => {
+      vector.dispatch[i] = ++this.#dispatch;
+      vector.sequenceHigh[i] = high;
+      putHighHalf(vector, i);
+    });
+    this.inbound.run(vector, this.epoch, this.epoch, this.addresses, this.floor, true);
+    return vector;
   }
 
   /** As `run`, under the epoch that the link carries; `dispatches` in place of the next numbers. */

@@ -141,17 +141,5 @@ describe('replay-window', () => {
       expect(infer([0, 10], 0xfffffff0)).to.equal(0);
       expect(new ReplayWindow(64).inferHigh(1)).to.equal(0);
     });
-
-    it('uses a hint about the SA without moving the window', () => {
-      const window = new ReplayWindow(64);
-      window.commit(0, 0xf0000000);
-      expect(window.inferHigh(0x10)).to.equal(1);
-      window.hintTop(1, 0x40000000);
-      expect(window.inferHigh(0x40000001)).to.equal(1);
-      expect(window.inferHigh(0x3fffff00)).to.equal(2);
-      expect(window.top).to.equal(0xf0000000n);
-      window.hintTop(0, 5); // never goes back
-      expect(window.inferHigh(0x40000001)).to.equal(1);
-    });
   });
 });

@@ -27,6 +27,7 @@ import { PeerMoves } from './peer-moves.ts';
 import { type InboundSa, type OutboundSa, RoutingSas } from './routing-sas.ts';
 import { SaLifecycle } from './sa-lifecycle.ts';
 import type { Cluster } from './target-peers.ts';
+import { TargetCompleteness } from './target-completeness.ts';
 import { TargetSessions } from './target-sessions.ts';
 
 /** Idle SAs give up their rings of unsettled numbers. */
@@ -75,6 +76,7 @@ export class RoutingHost {
   readonly lifesize: LifesizeRunner;
   readonly lifecycle: SaLifecycle;
   readonly sessions: TargetSessions;
+  readonly completeness: TargetCompleteness;
   readonly #ports: RoutingHostPorts;
   #ringsAt = 0;
 
@@ -178,9 +180,23 @@ export class RoutingHost {
         this.lifesize.funnelUsed(entry);
       },
     });
-    const { lifecycle, numbering, lifesize } = this;
-    const { opening } = this;
-    this.sessions = new TargetSessions({ ...common, lifecycle, numbering, lifesize, moves, opening, opened });
+    this.completeness = new TargetCompleteness({
+      cluster,
+      log,
+      now: () => clock.now(),
+      isOwner: () => epoch() > 0,
+    });
+    const { lifecycle, numbering, lifesize, opening, completeness } = this;
+    this.sessions = new TargetSessions({
+      ...common,
+      lifecycle,
+      numbering,
+      lifesize,
+      moves,
+      opening,
+      opened,
+      completeness,
+    });
     link.onReceive((packets, peer, protocol, carried) => this.#fromLink(packets, peer, protocol, carried));
   }
 
@@ -191,6 +207,7 @@ export class RoutingHost {
     if (now >= this.#ringsAt) this.#releaseRings(now);
     this.funnel.tick(now);
     this.distributor.table.sweep(now);
+    this.completeness.tick();
   }
 
   /** Stops its timers and wipes all keys. */

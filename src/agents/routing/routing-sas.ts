@@ -45,10 +45,12 @@ export interface InboundSa extends OpenedHereSa, Common {
   readonly refusals: Map<string, string>;
   /** A younger SA of its group is there: this one is served until charon deletes it. */
   isReplaced: boolean;
-  /** ESN: the highest number that all targets were told, in steps of 2^30. */
-  toldTop: bigint;
   /** Targets whose windows are missing after a restart of this agent. */
   readonly awaiting: Set<string>;
+  /** Of targets that told a window of it in their present session: whether that is complete. */
+  readonly returned: Map<string, boolean>;
+  /** When charon made it, in this host's time. */
+  readonly createdAt: number;
 }
 
 export interface OutboundSa extends RoutingOutboundSa, Common {
@@ -64,6 +66,7 @@ export interface NewSa {
   /** Another life of this agent may have used it: marks and windows must be gathered first. */
   readonly numbering: Omit<NumberingOwnerOptions, 'hasEsn'>;
   readonly percentage: number;
+  readonly createdAt: number;
   readonly now: number;
 }
 
@@ -174,6 +177,8 @@ export class RoutingSas {
       serving: new Set(),
       isWaitingForWindows: false,
       awaiting: new Set(),
+      returned: new Map(),
+      createdAt: given.createdAt,
       fallback: 'off',
       get isFallbackReady() {
         return this.fallback === 'ready';
@@ -185,7 +190,6 @@ export class RoutingSas {
       addedAt: given.now,
       refusals: new Map(),
       isReplaced: false,
-      toldTop: 0n,
       lifesize: lifesizeOf(given),
       isRekeying: false,
       isAcknowledged: false,

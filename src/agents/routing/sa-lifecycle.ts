@@ -123,16 +123,27 @@ export class SaLifecycle {
     if (waiting.size === 0) this.#acknowledgePolicy(key);
   }
 
-  /** A target has told all its windows of the epoch before. `hadOlder`: it lives since then, so they are complete. */
-  windowsComplete(peer: TargetPeer, hadOlder: boolean): void {
-    for (const entry of this.#options.sas.inbound.values()) {
+  /**
+   * A target has told all its windows, and its connections; it lives since `livesMs`. Of an SA that it does not have, and that is
+   * younger, it never had anything. An older one, or one whose window is not complete, it may have had in an earlier life: what
+   * that delivered is lost, and the wait ends in a rekey.
+   */
+  windowsEnded(peer: TargetPeer, livesMs: number): void {
+    const { sas, clock } = this.#options;
+    const bornAt = clock.now() - livesMs;
+    for (const entry of sas.inbound.values()) {
       if (!entry.awaiting.has(peer.host)) continue;
-      if (!hadOlder) continue; // it lost what it had received: the SA must be rekeyed (the wait ends in that)
+      if (!(entry.returned.get(peer.host) ?? bornAt < entry.createdAt)) continue;
       entry.awaiting.delete(peer.host);
-      if (entry.awaiting.size > 0) continue;
-      entry.isWaitingForWindows = false;
-      this.#options.inbound().release(entry.sa.spi, this.#options.clock.now());
+      if (entry.awaiting.size === 0) this.#windowsComplete(entry);
     }
+  }
+
+  /** Dispatch begins again; and who has the SA learns what all have delivered. */
+  #windowsComplete(entry: InboundSa): void {
+    entry.isWaitingForWindows = false;
+    for (const peer of this.#options.cluster.connected(entry.service)) this.install(entry, peer);
+    this.#options.inbound().release(entry.sa.spi, this.#options.clock.now());
   }
 
   /**
@@ -182,6 +193,7 @@ export class SaLifecycle {
         service,
         numbering: { origin, marks, epoch: epoch(), now },
         percentage,
+        createdAt: agedAt - given.ageMs,
         now,
       });
       log.info('SA added', { ...fields, reqid: entry.sa.reqid });

@@ -6,7 +6,8 @@ import type { Cluster, TargetPeer } from './target-peers.ts';
 export function saInstallRecord(entry: AnySa, peer: TargetPeer): SaInstallRecord | undefined {
   const { sa, lifesize } = entry;
   const credit = lifesize.creditOf(peer.host);
-  if ('owners' in entry) return { sa, credit, window: entry.owners.snapshot() };
+  if ('owners' in entry)
+    return { sa, credit, window: entry.owners.snapshot(), isWindowComplete: !entry.isWaitingForWindows };
   const senderId = peer.senderIds.get(sa.id);
   return senderId === undefined ? undefined : { sa, credit, senderId };
 }

@@ -12,6 +12,7 @@ import { LINK_KEY_BYTES } from '../../ipsec/link-seal.ts';
 import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { parseAddress } from '../../packet/address.ts';
+import { IP_PROTOCOL } from '../../packet/protocols.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { OpeningRunner } from './opening-runner.ts';
@@ -19,12 +20,11 @@ import type { PeerMoves } from './peer-moves.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
 import type { SaLifecycle } from './sa-lifecycle.ts';
 import { snapshotRecords } from './shadow-records.ts';
+import type { TargetCompleteness } from './target-completeness.ts';
 import type { Cluster, TargetPeer } from './target-peers.ts';
 
 /** Without ESN no number is beyond (RFC 4303 section 3.3.3). */
 const LAST_SEQUENCE = 0xffff_ffffn;
-/** Far below the 2^31 numbers that inference tolerates. */
-const TOLD_TOP_STEP = 1n << 30n;
 
 export interface TargetSessionsOptions {
   readonly clock: Clock;
@@ -39,6 +39,7 @@ export interface TargetSessionsOptions {
   readonly moves: PeerMoves;
   readonly opening: OpeningInbound<InboundSa>;
   readonly opened: OpeningRunner;
+  readonly completeness: TargetCompleteness;
 }
 
 /**
@@ -81,26 +82,33 @@ export class TargetSessions implements RoutingHandlers {
   }
 
   snapshot(session: RoutingSession): Iterable<RouteRecord> {
-    const { cluster, sas, distributor, clock } = this.#options;
+    const { cluster, sas, distributor, clock, completeness } = this.#options;
     const peer = this.#peer(session);
     const records = [...snapshotRecords(cluster, sas, peer, clock.now())];
+    for (const service of peer.services) {
+      const body = { dvipa: service.record.address, complete: completeness.isComplete(service) };
+      records.push({ kind: 'completeness', body });
+    }
     peer.hasSnapshot = true; // what changes from now on is sent behind it
     for (const { address } of peer.services) distributor.addTarget(address, peer.index);
     return records;
   }
 
   onClose(session: RoutingSession, reason: CloseReason, cause?: unknown): void {
-    const { clock, log, sas, drops, numbering, lifesize, lifecycle, distributor, opening } = this.#options;
+    const { clock, log, sas, drops, numbering, lifesize, lifecycle, distributor, opening, completeness } =
+      this.#options;
     const peer = this.#peer(session);
     if (peer.session !== session) return;
     const now = clock.now();
     peer.lastHeardAt = session.heardAt;
     peer.session = undefined;
     peer.hasSnapshot = false;
+    completeness.lost(peer); // first of all: the others must know before a segment of its connections comes to them
     const connections = distributor.removeTarget(peer.index);
     opening.targetLost(peer.index);
     for (const entry of sas.inbound.values()) {
       entry.serving.delete(peer.index);
+      entry.returned.delete(peer.host);
       entry.refusals.delete(peer.host);
       const burnt = entry.owners.targetLost(peer.index);
       entry.lifesize.targetLost(peer.host, now);
@@ -121,14 +129,14 @@ export class TargetSessions implements RoutingHandlers {
 
   onRecord(session: RoutingSession, record: TargetRecord): void {
     const peer = this.#peer(session);
-    if (!this.#handle(peer, session, record)) {
+    if (!this.#handle(peer, record)) {
       this.#options.drops.count('coupling-not-granted');
       this.#options.log.debug('record refused', { target: peer.host, kind: record.kind });
     }
   }
 
   /** False: the target was not given what it speaks of. */
-  #handle(peer: TargetPeer, session: RoutingSession, { kind, body }: TargetRecord): boolean {
+  #handle(peer: TargetPeer, { kind, body }: TargetRecord): boolean {
     const { lifecycle, sas } = this.#options;
     switch (kind) {
       case 'sa-installed':
@@ -142,12 +150,13 @@ export class TargetSessions implements RoutingHandlers {
         if (entry?.awaiting.has(peer.host) === true) {
           if (!entry.sa.hasEsn && body.top > LAST_SEQUENCE) return false;
           entry.owners.merge(body);
+          entry.returned.set(peer.host, body.isComplete);
         }
         return entry !== undefined || sas.get(body.sa) === undefined; // gone meanwhile
       }
       case 'windows-end':
-        // 0: it began after its windows were lost; the present epoch: it may have, and come back since.
-        lifecycle.windowsComplete(peer, session.epochSeen > 0 && session.epochSeen < session.epoch);
+        lifecycle.windowsEnded(peer, body.livesMs);
+        this.#options.completeness.listed(peer); // a target lists its connections before this
         return true;
       case 'replay-report':
         return this.#replayReport(peer, body);
@@ -165,6 +174,11 @@ export class TargetSessions implements RoutingHandlers {
         return this.#lifesizeReport(peer, body);
       case 'flow-report':
         return this.#flowReport(peer, body);
+      case 'listeners':
+        return this.#listeners(peer, body);
+      case 'load':
+        this.#options.distributor.setLoad(peer.index, body.busyPerMille);
+        return true;
       case 'lease-request':
         return this.#onNumbering(body.sa, peer, (entry, now) =>
           entry.numbering.leaseRequest(peer.host, body.count, now),
@@ -197,19 +211,8 @@ export class TargetSessions implements RoutingHandlers {
     const entry = this.#inbound(body.sa, peer);
     if (entry === undefined) return this.#options.sas.get(body.sa) === undefined;
     const { refused } = entry.owners.reported(peer.index, body.numbers, peer.floorOf(body.floor));
-    if (entry.sa.hasEsn) this.#tellTop(entry);
     if (body.wrongIcvs > 0) this.#options.opened.wrongIcvs(entry, body.wrongIcvs);
     return refused === 0;
-  }
-
-  /** A target that gets nothing of an SA for 2^32 numbers would infer a wrong high half: all of them hear of it in time. */
-  #tellTop(entry: InboundSa): void {
-    const { top } = entry.owners;
-    if (top - entry.toldTop < TOLD_TOP_STEP) return;
-    entry.toldTop = top;
-    for (const peer of this.#options.cluster.connected(entry.service)) {
-      peer.session?.send('sequence-top', { sa: entry.sa.id, top });
-    }
   }
 
   #lifesizeReport(peer: TargetPeer, body: TargetBodies['lifesize-report']): boolean {
@@ -236,6 +239,16 @@ export class TargetSessions implements RoutingHandlers {
       else distributor.close(key, peer.index, now);
     }
     return refused === 0;
+  }
+
+  #listeners(peer: TargetPeer, { dvipa, tcp, udp }: TargetBodies['listeners']): boolean {
+    const address = parseAddress(dvipa);
+    if (address === undefined || !peer.dvipas.has(address)) return false;
+    const ports = new Set<number>();
+    for (const port of tcp) ports.add((IP_PROTOCOL.TCP << 16) | port);
+    for (const port of udp) ports.add((IP_PROTOCOL.UDP << 16) | port);
+    this.#options.distributor.setListeners(peer.index, address, ports);
+    return true;
   }
 
   #onNumbering(sa: SaId, peer: TargetPeer, input: (entry: OutboundSa, now: number) => boolean): boolean {

@@ -72,6 +72,10 @@ export class ShadowCache {
     return [...this.#dvipas.values()].map(({ record }) => record);
   }
 
+  serves(dvipa: string): boolean {
+    return this.#dvipas.has(dvipa);
+  }
+
   /** False: this host is not configured to serve it. */
   setDvipa(record: DvipaRecord): boolean {
     if (!this.#configured.has(record.address)) return false;
@@ -146,12 +150,13 @@ export class ShadowCache {
     return algorithmRefusal(sa);
   }
 
-  #installInbound({ sa, window, credit }: SaInstallRecord): void {
+  #installInbound({ sa, window, isWindowComplete = false, credit }: SaInstallRecord): void {
     const known = this.inbound.get(sa.id);
     if (known !== undefined) {
       wipeKeys(sa);
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
+      known.isWindowComplete ||= isWindowComplete;
       receiveFrom(known, sa.outer, sa.hasUdpEncapsulation, this.#paths);
       this.overlaps.update(known.sa);
       known.meter.granted(credit);
@@ -165,6 +170,7 @@ export class ShadowCache {
       sa,
       destination,
       window: own,
+      isWindowComplete,
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
       meter: meterOf(sa, credit),

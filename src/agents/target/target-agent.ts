@@ -3,11 +3,14 @@ import { every, systemClock } from '../../base/clock.ts';
 import { DropCounters } from '../../base/verdict.ts';
 import type { TargetConfig } from '../../config/index.ts';
 import { HASH_SEED_BYTES } from '../../connections/connection-key.ts';
+import { LISTENED_PORTS_MAX } from '../../coupling/limits.ts';
 import { PacketVector, slotBytesFor } from '../../dataplane/vector.ts';
 import { startAdminServer } from '../../io/admin-server.ts';
 import { CouplingClient } from '../../io/coupling-client.ts';
+import { cpuTimes } from '../../io/cpu-times.ts';
 import { AGENT_MARK } from '../../io/guard-constants.ts';
 import { DgramLink } from '../../io/link-dgram.ts';
+import { ListeningSockets } from '../../io/listening-sockets.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { TargetGuard } from '../../io/target-guard.ts';
 import { readCredentials } from '../../io/tls-options.ts';
@@ -63,6 +66,9 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
   stops.add(() => link.close());
   link.setPeer(ROUTER_PEER, config.router.address);
 
+  const listening = new ListeningSockets({ dvipas: config.dvipas, maxPorts: LISTENED_PORTS_MAX });
+  await listening.look(true); // the first report is true
+
   const host = new TargetHost({
     clock,
     log,
@@ -72,6 +78,8 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     tun,
     raw,
     limits: await pathLimits(config.outside.interface, config.cluster.mtu),
+    listening,
+    cpuTimes,
     hashSeed: randomBytes(HASH_SEED_BYTES),
   });
   stops.add(() => host.close());

@@ -1,7 +1,8 @@
 import type { Clock } from '../../base/clock.ts';
 import type { DropCounters } from '../../base/verdict.ts';
-import { type ConnectionKey, KeyedHash, newConnectionKey } from '../../connections/connection-key.ts';
+import { KeyedHash, newConnectionKey } from '../../connections/connection-key.ts';
 import { FlowTracker } from '../../connections/flow-tracker.ts';
+import { readFlowKey } from '../../dataplane/flow-key.ts';
 import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
 import { InnerDelivery } from '../../dataplane/inner-delivery.ts';
 import { LookAlikes } from '../../dataplane/look-alikes.ts';
@@ -10,14 +11,17 @@ import { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
+import { WithheldResets } from '../../dataplane/withheld-resets.ts';
 import { FRAGMENT } from '../../ipsec/inner-columns.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
 import type { Log } from '../../observe/log.ts';
-import { ADDRESS_WORDS, copyAddress } from '../../packet/address.ts';
 import { AddressSet } from '../../packet/address-map.ts';
 import { addressOf } from '../sa-settings.ts';
+import type { CpuTimes } from './busy-share.ts';
 import { sealForFunnel } from './funnel-sender.ts';
 import { ShadowCache } from './shadow-cache.ts';
+import { type ListeningSource, TargetListeners } from './target-listeners.ts';
+import { TargetLoad } from './target-load.ts';
 import { TargetReports } from './target-reports.ts';
 import { TargetRelations } from './target-session.ts';
 
@@ -38,6 +42,10 @@ export interface TargetHostPorts {
   readonly tun: PacketSink;
   readonly raw: PacketSink;
   readonly limits: PathLimits;
+  /** What listens on this host. */
+  readonly listening: ListeningSource;
+  /** What its processors did since it was started. */
+  readonly cpuTimes: () => Promise<CpuTimes>;
   /** `HASH_SEED_BYTES` random bytes. */
   readonly hashSeed: Uint8Array;
 }
@@ -57,6 +65,9 @@ export class TargetHost {
   readonly delivery: InnerDelivery;
   readonly outbound: TargetOutbound;
   readonly lookAlikes: LookAlikes;
+  readonly listeners: TargetListeners;
+  readonly load: TargetLoad;
+  readonly resets: WithheldResets;
   readonly #ports: TargetHostPorts;
   readonly #key = newConnectionKey();
 
@@ -64,8 +75,17 @@ export class TargetHost {
     this.#ports = ports;
     const { clock, log, drops, dvipas, link, tun, raw } = ports;
     this.cache = new ShadowCache(dvipas, ports.limits);
-    this.flows = new FlowTracker({ seed: ports.hashSeed });
-    const { cache } = this;
+    this.flows = new FlowTracker({ seed: ports.hashSeed, onRefused: () => this.listeners.refused() });
+    this.resets = new WithheldResets(this.flows);
+    const { cache, resets } = this;
+    this.listeners = new TargetListeners({
+      clock,
+      log,
+      source: ports.listening,
+      served: () => cache.dvipas,
+    });
+    this.load = new TargetLoad(clock, log, ports.cpuTimes);
+    const { listeners, load } = this;
     this.lookAlikes = new LookAlikes({
       overlaps: cache.overlaps,
       sad: cache.outbound,
@@ -82,6 +102,9 @@ export class TargetHost {
       drops,
       cache,
       reports,
+      listeners,
+      load,
+      resets,
       outbound: () => this.outbound,
     });
     const seed = ports.hashSeed;
@@ -121,6 +144,7 @@ export class TargetHost {
       drops,
       dvipas: new AddressSet(dvipas.map(addressOf)),
       choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
+      withhold: (vector, i, { sa }) => resets.check(vector, i, sa.group),
       sendToFunnel: (vector) => this.#toFunnel(vector),
       onNumbering: (entry) => this.relations.numberingChanged(entry),
       onOutbound: (vector, i, { sa }) => this.#observe(vector, i, false, sa.group),
@@ -144,6 +168,8 @@ export class TargetHost {
   close(): void {
     this.relations.close();
     this.reports.close();
+    this.listeners.close();
+    this.load.close();
     this.cache.clear();
   }
 
@@ -154,7 +180,8 @@ export class TargetHost {
       this.reports.flowsChanged();
       return;
     }
-    this.inbound.run(packets, epoch, relations.epoch, cache.addresses, relations.floor);
+    const isExtended = protocol === LINK_PROTOCOL.OUTER_EXTENDED;
+    this.inbound.run(packets, epoch, relations.epoch, cache.addresses, relations.floor, isExtended);
     this.reports.inboundHandled(this.inbound.touched);
   }
 
@@ -169,25 +196,7 @@ export class TargetHost {
   /** A later fragment is of a connection that the first one has shown. */
   #observe(vector: PacketVector, i: number, isInbound: boolean, group: number): void {
     if (vector.fragment[i] === FRAGMENT.LATER) return;
-    const key = readKey(this.#key, vector, i, isInbound, group);
+    const key = readFlowKey(this.#key, vector, i, isInbound, group);
     this.flows.observe(key, vector.tcpFlags[i] as number, isInbound, this.#ports.clock.now());
   }
-}
-
-/** The connection of packet `i` as seen from the peer. */
-function readKey(
-  key: ConnectionKey,
-  vector: PacketVector,
-  i: number,
-  isInbound: boolean,
-  group: number,
-): ConnectionKey {
-  const words = i * ADDRESS_WORDS;
-  key.group = group;
-  key.protocol = vector.protocol[i] as number;
-  copyAddress(isInbound ? vector.innerDestination : vector.innerSource, words, key.dvipa, 0);
-  copyAddress(isInbound ? vector.innerSource : vector.innerDestination, words, key.source, 0);
-  key.sourcePort = (isInbound ? vector.sourcePort : vector.destinationPort)[i] as number;
-  key.destinationPort = (isInbound ? vector.destinationPort : vector.sourcePort)[i] as number;
-  return key;
 }

@@ -6,11 +6,15 @@ import type { TargetEvent } from '../../coupling/records.ts';
 import type { TargetHandlers, TargetSession } from '../../coupling/session.ts';
 import { DispatchFloor } from '../../dataplane/dispatch-floor.ts';
 import type { ShadowOutboundSa, TargetOutbound } from '../../dataplane/target-outbound.ts';
+import type { WithheldResets } from '../../dataplane/withheld-resets.ts';
 import type { HolderAction } from '../../ipsec/numbering-holder.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { LinkKeys } from '../link-keys.ts';
+import { addressOf } from '../sa-settings.ts';
 import type { ShadowCache } from './shadow-cache.ts';
+import type { TargetListeners } from './target-listeners.ts';
+import type { TargetLoad } from './target-load.ts';
 import type { TargetReports } from './target-reports.ts';
 
 export interface TargetRelationsOptions {
@@ -19,6 +23,9 @@ export interface TargetRelationsOptions {
   readonly drops: DropCounters;
   readonly cache: ShadowCache;
   readonly reports: TargetReports;
+  readonly listeners: TargetListeners;
+  readonly load: TargetLoad;
+  readonly resets: WithheldResets;
   /** The way out; it is made after this, since it asks for numbers here. */
   readonly outbound: () => TargetOutbound;
 }
@@ -32,6 +39,7 @@ export class TargetRelations implements TargetHandlers {
   readonly #options: TargetRelationsOptions;
   readonly #deadlines: Deadlines<ShadowOutboundSa>;
   #session: TargetSession | undefined;
+  readonly #bornAt: number;
   #epoch = 0;
   #floor = new DispatchFloor();
   /** When the session before was heard last, for people. */
@@ -40,6 +48,7 @@ export class TargetRelations implements TargetHandlers {
 
   constructor(options: TargetRelationsOptions) {
     this.#options = options;
+    this.#bornAt = options.clock.now();
     this.#deadlines = new Deadlines(options.clock, (entry, now) => {
       entry.holder.tick(now);
       this.numberingChanged(entry);
@@ -60,7 +69,7 @@ export class TargetRelations implements TargetHandlers {
   }
 
   onOpen(session: TargetSession): void {
-    const { cache, reports, log, clock } = this.#options;
+    const { cache, reports, listeners, load, log, clock } = this.#options;
     const isNewEpoch = session.epoch !== this.#epoch;
     // Fence first: from here on nothing of an older epoch is accepted, so the windows below are final.
     this.#epoch = session.epoch;
@@ -68,13 +77,15 @@ export class TargetRelations implements TargetHandlers {
     this.#session = session;
     this.isSnapshotComplete = false;
     log.info('routing host connected', { router: session.host, epoch: session.epoch });
-    for (const { sa, window } of cache.inbound.values()) {
-      session.send('window', { sa: sa.id, ...window.snapshot() });
+    for (const { sa, window, isWindowComplete: isComplete } of cache.inbound.values()) {
+      session.send('window', { sa: sa.id, isComplete, ...window.snapshot() });
     }
     // Connections before the end of the windows: with it the routing host dispatches again, and a segment that it
     // knows no connection for goes by hash, to a host that resets it.
     reports.sessionOpened(session, this.#floor);
-    session.send('windows-end', {});
+    listeners.sessionOpened(session);
+    load.sessionOpened(session);
+    session.send('windows-end', { livesMs: Math.floor(clock.now() - this.#bornAt) });
     for (const entry of cache.outbound.values()) {
       entry.holder.sessionStarted(isNewEpoch, clock.now());
       this.numberingChanged(entry);
@@ -86,12 +97,16 @@ export class TargetRelations implements TargetHandlers {
     this.#session = undefined;
     this.isSnapshotComplete = false;
     this.linkKeys.wipe(); // the next session brings others; until then nothing goes to the funnel
-    this.#options.reports.sessionClosed();
-    this.#options.log.warn('routing host lost', { router: session.host, reason, error: cause });
+    const { reports, listeners, load, resets, log } = this.#options;
+    reports.sessionClosed();
+    listeners.sessionClosed();
+    load.sessionClosed();
+    resets.forget(); // whoever is lost meanwhile, this target does not hear of it
+    log.warn('routing host lost', { router: session.host, reason, error: cause });
   }
 
   onRecord(session: TargetSession, event: TargetEvent): void {
-    const { cache, log, clock } = this.#options;
+    const { cache, listeners, resets, log, clock } = this.#options;
     const now = clock.now();
     switch (event.kind) {
       case 'snapshot-begin':
@@ -101,12 +116,18 @@ export class TargetRelations implements TargetHandlers {
         log.info('snapshot complete', { sas: cache.inbound.size + cache.outbound.size });
         break;
       case 'dvipa':
-        if (!cache.setDvipa(event.body)) {
+        if (cache.setDvipa(event.body)) listeners.served(event.body.address);
+        else {
           log.warn('DVIPA is not in the configuration of this host', { dvipa: event.body.address });
         }
         break;
       case 'dvipa-remove':
         cache.removeDvipa(event.body.address);
+        listeners.withdrawn(event.body.address);
+        break;
+      case 'completeness':
+        if (cache.serves(event.body.dvipa))
+          resets.setComplete(addressOf(event.body.dvipa), event.body.complete);
         break;
       case 'link-key':
         this.linkKeys.install(event.body.keyId, event.body.toRouter, event.body.key);
@@ -133,11 +154,6 @@ export class TargetRelations implements TargetHandlers {
         const window = cache.inbound.get(sa)?.window;
         const isGiven = window?.commit(Number(sequence >> 32n), Number(sequence & 0xffff_ffffn)) === true;
         session.send('claim-answer', { sa, sequence, isGiven });
-        break;
-      }
-      case 'sequence-top': {
-        const { sa, top } = event.body;
-        cache.inbound.get(sa)?.window.hintTop(Number(top >> 32n), Number(top & 0xffff_ffffn));
         break;
       }
       case 'path-mtu':

@@ -1,10 +1,11 @@
 import { EspPeer, PeerWindow } from '../esp-peer.ts';
-import { ACK, DVIPA, ENDPOINT, espInUdp, SYN, tcp } from '../inner-packets.ts';
+import { ACK, DVIPA, ENDPOINT, espInUdp, RST, SYN, tcp } from '../inner-packets.ts';
 import { outerOf, type SaPair } from './charon.ts';
 
 /** Stands in every inner packet; on a wire it would be plaintext. */
 export const MARKER = 'PLAINTEXT';
 const TCP_DATA_AT = 40;
+const TCP_FLAGS_AT = 33;
 const ESP_AT = 28;
 
 export const dataOf = (inner: Buffer) => inner.subarray(TCP_DATA_AT).toString('latin1');
@@ -28,6 +29,8 @@ export class MemoryClient {
   readonly sent = new Set<string>();
   /** Answers, by the text of what they answer. */
   readonly answered = new Map<string, number>();
+  /** Own ports of connections that were reset, once for each RST. */
+  readonly resets: number[] = [];
   readonly #windowPackets: number;
   readonly #receiving: Receiving[] = [];
   #sending: EspPeer | undefined;
@@ -120,6 +123,7 @@ export class MemoryClient {
       this.violations.push(`the client's window refused number ${opened.sequence}`);
       return;
     }
+    if ((opened.inner.readUInt8(TCP_FLAGS_AT) & RST) !== 0) this.resets.push(opened.inner.readUInt16BE(22));
     const text = dataOf(opened.inner);
     if (text === '') return;
     if (!this.sent.has(text)) this.violations.push(`an answer to nothing: ${text}`);

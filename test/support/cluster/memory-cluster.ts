@@ -52,6 +52,8 @@ export class MemoryCluster {
   readonly violations: string[] = [];
   /** Rekeys that were asked for, over all lives of the routing agent: cause and direction. */
   readonly rekeys: string[] = [];
+  /** Targets that cannot reach the routing host's coupling port, though they live and the trusted link works. */
+  readonly isolated = new Set<number>();
   readonly #sessions = new Set<Session>();
   readonly #retryAt = new Map<number, number>();
   readonly #isRekeying = new Set<number>();
@@ -227,8 +229,9 @@ export class MemoryCluster {
     const port = inner.readUInt16BE(20);
     const flags = inner.readUInt8(33);
     const name = `${source}:${port}`;
-    if ((flags & SYN) !== 0) sockets.add(name);
-    const answer = (flags & SYN) !== 0 ? SYN | ACK : sockets.has(name) ? ACK : RST;
+    const isOpening = (flags & SYN) !== 0;
+    if (isOpening && this.target(n).listening.tcp.has(inner.readUInt16BE(22))) sockets.add(name);
+    const answer = !sockets.has(name) ? RST : isOpening ? SYN | ACK : ACK;
     const to = { source: DVIPA, destination: source, sourcePort: 80, destinationPort: port };
     return [tcp({ ...to, flags: answer, data: answer === RST ? '' : text })];
   }
@@ -238,7 +241,13 @@ export class MemoryCluster {
     if (!router.isUp) return;
     for (const target of this.targets) {
       const has = [...this.#sessions].some((session) => session.target === target);
-      if (!target.isUp || has || (this.#retryAt.get(target.n) ?? 0) > clock.now()) continue;
+      if (
+        !target.isUp ||
+        this.isolated.has(target.n) ||
+        has ||
+        (this.#retryAt.get(target.n) ?? 0) > clock.now()
+      )
+        continue;
       this.#retryAt.set(target.n, clock.now() + random.integer(5, 50));
       this.#join(router, target);
     }

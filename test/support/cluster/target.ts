@@ -1,6 +1,7 @@
 import { every } from '../../../src/base/clock.ts';
 import { DropCounters } from '../../../src/base/verdict.ts';
 import { ROUTER_PEER, TargetHost } from '../../../src/agents/target/target-host.ts';
+import type { ListeningPorts, ListeningSource } from '../../../src/agents/target/target-listeners.ts';
 import { EpochMemory } from '../../../src/coupling/epoch-gate.ts';
 import { SnapshotInventory } from '../../../src/coupling/snapshot-inventory.ts';
 import { DVIPA } from '../inner-packets.ts';
@@ -17,6 +18,28 @@ export interface TargetOptions {
   readonly application: (inner: Buffer) => readonly Buffer[];
 }
 
+/** Sockets of a kernel in memory. Clients of the tests go to port 80. */
+export class MemoryListeners implements ListeningSource {
+  readonly tcp = new Set([80]);
+  readonly udp = new Set([53]);
+  /** How often it was asked, and how often because something had changed for sure. */
+  looks = 0;
+  thoroughLooks = 0;
+  readonly isTruncated = false;
+  #seen = { tcp: [80], udp: [53] };
+
+  portsOf(): ListeningPorts {
+    return this.#seen;
+  }
+
+  async look(isThorough: boolean): Promise<void> {
+    this.looks++;
+    if (isThorough) this.thoroughLooks++;
+    const ascending = (ports: ReadonlySet<number>) => [...ports].toSorted((a, b) => a - b);
+    this.#seen = { tcp: ascending(this.tcp), udp: ascending(this.udp) };
+  }
+}
+
 /** One life of a target agent: its `TargetHost`, over memory in place of sockets. */
 export class MemoryTarget {
   readonly n: number;
@@ -26,6 +49,9 @@ export class MemoryTarget {
   readonly parts: TargetHost;
   readonly epochs = new EpochMemory();
   readonly inventory = new SnapshotInventory();
+  /** Ports that its applications listen on. */
+  readonly listening = new MemoryListeners();
+  cpu = { busy: 0, total: 1 };
   isUp = true;
   readonly #answers: Buffer[] = [];
   readonly #stops: (() => void)[] = [];
@@ -46,6 +72,8 @@ export class MemoryTarget {
       tun: new Sink((inner) => this.#answers.push(...options.application(inner))),
       limits: { outside: 1500, cluster: 1500 },
       raw: new Sink((datagram) => options.toOutside(datagram)),
+      listening: this.listening,
+      cpuTimes: () => Promise.resolve(this.cpu),
       hashSeed: Buffer.alloc(8, 9),
     });
     const housekeeping = every(clock, 50, () => this.parts.tick(clock.now()));

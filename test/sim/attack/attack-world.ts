@@ -1,0 +1,475 @@
+import { KeyMaterial } from '../../../src/base/key-material.ts';
+import { packNumbers, unpackNumbers } from '../../../src/coupling/records.ts';
+import { DispatchFloor } from '../../../src/dataplane/dispatch-floor.ts';
+import type { ShadowInboundSa } from '../../../src/dataplane/target-inbound.ts';
+import { LinkSealer } from '../../../src/ipsec/link-seal.ts';
+import type { SecurityAssociation } from '../../../src/ipsec/sa.ts';
+import { addr } from '../../support/inner-packets.ts';
+import { EventQueue, Random } from '../event-queue.ts';
+import { Adversary } from './adversary.ts';
+import { Oracle } from './oracle.ts';
+import { simSa } from './sim-esp.ts';
+import type { OnLink } from './sim-link.ts';
+import { type Sent, SimPeer } from './sim-peer.ts';
+import { type RouterSa, SimRouter } from './sim-router.ts';
+import { SimSession } from './sim-session.ts';
+import { SimTarget } from './sim-target.ts';
+
+const TRAFFIC_MS = 60;
+const END_MS = 150;
+const REPORT_MS = 5;
+const CHECK_MS = 25;
+/** As `FALLBACK_AFTER_MS` of the agent, in the time of a run. */
+const FALLBACK_AFTER_MS = 10;
+/** In place of a target that is dead and cannot return its windows. */
+const NOBODY = -1;
+const ESN_START = 2n ** 32n - 40n;
+
+interface Place {
+  readonly index: number;
+  target: SimTarget;
+  session: SimSession | undefined;
+  sealer: LinkSealer | undefined;
+  isUp: boolean;
+  isReportArmed: boolean;
+}
+
+/**
+ * Peers, an adversary on the outside network, a routing host and its targets, all from one seed. The hosts' ways in are the real
+ * ones, with their tables, windows and rings; only sockets, cryptography and the agents around them are the simulation's.
+ * `isCalm`: nothing dies and nothing is lost inside the cluster; then no genuine packet may be lost either.
+ */
+export class AttackWorld {
+  readonly random: Random;
+  readonly events = new EventQueue();
+  readonly oracle = new Oracle();
+  readonly isCalm: boolean;
+  /** Enough for every packet of the run. */
+  readonly isBudgetAmple: boolean;
+  readonly #hasEsn: boolean;
+  readonly #windowPackets: number;
+  readonly #jitterMs: number;
+  readonly #linkLoss: number;
+  readonly #deaths: number;
+  readonly #options: { ringSlots: number; rings: number; perSecond: number; tentativePerGroup: number };
+  readonly #peers: SimPeer[];
+  readonly #sas: SecurityAssociation[];
+  readonly #places: Place[];
+  readonly #adversary: Adversary;
+  /** SAs of which the store says that a next life of the agent must not dispatch on them. */
+  readonly #marked = new Set<number>();
+  router: SimRouter | undefined;
+  #epoch = 0;
+  #ids = 0;
+  #arrivals: Buffer[] = [];
+  refusals = 0;
+  restarts = 0;
+  claims = 0;
+
+  constructor(seed: number) {
+    this.random = new Random(seed);
+    const { random, oracle } = this;
+    this.isCalm = random.chance(0.6);
+    this.#hasEsn = random.chance(0.25);
+    this.#windowPackets = random.pick([32, 64, 64, 1024]);
+    this.#jitterMs = random.pick([0.1, 1, 3]);
+    this.#linkLoss = this.isCalm ? 0 : random.pick([0, 0.02]);
+    this.#deaths = this.isCalm ? 0 : random.pick([0.002, 0.01]);
+    this.isBudgetAmple = random.chance(0.9);
+    this.#options = {
+      ringSlots: random.pick([32, 64, 256, 4096]),
+      rings: random.pick([1, 8]),
+      perSecond: this.isBudgetAmple ? 200_000 : 2000,
+      tentativePerGroup: random.pick([4, 32]),
+    };
+    const firstNumber = this.#hasEsn ? ESN_START : 1n;
+    const count = random.integer(1, 2);
+    const nextId = () => ++this.#ids;
+    this.#peers = Array.from(
+      { length: count },
+      (_, k) => new SimPeer({ k, random, oracle, firstNumber, nextId }),
+    );
+    this.#sas = this.#peers.map(({ spi, group, address, inner }) =>
+      simSa({
+        spi,
+        group,
+        reqid: group,
+        client: address,
+        clientInner: inner,
+        hasEsn: this.#hasEsn,
+        replayWindowPackets: this.#windowPackets,
+      }),
+    );
+    this.#places = Array.from({ length: random.integer(1, 3) }, (_, index) => ({
+      index,
+      target: this.#newTarget(index),
+      session: undefined,
+      sealer: undefined,
+      isUp: true,
+      isReportArmed: false,
+    }));
+    const upTo = (most: number) => (random.chance(0.8) ? random.between(0, most) : 0);
+    this.#adversary = new Adversary(random, oracle, {
+      race: upTo(0.6),
+      replay: upTo(0.6),
+      forge: upTo(0.6),
+      elsewhere: upTo(0.2),
+    });
+  }
+
+  run(): void {
+    this.#startRouter();
+    const { events } = this;
+    events.after(8, () => this.#send());
+    events.after(8, () => this.#attack());
+    if (this.#deaths > 0) events.after(10, () => this.#breakThings());
+    events.after(CHECK_MS, () => this.#check());
+    events.after(2, () => this.#tick());
+    events.runUntil(END_MS);
+    this.#look();
+  }
+
+  /** Drops of the routing host that is there at the end. */
+  drops(reason: Parameters<SimRouter['drops']['get']>[0]): number {
+    return this.router?.drops.get(reason) ?? 0;
+  }
+
+  /** Packets that all hosts together count as used; exact where nothing died. */
+  counted(sa: SecurityAssociation): number {
+    const here = this.router?.sad.get(sa.id)?.meter.packets ?? 0;
+    return this.#places.reduce((sum, { target }) => sum + (target.sad.get(sa.id)?.meter.packets ?? 0), here);
+  }
+
+  get sas(): readonly SecurityAssociation[] {
+    return this.#sas;
+  }
+
+  #send(): void {
+    const { random, events } = this;
+    if (events.now > TRAFFIC_MS) return;
+    const peer = random.pick(this.#peers);
+    if (random.chance(0.01)) peer.move();
+    const sent = peer.next();
+    for (const racing of this.#adversary.observe(sent, peer.ports)) this.#arrive(racing);
+    events.after(random.between(0, this.#jitterMs), () => this.#genuineArrives(sent));
+    events.after(random.after(0.4), () => this.#send());
+  }
+
+  #genuineArrives(sent: Sent): void {
+    this.#adversary.arrived(sent);
+    this.#arrive(sent.datagram);
+  }
+
+  #attack(): void {
+    const { random, events } = this;
+    if (events.now > END_MS - 60) return;
+    for (const datagram of this.#adversary.round(random.pick(this.#peers).ports)) this.#arrive(datagram);
+    events.after(random.after(0.3), () => this.#attack());
+  }
+
+  /** Captured: read together with what else comes within a tenth of a millisecond. */
+  #arrive(datagram: Buffer): void {
+    if (this.#arrivals.push(datagram) > 1) return;
+    this.events.after(0.1, () => {
+      const datagrams = this.#arrivals;
+      this.#arrivals = [];
+      this.router?.run(datagrams);
+    });
+  }
+
+  #tick(): void {
+    this.router?.tick();
+    this.events.after(2, () => this.#tick());
+  }
+
+  #startRouter(): void {
+    const isFirst = this.#epoch === 0;
+    this.#epoch++;
+    const router = new SimRouter({
+      ...this.#options,
+      epoch: this.#epoch,
+      targets: this.#places.length,
+      hasEsn: this.#hasEsn,
+      now: () => this.events.now,
+      carry: (packet) => this.#onLink(packet),
+      sealerOf: (target) => this.#places[target]?.sealer,
+      onClaim: (entry, owner, high, low) => this.#claim(router, entry, owner, high, low),
+      onStarved: (entry) => this.#starved(router, entry),
+    });
+    this.router = router;
+    for (const sa of this.#sas) {
+      const awaiting = isFirst ? [] : this.#places.map(({ index }) => index);
+      if (this.#marked.has(sa.spi)) awaiting.push(NOBODY);
+      const entry = router.add(sa, awaiting);
+      if (this.#hasEsn && isFirst) entry.owners.merge({ top: ESN_START - 1n, bitmap: new Uint8Array(16) });
+    }
+    for (const place of this.#places) this.#connectSoon(place);
+  }
+
+  #connectSoon(place: Place): void {
+    this.events.after(this.random.between(0.5, 6), () => {
+      const { router } = this;
+      if (router === undefined || !place.isUp || place.session !== undefined) return;
+      this.#open(place, router);
+    });
+  }
+
+  /** What both agents do when a coupling session opens. */
+  #open(place: Place, router: SimRouter): void {
+    const { random, events } = this;
+    const session = new SimSession(events, random);
+    place.session = session;
+    const key = KeyMaterial.copyOf(Buffer.from(random.bytes(32)));
+    const keyId = random.integer(1, 2 ** 31);
+    place.sealer = new LinkSealer({ keyId, key });
+    const { target } = place;
+    target.opener.install({ keyId, key });
+    // The target: fence first, then what it knows.
+    const isNewEpoch = target.epoch !== router.epoch;
+    target.epoch = router.epoch;
+    if (isNewEpoch) target.floor = new DispatchFloor();
+    for (const { sa, window, committed, isWindowComplete } of target.sad.values()) {
+      committed.take();
+      const snapshot = window.snapshot();
+      session.toRouter(() => {
+        const entry = router.sad.get(sa.id);
+        if (entry?.awaiting.has(place.index) !== true) return;
+        entry.owners.merge(snapshot);
+        entry.returned.set(place.index, isWindowComplete);
+      });
+    }
+    target.unsettled.clear();
+    target.flows.listAll();
+    this.#sendFlows(place, session, router);
+    const { bornAt } = target;
+    session.toRouter(() => {
+      for (const entry of router.sad.values()) {
+        // The SAs are as old as the run.
+        if (entry.returned.get(place.index) ?? bornAt === 0) this.#windowReturned(entry, place, router);
+      }
+    });
+    // The routing host: the snapshot.
+    for (const entry of router.sad.values()) this.#install(entry, place, router);
+    router.distributor.addTarget(addr('203.0.113.10'), place.index);
+  }
+
+  #install(entry: RouterSa, place: Place, router: SimRouter): void {
+    const { random, events } = this;
+    const { session, target } = place;
+    const snapshot = entry.owners.snapshot();
+    const isComplete = !entry.isWaitingForWindows;
+    const slow = random.chance(0.2) ? random.between(0, 40) : 0;
+    session?.toTarget(() => {
+      events.after(slow, () => {
+        if (!session.isOpen) return;
+        target.install(entry.sa, snapshot, isComplete);
+        session.toRouter(() => {
+          entry.serving.add(place.index);
+          router.inbound.release(entry.sa.spi, events.now);
+        });
+      });
+    });
+  }
+
+  #windowReturned(entry: RouterSa, place: Place, router: SimRouter): void {
+    if (!entry.awaiting.delete(place.index) || entry.awaiting.size > 0) return;
+    for (const other of this.#places) this.#install(entry, other, router);
+    router.inbound.release(entry.sa.spi, this.events.now);
+  }
+
+  #newTarget(index: number): SimTarget {
+    const target: SimTarget = new SimTarget({
+      index,
+      hasEsn: this.#hasEsn,
+      now: () => this.events.now,
+      toApplication: (inner, id) => this.oracle.delivered(inner, id),
+      onMoved: (entry, place, high, low) => this.#moved(target, entry, place, high, low),
+      onReportDue: (entry) => this.#report(target, entry),
+    });
+    return target;
+  }
+
+  #onLink(packet: OnLink): void {
+    const place = this.#places[packet.target] as Place;
+    const { target } = place;
+    const { random } = this;
+    if (random.chance(this.#linkLoss)) return;
+    const copies = random.chance(0.03) ? 2 : 1;
+    for (let i = 0; i < copies; i++) {
+      const slow = !this.isCalm && random.chance(0.03) ? random.between(0, 15) : 0;
+      this.events.after(random.between(0.05, 0.8) + slow, () => {
+        if (place.target !== target || !place.isUp) return;
+        target.receive(packet);
+        this.#armReport(place);
+      });
+    }
+  }
+
+  #armReport(place: Place): void {
+    if (place.isReportArmed) return;
+    place.isReportArmed = true;
+    const { target } = place;
+    this.events.after(REPORT_MS, () => {
+      if (place.target !== target) return;
+      place.isReportArmed = false;
+      const { session, router } = { session: place.session, router: this.router };
+      if (session === undefined || router === undefined) return;
+      target.floor.advance();
+      for (const entry of target.unsettled) this.#report(target, entry);
+      if (target.floor.isBehind) this.#armReport(place);
+      else target.unsettled.clear();
+      this.#sendFlows(place, session, router);
+    });
+  }
+
+  #report(target: SimTarget, { sa, committed, ...entry }: ShadowInboundSa): void {
+    const place = this.#places[target.index] as Place;
+    const { router } = this;
+    if (place.target !== target || place.session === undefined || router === undefined) return;
+    const numbers = packNumbers(unpackNumbers(committed.take()));
+    const { floor } = target.floor;
+    const { wrongIcvs } = entry;
+    const usage = { packets: entry.meter.packets, bytes: entry.meter.bytes };
+    place.session.toRouter(() => {
+      const known = router.sad.get(sa.id);
+      if (known === undefined) return;
+      this.refusals += known.owners.reported(target.index, numbers, Number(floor)).refused;
+      known.suspicion.wrong(Math.min(wrongIcvs, 1), this.events.now);
+      const believed = known.given.cap(target.index, usage);
+      if (believed.packets !== usage.packets || believed.bytes !== usage.bytes) this.refusals++;
+    });
+  }
+
+  #sendFlows(place: Place, session: SimSession, router: SimRouter): void {
+    for (;;) {
+      const events = place.target.flows.take(64);
+      if (events === undefined) return;
+      session.toRouter(() => {
+        for (const key of events.opened) router.distributor.confirm(key, place.index, this.events.now);
+        for (const key of events.closed) router.distributor.close(key, place.index, this.events.now);
+      });
+    }
+  }
+
+  #claim(router: SimRouter, entry: RouterSa, owner: number, high: number, low: number): void {
+    this.claims++;
+    const { session, target } = this.#places[owner] as Place;
+    session?.toTarget(() => {
+      const isGiven = target.sad.get(entry.sa.id)?.window.commit(high, low) === true;
+      session.toRouter(() => {
+        if (!router.opening.claimAnswered(entry, owner, high, low, isGiven)) this.refusals++;
+      });
+    });
+  }
+
+  #starved(router: SimRouter, entry: RouterSa): void {
+    const { events } = this;
+    if (entry.fallback !== 'off' || events.now - entry.addedAt < FALLBACK_AFTER_MS) return;
+    if (this.#places.every(({ session }) => session === undefined)) return;
+    entry.fallback = 'storing';
+    events.after(0.5, () => {
+      this.#marked.add(entry.sa.spi);
+      if (this.router !== router) return;
+      entry.fallback = 'ready';
+      router.inbound.release(entry.sa.spi, events.now);
+    });
+  }
+
+  #moved(target: SimTarget, { sa }: ShadowInboundSa, place: string, high: number, low: number): void {
+    const { router } = this;
+    const [address, port] = place.split(':') as [string, string];
+    this.#places[target.index]?.session?.toRouter(() => {
+      const source = router?.sources.numberOf(addr(address), 0, Number(port)) ?? 0;
+      if (router?.sad.get(sa.id)?.owners.moved(high, low, target.index, source) === 'moved')
+        this.oracle.moved(sa.spi, place);
+    });
+  }
+
+  #breakThings(): void {
+    const { random, events } = this;
+    if (events.now > TRAFFIC_MS) return;
+    for (const place of this.#places) {
+      if (!place.isUp || !random.chance(this.#deaths)) continue;
+      this.restarts++;
+      if (random.chance(0.5)) this.#killTarget(place);
+      this.#lose(place);
+    }
+    if (random.chance(this.#deaths / 2)) this.#killRouter();
+    events.after(1, () => this.#breakThings());
+  }
+
+  #killTarget(place: Place): void {
+    place.isUp = false;
+    this.events.after(this.random.between(1, 20), () => {
+      place.target = this.#newTarget(place.index);
+      place.isReportArmed = false;
+      place.isUp = true;
+      for (const { given } of this.router?.sad.values() ?? []) given.restarted(place.index);
+      this.#connectSoon(place);
+    });
+  }
+
+  /** The session ends; the target may live on and handle what is on its way to it. */
+  #lose(place: Place): void {
+    const { router } = this;
+    if (place.session === undefined) return;
+    place.session.isOpen = false;
+    place.session = undefined;
+    place.sealer = undefined;
+    if (router !== undefined) {
+      router.distributor.removeTarget(place.index);
+      router.opening.targetLost(place.index);
+      for (const entry of router.sad.values()) {
+        entry.serving.delete(place.index);
+        entry.returned.delete(place.index);
+        if (entry.owners.targetLost(place.index) > 0) this.#marked.add(entry.sa.spi);
+      }
+    }
+    this.#connectSoon(place);
+  }
+
+  /** As after kill -9: nobody is told, sessions end. */
+  #killRouter(): void {
+    if (this.router === undefined) return;
+    this.restarts++;
+    this.router = undefined;
+    for (const place of this.#places) {
+      if (place.session !== undefined) place.session.isOpen = false;
+      place.session = undefined;
+      place.sealer = undefined;
+    }
+    this.events.after(this.random.between(1, 15), () => this.#startRouter());
+  }
+
+  #check(): void {
+    this.#look();
+    this.events.after(CHECK_MS, () => this.#check());
+  }
+
+  /** What nobody but an authenticated packet may have moved. */
+  #look(): void {
+    const { oracle, router } = this;
+    for (const sa of this.#sas) {
+      const owners = router?.sad.get(sa.id)?.owners;
+      if (owners !== undefined) oracle.windowAt(sa.spi, this.#firstTop(owners.top), 'the routing host');
+      for (const { target } of this.#places) {
+        const window = target.sad.get(sa.id)?.window;
+        if (window !== undefined)
+          oracle.windowAt(sa.spi, this.#firstTop(window.top), `target ${target.index}`);
+      }
+      oracle.lifesize(sa.spi, this.counted(sa));
+    }
+    if (router === undefined) return;
+    const most = this.#options.tentativePerGroup * this.#peers.length;
+    oracle.tentative(router.distributor.table.tentativeCount, most);
+    for (const { state, group, sourcePort } of router.distributor.table.entries(this.events.now)) {
+      const peer = this.#peers.find((candidate) => candidate.group === group);
+      if (state !== 'tentative') oracle.confirmed(peer?.spi ?? 0, sourcePort);
+    }
+  }
+
+  /** With ESN the SA begins where nobody has sent. */
+  #firstTop(top: bigint): bigint {
+    return this.#hasEsn && top === ESN_START - 1n ? 0n : top;
+  }
+}
