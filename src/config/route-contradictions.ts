@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { parseAddress } from '../packet/address.ts';
+import { refuseDistribution } from './distribution.ts';
 import { familyOfText } from './fields.ts';
 import type { RouteFile } from './route-file.ts';
 import { refuseRepeats } from './shared.ts';
@@ -46,6 +47,7 @@ export function refuseContradictions(file: RouteFile, context: z.core.$Refinemen
     }
     refuseEndpoints(entry.endpoint, index, dvipas, context);
     refuseFamilies(entry, index, context);
+    refuseDistribution(entry, ['dvipas', index], context);
   }
   if (isTaken(file.cluster.address)) {
     refuse(['cluster', 'address'], 'is a DVIPA or an endpoint, expected an address of the cluster network');

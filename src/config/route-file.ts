@@ -15,6 +15,7 @@ import {
   socketPath,
 } from './fields.ts';
 import { adminSection, clusterMtu, clusterPorts, couplingSection, logSection } from './shared.ts';
+import { distributionKeys } from './distribution.ts';
 import { keysExportSection } from './keys-export.ts';
 
 const rule = object({
@@ -28,12 +29,20 @@ const rule = object({
   context.addIssue({ code: 'custom', path: ['ports'], message });
 });
 
+const ENTRIES = 'expected a power of two from 16 to 1048576';
+/** As `ConnectionTable` takes them. */
+const tableEntries = z
+  .int({ error: ENTRIES })
+  .refine((value) => value >= 16 && value <= 1_048_576 && Number.isInteger(Math.log2(value)), {
+    error: ENTRIES,
+  });
+
 const dvipa = object({
   address: hostAddress,
   endpoint: oneOrMore(hostAddress, 'endpoints', 8).optional(),
   inbound_filter: oneOf('bypass', 'filter'),
   rules: list(rule, 'rules', 256).optional(),
-  distribution: oneOf('round-robin').default('round-robin'),
+  ...distributionKeys,
   targets: list(hostName, 'target hosts', 32),
 });
 
@@ -50,6 +59,7 @@ export const routeFile = object({
     vici: socketPath.default('/run/charon.vici'),
     plugin: socketPath.default('/run/charon.dvipa'),
   }).prefault({}),
+  connection_table: object({ entries: tableEntries.default(65_536) }).prefault({}),
   lifesize: object({ percentage: integer(1, 50, 'percent').default(10) }).prefault({}),
   // One opening costs about 6 us of CPU: 10 000 a second are 6 % of a core.
   verification: object({

@@ -1,3 +1,4 @@
+import { type DistributionConfig, distributionOf, type ServiceConfig } from './distribution.ts';
 import type { PortRange } from './fields.ts';
 import type { KeysExportConfig } from './keys-export.ts';
 import { refuseContradictions } from './route-contradictions.ts';
@@ -14,16 +15,15 @@ export interface FilterRule {
   readonly source?: string | undefined;
 }
 
-export interface DvipaConfig {
+export interface DvipaConfig extends DistributionConfig {
   readonly address: string;
   /** Addresses for IKE and outer ESP, of either family; the DVIPA itself where the file names none. */
   readonly endpoints: readonly string[];
   /** `filter`: the routing host applies the rules; `bypass`: the target does, on the authenticated packet. */
   readonly inboundFilter: 'bypass' | 'filter';
   readonly rules: readonly FilterRule[];
-  readonly distribution: 'round-robin';
-  /** Host names, all declared under `targets`. */
-  readonly targets: readonly string[];
+  /** Ports that are distributed in their own ways. */
+  readonly services: readonly ServiceConfig[];
 }
 
 export interface RouteConfig {
@@ -42,6 +42,8 @@ export interface RouteConfig {
   readonly targets: readonly { readonly host: string; readonly address: string }[];
   readonly coupling: CouplingConfig;
   readonly charon: { readonly vici: string; readonly plugin: string };
+  /** `entries`: a power of two. */
+  readonly connectionTable: { readonly entries: number };
   /** Credit of a target on an SA, in percent of the SA's total lifesize. */
   readonly lifesize: { readonly percentage: number };
   /** Inbound packets that the routing host may open itself, where it must to tell genuine from forged. */
@@ -56,10 +58,12 @@ export interface RouteConfig {
 export const routeSchema = routeFile.superRefine(refuseContradictions).transform(toConfig);
 
 function toConfig(file: RouteFile): RouteConfig {
-  const { dvipas, cluster, verification, trusted_link: trustedLink, keys_export: keysExport, ...same } = file;
+  const { dvipas, cluster, verification, trusted_link: trustedLink, keys_export: keysExport, ...rest } = file;
+  const { connection_table: connectionTable, ...same } = rest;
   return {
     ...same,
     trustedLink,
+    connectionTable,
     verification: { perSecond: verification.per_second },
     ...(keysExport && { keysExport }),
     dvipas: dvipas.map((entry) => ({
@@ -67,8 +71,7 @@ function toConfig(file: RouteFile): RouteConfig {
       endpoints: [entry.endpoint ?? entry.address].flat(),
       inboundFilter: entry.inbound_filter,
       rules: (entry.rules ?? []).map((given) => ({ ...given, ports: given.ports ?? { from: 0, to: 65535 } })),
-      distribution: entry.distribution,
-      targets: entry.targets,
+      ...distributionOf(entry),
     })),
     cluster: {
       interface: cluster.interface,

@@ -94,19 +94,19 @@ export class ConnectionBindings {
     const slot = this.#find(key, now);
     if (slot < 0) return -1;
     this.#note(slot, key, tcpFlags, false, now);
-    return this.#groupAt(slot);
+    return this.#slots.valueAt(slot);
   }
 
   /** The group that has it, or -1. Changes nothing. */
   groupOf(key: ConnectionKey, now: number): number {
     const slot = this.#find(key, now);
-    return slot < 0 ? -1 : this.#groupAt(slot);
+    return slot < 0 ? -1 : this.#slots.valueAt(slot);
   }
 
   /** Our own doing: the group has it now, whoever had it. Nothing happens without room. */
   assign(key: ConnectionKey, group: number, now: number): void {
     const slot = this.#find(key, now);
-    if (slot >= 0 && this.#groupAt(slot) !== group) this.#release(slot);
+    if (slot >= 0 && this.#slots.valueAt(slot) !== group) this.#release(slot);
     this.admit(key, group, now);
   }
 
@@ -124,7 +124,7 @@ export class ConnectionBindings {
     if (!this.#sizeByGroup.has(group)) return;
     for (let slot = 0; slot < this.#slots.slots; slot++) {
       // A removal moves another one into this slot: look again.
-      while (this.#slots.state[slot] !== FREE && this.#groupAt(slot) === group) this.#release(slot);
+      while (this.#slots.state[slot] !== FREE && this.#slots.valueAt(slot) === group) this.#release(slot);
     }
   }
 
@@ -147,12 +147,12 @@ export class ConnectionBindings {
       this.#release(found);
       found = this.#slots.find(key, hash);
     }
-    if (found >= 0) return this.#groupAt(found) === group ? found : -1;
+    if (found >= 0) return this.#slots.valueAt(found) === group ? found : -1;
     const size = this.#sizeByGroup.get(group) ?? 0;
     if (this.#size >= this.#capacity || size >= this.#perGroup) return -1;
     const slot = -1 - found;
     this.#slots.occupy(slot, key, hash, TCP_OPENING);
-    this.#slots.value[slot] = group;
+    this.#slots.setValue(slot, group);
     this.#sizeByGroup.set(group, size + 1);
     this.#size++;
     return slot;
@@ -189,13 +189,8 @@ export class ConnectionBindings {
     return now - (this.#slots.time[slot] as number) >= life;
   }
 
-  /** Group numbers are unsigned, the column is not. */
-  #groupAt(slot: number): number {
-    return (this.#slots.value[slot] as number) >>> 0;
-  }
-
   #release(slot: number): void {
-    const group = this.#groupAt(slot);
+    const group = this.#slots.valueAt(slot);
     const size = (this.#sizeByGroup.get(group) ?? 0) - 1;
     if (size > 0) this.#sizeByGroup.set(group, size);
     else this.#sizeByGroup.delete(group);

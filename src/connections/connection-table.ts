@@ -1,5 +1,4 @@
-import type { IpAddress } from '../packet/address.ts';
-import { type ConnectionKey, KeyedHash } from './connection-key.ts';
+import { type ConnectionKey, KeyedHash, newConnectionKey } from './connection-key.ts';
 import { ConnectionSlots, FREE } from './connection-slots.ts';
 import { DEFAULT_CONNECTION_TIMEOUTS, type ConnectionTimeouts } from './timeouts.ts';
 
@@ -22,24 +21,37 @@ export interface ConnectionTableOptions {
   readonly tentativePerGroup?: number;
   readonly tentativeTotal?: number;
   readonly timeouts?: Partial<ConnectionTimeouts>;
-  /** A tentative entry ended: confirmed, expired or removed. */
-  readonly onTentativeEnd?: (dvipa: IpAddress, target: number) => void;
+  readonly onChange?: ConnectionListener;
 }
+
+/**
+ * An entry changed its state; undefined: there was none, or there is none any more. Every change of every entry is told once,
+ * so what is counted from this is exact. The key is valid during the call only, and the table must not be changed in it.
+ */
+export type ConnectionListener = (
+  key: Readonly<ConnectionKey>,
+  target: number,
+  before: ConnectionState | undefined,
+  after: ConnectionState | undefined,
+) => void;
 
 export const DEFAULT_CAPACITY = 2 ** 16;
 const MIN_CAPACITY = 2 ** 4;
 const MAX_CAPACITY = 2 ** 20;
+/** At most half of the slots are taken, so that a look-up ends after one or two. */
+const SLOTS_PER_ENTRY = 2;
 const DEFAULT_TENTATIVE_PER_GROUP = 256;
 
 const TENTATIVE = 1;
 const ESTABLISHED = 2;
 const CLOSING = 3;
 
-const STATE_NAMES: Record<number, ConnectionState> = {
-  [TENTATIVE]: 'tentative',
-  [ESTABLISHED]: 'established',
-  [CLOSING]: 'closing',
-};
+const STATE_NAMES: readonly (ConnectionState | undefined)[] = [
+  undefined,
+  'tentative',
+  'established',
+  'closing',
+];
 
 /**
  * The distributed connection table of the routing host: connection -> target (claim 10). Entries come in two
@@ -62,7 +74,9 @@ export class ConnectionTable {
   readonly #tentativeByGroup = new Map<number, number>();
   /** Entries by SA group: a group without one is removed without a look at every slot. */
   readonly #sizeByGroup = new Map<number, number>();
-  readonly #onTentativeEnd: ((dvipa: IpAddress, target: number) => void) | undefined;
+  readonly #onChange: ConnectionListener | undefined;
+  /** Of an entry that nobody named: reused, nothing is allocated for its end. */
+  readonly #key = newConnectionKey();
   #tentative = 0;
   #size = 0;
   #sweepAt = 0;
@@ -73,10 +87,10 @@ export class ConnectionTable {
       throw new RangeError('capacity must be a power of two from 2^4 to 2^20');
     }
     this.capacity = capacity;
-    this.#slots = new ConnectionSlots(capacity * 2);
+    this.#slots = new ConnectionSlots(capacity * SLOTS_PER_ENTRY);
     this.#keyedHash = new KeyedHash(options.seed);
     this.#timeouts = { ...DEFAULT_CONNECTION_TIMEOUTS, ...options.timeouts };
-    this.#onTentativeEnd = options.onTentativeEnd;
+    this.#onChange = options.onChange;
     this.#tentativeTotal = options.tentativeTotal ?? capacity / 4;
     this.#tentativePerGroup =
       options.tentativePerGroup ?? Math.min(DEFAULT_TENTATIVE_PER_GROUP, capacity / 8);
@@ -94,6 +108,16 @@ export class ConnectionTable {
     return this.#size - this.#tentative;
   }
 
+  /** Memory for each entry of the capacity, used or not. */
+  get bytesPerEntry(): number {
+    return this.#slots.bytesPerSlot * SLOTS_PER_ENTRY;
+  }
+
+  /** Entries of the SA group. */
+  sizeOf(group: number): number {
+    return this.#sizeByGroup.get(group) ?? 0;
+  }
+
   /** The keyed hash of a connection: also what stateless choices are made of. */
   hashOf(key: ConnectionKey): number {
     return this.#keyedHash.hash(key);
@@ -102,7 +126,7 @@ export class ConnectionTable {
   /** The connection's target, or -1. Changes nothing, allocates nothing. */
   lookup(key: ConnectionKey): number {
     const slot = this.#find(key);
-    return slot < 0 ? -1 : (this.#slots.value[slot] as number);
+    return slot < 0 ? -1 : this.#slots.valueAt(slot);
   }
 
   /** There is an entry, and it came from a target's report. */
@@ -129,11 +153,10 @@ export class ConnectionTable {
     const found = this.#slots.find(key, hash);
     if (found >= 0 || !this.hasRoomFor(key.group)) return false;
     const slot = -1 - found;
-    this.#slots.occupy(slot, key, hash, TENTATIVE);
-    this.#slots.value[slot] = target;
+    this.#slots.occupy(slot, key, hash, FREE);
+    this.#slots.setValue(slot, target);
     this.#slots.time[slot] = now + this.#timeouts.tentativeMs;
-    this.#countEntry(key.group, 1);
-    this.#countTentative(key.group, 1);
+    this.#enter(slot, key, TENTATIVE);
     return true;
   }
 
@@ -147,15 +170,13 @@ export class ConnectionTable {
     const found = this.#slots.find(key, hash);
     const slot = found >= 0 ? found : -1 - found;
     const state = this.#slots.state[slot] as number;
-    if (state !== FREE && this.#slots.value[slot] !== target) return 'refused';
+    if (state !== FREE && this.#slots.valueAt(slot) !== target) return 'refused';
     if (state === FREE) {
       if (this.#size >= this.capacity) return 'full';
-      this.#slots.occupy(slot, key, hash, ESTABLISHED);
-      this.#slots.value[slot] = target;
-      this.#countEntry(key.group, 1);
+      this.#slots.occupy(slot, key, hash, FREE);
+      this.#slots.setValue(slot, target);
     }
-    if (state === TENTATIVE) this.#endTentative(key.dvipa, key.group, target);
-    this.#slots.state[slot] = ESTABLISHED;
+    if (state !== ESTABLISHED) this.#enter(slot, key, ESTABLISHED);
     this.#slots.time[slot] = now + this.#timeouts.establishedMs;
     return state === ESTABLISHED ? 'known' : 'new';
   }
@@ -166,22 +187,31 @@ export class ConnectionTable {
    */
   close(key: ConnectionKey, target: number, now: number): boolean {
     const slot = this.#find(key);
-    if (slot < 0 || this.#slots.value[slot] !== target || this.#slots.state[slot] === TENTATIVE) return false;
+    if (slot < 0 || this.#slots.valueAt(slot) !== target || this.#slots.state[slot] === TENTATIVE)
+      return false;
     if (this.#slots.state[slot] === CLOSING) return true;
-    this.#slots.state[slot] = CLOSING;
+    this.#enter(slot, key, CLOSING);
     this.#slots.time[slot] = now + this.#timeouts.closingMs;
+    return true;
+  }
+
+  /** Forgets the entry, whatever it is. False: there is none. */
+  remove(key: ConnectionKey): boolean {
+    const slot = this.#find(key);
+    if (slot < 0) return false;
+    this.#remove(slot);
     return true;
   }
 
   /** The target is lost: its connections are gone with it. Returns how many. */
   removeTarget(target: number): number {
-    return this.#removeWhere((slot) => this.#slots.value[slot] === target);
+    return this.#removeWhere((slot) => this.#slots.valueAt(slot) === target);
   }
 
   /** The SA group is gone (its last SA was deleted). Returns how many connections went with it. */
   removeGroup(group: number): number {
     if (!this.#sizeByGroup.has(group)) return 0;
-    return this.#removeWhere((slot) => this.#slots.group[slot] === group);
+    return this.#removeWhere((slot) => this.#slots.groupAt(slot) === group);
   }
 
   /**
@@ -204,12 +234,12 @@ export class ConnectionTable {
 
   /** All entries that have not expired, in no order. The table must not change while iterating. */
   *entries(now: number): Generator<ConnectionView> {
-    const { slots, state, value, time } = this.#slots;
+    const { slots, state, time } = this.#slots;
     for (let slot = 0; slot < slots; slot++) {
       const name = STATE_NAMES[state[slot] as number];
       const remainingMs = (time[slot] as number) - now;
       if (name === undefined || remainingMs <= 0) continue;
-      yield { ...this.#slots.keyAt(slot), target: value[slot] as number, state: name, remainingMs };
+      yield { ...this.#slots.keyAt(slot), target: this.#slots.valueAt(slot), state: name, remainingMs };
     }
   }
 
@@ -230,27 +260,28 @@ export class ConnectionTable {
   }
 
   #remove(slot: number): void {
-    if (this.#slots.state[slot] === TENTATIVE) {
-      const { dvipa, group } = this.#slots.keyAt(slot);
-      this.#endTentative(dvipa, group, this.#slots.value[slot] as number);
-    }
-    this.#countEntry(this.#slots.group[slot] as number, -1);
+    this.#slots.readKey(slot, this.#key);
+    this.#enter(slot, this.#key, FREE);
     this.#slots.release(slot);
   }
 
-  #endTentative(dvipa: IpAddress, group: number, target: number): void {
-    this.#countTentative(group, -1);
-    this.#onTentativeEnd?.(dvipa, target);
-  }
-
-  #countTentative(group: number, by: 1 | -1): void {
-    this.#tentative += by;
-    addTo(this.#tentativeByGroup, group, by);
-  }
-
-  #countEntry(group: number, by: 1 | -1): void {
-    this.#size += by;
-    addTo(this.#sizeByGroup, group, by);
+  /** The one place where an entry changes its state: what is counted is counted here. `FREE`: it ends. */
+  #enter(slot: number, key: ConnectionKey, after: number): void {
+    const before = this.#slots.state[slot] as number;
+    const { group } = key;
+    if (before === FREE || after === FREE) {
+      const by = after === FREE ? -1 : 1;
+      this.#size += by;
+      addTo(this.#sizeByGroup, group, by);
+    }
+    if (before === TENTATIVE || after === TENTATIVE) {
+      const by = after === TENTATIVE ? 1 : -1;
+      this.#tentative += by;
+      addTo(this.#tentativeByGroup, group, by);
+    }
+    // `release` frees the slot, and needs to see that it is taken.
+    if (after !== FREE) this.#slots.state[slot] = after;
+    this.#onChange?.(key, this.#slots.valueAt(slot), STATE_NAMES[before], STATE_NAMES[after]);
   }
 }
 

@@ -1,12 +1,24 @@
 import type { IpAddress } from '../packet/address.ts';
-import { AddressMap } from '../packet/address-map.ts';
+import { IP_PROTOCOL } from '../packet/protocols.ts';
 import type { ConnectionKey } from './connection-key.ts';
 import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import { ConnectionTable, type ConnectionTableOptions } from './connection-table.ts';
+import { DispatchMemory } from './dispatch-memory.ts';
 import { FragmentTracker } from './fragment-tracker.ts';
-import { chooseByHash, type DistributionMethod, type EligibleTargets, RoundRobin } from './distribution.ts';
+import { Listeners } from './listeners.ts';
+import type { DistributedService } from './service.ts';
+import { type DvipaSettings, Services } from './services.ts';
+import {
+  eligibleOf,
+  type EligibleTargets,
+  hasTarget,
+  maskOf,
+  NO_TARGETS,
+  targetsIn,
+  type TargetMask,
+} from './target-mask.ts';
 
-export interface DistributorOptions extends Omit<ConnectionTableOptions, 'onTentativeEnd'> {
+export interface DistributorOptions extends Omit<ConnectionTableOptions, 'onChange'> {
   /** SA groups whose peers look alike; none, unless given. */
   readonly lookAlikes?: Pick<GroupOverlaps, 'has' | 'of'>;
 }
@@ -14,76 +26,83 @@ export interface DistributorOptions extends Omit<ConnectionTableOptions, 'onTent
 /** So many of them are asked for; beyond, two connections may meet on one target, which refuses the second. */
 const LOOK_ALIKES_ASKED = 32;
 
-interface Service {
-  readonly method: DistributionMethod;
-  readonly targets: number[];
-}
-
 /**
- * Connection table and distribution methods together: which target gets a packet. One per routing host, for
- * all its DVIPAs. Targets are small indexes; `route` allocates nothing.
+ * Connection table and distribution together (docs/distribution.md): which target gets a packet. One per routing host, for all its
+ * DVIPAs. Targets are indexes below `MAX_TARGETS`; `route` allocates nothing, but for peers that look alike.
  */
 export class Distributor {
   readonly table: ConnectionTable;
   /** Which target has the first fragment of an inner datagram. */
   readonly fragments: FragmentTracker;
-  readonly #services = new AddressMap<Service>();
-  readonly #listeners = new Map<number, AddressMap<ReadonlySet<number>>>();
-  readonly #loads = new Map<number, number>();
+  readonly #services: Services;
+  readonly #listeners = new Listeners();
+  readonly #dispatches = new DispatchMemory();
   readonly #lookAlikes: DistributorOptions['lookAlikes'];
 
   constructor(options: DistributorOptions) {
+    this.#services = new Services(options.seed);
     this.table = new ConnectionTable({
       ...options,
-      onTentativeEnd: (dvipa, target) => this.#services.get(dvipa)?.method.released(target),
+      onChange: (key, target, before, after) => this.#services.find(key)?.changed(target, before, after),
     });
     this.#lookAlikes = options.lookAlikes;
     this.fragments = new FragmentTracker({ seed: options.seed });
   }
 
-  /** Serves a DVIPA, by round robin unless another method is given. Twice keeps what is there. */
-  addDvipa(dvipa: IpAddress, method: DistributionMethod = new RoundRobin()): void {
-    if (!this.#services.has(dvipa)) this.#services.set(dvipa, { method, targets: [] });
+  /** Serves a DVIPA, by round robin unless told otherwise. Twice keeps what is there. */
+  addDvipa(dvipa: IpAddress, settings: DvipaSettings = {}): void {
+    this.#services.add(dvipa, settings);
   }
 
-  /** The target is ready to serve the DVIPA. */
+  /** The target is ready to serve the DVIPA. Twice is harmless. */
   addTarget(dvipa: IpAddress, target: number): void {
-    const service = this.#services.get(dvipa);
-    if (service === undefined || service.targets.includes(target)) return;
-    service.targets.push(target);
-    service.method.addTarget(target);
+    for (const service of this.#services.of(dvipa)) service.addTarget(target);
   }
 
   /** No new connections for the target on this DVIPA; those it has go on. */
   drainTarget(dvipa: IpAddress, target: number): void {
-    const service = this.#services.get(dvipa);
-    const at = service?.targets.indexOf(target) ?? -1;
-    if (service === undefined || at < 0) return;
-    service.targets.splice(at, 1);
-    service.method.removeTarget(target);
+    for (const service of this.#services.of(dvipa)) service.removeTarget(target);
   }
 
   /** The target is lost: it gets nothing any more, and its connections are forgotten. Returns how many. */
   removeTarget(target: number): number {
-    for (const dvipa of this.#services.keys()) this.drainTarget(dvipa, target);
-    this.#listeners.delete(target);
-    this.#loads.delete(target);
+    for (const service of this.#services.all()) service.removeTarget(target);
+    this.#listeners.remove(target);
+    this.#dispatches.remove(target);
     this.fragments.removeWhere((_group, value) => value === target);
     return this.table.removeTarget(target);
   }
 
-  /** Targets that get new connections of the DVIPA. */
+  /** The SA group is gone (its last SA was deleted). Returns how many connections went with it. */
+  removeGroup(group: number): number {
+    for (const service of this.#services.all()) service.affinity?.removeGroup(group);
+    return this.table.removeGroup(group);
+  }
+
+  /** Targets that get new connections of the DVIPA, ascending. */
   targetsOf(dvipa: IpAddress): readonly number[] {
-    return this.#services.get(dvipa)?.targets ?? [];
+    return targetsIn(this.#services.availableOf(dvipa));
+  }
+
+  /** The target says how busy it is, 0 to 1000: for services that follow the load. Holds until it says so anew or is lost. */
+  setLoad(target: number, busyPerMille: number): void {
+    for (const service of this.#services.all()) service.method.setLoad(target, busyPerMille);
+  }
+
+  /** All ports that the target listens on at this DVIPA (`listenerKey`). Holds until the next report, or it is lost. */
+  setListeners(target: number, dvipa: IpAddress, listeners: ReadonlySet<number>): void {
+    this.#listeners.set(target, dvipa, listeners);
   }
 
   /**
-   * The target for a peeked packet, or -1 (`no-target`). An entry decides, whatever the flags. `isOpening` (a
-   * SYN without ACK) makes a tentative entry by the distribution method, within the quotas. Everything else
-   * goes by hash and leaves no trace: segments without entry (after a restart the targets' lists fill the
-   * table), other protocols, and openings over quota. `eligible`: who has the packet's SA; an entry's
-   * target is returned without asking it, so check that one and hold the packet if need be. A connection of a
-   * peer that looks like another one goes where the other has not the same one, if there is such a target.
+   * The target for a peeked packet, or -1 (`no-target`). An entry decides, whatever the packet is. Of what has none, TCP and UDP
+   * go to targets that listen on the port, if any does. `isOpening` (a SYN without ACK, or a UDP datagram): by affinity, then by
+   * the distribution method, with a tentative entry within the quotas; UDP so only on a port with a service of its own.
+   * Everything else goes by hash and leaves no trace: segments (after a restart the targets' lists fill the table), other
+   * protocols, openings over quota, and those for which nothing may be remembered (`mayRemember`), so that the segments that follow
+   * find the same target. `eligible`: who has the packet's SA. A target is returned that is not, if the connection is its own, or
+   * only such ones listen: check that, and hold the packet if need be. A connection of a peer that looks like another one goes where
+   * the other has not the same one, if there is such a target.
    */
   route(
     key: ConnectionKey,
@@ -94,58 +113,137 @@ export class Distributor {
   ): number {
     const known = this.table.lookup(key);
     if (known >= 0) return known;
-    const service = this.#services.get(key.dvipa);
+    const service = this.#services.find(key);
     if (service === undefined) return -1;
-    const free = this.#apart(key, service, eligible);
-    if (isOpening && mayRemember && this.table.hasRoomFor(key.group)) {
-      const target = service.method.choose(free);
-      if (target >= 0 && this.table.addTentative(key, target, now)) service.method.assigned(target);
-      return target;
-    }
-    return chooseByHash(this.table.hashOf(key), service.targets, free);
+    const usable = this.#usable(key, service);
+    const taken = this.#takenByLookAlikes(key);
+    const candidates = this.#candidates(key, usable, taken, eligible);
+    if (candidates === NO_TARGETS) return -1;
+    const hash = this.table.hashOf(key);
+    const opens = isOpening && (key.protocol !== IP_PROTOCOL.UDP || this.#services.hasOwn(key));
+    const remembers = opens && mayRemember && this.table.hasRoomFor(key.group);
+    const target =
+      service.affinity === undefined
+        ? this.#chooseFor(service, candidates, hash, remembers)
+        : this.#chooseForClient(key, service, usable & ~taken, candidates, remembers, now);
+    if (remembers) this.table.addTentative(key, target, now);
+    // An entry may be gone before its target reports; then this says that it was asked.
+    this.#dispatches.note(target, hash, now);
+    return target;
   }
 
-  #apart(key: ConnectionKey, { targets }: Service, eligible: EligibleTargets): EligibleTargets {
-    const { group } = key;
-    if (this.#lookAlikes?.has(group) !== true) return eligible;
-    const taken = new Set<number>();
-    let asked = 0;
-    for (const other of this.#lookAlikes.of(group)) {
-      if (asked++ >= LOOK_ALIKES_ASKED) break;
-      key.group = other;
-      taken.add(this.table.lookup(key));
-    }
-    key.group = group;
-    const free = targets.filter((target) => !taken.has(target) && eligible?.has(target) !== false);
-    return free.length === 0 || free.length === targets.length ? eligible : new Set(free);
-  }
-
-  /** `ports`: protocol << 16 | port, of all that listens on the target for the DVIPA. */
-  setListeners(target: number, dvipa: IpAddress, ports: ReadonlySet<number>): void {
-    const known = this.#listeners.get(target) ?? new AddressMap<ReadonlySet<number>>();
-    known.set(dvipa, ports);
-    this.#listeners.set(target, known);
-  }
-
-  /** How busy the target is, in thousandths. */
-  setLoad(target: number, busyPerMille: number): void {
-    this.#loads.set(target, busyPerMille);
-  }
-
-  /** As `ConnectionTable.confirm`; shares move here. */
+  /** As `ConnectionTable.confirm`; shares and affinity move here. */
   confirm(key: ConnectionKey, target: number, now: number): 'new' | 'known' | 'refused' | 'full' {
+    const isDistributed = this.table.lookup(key) >= 0 || !this.#mayBeItsOwn(key, target);
     const outcome = this.table.confirm(key, target, now);
-    if (outcome === 'new' || outcome === 'full') this.#services.get(key.dvipa)?.method.confirmed(target);
+    const service = this.#services.find(key);
+    if (service === undefined || outcome === 'refused' || outcome === 'full') return outcome;
+    if (!isDistributed) return outcome;
+    const usable = this.#usable(key, service);
+    if (outcome === 'new') service.method.confirmed(target, usable);
+    service.affinity?.confirmed(key, target, usable, now);
     return outcome;
-  }
-
-  /** A target has reported the connection as authenticated. */
-  isConfirmed(key: ConnectionKey): boolean {
-    return this.table.isConfirmed(key);
   }
 
   /** As `ConnectionTable.close`. */
   close(key: ConnectionKey, target: number, now: number): boolean {
     return this.table.close(key, target, now);
+  }
+
+  /** As `ConnectionTable.isConfirmed`. */
+  isConfirmed(key: ConnectionKey): boolean {
+    return this.table.isConfirmed(key);
+  }
+
+  /**
+   * Invariant 9: is it plausible that the target was given this connection? The table says so; or packets of it were sent there
+   * within the last seconds; or nobody else listens on its port, so that the target may have opened it itself.
+   */
+  mayReport(key: ConnectionKey, target: number, now: number): boolean {
+    const known = this.table.lookup(key);
+    if (known >= 0) return known === target;
+    if (this.#dispatches.has(target, this.table.hashOf(key), now)) return true;
+    const listening = this.#listeners.on(key.dvipa, key.protocol, key.destinationPort);
+    return (listening & ~maskOf(target)) === NO_TARGETS;
+  }
+
+  /** Forgets what has expired: call it about every 50 ms. */
+  sweep(now: number): void {
+    this.table.sweep(now);
+    this.#dispatches.turn(now);
+    for (const service of this.#services.all()) service.affinity?.sweep(now);
+  }
+
+  /** Targets of the service that listen on the port; all that are there if none does, or the protocol has no ports. */
+  #usable(
+    { dvipa, protocol, destinationPort }: ConnectionKey,
+    { available }: DistributedService,
+  ): TargetMask {
+    if (protocol !== IP_PROTOCOL.TCP && protocol !== IP_PROTOCOL.UDP) return available;
+    const listening = this.#listeners.on(dvipa, protocol, destinationPort) & available;
+    return listening === NO_TARGETS ? available : listening;
+  }
+
+  /** If nothing is known of it: a connection that the target opened from a port of its own, and that nobody distributed. */
+  #mayBeItsOwn({ dvipa, protocol, destinationPort }: ConnectionKey, target: number): boolean {
+    if (!this.#listeners.hasReported(target, dvipa)) return false;
+    return !hasTarget(this.#listeners.on(dvipa, protocol, destinationPort), target);
+  }
+
+  #chooseFor(service: DistributedService, candidates: TargetMask, hash: number, remembers: boolean): number {
+    return remembers ? service.choose(candidates, hash) : service.chooseByHash(candidates, hash);
+  }
+
+  /**
+   * With affinity: the client's target, or one for the client. Where none may be remembered, or the known one is not to be had,
+   * the hash of the client names one, so that all its connections still meet.
+   */
+  #chooseForClient(
+    key: ConnectionKey,
+    service: DistributedService,
+    usable: TargetMask,
+    candidates: TargetMask,
+    remembers: boolean,
+    now: number,
+  ): number {
+    const affinity = service.affinity as NonNullable<DistributedService['affinity']>;
+    const known = affinity.lookup(key);
+    if (hasTarget(usable, known)) return known;
+    const hash = affinity.hashOf(key);
+    const isNew = remembers && known < 0 && affinity.hasRoomFor(key.group);
+    const target = this.#chooseFor(service, candidates, hash, isNew);
+    if (isNew) affinity.remember(key, target, now);
+    return target;
+  }
+
+  /** Targets that have the same connection of a peer that looks like this one. */
+  #takenByLookAlikes(key: ConnectionKey): TargetMask {
+    const { group } = key;
+    if (this.#lookAlikes?.has(group) !== true) return NO_TARGETS;
+    let taken = NO_TARGETS;
+    let asked = 0;
+    for (const other of this.#lookAlikes.of(group)) {
+      if (asked++ >= LOOK_ALIKES_ASKED) break;
+      key.group = other;
+      const target = this.table.lookup(key);
+      if (target >= 0) taken |= maskOf(target);
+    }
+    key.group = group;
+    return taken;
+  }
+
+  /** Of the usable ones those that have the SA, and of these those that no look-alike has taken, if any. */
+  #candidates(
+    { dvipa }: ConnectionKey,
+    usable: TargetMask,
+    taken: TargetMask,
+    eligible: EligibleTargets,
+  ): TargetMask {
+    const ready = eligibleOf(usable, eligible);
+    const free = ready & ~taken;
+    if (free !== NO_TARGETS) return free;
+    if (ready !== NO_TARGETS) return ready;
+    // Others have the SA, these not yet: better the packet waits than that a kernel without a listener refuses it.
+    return eligibleOf(this.#services.availableOf(dvipa), eligible) === NO_TARGETS ? NO_TARGETS : usable;
   }
 }

@@ -113,10 +113,10 @@ export class FlowTracker {
       this.#size++;
     }
     this.#slots.state[slot] = after;
-    this.#slots.value[slot] = USED;
+    this.#slots.setValue(slot, USED);
     this.#slots.time[slot] = now;
     if (!isOpen(before) && isOpen(after)) {
-      this.#slots.value[slot] = LISTED;
+      this.#slots.setValue(slot, LISTED);
       this.#opened.push(this.#slots.keyAt(slot));
     } else if (isOpen(before) && !isOpen(after)) this.#closed.push(this.#slots.keyAt(slot));
     if (this.#opened.length + this.#closed.length > MAX_PENDING) this.listAll();
@@ -158,7 +158,7 @@ export class FlowTracker {
    * once a second; it looks at a part of the table each time.
    */
   sweep(now: number, budget = this.#slots.slots / 16): void {
-    const { slots, state, time, value } = this.#slots;
+    const { slots, state, time } = this.#slots;
     if (now < this.#passAt) return;
     for (let looked = 0; looked < budget; looked++) {
       const at = this.#sweepAt;
@@ -167,8 +167,8 @@ export class FlowTracker {
         this.#slots.release(at); // another entry may have moved here: look again
         this.#size--;
       }
-      if (value[at] === USED && isOpen(state[at] as number)) {
-        value[at] = LISTED;
+      if (this.#slots.valueAt(at) === USED && isOpen(state[at] as number)) {
+        this.#slots.setValue(at, LISTED);
         this.#opened.push(this.#slots.keyAt(at));
       }
       this.#sweepAt = (at + 1) % slots;
@@ -182,7 +182,7 @@ export class FlowTracker {
   /** The SA group is gone: its connections can neither send nor receive. */
   removeGroup(group: number): void {
     for (let slot = 0; slot < this.#slots.slots; slot++) {
-      while (this.#slots.state[slot] !== FREE && this.#slots.group[slot] === group) {
+      while (this.#slots.state[slot] !== FREE && this.#slots.groupAt(slot) === group) {
         if (isOpen(this.#slots.state[slot] as number)) this.#closed.push(this.#slots.keyAt(slot));
         this.#slots.release(slot);
         this.#size--;
@@ -192,6 +192,6 @@ export class FlowTracker {
 
   #lifeOf(slot: number): number {
     if (!isOpen(this.#slots.state[slot] as number)) return Math.min(CLOSED_MS, this.#idleMs);
-    return this.#slots.protocol[slot] === UDP ? Math.min(UDP_IDLE_MS, this.#idleMs) : this.#idleMs;
+    return this.#slots.protocolAt(slot) === UDP ? Math.min(UDP_IDLE_MS, this.#idleMs) : this.#idleMs;
   }
 }

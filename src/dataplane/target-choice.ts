@@ -20,7 +20,8 @@ export interface ChoosingSa {
 
 /**
  * Claim 10: which target a peeked packet goes to. TCP: the connection's, or by the distribution method for a SYN. UDP: the
- * pseudo-connection's once its target has answered, else by hash, so that it is the same one each time. An ICMP error: to the
+ * pseudo-connection's once its target has answered, else by hash, so that it is the same one each time, or by the method of a service
+ * of its own. An ICMP error: to the
  * target of the connection that it quotes. ICMP echo and other messages: by hash of the peer's address, so that one target
  * answers. Other protocols: by hash of the addresses. A fragment that shows no ports: where the first one of its datagram went.
  */
@@ -71,7 +72,8 @@ export class TargetChoice {
   ): number {
     this.#readConnection(vector, i, entry);
     const key = this.#key;
-    const opens = key.protocol === IP_PROTOCOL.TCP && isOpening(vector.tcpFlags[i] as number);
+    const isSyn = key.protocol === IP_PROTOCOL.TCP && isOpening(vector.tcpFlags[i] as number);
+    const opens = isSyn || (key.protocol === IP_PROTOCOL.UDP && !isQuote(vector, i));
     // Nobody serves the SA yet: the routing host opens for any of them.
     const eligible = entry.serving.size === 0 ? undefined : entry.serving;
     return this.#distributor.route(key, opens, eligible, now, mayRemember);
@@ -88,8 +90,8 @@ export class TargetChoice {
     const key = this.#key;
     copyAddress(entry.dvipa.address, 0, key.dvipa, 0);
     key.group = entry.sa.group;
-    if (vector.quotedProtocol[i] === 0) readKey(key, vector, i);
-    else readQuotedKey(key, vector, i);
+    if (isQuote(vector, i)) readQuotedKey(key, vector, i);
+    else readKey(key, vector, i);
   }
 
   #fragmentKey(vector: PacketVector, i: number, { sa }: ChoosingSa): FragmentKey {
@@ -103,6 +105,11 @@ export class TargetChoice {
     key.identification = vector.fragmentId[i] as number;
     return key;
   }
+}
+
+/** An ICMP error, which is of the connection that it quotes. */
+function isQuote(vector: PacketVector, i: number): boolean {
+  return vector.quotedProtocol[i] !== 0;
 }
 
 function readKey(key: ConnectionKey, vector: PacketVector, i: number): void {

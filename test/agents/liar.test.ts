@@ -1,8 +1,10 @@
 import { expect } from 'chai';
+import { newConnectionKey } from '../../src/connections/connection-key.ts';
+import { listenerKey } from '../../src/connections/listeners.ts';
 import { packNumbers } from '../../src/coupling/records.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
 import { counted, vectorOf } from '../support/dataplane-parts.ts';
-import { reply } from '../support/inner-packets.ts';
+import { addr, DVIPA, reply } from '../support/inner-packets.ts';
 import { answers, connection, drops, load } from './cluster-helpers.ts';
 
 describe('a routing agent and a target that lies', () => {
@@ -93,6 +95,94 @@ describe('a routing agent and a target that lies', () => {
     const sent = await load(cluster, port, 3);
     await cluster.run(20);
     expect(sent.map(({ text }) => cluster.deliveredTo(text))).to.deep.equal([at, at, at]);
+  });
+
+  describe('about connections', () => {
+    const HTTP = new Set([listenerKey(6, 80)]);
+    const flow = {
+      dvipa: '203.0.113.10',
+      group: 1,
+      protocol: 6,
+      source: '10.1.1.1',
+      sourcePort: 7777,
+      destinationPort: 80,
+    };
+    const listening = async () => {
+      const made = await setUp();
+      for (const index of [0, 1, 2]) made.cluster.router.distributor.setListeners(index, addr(DVIPA), HTTP);
+      return { ...made, refused: () => drops(made.cluster)['coupling-not-granted'] ?? 0 };
+    };
+    const confirmed = (cluster: MemoryCluster) => cluster.router.distributor.table.confirmedCount;
+
+    it('believes no connections that were not dispatched to it', async () => {
+      const { cluster, liar, refused } = await listening();
+      const before = confirmed(cluster);
+      liar.send('flow-report', { opened: [flow], closed: [], full: false });
+      liar.send('flow-report', { opened: [flow], closed: [], full: true }); // nor in a list that it was not asked for
+      await cluster.run(5);
+      expect([confirmed(cluster) - before, refused()]).to.deep.equal([0, 2]);
+    });
+
+    it('believes what was dispatched to it without an entry, and what it opened from a port of its own', async () => {
+      const { cluster, liar, at, refused } = await listening();
+      const index = at % 3;
+      const { distributor } = cluster.router;
+      const key = {
+        ...newConnectionKey(),
+        dvipa: addr(DVIPA),
+        group: 1,
+        protocol: 6,
+        source: addr('10.1.1.1'),
+        destinationPort: 80,
+      };
+      let port = 2000;
+      const dispatchedTo = (sourcePort: number) =>
+        distributor.route({ ...key, sourcePort }, false, undefined, cluster.clock.now());
+      while (dispatchedTo(port) !== index) port++;
+      const before = confirmed(cluster);
+      const own = { ...flow, destinationPort: 45_000 };
+      liar.send('flow-report', { opened: [{ ...flow, sourcePort: port }, own], closed: [], full: false });
+      await cluster.run(5);
+      expect([confirmed(cluster) - before, refused()]).to.deep.equal([2, 0]);
+    });
+
+    it("lets it not say that another's connection has ended, and takes the end of none for late", async () => {
+      const { cluster, port, liar, refused } = await listening();
+      liar.send('flow-report', { opened: [], closed: [flow], full: false });
+      await cluster.run(5);
+      expect(refused()).to.equal(0);
+      liar.send('flow-report', { opened: [], closed: [{ ...flow, sourcePort: port }], full: false });
+      await cluster.run(5);
+      expect(refused()).to.equal(1);
+    });
+
+    it('believes the list of a new session, but not where another target has the connection already', async () => {
+      const { cluster, port, at } = await listening();
+      cluster.killRouter();
+      await cluster.run(20);
+      cluster.startRouter();
+      const { distributor } = cluster.router;
+      for (const index of [0, 1, 2]) distributor.setListeners(index, addr(DVIPA), HTTP);
+      const key = {
+        ...newConnectionKey(),
+        dvipa: addr(DVIPA),
+        group: 1,
+        protocol: 6,
+        source: addr('10.1.1.1'),
+      };
+      const its = { ...key, sourcePort: port, destinationPort: 80 };
+      await cluster.run(500);
+      expect(distributor.table.lookup(its)).to.equal(at - 1);
+      expect(drops(cluster)['coupling-not-granted']).to.equal(undefined);
+      cluster.target((at % 3) + 1).relations.session?.send('flow-report', {
+        opened: [{ ...flow, sourcePort: port }, flow],
+        closed: [],
+        full: true,
+      });
+      await cluster.run(5);
+      expect([distributor.table.lookup(its), distributor.table.size]).to.deep.equal([at - 1, 1]);
+      expect(drops(cluster)['coupling-not-granted']).to.equal(1);
+    });
   });
 
   it('takes no lease back that another holds, and says nothing of SAs that are gone', async () => {

@@ -10,6 +10,7 @@ const service: DvipaService = {
   filterMode: 'bypass',
   filter: new InboundFilter([]),
   targets: new Set(['target1']),
+  distribution: {},
   record: { address: DVIPA, endpoints: [ENDPOINT], filterMode: 'bypass', rules: [], router: '198.51.100.1' },
 };
 

@@ -74,7 +74,8 @@ describe('dvipa command line', function () {
 
   it('dvipa check-config names file, line and column of what is wrong, exit 1', async () => {
     const file = join(folder, 'broken.yaml');
-    const message = '"random", expected round-robin';
+    const message =
+      '"random", expected one of round-robin, weighted-active, server-load, hot-standby, maglev';
     const [text, json] = await Promise.all([
       dvipa('check-config', '--no-files', file),
       dvipa('check-config', '--no-files', '--json', file),

@@ -1,6 +1,5 @@
 import { expect } from 'chai';
 import { newConnectionKey } from '../../src/connections/connection-key.ts';
-import { chooseByHash } from '../../src/connections/distribution.ts';
 import { Distributor } from '../../src/connections/distributor.ts';
 import { addr } from '../support/inner-packets.ts';
 
@@ -143,18 +142,5 @@ describe('distributor', () => {
     expect(distributorOf([0]).route({ ...flow(1), dvipa: addr('203.0.113.11') }, true, undefined, 0)).equal(
       -1,
     );
-  });
-});
-
-describe('choice by hash', () => {
-  it('spreads evenly, and moves only the connections of the target that goes', () => {
-    const shares = [0, 0, 0, 0];
-    for (let i = 0; i < 8000; i++) {
-      const hash = Math.imul(i, 2654435761) >>> 0;
-      const target = chooseByHash(hash, [0, 1, 2, 3], undefined);
-      shares[target] = (shares[target] ?? 0) + 1;
-      if (target !== 3) expect(chooseByHash(hash, [0, 1, 2], undefined)).equal(target);
-    }
-    for (const share of shares) expect(share).within(1800, 2200);
   });
 });

@@ -106,6 +106,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     percentage: config.lifesize.percentage,
     verificationsPerSecond: config.verification.perSecond,
     hashSeed: randomBytes(HASH_SEED_BYTES),
+    connectionEntries: config.connectionTable.entries,
   });
   const { lifecycle, sessions, inbound } = host;
   stops.add(() => host.close());

@@ -57,6 +57,8 @@ export interface RoutingHostPorts {
   readonly verificationsPerSecond: number;
   /** `HASH_SEED_BYTES` random bytes. */
   readonly hashSeed: Uint8Array;
+  /** Connections that the table has room for, a power of two. */
+  readonly connectionEntries?: number | undefined;
 }
 
 /**
@@ -89,8 +91,10 @@ export class RoutingHost {
     this.distributor = new Distributor({
       seed: ports.hashSeed,
       lookAlikes: sas.overlaps,
+      ...(ports.connectionEntries !== undefined && { capacity: ports.connectionEntries }),
     });
-    for (const { address } of cluster.dvipas.values()) this.distributor.addDvipa(address);
+    for (const { address, distribution } of cluster.dvipas.values())
+      this.distributor.addDvipa(address, distribution);
     const { distributor } = this;
     const sources = new OuterSources(ports.hashSeed);
     const fragmentHash = new KeyedHash(ports.hashSeed);
@@ -206,7 +210,7 @@ export class RoutingHost {
     this.opening.tick(now);
     if (now >= this.#ringsAt) this.#releaseRings(now);
     this.funnel.tick(now);
-    this.distributor.table.sweep(now);
+    this.distributor.sweep(now);
     this.completeness.tick();
   }
 

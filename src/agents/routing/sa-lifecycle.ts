@@ -293,7 +293,7 @@ export class SaLifecycle {
       numbering().removed(entry);
       funnel().removed(entry, clock.now());
     } else this.#options.opening().removed(entry);
-    if (sas.group(entry.sa.group).size === 0) distributor.table.removeGroup(entry.sa.group);
+    if (sas.group(entry.sa.group).size === 0) distributor.removeGroup(entry.sa.group);
     log.info('SA removed', { sa: id, spi: formatSpi(entry.sa.spi), direction: entry.sa.direction });
   }
 

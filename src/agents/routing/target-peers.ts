@@ -1,6 +1,8 @@
 import type { RoutedDvipa } from '../../dataplane/routing-inbound.ts';
 import type { RoutingSession } from '../../coupling/session.ts';
 import type { RouteConfig } from '../../config/index.ts';
+import type { DvipaSettings } from '../../connections/services.ts';
+import { distributionOf } from './distribution-settings.ts';
 import type { OutboundPolicy, SaId } from '../../ipsec/sa.ts';
 import { inboundFilterOf, ruleRecords } from '../inbound-filter.ts';
 import { writeAddress } from '../../packet/address.ts';
@@ -15,6 +17,8 @@ export interface DvipaService extends RoutedDvipa {
   readonly record: DvipaRecord;
   /** Authorised targets, by host name: only they get its SAs. */
   readonly targets: ReadonlySet<string>;
+  /** With the targets' indexes. */
+  readonly distribution: DvipaSettings;
 }
 
 /** One configured target: what outlives its sessions. */
@@ -36,6 +40,8 @@ export class TargetPeer {
   /** When the last session ended, and what was heard in it last. */
   lastHeardAt: number | undefined;
   incarnation: bigint | undefined;
+  /** Until then, or the end of its list, it tells of connections that it has from before the present session. */
+  listsUntil = 0;
   #dispatches = 0;
 
   constructor(
@@ -81,6 +87,7 @@ export class Cluster {
           filterMode: dvipa.inboundFilter,
           filter: inboundFilterOf(ruleRecords(dvipa.rules)),
           targets: new Set(dvipa.targets),
+          distribution: distributionOf(dvipa, config.targets),
           record: {
             address: dvipa.address,
             endpoints: dvipa.endpoints,

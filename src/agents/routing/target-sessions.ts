@@ -25,6 +25,8 @@ import type { Cluster, TargetPeer } from './target-peers.ts';
 
 /** Without ESN no number is beyond (RFC 4303 section 3.3.3). */
 const LAST_SEQUENCE = 0xffff_ffffn;
+/** A target sends the list of its connections at once; one that never ends it is not believed for ever. */
+const LISTING_MS = 10_000;
 
 export interface TargetSessionsOptions {
   readonly clock: Clock;
@@ -61,6 +63,7 @@ export class TargetSessions implements RoutingHandlers {
     peer.session = session;
     peer.hasSnapshot = false;
     peer.incarnation = session.incarnation;
+    peer.listsUntil = now + LISTING_MS;
     peer.senderIds.clear();
     log.info('target connected', {
       target: peer.host,
@@ -155,6 +158,7 @@ export class TargetSessions implements RoutingHandlers {
         return entry !== undefined || sas.get(body.sa) === undefined; // gone meanwhile
       }
       case 'windows-end':
+        peer.listsUntil = 0;
         lifecycle.windowsEnded(peer, body.livesMs);
         this.#options.completeness.listed(peer); // a target lists its connections before this
         return true;
@@ -225,17 +229,24 @@ export class TargetSessions implements RoutingHandlers {
     return isAllowed && believed.bytes === body.bytes && believed.packets === body.packets;
   }
 
+  /** The list of a new session is believed where no other target has the connection; what comes later, where it was given it. */
   #flowReport(peer: TargetPeer, body: TargetBodies['flow-report']): boolean {
     const { distributor, clock } = this.#options;
     const now = clock.now();
     let refused = 0;
     for (const flow of body.opened) {
       const key = this.#connectionKey(peer, flow);
-      if (key === undefined || distributor.confirm(key, peer.index, now) === 'refused') refused++;
+      const isGranted =
+        key !== undefined &&
+        (now < peer.listsUntil || distributor.mayReport(key, peer.index, now)) &&
+        distributor.confirm(key, peer.index, now) !== 'refused';
+      if (!isGranted) refused++;
     }
     for (const flow of body.closed) {
       const key = this.#connectionKey(peer, flow);
-      if (key === undefined) refused++;
+      // Of no entry it is merely late.
+      const owner = key === undefined ? -1 : distributor.table.lookup(key);
+      if (key === undefined || (owner >= 0 && owner !== peer.index)) refused++;
       else distributor.close(key, peer.index, now);
     }
     return refused === 0;
