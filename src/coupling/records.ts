@@ -40,6 +40,8 @@ export interface LinkKeyRecord {
   /** Seals target -> routing host. */
   readonly toRouter: KeyMaterial;
   readonly keyId: number;
+  /** The last dispatch before this session: what of it is still on its way was meant for then, and is refused. */
+  readonly dispatched: bigint;
 }
 
 /** What a target may use of an SA, absolute since its incarnation began. */

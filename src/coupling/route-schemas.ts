@@ -50,6 +50,7 @@ const linkKey = z.strictObject({
   key: rawBytes(LINK_KEY_BYTES, LINK_KEY_BYTES),
   toRouter: rawBytes(LINK_KEY_BYTES, LINK_KEY_BYTES),
   keyId: u32,
+  dispatched: u64,
 });
 
 const credit = z.strictObject({ bytes: total, packets: total });
@@ -71,11 +72,17 @@ export const routeCodecs: BodyCodecs<RouteBodies> = {
   'dvipa-remove': plain(z.strictObject({ address })),
   'link-key': converted(
     linkKey,
-    (body) => ({ key: body.key.reveal(), toRouter: body.toRouter.reveal(), keyId: body.keyId }),
+    (body) => ({
+      key: body.key.reveal(),
+      toRouter: body.toRouter.reveal(),
+      keyId: body.keyId,
+      dispatched: body.dispatched,
+    }),
     (wire) => ({
       key: KeyMaterial.copyOf(wire.key),
       toRouter: KeyMaterial.copyOf(wire.toRouter),
       keyId: wire.keyId,
+      dispatched: wire.dispatched,
     }),
   ),
   'sa-install': converted(

@@ -13,6 +13,8 @@ export interface ClaimedPacket<Sa> {
   readonly owner: number;
   /** Where the packet goes, if it goes. */
   readonly target: number;
+  /** What it counts for in the SA's lifesize: more than the packet, if the peer pads. */
+  readonly bytes: number;
   /** Plaintext: wiped by whoever takes it. */
   readonly packet: Buffer;
 }
@@ -40,10 +42,11 @@ export class ClaimedPackets<Sa> {
     this.#perSa.set(claimed.entry, (this.#perSa.get(claimed.entry) ?? 0) + 1);
   }
 
-  /** The packet that waits for this number; it waits no more. */
-  take(entry: Sa, high: number, low: number): ClaimedPacket<Sa> | undefined {
+  /** The packet that waits for this number, and for the word of this target; it waits no more. */
+  take(entry: Sa, high: number, low: number, owner: number): ClaimedPacket<Sa> | undefined {
     for (const held of this.#held) {
-      if (held.entry === entry && held.low === low && held.high === high) return this.#release(held);
+      const isAsked = held.owner === owner && held.entry === entry;
+      if (isAsked && held.low === low && held.high === high) return this.#release(held);
     }
     return undefined;
   }

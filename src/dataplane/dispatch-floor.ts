@@ -4,7 +4,7 @@ import { ReplayWindow } from '../ipsec/replay-window.ts';
 const LINK_WINDOW_PACKETS = 4096;
 
 /**
- * A target's side of dispatch numbers, one per epoch of the routing host: each dispatch is accepted once, and
+ * A target's side of dispatch numbers, one per coupling session: each dispatch is accepted once, and
  * `advance` moves a floor below which none is accepted any more. The floor is what lets the routing host
  * forget: "nothing dispatched up to here will still be delivered" (docs/inbound.md).
  */
@@ -13,6 +13,14 @@ export class DispatchFloor {
   #floor = 0n;
   /** The top when `advance` was called last: by the next call, what is still missing below it is late. */
   #topBefore = 0n;
+
+  /** `dispatched`: the last dispatch that is no more to be accepted; 0: none. */
+  constructor(dispatched = 0n) {
+    this.#floor = dispatched;
+    this.#topBefore = dispatched;
+    if (dispatched > 0n)
+      this.#window.markAllUpTo(Number(dispatched >> 32n), Number(dispatched & 0xffff_ffffn));
+  }
 
   /** False: this dispatch was seen before, or comes after the floor passed it. */
   accept(low: number): boolean {

@@ -62,6 +62,8 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
   readonly #header = new LinkHeader();
   /** Packets whose ICV and trailer proved right here. */
   opened = 0;
+  /** Of these: sent to a target that does not serve the SA. */
+  inPlaceOfTargets = 0;
 
   constructor(options: OpeningInboundOptions<Sa>) {
     this.#options = options;
@@ -97,7 +99,7 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
   /** A target's answer to a claim. False: it was not asked, or contradicts itself (`coupling-not-granted`). */
   claimAnswered(entry: Sa, target: number, high: number, low: number, isGiven: boolean): boolean {
     const outcome = entry.owners.claimAnswered(high, low, target, isGiven);
-    const claimed = this.#claimed.take(entry, high, low);
+    const claimed = this.#claimed.take(entry, high, low, target);
     if (claimed === undefined) return outcome !== 'refused';
     if (outcome === 'deliver') this.#deliverClaimed(claimed);
     else this.#options.drops.add(REPLAY);
@@ -162,7 +164,7 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
     const target = bad === KEEP ? this.#options.choice.choose(vector, i, entry, now) : -1;
     const unreachable = bad === KEEP ? reachability(entry, target) : KEEP;
     if (unreachable !== KEEP) return unreachable; // nothing is settled: a repetition may come through
-    const settled = this.#takeNumber(vector, i, entry, target, bad, now);
+    const settled = this.#takeNumber(vector, i, { entry, target, bytes }, bad, now);
     if (settled !== KEEP) return settled;
     const isWithinLimit = this.#options.meterOf(entry).count(1, bytes);
     onOpened(entry, false);
@@ -181,11 +183,11 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
   #takeNumber(
     vector: PacketVector,
     i: number,
-    entry: Sa,
-    target: number,
+    to: Pick<ClaimedPacket<Sa>, 'entry' | 'target' | 'bytes'>,
     bad: Verdict,
     now: number,
   ): Verdict {
+    const { entry } = to;
     const high = vector.sequenceHigh[i] as number;
     const low = vector.sequenceLow[i] as number;
     const isOwned = entry.owners.isOwned(high, low);
@@ -195,13 +197,13 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
     if (outcome.kind === 'deliver') return KEEP;
     if (outcome.kind === 'replay') return REPLAY;
     const { owner } = outcome;
-    this.#claimed.hold({ entry, high, low, owner, target, packet: Buffer.from(vector.packet(i)) }, now);
+    this.#claimed.hold({ ...to, high, low, owner, packet: Buffer.from(vector.packet(i)) }, now);
     this.#options.onClaim(entry, owner, high, low);
     return ELSEWHERE;
   }
 
   #deliverClaimed(claimed: ClaimedPacket<Sa>): void {
-    const { entry, packet, target, high, low } = claimed;
+    const { entry, packet, target, bytes, high, low } = claimed;
     const { sender, drops, onOpened } = this.#options;
     const vector = packet.length > this.#vector.roomBytes ? this.#large : this.#vector;
     vector.push(packet);
@@ -210,7 +212,7 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
     vector.spi[i] = entry.sa.spi;
     vector.sequenceHigh[i] = high;
     vector.sequenceLow[i] = low;
-    const isWithinLimit = this.#options.meterOf(entry).count(1, packet.length);
+    const isWithinLimit = this.#options.meterOf(entry).count(1, bytes);
     onOpened(entry, false);
     vector.verdict[i] = isWithinLimit ? this.#seal(vector, i, entry, target) : HARD_LIMIT;
     sender.send(vector);
@@ -222,7 +224,9 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
   #seal(vector: PacketVector, i: number, { sa, serving }: Sa, target: number): Verdict {
     const header = this.#header;
     header.kind = LINK_KIND.COMMITTED;
-    header.flags = serving.has(target) ? 0 : LINK_FLAG.FALLBACK;
+    const isServed = serving.has(target);
+    if (!isServed) this.inPlaceOfTargets++;
+    header.flags = isServed ? 0 : LINK_FLAG.FALLBACK;
     header.group = sa.group;
     putCommitted(vector, i);
     return this.#options.sender.seal(vector, i, target, header);

@@ -36,7 +36,8 @@ export class UnsettledRing {
  */
 export class RingPool {
   readonly slots: number;
-  readonly #capacity: number;
+  /** Rings that there may be. */
+  readonly capacity: number;
   readonly #spare: UnsettledRing[] = [];
   #made = 0;
 
@@ -44,7 +45,7 @@ export class RingPool {
     this.slots = options.slots ?? UNSETTLED_SLOTS;
     if (this.slots < 1 || (this.slots & (this.slots - 1)) !== 0)
       throw new RangeError('slots must be a power of two');
-    this.#capacity = options.rings ?? DEFAULT_RINGS;
+    this.capacity = options.rings ?? DEFAULT_RINGS;
   }
 
   /** Rings that SAs have now. */
@@ -56,7 +57,7 @@ export class RingPool {
   take(): UnsettledRing | undefined {
     const spare = this.#spare.pop();
     if (spare !== undefined) return spare;
-    if (this.#made >= this.#capacity) return undefined;
+    if (this.#made >= this.capacity) return undefined;
     this.#made++;
     return new UnsettledRing(this.slots);
   }

@@ -21,6 +21,27 @@ export interface StatusSnapshot {
   /** Routing host: one per configured target. Target: one, the routing host. */
   readonly coupling: readonly CouplingSnapshot[];
   readonly counters: Counters;
+  /** Routing host only. */
+  readonly opening?: OpeningSnapshot | undefined;
+}
+
+/** What a routing host opens itself instead of passing it on: conflicting numbers, attacked SAs, in place of targets. */
+export interface OpeningSnapshot {
+  /** The budget: packets that it may verify in a second. */
+  readonly perSecond: number;
+  /** Verifications that the budget had room for, and that it had not. */
+  readonly granted: number;
+  readonly refused: number;
+  /** Packets that proved genuine. */
+  readonly opened: number;
+  /** Of these: went to a target that does not serve the SA. */
+  readonly inPlaceOfTargets: number;
+  /** Packets that wait for a target to give up their number. */
+  readonly waiting: number;
+  /** SAs of which packets are forged in masses now. */
+  readonly attackedSas: number;
+  /** Rings of unsettled numbers: SAs with traffic have one. */
+  readonly rings: { readonly used: number; readonly capacity: number };
 }
 
 export interface DvipaSnapshot {
@@ -54,7 +75,7 @@ export interface Counters {
   readonly packetsOut: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** Inbound packets opened by this host. 0 on a routing host unless replay conflicts were settled there. */
+  /** Inbound packets opened by this host. On a routing host 0 unless it had a reason (`OpeningSnapshot`). */
   readonly opened: number;
   /** Outbound packets sealed by this host. */
   readonly sealed: number;
@@ -71,6 +92,21 @@ export interface LimitSnapshot {
 
 /** `exclusive:<host>`: that target numbers and sends. */
 export type SendingWay = `exclusive:${string}` | 'funnel' | 'idle';
+
+/**
+ * `offered`: it was sent, or is about to be, and not acknowledged. `installed`: acknowledged, and no packets go by it (inbound: windows
+ * are missing after a restart; outbound: charon has not switched to it). `draining`: a younger SA has taken over, until charon deletes
+ * this one. `failed`: the target refused it. `down`: the target is not connected.
+ */
+export type SaTargetState = 'offered' | 'installed' | 'serving' | 'draining' | 'failed' | 'down';
+
+/** One SA at one authorised target. */
+export interface SaTargetSnapshot {
+  readonly host: string;
+  readonly state: SaTargetState;
+  /** Why it failed, in the target's words. */
+  readonly reason?: string | undefined;
+}
 
 export interface SaSnapshot {
   readonly id: string;
@@ -98,6 +134,10 @@ export interface SaSnapshot {
   readonly state: 'installing' | 'serving' | 'rekeying' | 'refused';
   /** Routing host: targets that acknowledged it. */
   readonly installedOn: readonly string[];
+  /** Routing host: the SA at every target that is authorised for its DVIPA. */
+  readonly targets?: readonly SaTargetSnapshot[] | undefined;
+  /** Routing host, inbound: somebody forges packets of it in masses; unconfirmed connections are verified there. */
+  readonly isAttacked?: boolean | undefined;
   /** Outbound only. */
   readonly way?: SendingWay | undefined;
   /** Inbound packets of this SA opened on this host. */

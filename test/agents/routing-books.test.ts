@@ -18,18 +18,12 @@ describe('the books of a routing agent', () => {
     const { host } = router;
     const answers = routingAnswers({
       config: routeConfig(TARGETS),
-      startedAt: 0,
       now: () => clock.now(),
       epoch: () => router.gate.epoch,
       cluster: router.cluster,
-      sas: host.sas,
       charon: { isConnected: true, instance: '', version: '' },
       rekeyer: router.rekeyer,
-      inbound: host.inbound,
-      opening: host.opening,
-      sealedSender: host.sealedSender,
-      funnel: host.funnel,
-      distributor: host.distributor,
+      host,
       drops: router.drops,
     });
     // Whatever target the forged one goes to first, the genuine one of the same number belongs to another at least once.

@@ -18,10 +18,10 @@ const LEASE_GRANT =
   'a27361 b2303031313232333334343535363661613a39 a56c65617365 03' +
   'a56669727374 cf8000000000000000 a5636f756e74 ceffffffff a574746c4d73 ccc8';
 const LINK_KEY =
-  '00000078 85 a16e03 a161 ce00011170 a165 ceffffffff a16b a86c696e6b2d6b6579 a162 83' +
+  '0000008c 85 a16e03 a161 ce00011170 a165 ceffffffff a16b a86c696e6b2d6b6579 a162 84' +
   'a36b6579 c420 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f' +
   'a8746f526f75746572 c420 202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f' +
-  'a56b65794964 05';
+  'a56b65794964 05 aa64697370617463686564 cf0000000200000000';
 
 function payload(hex: string): Buffer {
   const frame = Buffer.from(hex.replaceAll(' ', ''), 'hex');
@@ -71,6 +71,7 @@ describe('coupling envelope', () => {
     bytes.fill(0);
     expect(body.key.reveal().toString('hex')).to.match(/^000102.*1e1f$/);
     expect(body.toRouter.reveal().toString('hex')).to.match(/^202122.*3e3f$/);
+    expect(body.dispatched).to.equal(2n ** 33n);
   });
 
   it('writes the same bytes as that program', () => {

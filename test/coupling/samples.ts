@@ -72,6 +72,7 @@ export function routeBodies(): RouteBodies {
       key: KeyMaterial.copyOf(Buffer.alloc(32, 0xa1)),
       toRouter: KeyMaterial.copyOf(Buffer.alloc(32, 0xb2)),
       keyId: 0xffff_ffff,
+      dispatched: 2n ** 33n,
     },
     'sa-install': {
       sa: sampleSa(),

@@ -73,6 +73,18 @@ describe('opening-inbound, a number that another target was given', () => {
     expect(entry.meter.packets).to.equal(1);
   });
 
+  it('counts for the lifesize like a packet that had not to wait, padding included', () => {
+    const padded = Buffer.concat([segment(FIRST), Buffer.alloc(100)]);
+    const bytes = [false, true].map((isConflict) => {
+      const { bench, entry, peer, sealed } = setUp(isConflict ? {} : { serving: [1], isFallbackReady: true });
+      if (isConflict) bench.run(forged(sealed(SECOND, 5)));
+      bench.run(espInUdp(peer.seal(padded, 5)));
+      if (isConflict) bench.opening.claimAnswered(entry, 1, 0, 5, true);
+      return entry.meter.bytes;
+    });
+    expect(bytes).to.deep.equal([padded.length, padded.length]);
+  });
+
   it('is not delivered again when the other target has it', () => {
     const { bench, entry, peer } = setUp();
     bench.run(espInUdp(peer.seal(segment(SECOND), 5)));
@@ -95,6 +107,19 @@ describe('opening-inbound, a number that another target was given', () => {
     expect(bench.claims).to.deep.equal([]);
     expect(counted(bench.drops)).to.deep.equal({ icv: 1 });
     expect(entry.owners.reported(0, packNumbers([5n]), 1).committed).to.equal(1);
+  });
+
+  it('waits on when a target answers that was not asked', () => {
+    const { bench, entry, sealed } = setUp();
+    bench.run(forged(sealed(SECOND, 5)));
+    bench.link.take();
+    bench.run(sealed(FIRST, 5));
+    for (const isGiven of [true, false])
+      expect(bench.opening.claimAnswered(entry, 0, 0, 5, isGiven)).to.equal(false);
+    expect([bench.opening.waiting, bench.link.sent.length]).to.deep.equal([1, 0]);
+    expect(bench.opening.claimAnswered(entry, 1, 0, 5, true)).to.equal(true);
+    expect(bench.link.sent).to.have.lengthOf(1);
+    expect(counted(bench.drops)).to.deep.equal({});
   });
 
   it('is undecided for ever when the other target is lost meanwhile', () => {

@@ -31,11 +31,21 @@ export const STATUS: StatusSnapshot = {
     packetsOut: 0,
     bytesIn: 1_500_000,
     bytesOut: 0,
-    opened: 0,
+    opened: 7,
     sealed: 0,
     linkIn: 3,
     linkOut: 1190,
     dropped: 10,
+  },
+  opening: {
+    perSecond: 10_000,
+    granted: 40,
+    refused: 5,
+    opened: 7,
+    inPlaceOfTargets: 2,
+    waiting: 1,
+    attackedSas: 1,
+    rings: { used: 4, capacity: 1024 },
   },
 };
 
@@ -61,7 +71,14 @@ export const SAS: SaSnapshot[] = [
     limits: { bytes: { soft: 4_194_304, hard: 5_242_880 }, packets: NO_LIMIT },
     state: 'serving',
     installedOn: ['target1', 'target2'],
-    openedHere: 0,
+    targets: [
+      { host: 'target1', state: 'serving' },
+      { host: 'target2', state: 'serving' },
+      { host: 'target3', state: 'failed', reason: 'algorithm-not-there' },
+      { host: 'target4', state: 'down' },
+    ],
+    isAttacked: true,
+    openedHere: 7,
   },
   {
     id: '00112233445566ff:2',

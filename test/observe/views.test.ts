@@ -31,33 +31,46 @@ describe('views', () => {
         'charon        connected, 5.9.8, instance 00112233445566ff',
         'coupling      target1 198.51.100.11 up, heard 120 ms ago',
         'coupling      target3 198.51.100.13 down, never heard',
-        'inbound       1200 packets, 1.4 MiB, 0 opened here',
+        'inbound       1200 packets, 1.4 MiB, 7 opened here',
         'outbound      0 packets, 0 B, 0 sealed here',
         'link          3 packets in, 1190 out',
         'dropped       10 packets (dvipa drops)',
+        'opening       7 of 40 verified packets genuine, 2 in place of targets, 1 waiting, 1 SA attacked',
+        'budget        10000 packets a second, 5 refused; 4 of 1024 rings',
       ),
     );
   });
 
   it('the status view of a target without its routing host says what is missing', () => {
-    const { charon: _, ...target } = STATUS;
+    const { charon: _charon, opening: _opening, ...target } = STATUS;
     const text = renderStatus({ ...target, role: 'target', host: 'target1', epoch: 0, dvipas: [] }, PLAIN);
     expect(text).to.match(/^target {4}target1,/);
     expect(text).to.contain('epoch     not known yet\n');
-    expect(text).not.to.contain('charon');
+    expect(text).not.to.match(/charon|opening/);
     expect(renderStatus({ ...STATUS, charon: { connected: false } }, PLAIN)).to.contain(
       'charon        not connected\n',
     );
   });
 
-  it('the SA view shows use against limits, where an SA is installed, and its way', () => {
+  it('the SA view shows use against limits, its state at targets, why one refused it, and its way', () => {
     expect(renderSas(SAS, PLAIN)).to.equal(
       lines(
-        'SPI       DIR  DVIPA         PEER              MODE         NAME       GROUP  ALGORITHM                      BYTES                                  PACKETS          IDLE  STATE       ON               WAY                OPENED',
-        'c0ffee01  in   203.0.113.10  192.0.2.101:4500  tunnel, udp  dvipa/web      4  AES_GCM_16-128                 1.4 MiB of 4.0 MiB soft, 5.0 MiB hard  1200            40 ms  serving     target1,target2  -                       0',
-        '0000abcd  out  203.0.113.10  192.0.2.101:4500  tunnel, udp  -              4  AES_CBC-128/HMAC_SHA2_256_128  512 B                                  4 of 1000 hard      -  installing  -                exclusive:target1       -',
+        'SPI       DIR  DVIPA         PEER              MODE         NAME       GROUP  ALGORITHM                      BYTES                                  PACKETS          IDLE  STATE              ON                              WAY                OPENED',
+        'c0ffee01  in   203.0.113.10  192.0.2.101:4500  tunnel, udp  dvipa/web      4  AES_GCM_16-128                 1.4 MiB of 4.0 MiB soft, 5.0 MiB hard  1200            40 ms  serving, attacked  target1,target2 failed:target3  -                       7',
+        '0000abcd  out  203.0.113.10  192.0.2.101:4500  tunnel, udp  -              4  AES_CBC-128/HMAC_SHA2_256_128  512 B                                  4 of 1000 hard      -  installing         -                               exclusive:target1       -',
+        'c0ffee01 failed on target3: algorithm-not-there',
       ),
     );
+  });
+
+  it('the SA view of a target, which knows no others, names that target', () => {
+    const { targets: _, isAttacked: __, ...sa } = SAS[0]!;
+    expect(renderSas([{ ...sa, installedOn: ['target1'] }], PLAIN)).to.contain('  serving  target1  -');
+  });
+
+  it('an attack is shown in red', () => {
+    expect(renderSas(SAS, COLOR)).to.contain('\u001B[31mserving, attacked\u001B[0m');
+    expect(renderStatus(STATUS, COLOR)).to.contain('\u001B[31m1 SA attacked\u001B[0m');
   });
 
   it('the target view shows a target that was never heard', () => {
@@ -105,6 +118,7 @@ describe('views', () => {
     const evil = 'x\u001B]0;owned\u0007\n\u009B31m';
     const texts = [COLOR, PLAIN].flatMap((style) => [
       renderSas([{ ...SAS[0]!, childName: evil }], style),
+      renderSas([{ ...SAS[0]!, targets: [{ host: 'a', state: 'failed', reason: evil }] }], style),
       renderTargets([{ ...TARGETS[0]!, host: evil }], style),
       renderStatus({ ...STATUS, host: evil, charon: { connected: true, version: evil } }, style),
     ]);

@@ -64,9 +64,8 @@ export class OpeningRunner {
    * them; before the first one the store has a mark, which makes a next life of this agent rekey the SA.
    */
   starved(entry: InboundSa): void {
-    const { clock, cluster, sas, store, log, inbound } = this.#options;
-    if (entry.fallback !== 'off' || clock.now() - entry.addedAt < FALLBACK_AFTER_MS) return;
-    if (cluster.connected(entry.service).length === 0) return;
+    const { clock, sas, store, log, inbound } = this.#options;
+    if (entry.fallback !== 'off' || !this.#isSomebodyLate(entry)) return;
     entry.fallback = 'storing';
     const fields = { sa: entry.sa.id, spi: formatSpi(entry.sa.spi), dvipa: entry.sa.dvipa };
     store.putSa(entry.sa.id, UNDECIDED).then(
@@ -81,6 +80,16 @@ export class OpeningRunner {
         log.warn('packets of an SA cannot be opened here: no mark was stored', { ...fields, error });
       },
     );
+  }
+
+  /** A target that is there was offered the SA long enough ago, and does not serve it. */
+  #isSomebodyLate(entry: InboundSa): boolean {
+    const { clock, cluster } = this.#options;
+    const latest = clock.now() - FALLBACK_AFTER_MS;
+    if (entry.addedAt > latest) return false;
+    return cluster
+      .connected(entry.service)
+      .some(({ index, snapshotAt }) => snapshotAt <= latest && !entry.serving.has(index));
   }
 
   #tellAttack({ sa }: InboundSa): void {

@@ -161,24 +161,17 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     onFailure: (error) => stops.fail(error),
   });
 
-  const { startedAt, sas, opening, sealedSender, funnel, distributor } = host;
   const answers = routingAnswers({
     config,
-    startedAt,
     now: () => clock.now(),
     epoch: () => charon.epoch,
     cluster,
-    sas,
     charon: charon.state,
     rekeyer,
-    inbound,
-    opening,
-    sealedSender,
-    funnel,
-    distributor,
+    host,
     drops,
   });
-  const exported = keyExport({ config: config.keysExport, sas, log, write: writeSecretFile });
+  const exported = keyExport({ config: config.keysExport, sas: host.sas, log, write: writeSecretFile });
   const admin = await startAdminServer(config.admin.socket, { ...answers, [KEYS_EXPORT]: exported });
   stops.add(() => admin.close());
   log.info('routing agent started', { role: 'route' });

@@ -30,6 +30,10 @@ interface Common {
   isRekeying: boolean;
   /** charon was told that a target serves it. */
   isAcknowledged: boolean;
+  /** Why a target does not serve it, by host. */
+  readonly refusals: Map<string, string>;
+  /** A younger SA has taken over: inbound, it is there; outbound, charon switched to it. This one is served until charon deletes it. */
+  isReplaced: boolean;
 }
 
 export interface InboundSa extends OpenedHereSa, Common {
@@ -41,10 +45,6 @@ export interface InboundSa extends OpenedHereSa, Common {
   /** This host's use of the lifesize, once it has opened a packet. */
   meter: LifesizeMeter | undefined;
   readonly addedAt: number;
-  /** Why a target does not serve it, by host. */
-  readonly refusals: Map<string, string>;
-  /** A younger SA of its group is there: this one is served until charon deletes it. */
-  isReplaced: boolean;
   /** Targets whose windows are missing after a restart of this agent. */
   readonly awaiting: Set<string>;
   /** Of targets that told a window of it in their present session: whether that is complete. */
@@ -214,6 +214,8 @@ export class RoutingSas {
       meter: meterOf(sa, lifesize.creditOf(FUNNEL_USER)),
       lifesize,
       installedOn: new Set(),
+      refusals: new Map(),
+      isReplaced: false,
       isRekeying: false,
       isAcknowledged: false,
     }));

@@ -1,16 +1,13 @@
 import type { DropCounters } from '../../base/verdict.ts';
 import type { RouteConfig } from '../../config/index.ts';
-import type { Distributor } from '../../connections/distributor.ts';
-import type { Funnel } from '../../dataplane/funnel.ts';
-import type { OpeningInbound } from '../../dataplane/opening-inbound.ts';
-import type { RoutingInbound } from '../../dataplane/routing-inbound.ts';
-import type { SealedSender } from '../../dataplane/sealed-sender.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import type {
   AdminHandlers,
   ConnectionSnapshot,
   CouplingState,
+  OpeningSnapshot,
   SaSnapshot,
+  SaTargetSnapshot,
   SendingWay,
   StatusSnapshot,
   TargetSnapshot,
@@ -20,7 +17,9 @@ import { formatAddress } from '../../packet/address.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import type { Rekeyer } from './rekeyer.ts';
-import type { AnySa, InboundSa, RoutingSas } from './routing-sas.ts';
+import type { RoutingHost } from './routing-host.ts';
+import type { AnySa } from './routing-sas.ts';
+import { inboundPhase, outboundPhase, saAtTarget } from './sa-target-states.ts';
 import type { Cluster, TargetPeer } from './target-peers.ts';
 
 export interface CharonState {
@@ -31,18 +30,12 @@ export interface CharonState {
 
 export interface RoutingParts {
   readonly config: RouteConfig;
-  readonly startedAt: number;
   readonly now: () => number;
   readonly epoch: () => number;
   readonly cluster: Cluster;
-  readonly sas: RoutingSas;
   readonly charon: CharonState;
   readonly rekeyer: Rekeyer;
-  readonly inbound: RoutingInbound<InboundSa>;
-  readonly opening: Pick<OpeningInbound<InboundSa>, 'opened'>;
-  readonly sealedSender: Pick<SealedSender, 'sent'>;
-  readonly funnel: Funnel;
-  readonly distributor: Distributor;
+  readonly host: RoutingHost;
   readonly drops: DropCounters;
 }
 
@@ -50,7 +43,10 @@ export interface RoutingParts {
 export function routingAnswers(parts: RoutingParts): AdminHandlers {
   return {
     status: () => status(parts),
-    sas: () => [...parts.sas.all()].map((entry) => saSnapshot(entry, parts)),
+    sas: () => {
+      const inUse = outboundInUse(parts);
+      return [...parts.host.sas.all()].map((entry) => saSnapshot(entry, parts, inUse));
+    },
     targets: () => parts.cluster.peers.map((peer) => targetSnapshot(peer, parts)),
     connections: () => connections(parts),
     drops: () => parts.drops.toJSON(),
@@ -58,8 +54,8 @@ export function routingAnswers(parts: RoutingParts): AdminHandlers {
 }
 
 function status(parts: RoutingParts): StatusSnapshot {
-  const { config, startedAt, now, epoch, cluster, charon, inbound, opening, sealedSender, funnel, drops } =
-    parts;
+  const { config, now, epoch, cluster, charon, drops } = parts;
+  const { startedAt, inbound, funnel, opening, sealedSender } = parts.host;
   return {
     role: 'route',
     host: config.host,
@@ -92,6 +88,25 @@ function status(parts: RoutingParts): StatusSnapshot {
       linkOut: inbound.dispatched + sealedSender.sent,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
+    opening: openingSnapshot(parts.host, now()),
+  };
+}
+
+function openingSnapshot({ budget, opening, sas }: RoutingHost, now: number): OpeningSnapshot {
+  const { perSecond, granted, refused } = budget;
+  const { opened, inPlaceOfTargets, waiting } = opening;
+  let attackedSas = 0;
+  for (const { suspicion } of sas.inbound.values()) if (suspicion.isRaised(now)) attackedSas++;
+  const { used, capacity } = sas.rings;
+  return {
+    perSecond,
+    granted,
+    refused,
+    opened,
+    inPlaceOfTargets,
+    waiting,
+    attackedSas,
+    rings: { used, capacity },
   };
 }
 
@@ -105,14 +120,41 @@ function sinceHeard({ session, lastHeardAt }: TargetPeer, now: number): number |
   return heardAt === undefined ? undefined : Math.round(now - heardAt);
 }
 
-function saSnapshot(entry: AnySa, { cluster, rekeyer, now }: RoutingParts): SaSnapshot {
+/** Outbound SAs that a policy names: charon has switched to them. */
+function outboundInUse({ host }: RoutingParts): ReadonlySet<AnySa | undefined> {
+  const { outbound } = host.sas;
+  return new Set(outbound.policies().map((policy) => outbound.saOf(policy)));
+}
+
+function targetsOf(entry: AnySa, cluster: Cluster, isInUse: boolean): SaTargetSnapshot[] {
+  const isInbound = 'owners' in entry;
+  const phase = isInbound ? inboundPhase(entry) : outboundPhase(isInUse, entry.isReplaced);
+  return cluster.authorised(entry.service).map((peer) =>
+    saAtTarget({
+      host: peer.host,
+      isConnected: stateOf(peer) === 'up',
+      refusal: entry.refusals.get(peer.host),
+      isAcknowledged: isServedBy(entry, peer),
+      phase,
+    }),
+  );
+}
+
+function isServedBy(entry: AnySa, peer: TargetPeer): boolean {
+  return 'owners' in entry ? entry.serving.has(peer.index) : entry.installedOn.has(peer.host);
+}
+
+function saSnapshot(
+  entry: AnySa,
+  { cluster, rekeyer, now }: RoutingParts,
+  inUse: ReadonlySet<AnySa | undefined>,
+): SaSnapshot {
   const { sa } = entry;
   const isInbound = 'owners' in entry;
   const { bytes, packets, idleMs } = entry.lifesize.totals(now());
   const names = rekeyer.namesOf(entry);
-  const installedOn = isInbound
-    ? cluster.peers.filter(({ index }) => entry.serving.has(index)).map(({ host }) => host)
-    : [...entry.installedOn];
+  const installedOn = cluster.peers.filter((peer) => isServedBy(entry, peer)).map(({ host }) => host);
+  const targets = targetsOf(entry, cluster, inUse.has(entry));
   const { source, sourcePort, destination, destinationPort } = sa.outer;
   return {
     id: sa.id,
@@ -131,11 +173,21 @@ function saSnapshot(entry: AnySa, { cluster, rekeyer, now }: RoutingParts): SaSn
     packets,
     idleMs,
     limits: { bytes: sa.lifetime.bytes, packets: sa.lifetime.packets },
-    state: entry.isRekeying ? 'rekeying' : installedOn.length > 0 ? 'serving' : 'installing',
+    state: stateOfSa(entry, targets),
     installedOn,
+    targets,
+    isAttacked: isInbound ? entry.suspicion.isRaised(now()) : undefined,
     way: isInbound ? undefined : wayOf(entry.numbering.state),
     openedHere: isInbound ? entry.openedHere : 0,
   };
+}
+
+/** `refused`: by every target that is there. */
+function stateOfSa(entry: AnySa, targets: readonly SaTargetSnapshot[]): SaSnapshot['state'] {
+  if (entry.isRekeying) return 'rekeying';
+  const states = targets.map(({ state }) => state).filter((state) => state !== 'down');
+  if (states.length > 0 && states.every((state) => state === 'failed')) return 'refused';
+  return states.some((state) => state !== 'failed' && state !== 'offered') ? 'serving' : 'installing';
 }
 
 function wayOf(state: { readonly name: string; readonly target?: string }): SendingWay {
@@ -143,7 +195,8 @@ function wayOf(state: { readonly name: string; readonly target?: string }): Send
   return state.name === 'idle' || state.name === 'blocked' ? 'idle' : 'funnel';
 }
 
-function targetSnapshot(peer: TargetPeer, { sas, distributor, epoch, now }: RoutingParts): TargetSnapshot {
+function targetSnapshot(peer: TargetPeer, { host, epoch, now }: RoutingParts): TargetSnapshot {
+  const { sas, distributor } = host;
   let connectionCount = 0;
   for (const { target } of distributor.table.entries(now())) if (target === peer.index) connectionCount++;
   return {
@@ -152,15 +205,13 @@ function targetSnapshot(peer: TargetPeer, { sas, distributor, epoch, now }: Rout
     state: stateOf(peer),
     incarnation: peer.incarnation?.toString(),
     lastHeardMs: sinceHeard(peer, now()),
-    sas: [...sas.all()].filter((entry) =>
-      'owners' in entry ? entry.serving.has(peer.index) : entry.installedOn.has(peer.host),
-    ).length,
+    sas: [...sas.all()].filter((entry) => isServedBy(entry, peer)).length,
     connections: connectionCount,
     epoch: peer.session?.epoch ?? epoch(),
   };
 }
 
-function connections({ distributor, cluster, now }: RoutingParts): ConnectionSnapshot[] {
+function connections({ host: { distributor }, cluster, now }: RoutingParts): ConnectionSnapshot[] {
   return Array.from(distributor.table.entries(now()), (entry) => ({
     dvipa: formatAddress(entry.dvipa),
     group: entry.group,

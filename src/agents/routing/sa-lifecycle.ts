@@ -108,8 +108,8 @@ export class SaLifecycle {
 
   /** A target serves the SA: connections may go there, and charon's barrier opens. */
   served(entry: AnySa, peer: TargetPeer): void {
+    entry.refusals.delete(peer.host);
     if ('owners' in entry) {
-      entry.refusals.delete(peer.host);
       entry.serving.add(peer.index);
       this.#options.inbound().release(entry.sa.spi, this.#options.clock.now());
     } else entry.installedOn.add(peer.host);
@@ -336,6 +336,7 @@ export class SaLifecycle {
   #switched(before: OutboundPolicy): void {
     const old = this.#options.sas.outbound.saOf(before);
     if (old === undefined) return;
+    old.isReplaced = true;
     old.numbering.replaced();
     old.lifesize.replaced();
   }

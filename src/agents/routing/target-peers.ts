@@ -37,6 +37,8 @@ export class TargetPeer {
   session: RoutingSession | undefined;
   /** The present session has had its snapshot: changes go as deltas. */
   hasSnapshot = false;
+  /** When it was sent. */
+  snapshotAt = 0;
   /** When the last session ended, and what was heard in it last. */
   lastHeardAt: number | undefined;
   incarnation: bigint | undefined;
@@ -54,6 +56,11 @@ export class TargetPeer {
     this.address = target.address;
     this.services = services;
     this.dvipas = new AddressSet(services.map(({ address }) => address));
+  }
+
+  /** Number of the last dispatch, 0: none. */
+  get dispatched(): bigint {
+    return BigInt(this.#dispatches);
   }
 
   /** Number of the next dispatch: ascending over sessions and epochs, so that none means two things. */

@@ -92,6 +92,7 @@ export class TargetSessions implements RoutingHandlers {
       const body = { dvipa: service.record.address, complete: completeness.isComplete(service) };
       records.push({ kind: 'completeness', body });
     }
+    peer.snapshotAt = clock.now();
     peer.hasSnapshot = true; // what changes from now on is sent behind it
     for (const { address } of peer.services) distributor.addTarget(address, peer.index);
     return records;
@@ -122,6 +123,7 @@ export class TargetSessions implements RoutingHandlers {
     }
     for (const entry of sas.outbound.values()) {
       entry.installedOn.delete(peer.host);
+      entry.refusals.delete(peer.host);
       entry.lifesize.targetLost(peer.host, now);
       lifesize.changed(entry);
       entry.numbering.targetLost(peer.host, now);
@@ -205,7 +207,7 @@ export class TargetSessions implements RoutingHandlers {
     else {
       const { spi, direction } = entry.sa;
       const fields = { target: peer.host, sa: body.id, spi: formatSpi(spi), direction, reason: body.reason };
-      if ('owners' in entry) entry.refusals.set(peer.host, body.reason ?? 'failed');
+      entry.refusals.set(peer.host, body.reason ?? 'failed');
       this.#options.log.error('target refused the SA', fields);
     }
     return true;
@@ -295,7 +297,7 @@ export class TargetSessions implements RoutingHandlers {
     const key = drawKey();
     const toRouter = drawKey();
     const keyId = randomBytes(4).readUInt32BE(0);
-    session.send('link-key', { key, toRouter, keyId });
+    session.send('link-key', { key, toRouter, keyId, dispatched: peer.dispatched });
     peer.linkKeys.install(keyId, key, toRouter);
   }
 

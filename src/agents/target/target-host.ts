@@ -3,6 +3,7 @@ import type { DropCounters } from '../../base/verdict.ts';
 import { KeyedHash, newConnectionKey } from '../../connections/connection-key.ts';
 import { FlowTracker } from '../../connections/flow-tracker.ts';
 import { readFlowKey } from '../../dataplane/flow-key.ts';
+import { DispatchFloor } from '../../dataplane/dispatch-floor.ts';
 import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
 import { InnerDelivery } from '../../dataplane/inner-delivery.ts';
 import { LookAlikes } from '../../dataplane/look-alikes.ts';
@@ -27,6 +28,9 @@ import { TargetRelations } from './target-session.ts';
 
 /** The routing host's number on the link; a target has one peer. */
 export const ROUTER_PEER = 0;
+
+/** While nothing is accepted from the link, its epoch says so. */
+const NO_DISPATCHES = new DispatchFloor();
 
 /** Datagrams of one SA group whose fragments are on their way. */
 const FRAGMENTED_PER_GROUP = 256;
@@ -176,12 +180,20 @@ export class TargetHost {
   #fromLink(packets: PacketVector, protocol: number, epoch: number): void {
     const { relations, cache } = this;
     if (protocol === LINK_PROTOCOL.SEALED) {
-      this.sealedInbound.run(packets, epoch, relations.epoch);
+      this.sealedInbound.run(packets, epoch, relations.link?.epoch ?? 0);
       this.reports.flowsChanged();
       return;
     }
     const isExtended = protocol === LINK_PROTOCOL.OUTER_EXTENDED;
-    this.inbound.run(packets, epoch, relations.epoch, cache.addresses, relations.floor, isExtended);
+    const { link } = relations;
+    this.inbound.run(
+      packets,
+      epoch,
+      link?.epoch ?? 0,
+      cache.addresses,
+      link?.floor ?? NO_DISPATCHES,
+      isExtended,
+    );
     this.reports.inboundHandled(this.inbound.touched);
   }
 

@@ -53,9 +53,9 @@ export class TargetReports {
   }
 
   /** Sends what the routing host must have before it dispatches: every connection, and what was used. */
-  sessionOpened(session: TargetSession, floor: DispatchFloor): void {
+  sessionOpened(session: TargetSession): void {
     this.#session = session;
-    this.#floor = floor;
+    this.#floor = undefined;
     for (const entry of this.#cache.inbound.values()) entry.committed.take(); // burnt with the session before
     this.#unsettled.clear();
     this.#flows.listAll();
@@ -63,6 +63,12 @@ export class TargetReports {
       this.#sendLifesize(entry);
     }
     this.#sendFlows(session);
+    this.#arm();
+  }
+
+  /** `floor` numbers the dispatches of this session. */
+  dispatchBegins(floor: DispatchFloor): void {
+    this.#floor = floor;
     this.#arm();
   }
 

@@ -32,7 +32,7 @@ export interface TargetRelationsOptions {
 
 /**
  * A target's relation to its routing host: obeys the records, fences old epochs, and carries out what the
- * numbering of each outbound SA wants. It outlives sessions; the epoch and the dispatch floor are per epoch.
+ * numbering of each outbound SA wants. It outlives sessions; the dispatch floor is per session.
  */
 export class TargetRelations implements TargetHandlers {
   readonly linkKeys = new LinkKeys();
@@ -41,7 +41,8 @@ export class TargetRelations implements TargetHandlers {
   #session: TargetSession | undefined;
   readonly #bornAt: number;
   #epoch = 0;
-  #floor = new DispatchFloor();
+  /** Of the present session; undefined until the routing host has said where its dispatches begin. */
+  #floor: DispatchFloor | undefined;
   /** When the session before was heard last, for people. */
   lastHeardAt: number | undefined;
   isSnapshotComplete = false;
@@ -55,13 +56,14 @@ export class TargetRelations implements TargetHandlers {
     });
   }
 
-  /** The owner's epoch; 0: none known yet, so nothing is accepted from the link. */
+  /** The owner's epoch; 0: none known yet. */
   get epoch(): number {
     return this.#epoch;
   }
 
-  get floor(): DispatchFloor {
-    return this.#floor;
+  /** What the link is accepted by; undefined: nothing is. */
+  get link(): { readonly epoch: number; readonly floor: DispatchFloor } | undefined {
+    return this.#floor === undefined ? undefined : { epoch: this.#epoch, floor: this.#floor };
   }
 
   get session(): TargetSession | undefined {
@@ -71,9 +73,9 @@ export class TargetRelations implements TargetHandlers {
   onOpen(session: TargetSession): void {
     const { cache, reports, listeners, load, log, clock } = this.#options;
     const isNewEpoch = session.epoch !== this.#epoch;
-    // Fence first: from here on nothing of an older epoch is accepted, so the windows below are final.
+    // Fence first: nothing is accepted until dispatches of this session begin, so the windows below are final.
     this.#epoch = session.epoch;
-    if (isNewEpoch) this.#floor = new DispatchFloor();
+    this.#floor = undefined;
     this.#session = session;
     this.isSnapshotComplete = false;
     log.info('routing host connected', { router: session.host, epoch: session.epoch });
@@ -82,7 +84,7 @@ export class TargetRelations implements TargetHandlers {
     }
     // Connections before the end of the windows: with it the routing host dispatches again, and a segment that it
     // knows no connection for goes by hash, to a host that resets it.
-    reports.sessionOpened(session, this.#floor);
+    reports.sessionOpened(session);
     listeners.sessionOpened(session);
     load.sessionOpened(session);
     session.send('windows-end', { livesMs: Math.floor(clock.now() - this.#bornAt) });
@@ -131,6 +133,8 @@ export class TargetRelations implements TargetHandlers {
         break;
       case 'link-key':
         this.linkKeys.install(event.body.keyId, event.body.toRouter, event.body.key);
+        this.#floor = new DispatchFloor(event.body.dispatched);
+        this.#options.reports.dispatchBegins(this.#floor);
         break;
       case 'sa-install': {
         const { sa } = event.body;

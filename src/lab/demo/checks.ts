@@ -1,5 +1,8 @@
 import type { ClusterClass, OutsideClass } from '../wire-class.ts';
 
+/** Of all inbound packets, as many may be opened on the routing host: on a busy machine a target needs more than 50 ms for a new SA. */
+const OPENED_IN_PLACE_AT_MOST = 0.01;
+
 /** What one run of the main job showed, seen from outside the agents but where it says otherwise. */
 export interface Measurement {
   /** HTTP connections that were asked for, one after another. */
@@ -28,6 +31,8 @@ export interface Measurement {
   readonly rekeysFromCounts: number;
   /** Inbound packets that each agent says it opened; the one figure here that the agents give. */
   readonly opened: Readonly<Record<string, number>>;
+  /** Of what the routing host opened: because a target was late with an SA. It says so itself. */
+  readonly openedInPlaceOfTargets: number;
   readonly drops: Readonly<Record<string, number>>;
 }
 
@@ -106,8 +111,8 @@ export function judge(seen: Measurement, targets: readonly string[], router: str
     },
     {
       name: 'opened',
-      holds: seen.opened[router] === 0 && targets.every((target) => (seen.opened[target] ?? 0) > 0),
-      line: `inbound packets opened: ${listed(seen.opened)}`,
+      holds: isOpenedOnTargets(seen, targets, router),
+      line: `inbound packets opened: ${listed(seen.opened)}; on ${router} because a target was late: ${seen.openedInPlaceOfTargets}`,
     },
     {
       name: 'rekeys',
@@ -115,4 +120,22 @@ export function judge(seen: Measurement, targets: readonly string[], router: str
       line: `${seen.rekeys} rekeys, ${seen.rekeysFromCounts} of them because of counts (rekey_time is 0)`,
     },
   ];
+}
+
+/**
+ * Nobody attacks here, so the routing host has one reason only to open a packet: its target does not serve the SA yet. Any other
+ * (conflicting numbers, a suspicion) would be a fault, and so would be more than a few.
+ */
+function isOpenedOnTargets(
+  { opened, openedInPlaceOfTargets }: Measurement,
+  targets: readonly string[],
+  router: string,
+): boolean {
+  const counts = targets.map((target) => opened[target] ?? 0);
+  const most = counts.reduce((sum, count) => sum + count, 0) * OPENED_IN_PLACE_AT_MOST;
+  return (
+    counts.every((count) => count > 0) &&
+    opened[router] === openedInPlaceOfTargets &&
+    openedInPlaceOfTargets <= most
+  );
 }

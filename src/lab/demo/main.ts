@@ -118,7 +118,9 @@ async function measureUnlimited(lab: Lab): Promise<Measurement> {
 }
 
 function writeReport(seen: Measurement, checks: readonly Check[], holds: boolean): void {
-  const { connections, perTarget, failedRequests, drops, rekeys, rekeysFromCounts, opened } = seen;
+  const { connections, perTarget, failedRequests, drops, rekeys, rekeysFromCounts } = seen;
+  const { opened, openedInPlaceOfTargets } = seen;
+
   const { bytes, sha256ok, mbitPerSecond } = seen.download;
   const result = {
     holds,
@@ -133,6 +135,7 @@ function writeReport(seen: Measurement, checks: readonly Check[], holds: boolean
     rekeysFromCounts,
     drops,
     opened,
+    openedInPlaceOfTargets,
     outside: seen.outside,
     cluster: seen.cluster,
     marker: { onWires: seen.markerOnWires, onTuns: seen.markerOnTuns },

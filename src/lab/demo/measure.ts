@@ -75,7 +75,7 @@ export async function measure(lab: Lab, options: MeasureOptions): Promise<Measur
     espRepeats: findEspRepeats(outside).repeats.length,
     lostByCaptures: all.reduce((sum, { droppedByKernel }) => sum + droppedByKernel, 0),
     ...rekeysOf(log),
-    opened: await openedBy(lab),
+    ...(await openedBy(lab)),
     drops: addUp(await Promise.all(agentsOf(lab).map(dropsOf))),
   };
 }
@@ -115,12 +115,15 @@ function agentsOf(lab: Lab): Host[] {
 }
 
 /** An agent that does not answer opened nothing that anybody could know of. */
-async function openedBy(lab: Lab): Promise<Record<string, number>> {
-  const rows = agentsOf(lab).map(async (host): Promise<[string, number]> => {
+async function openedBy(lab: Lab): Promise<Pick<Measurement, 'opened' | 'openedInPlaceOfTargets'>> {
+  const opened: Record<string, number> = {};
+  let openedInPlaceOfTargets = Number.NaN;
+  for (const host of agentsOf(lab)) {
     const status = await askAgent(host, 'status').catch(() => undefined);
-    return [host.name, status?.counters.opened ?? Number.NaN];
-  });
-  return Object.fromEntries(await Promise.all(rows));
+    opened[host.name] = status?.counters.opened ?? Number.NaN;
+    if (host === lab.router) openedInPlaceOfTargets = status?.opening?.inPlaceOfTargets ?? Number.NaN;
+  }
+  return { opened, openedInPlaceOfTargets };
 }
 
 async function dropsOf(host: Host): Promise<Record<string, number>> {

@@ -1,5 +1,5 @@
 import { cleanText } from '../fields.ts';
-import type { Counters, StatusSnapshot } from '../snapshots.ts';
+import type { Counters, OpeningSnapshot, StatusSnapshot } from '../snapshots.ts';
 import { paint, type Style, type Tone, toneOf } from './style.ts';
 import { formatBytes, formatDuration } from './units.ts';
 
@@ -28,6 +28,7 @@ export function renderStatus(status: StatusSnapshot, style: Style): string {
       return ['coupling', `${peer.host} ${peer.address} `, [peer.state, toneOf(peer.state)], `, ${heard}`];
     }),
     ...counterLines(status.counters),
+    ...openingLines(status.opening),
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
   return lines
@@ -63,5 +64,21 @@ function counterLines(counters: Counters): Line[] {
     ],
     ['link', `${counters.linkIn} packets in, ${counters.linkOut} out`],
     ['dropped', `${counters.dropped} packets (dvipa drops)`],
+  ];
+}
+
+/** Packets that a routing host verifies itself. */
+function openingLines(opening: OpeningSnapshot | undefined): Line[] {
+  if (opening === undefined) return [];
+  const { perSecond, granted, refused, opened, inPlaceOfTargets, waiting, attackedSas, rings } = opening;
+  const attacked: Part[] =
+    attackedSas === 0 ? [] : [', ', [`${attackedSas} ${attackedSas === 1 ? 'SA' : 'SAs'} attacked`, 'bad']];
+  return [
+    [
+      'opening',
+      `${opened} of ${granted} verified packets genuine, ${inPlaceOfTargets} in place of targets, ${waiting} waiting`,
+      ...attacked,
+    ],
+    ['budget', `${perSecond} packets a second, ${refused} refused; ${rings.used} of ${rings.capacity} rings`],
   ];
 }

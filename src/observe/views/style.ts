@@ -25,5 +25,5 @@ export function toneOf(state: string): Tone | undefined {
   if (['up', 'serving', 'confirmed'].includes(state)) return 'good';
   if (['connecting', 'snapshot', 'installing', 'rekeying', 'tentative', 'closing'].includes(state))
     return 'waiting';
-  return ['down', 'refused'].includes(state) ? 'bad' : undefined;
+  return ['down', 'refused'].includes(state) || state.endsWith(', attacked') ? 'bad' : undefined;
 }

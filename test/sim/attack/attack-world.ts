@@ -207,7 +207,7 @@ export class AttackWorld {
   }
 
   #connectSoon(place: Place): void {
-    this.events.after(this.random.between(0.5, 6), () => {
+    this.events.after(this.random.between(0, this.random.pick([0, 6])), () => {
       const { router } = this;
       if (router === undefined || !place.isUp || place.session !== undefined) return;
       this.#open(place, router);
@@ -225,9 +225,13 @@ export class AttackWorld {
     const { target } = place;
     target.opener.install({ keyId, key });
     // The target: fence first, then what it knows.
-    const isNewEpoch = target.epoch !== router.epoch;
-    target.epoch = router.epoch;
-    if (isNewEpoch) target.floor = new DispatchFloor();
+    // Until the routing host says where its dispatches begin, nothing is accepted from the link.
+    target.epoch = 0;
+    const dispatched = router.dispatched(place.index);
+    session.toTarget(() => {
+      target.floor = new DispatchFloor(dispatched);
+      target.epoch = router.epoch;
+    });
     for (const { sa, window, committed, isWindowComplete } of target.sad.values()) {
       committed.take();
       const snapshot = window.snapshot();
@@ -291,15 +295,14 @@ export class AttackWorld {
 
   #onLink(packet: OnLink): void {
     const place = this.#places[packet.target] as Place;
-    const { target } = place;
     const { random } = this;
     if (random.chance(this.#linkLoss)) return;
     const copies = random.chance(0.03) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       const slow = !this.isCalm && random.chance(0.03) ? random.between(0, 15) : 0;
       this.events.after(random.between(0.05, 0.8) + slow, () => {
-        if (place.target !== target || !place.isUp) return;
-        target.receive(packet);
+        if (!place.isUp) return;
+        place.target.receive(packet); // also a later life of it
         this.#armReport(place);
       });
     }
@@ -400,7 +403,7 @@ export class AttackWorld {
 
   #killTarget(place: Place): void {
     place.isUp = false;
-    this.events.after(this.random.between(1, 20), () => {
+    this.events.after(this.random.pick([0, 1, 20]) * this.random.next(), () => {
       place.target = this.#newTarget(place.index);
       place.isReportArmed = false;
       place.isUp = true;

@@ -165,6 +165,11 @@ export class SimRouter {
     for (const { owners } of this.sad.values()) owners.releaseIfIdle();
   }
 
+  /** The last dispatch to a target. */
+  dispatched(target: number): bigint {
+    return BigInt(this.#dispatches[target] as number);
+  }
+
   #nextDispatch(target: number): number {
     const next = (this.#dispatches[target] as number) + 1;
     this.#dispatches[target] = next;

@@ -44,6 +44,8 @@ export class MemoryCharon {
   readonly counters = new Map<string, { bytes: number; packets: number }>();
   listener: ((change: PluginChange) => void) | undefined;
   storeFailure = 0;
+  /** The store takes so long for an SA's state. */
+  storeDelayMs = 0;
   /** Moves of peers that it was told, `address:port` each. */
   readonly mappings: string[] = [];
   /** False: it does not follow them. */
@@ -142,6 +144,8 @@ export class MemoryCharon {
         const [instance, number] = id.split(':') as [string, string];
         const isKnown = this.pairs.some(({ idIn, idOut }) => idIn === number || idOut === number);
         if (instance !== this.instance || !isKnown) throw new Error('no such SA');
+        const { storeDelayMs } = this;
+        if (storeDelayMs > 0) await new Promise<void>((done) => this.#clock.after(storeDelayMs, done));
         const fails = this.#random.chance(this.storeFailure);
         if (!fails || this.#random.chance(0.5)) this.#saStates.set(number, Buffer.from(state));
         if (fails) throw new Error('the store did not answer');

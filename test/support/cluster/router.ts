@@ -5,10 +5,12 @@ import type { RouteConfig } from '../../../src/config/index.ts';
 import { type RekeyCause, Rekeyer } from '../../../src/agents/routing/rekeyer.ts';
 import { type AnySa } from '../../../src/agents/routing/routing-sas.ts';
 import { RoutingHost } from '../../../src/agents/routing/routing-host.ts';
+import { routingAnswers } from '../../../src/agents/routing/routing-snapshots.ts';
 import { Cluster } from '../../../src/agents/routing/target-peers.ts';
 import { PluginStore } from '../../../src/store/plugin-store.ts';
 import { parseDvipaState } from '../../../src/store/state-codec.ts';
 import type { Log } from '../../../src/observe/log.ts';
+import type { AdminHandlers } from '../../../src/observe/snapshots.ts';
 import { DVIPA, ENDPOINT, addr } from '../inner-packets.ts';
 import type { ManualClock } from '../manual-clock.ts';
 import type { MemoryCharon } from './charon.ts';
@@ -100,6 +102,8 @@ export class MemoryRouter {
   readonly gate: EpochGate;
   readonly rekeyer: MemoryRekeyer;
   readonly host: RoutingHost;
+  /** What its admin socket would answer. */
+  readonly answers: AdminHandlers;
   isUp = true;
   readonly #options: RouterOptions;
   readonly #stops: (() => void)[] = [];
@@ -115,7 +119,8 @@ export class MemoryRouter {
     const store = new PluginStore(charon.statePort);
     void store.putDvipa(DVIPA, { epoch });
     this.gate = new EpochGate(epoch, (raised) => store.putDvipa(DVIPA, { epoch: raised }));
-    this.cluster = new Cluster(routeConfig(options.targets, options.authorised));
+    const config = routeConfig(options.targets, options.authorised);
+    this.cluster = new Cluster(config);
     const link = network.openLink(ROUTER_ADDRESS);
     for (const { index, address } of this.cluster.peers) link.setPeer(index, address);
     const plugin = charon.requester;
@@ -137,7 +142,18 @@ export class MemoryRouter {
       verificationsPerSecond: 10_000,
       hashSeed: Buffer.alloc(8, 7),
     });
-    const { lifecycle } = this.host;
+    const { cluster, rekeyer, host } = this;
+    this.answers = routingAnswers({
+      config,
+      now: () => clock.now(),
+      epoch: () => this.gate.epoch,
+      cluster,
+      charon: { isConnected: true, instance: charon.instance, version: undefined },
+      rekeyer,
+      host,
+      drops,
+    });
+    const { lifecycle } = host;
     const housekeeping = every(clock, 50, () => this.host.tick(clock.now()));
     this.#stops.push(
       () => housekeeping.cancel(),
