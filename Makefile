@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build check test quick demo install-plugin mutants fresh soak clean
+.PHONY: help build check test quick demo install-plugin mutants fresh soak bench clean
 
 help: ## what can be made here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -34,9 +34,15 @@ mutants: ## break one rule at a time; each break must turn the tests red
 fresh: ## make demo and make test inside a clean Debian root, to prove that no step is missing
 	@scripts/fresh
 
-soak: ## the demo again and again: make soak ROUNDS=3
+soak: ## the demo again and again, then simulations of any number of seeds: make soak ROUNDS=3 SEEDS=100000
 	@scripts/setup demo
 	@for round in $$(seq $${ROUNDS:-3}); do echo "round $$round"; scripts/demo; done
+	@for sim in test/sim/*.test.ts; do echo "$$sim"; \
+	  env $${SEEDS:+SIM_SEEDS=$$SEEDS} node_modules/.bin/mocha --reporter spec "$$sim"; done
+
+bench: ## measures; writes out/bench.json (docs/benchmarks.md)
+	@scripts/setup test
+	@scripts/bench
 
 clean: ## remove what was built and written (the lab is taken down first)
 	@if [ -f dist/cli/main.js ] && [ "$$(id -u)" = 0 ]; then node dist/cli/main.js lab down || true; fi

@@ -1,5 +1,5 @@
 import { AGENT_MARK, ROUTER_GUARD_TABLE } from './guard-constants.ts';
-import { agentsOwn, bothFamilies } from './guard-rules.ts';
+import { agentsOwn, bothFamilies, type LinkPlace, linkRules } from './guard-rules.ts';
 import { addressSets, hasTable, installTable, type NftCounters, readCounters, removeTable } from './nft.ts';
 
 export interface RouterGuardOptions {
@@ -7,6 +7,8 @@ export interface RouterGuardOptions {
   readonly dvipas: readonly string[];
   /** Where ESP arrives; may contain a DVIPA, and may be the host's ordinary address. */
   readonly endpoints: readonly string[];
+  /** Where the trusted link is heard. */
+  readonly trustedLink?: LinkPlace;
   readonly mark?: number;
 }
 
@@ -14,7 +16,7 @@ export interface RouterGuardOptions {
  * Keeps the routing host's own stack away from what the agent handles. The capture sees packets before
  * these rules do. To an endpoint only ESP is stopped (it may be the host's ordinary address); to a DVIPA all but
  * IKE; from a DVIPA only IKE and the agent's own marked packets leave. Charon's IKE is never touched, nor is
- * neighbour discovery: this host owns the addresses.
+ * neighbour discovery: this host owns the addresses. The trusted link is heard on the cluster interface only.
  *
  * It is state of the kernel, so it holds when the agent is killed: no ICMP error tells a peer that its SA is
  * dead, and no service of this host answers on a DVIPA. Both methods may be repeated.
@@ -27,8 +29,8 @@ export class RouterGuard {
   }
 
   async install(): Promise<void> {
-    const { dvipas, endpoints, mark = AGENT_MARK } = this.#options;
-    await installTable(ROUTER_GUARD_TABLE, routerGuardRules(dvipas, endpoints, mark));
+    const { dvipas, endpoints, trustedLink, mark = AGENT_MARK } = this.#options;
+    await installTable(ROUTER_GUARD_TABLE, routerGuardRules(dvipas, endpoints, mark, trustedLink));
   }
 
   async remove(): Promise<void> {
@@ -58,9 +60,12 @@ export function routerGuardRules(
   dvipas: readonly string[],
   endpoints: readonly string[],
   mark: number,
+  trustedLink?: LinkPlace,
 ): string {
+  const link = linkRules(trustedLink);
   return bothFamilies(`
   ${addressSets('dvipas', dvipas)}
+  ${link.sets}
   ${addressSets('esp_here', [...endpoints, ...dvipas])}
   counter esp_in { }
   counter clear_in { }
@@ -69,6 +74,7 @@ export function routerGuardRules(
 
   chain input {
     type filter hook input priority 0; policy accept;
+    ${link.input}
     ip6 daddr @dvipas6 icmpv6 type 133-137 return
     ip daddr @esp_here meta l4proto esp counter name esp_in drop
     ip daddr @esp_here udp dport 4500 udp length > 12 @th,64,32 != 0 counter name esp_in drop

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { AGENT_MARK, TARGET_GUARD_TABLE } from './guard-constants.ts';
-import { agentsOwn, bothFamilies } from './guard-rules.ts';
+import { agentsOwn, bothFamilies, type LinkPlace, linkRules } from './guard-rules.ts';
 import {
   addressSets,
   hasTable,
@@ -27,6 +27,8 @@ export interface TargetGuardOptions {
   readonly tun: { readonly name: string; readonly mtu: number };
   /** Interfaces on which this host must never answer for a DVIPA. */
   readonly links: readonly string[];
+  /** Where the trusted link is heard. */
+  readonly trustedLink?: LinkPlace;
   readonly mark?: number;
 }
 
@@ -36,7 +38,7 @@ export interface TargetGuardOptions {
  *
  * 1. nftables, in place before the DVIPA is, drop what leaves from or to a DVIPA unless it leaves by the TUN
  *    or is the agent's own (marked, ESP or about an MTU; of DVIPAs that distribute clear text, whatever is marked), and what comes to a DVIPA unless it comes from the TUN;
- *    nothing is forwarded from or to a DVIPA or the TUN. `lo` is let through: it never leaves the host,
+ *    nothing is forwarded from or to a DVIPA or the TUN. The trusted link is heard on the cluster interface only. `lo` is let through: it never leaves the host,
  *    and lets a local health check reach the application on the DVIPA.
  * 2. Policy routing sends a DVIPA's packets to the TUN, else into a blackhole (`policy-routing.ts`).
  * 3. The TUN is persistent and carries the DVIPAs as /32 and /128. It outlives the agent: listening sockets keep
@@ -126,8 +128,9 @@ export class TargetGuard {
   }
 
   async #installRules(): Promise<void> {
-    const { dvipas, tun, mark = AGENT_MARK } = this.#options;
-    await installTable(TARGET_GUARD_TABLE, targetGuardRules(dvipas, tun.name, mark, this.#clear));
+    const { dvipas, tun, trustedLink, mark = AGENT_MARK } = this.#options;
+    const rules = targetGuardRules(dvipas, tun.name, mark, { clear: this.#clear, trustedLink });
+    await installTable(TARGET_GUARD_TABLE, rules);
   }
 
   /** Addresses on the TUN that are no DVIPA (any more); throws if a DVIPA is anywhere else. */
@@ -148,17 +151,22 @@ export class TargetGuard {
   }
 }
 
-/** The table's body. `clear`: those that distribute clear text. */
+/** The table's body. `clear`: those that distribute clear text. `trustedLink`: heard on that network only. */
 export function targetGuardRules(
   dvipas: readonly string[],
   tun: string,
   mark: number,
-  clear: readonly string[] = [],
+  {
+    clear = [],
+    trustedLink,
+  }: { readonly clear?: readonly string[]; readonly trustedLink?: LinkPlace | undefined } = {},
 ): string {
   const device = interfaceName(tun);
+  const link = linkRules(trustedLink);
   return bothFamilies(`
   ${addressSets('dvipas', dvipas)}
   ${addressSets('clear_from', clear)}
+  ${link.sets}
   counter leak_source { }
   counter leak_destination { }
   counter leak_forward { }
@@ -179,6 +187,7 @@ export function targetGuardRules(
   chain input {
     type filter hook input priority 0; policy accept;
     iifname "lo" return
+    ${link.input}
     iifname ${device} ip daddr @dvipas return
     iifname ${device} counter name stray_in drop
     ip daddr @dvipas counter name clear_in drop

@@ -204,6 +204,29 @@ describe('cluster, wrong input', function () {
       );
     });
 
+    it('GRE that comes in from outside is taken by nobody, though it says it comes from the cluster', async () => {
+      const stray = async () =>
+        Promise.all(
+          ['router1', 'target1'].map(async (host) => {
+            const counters = await cluster.lab.host(host).must(['nft', 'list', 'counters']);
+            return Number(/counter link_stray \{\s*packets (\d+)/.exec(counters)?.[1] ?? 0);
+          }),
+        );
+      for (const route of [`${TARGET} via 192.0.2.21`, `${ROUTER} via 192.0.2.1`])
+        await peer.host.must(['ip', 'route', 'add', ...route.split(' ')]);
+      sequence += 1;
+      const genuine = peer.datagram(peer.seal(ping(), { sequence }));
+      const before = await stray();
+      await expectDrops({}, () =>
+        sendRaw(peer.host, [
+          // Would be a replay that no window knows, if it got there; and a number of a dispatch that is far ahead.
+          gre(epoch, ROUTER, { rest: `7f000000${genuine}` }),
+          gre(epoch, TARGET, { protocol: '88b5', rest: '5a'.repeat(64), to: ROUTER }),
+        ]),
+      );
+      expect(await stray()).to.deep.equal(before.map((count) => count + 1));
+    });
+
     it('GRE of an old epoch is refused on the target', async () => {
       await expectDrops({ target1: { 'link-epoch': 1 } }, () =>
         sendRaw(cluster.lab.router, [gre(epoch - 1, ROUTER)]),

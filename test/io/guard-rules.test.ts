@@ -68,7 +68,9 @@ describe('guard rules', () => {
   });
 
   it('guard rules let the agent send in clear from DVIPAs that distribute clear text, and nobody else', () => {
-    const rules = targetGuardRules(['192.0.2.1', '192.0.2.2', '2001:db8::1'], 'dvipa0', 7, ['192.0.2.2']);
+    const rules = targetGuardRules(['192.0.2.1', '192.0.2.2', '2001:db8::1'], 'dvipa0', 7, {
+      clear: ['192.0.2.2'],
+    });
     const leaving = chain(rules, 'leaving');
     const [first, second] = [
       'meta mark 7 ip saddr @clear_from4 return',
@@ -80,6 +82,20 @@ describe('guard rules', () => {
     );
     expect(rules).to.contain('set clear_from4 { type ipv4_addr; elements = { 192.0.2.2 }; }');
     expect(targetGuardRules(['192.0.2.1'], 'dvipa0', 7)).to.contain('set clear_from4 { type ipv4_addr; }');
+  });
+
+  it('guard rules leave the trusted link its own network, on both roles, and say nothing of a link that is not told', () => {
+    const place = { interface: 'cluster0', address: '198.51.100.11', port: 4755 };
+    const line = 'iifname != "cluster0" ip daddr @link_here4 udp dport 4755 counter name link_stray drop';
+    for (const rules of [
+      routerGuardRules([], [], 1, place),
+      targetGuardRules([], 'dvipa0', 1, { trustedLink: place }),
+    ]) {
+      expect(rules).to.contain('set link_here4 { type ipv4_addr; elements = { 198.51.100.11 }; }');
+      expect(chain(rules, 'input')).to.include(line);
+    }
+    for (const rules of [routerGuardRules([], [], 1), targetGuardRules([], 'dvipa0', 1)])
+      expect(rules).to.not.contain('link_');
   });
 
   it('guard rules let out of ICMP only what is marked and tells an MTU', () => {

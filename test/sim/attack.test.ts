@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { AttackWorld } from './attack/attack-world.ts';
-import { simulationSeeds } from './event-queue.ts';
+import { simulationSeeds, simulationTimeout } from './event-queue.ts';
 
 const SEEDS = simulationSeeds(5000);
 
@@ -40,4 +40,4 @@ describe('the way in, simulated with an adversary who sees and sends everything'
     }
     expect(sum.excused / sum.sent, JSON.stringify(sum)).to.be.below(0.0001);
   });
-}).timeout(600_000);
+}).timeout(simulationTimeout(600_000));

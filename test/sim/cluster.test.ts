@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ClusterLife } from './cluster-life.ts';
-import { simulationSeeds } from './event-queue.ts';
+import { simulationSeeds, simulationTimeout } from './event-queue.ts';
 
 const SEEDS = simulationSeeds(50);
 
@@ -32,4 +32,4 @@ describe('a cluster, simulated with an attacker, crashes and loss', () => {
     if (SEEDS.length < 50) return;
     for (const [what, count] of Object.entries(sum)) expect(count, what).to.be.greaterThan(0);
   });
-}).timeout(300_000);
+}).timeout(simulationTimeout(300_000));

@@ -109,3 +109,8 @@ export function simulationSeeds(standard: number): number[] {
   const count = Number(process.env['SIM_SEEDS'] ?? standard);
   return Array.from({ length: count }, (_, i) => i + 1);
 }
+
+/** How long the seeds may take, for mocha: the standard ones so long; as many as somebody asked for (0), as long as they take. */
+export function simulationTimeout(standardMs: number): number {
+  return process.env['SIM_SEEDS'] === undefined ? standardMs : 0;
+}

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { simulationSeeds } from './event-queue.ts';
+import { simulationSeeds, simulationTimeout } from './event-queue.ts';
 import { World } from './numbering-world.ts';
 
 const SEEDS = simulationSeeds(500);
@@ -32,4 +32,4 @@ describe('numbering, simulated with delay, loss and crashes', () => {
     ]);
     expect(packets).greaterThan(SEEDS.length * 100);
   });
-}).timeout(120_000);
+}).timeout(simulationTimeout(120_000));

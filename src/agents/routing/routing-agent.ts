@@ -62,7 +62,12 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     endpoints: new AddressSet(endpoints.map(addressOf)),
   };
 
-  const guard = new RouterGuard({ dvipas, endpoints });
+  const { cluster: network } = config;
+  const guard = new RouterGuard({
+    dvipas,
+    endpoints,
+    trustedLink: { interface: network.interface, address: network.address, port: network.linkPort },
+  });
   await guard.install();
   stops.add(() => guard.remove());
   const filter = captureFilter({ dvipas: dvipas.map(addressOf), endpoints: endpoints.map(addressOf) });

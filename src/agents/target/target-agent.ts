@@ -52,6 +52,7 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     dvipas: config.dvipas,
     tun: config.tun,
     links: [config.outside.interface, config.cluster.interface],
+    trustedLink: { ...config.cluster, port: config.router.linkPort },
   });
   await guard.install();
   stops.add(() => guard.remove());

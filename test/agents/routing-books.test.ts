@@ -1,0 +1,51 @@
+import { expect } from 'chai';
+import { routingAnswers } from '../../src/agents/routing/routing-snapshots.ts';
+import type { SaSnapshot } from '../../src/observe/snapshots.ts';
+import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
+import { routeConfig } from '../support/cluster/router.ts';
+import { connection, drops } from './cluster-helpers.ts';
+
+/** Where the inner TCP ports lie in ESP in UDP: behind IPv4, UDP, ESP, IV and the inner IPv4 header. */
+const INNER_PORTS_AT = 20 + 8 + 8 + 8 + 20;
+const TARGETS = 3;
+
+describe('the books of a routing agent', () => {
+  it('have each packet that came in once, also those that are opened here', async () => {
+    const cluster = new MemoryCluster();
+    await cluster.up();
+    const { port } = await connection(cluster);
+    const { router, clock } = cluster;
+    const { host } = router;
+    const answers = routingAnswers({
+      config: routeConfig(TARGETS),
+      now: () => clock.now(),
+      epoch: () => router.gate.epoch,
+      cluster: router.cluster,
+      charon: { isConnected: true, instance: '', version: '' },
+      rekeyer: router.rekeyer,
+      host,
+      drops: router.drops,
+    });
+    // Whatever target the forged one goes to first, the genuine one of the same number belongs to another at least once.
+    for (let i = 1; i <= TARGETS; i++) {
+      const { datagram } = cluster.client(1).segment(port);
+      const forged = Buffer.from(datagram);
+      forged.writeUInt16BE(forged.readUInt16BE(INNER_PORTS_AT) ^ i, INNER_PORTS_AT);
+      cluster.send(forged);
+      cluster.send(datagram);
+      await cluster.run(1);
+    }
+    await cluster.run(50);
+    const { counters } = answers.status();
+    const dropped = Object.values(drops(cluster)).reduce((sum, count) => sum + count, 0);
+    expect(counters.opened).to.be.greaterThan(0);
+    expect(counters.packetsIn).to.equal(counters.linkOut + dropped);
+    const linkIn = cluster.targets.map(
+      ({ parts }) => parts.inbound.linkPackets + parts.sealedInbound.packets,
+    );
+    expect(linkIn.reduce((sum, count) => sum + count, 0)).to.equal(counters.linkOut);
+    const inbound = (answers.sas() as SaSnapshot[]).filter(({ direction }) => direction === 'in');
+    expect(inbound.reduce((sum, { openedHere }) => sum + openedHere, 0)).to.equal(counters.opened);
+    cluster.close();
+  });
+});

@@ -1,0 +1,68 @@
+/**
+ * `scripts/bench [NAME...]`: runs benches (test/bench/NAME.ts, all of them if none is named) one after another. Each prints one
+ * JSON object; all of them go to out/bench.json, by name, and a table to people. Exit status 1 if one failed.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { PROJECT_ROOT, sourceLoader } from '../../../src/lab/program.ts';
+
+type Value = number | string | boolean | readonly number[];
+type Figures = Readonly<Record<string, Value>>;
+
+const folder = join(PROJECT_ROOT, 'test/bench');
+
+function names(): string[] {
+  const all = readdirSync(folder)
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => file.slice(0, -'.ts'.length));
+  const asked = process.argv.slice(2);
+  const unknown = asked.filter((name) => !all.includes(name));
+  if (unknown.length > 0)
+    throw new Error(`no bench named ${unknown.join(', ')}; there are ${all.toSorted().join(', ')}`);
+  return asked.length > 0 ? asked : all.toSorted();
+}
+
+/** What it printed from the first brace on. */
+function figuresOf(name: string): Figures {
+  const argv = ['--import', sourceLoader(), join(folder, `${name}.ts`)];
+  const { status, stdout } = spawnSync(process.execPath, argv, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  });
+  if (status !== 0) throw new Error(`${name} ended with status ${status}`);
+  const { bench: _, ...figures } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as Figures;
+  return figures;
+}
+
+function textOf(value: Value): string {
+  return Array.isArray(value) ? value.join('  ') : String(value);
+}
+
+const results: Record<string, Figures> = {};
+const failures: string[] = [];
+for (const name of names()) {
+  console.log(`== ${name}`);
+  try {
+    results[name] = figuresOf(name);
+  } catch (error) {
+    failures.push(`${name}: ${(error as Error).message}`);
+  }
+}
+const machine = { cores: cpus().length, loadAverage: loadavg(), node: process.version };
+const file = join(PROJECT_ROOT, 'out/bench.json');
+mkdirSync(join(file, '..'), { recursive: true });
+writeFileSync(file, `${JSON.stringify({ machine, results, failures }, undefined, 2)}\n`);
+
+const rows = Object.entries(results).flatMap(([name, figures]) =>
+  Object.entries(figures).map(([figure, value]) => [`${name} ${figure}`, textOf(value)] as const),
+);
+const width = Math.max(0, ...rows.map(([label]) => label.length));
+console.log(
+  `== ${file}; ${machine.cores} cores, load ${machine.loadAverage.map((n) => n.toFixed(1)).join(' ')}`,
+);
+for (const [label, text] of rows) console.log(`${label.padEnd(width)}  ${text}`);
+for (const failure of failures) console.log(`FAILED ${failure}`);
+process.exitCode = failures.length > 0 ? 1 : 0;
