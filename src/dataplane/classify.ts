@@ -38,6 +38,16 @@ export function classify(vector: PacketVector, addresses: ClusterAddresses): voi
   }
 }
 
+/** The outer source is an address of this cluster: no peer sends from there (RFC 4301 section 5.2 refuses nothing else of it). */
+export function isFromOurselves(
+  vector: PacketVector,
+  i: number,
+  { endpoints, dvipas }: ClusterAddresses,
+): boolean {
+  const words = i * ADDRESS_WORDS;
+  return endpoints.has(vector.outerSource, words) || dvipas.has(vector.outerSource, words);
+}
+
 function classifyOne(vector: PacketVector, i: number, addresses: ClusterAddresses): Verdict {
   const bad = readOuterHeader(vector, i);
   if (bad !== KEEP) return bad;

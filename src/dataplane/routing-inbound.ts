@@ -8,7 +8,7 @@ import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { Peeker } from '../ipsec/peek.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
 import { ADDRESS_WORDS, equalAddresses } from '../packet/address.ts';
-import { type ClusterAddresses, classify } from './classify.ts';
+import { type ClusterAddresses, classify, isFromOurselves } from './classify.ts';
 import type { ClearDvipa } from './clear-check.ts';
 import type { ClearRouting } from './clear-routing.ts';
 import { putHighHalf } from './extended-dispatch.ts';
@@ -196,13 +196,17 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
   }
 
   #lookup(vector: PacketVector, now: number): void {
-    const { sad } = this.#options;
+    const { sad, addresses } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination, i * ADDRESS_WORDS);
       const entry = sad.at(slot);
       if (entry === undefined) {
         vector.verdict[i] = this.#holdBack(this.#unknown, vector, i, now) ? ELSEWHERE : UNKNOWN_SPI;
+        continue;
+      }
+      if (isFromOurselves(vector, i, addresses)) {
+        vector.verdict[i] = TUNNEL_CHECK;
         continue;
       }
       const isServed = entry.serving.size > 0 || entry.isFallbackReady;

@@ -5,7 +5,7 @@ import type { PathFit } from '../ipsec/path-fit.ts';
 import type { ReplayWindow } from '../ipsec/replay-window.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
 import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address.ts';
-import { type ClusterAddresses, classify } from './classify.ts';
+import { type ClusterAddresses, classify, isFromOurselves } from './classify.ts';
 import type { DispatchFloor } from './dispatch-floor.ts';
 import type { ClearDvipa } from './clear-check.ts';
 import type { FilterMode } from './inbound-filter.ts';
@@ -20,6 +20,7 @@ import type { PacketVector } from './vector.ts';
 const UNKNOWN_SPI = verdictOf('unknown-spi');
 const REPLAY = verdictOf('replay');
 const LINK_EPOCH = verdictOf('link-epoch');
+const TUNNEL_CHECK = verdictOf('tunnel-check');
 const LINK_MALFORMED = verdictOf('link-malformed');
 const LINK_REPLAY = verdictOf('link-replay');
 const ICV = verdictOf('icv');
@@ -102,7 +103,7 @@ export class TargetInbound {
     else this.#refuseRepeatedDispatches(vector, floor);
     if (isExtended) takeHighHalves(vector);
     classify(vector, addresses);
-    this.#lookup(vector, isExtended);
+    this.#lookup(vector, isExtended, addresses);
     this.#toEsp(vector);
     this.#options.crypto.open(vector);
     this.#commit(vector);
@@ -119,7 +120,7 @@ export class TargetInbound {
   }
 
   /** Shadow cache (claim 11), then the coarse window check, which changes nothing. */
-  #lookup(vector: PacketVector, isExtended: boolean): void {
+  #lookup(vector: PacketVector, isExtended: boolean, addresses: ClusterAddresses): void {
     const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
@@ -130,6 +131,10 @@ export class TargetInbound {
         continue;
       }
       this.touched.add(entry);
+      if (isFromOurselves(vector, i, addresses)) {
+        vector.verdict[i] = TUNNEL_CHECK;
+        continue;
+      }
       if (entry.sa.hasEsn !== isExtended) {
         vector.verdict[i] = LINK_MALFORMED;
         continue;

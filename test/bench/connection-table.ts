@@ -24,6 +24,7 @@ function newKey(): ConnectionKey {
   const key = newConnectionKey();
   key.dvipa.set([0, 0, 0xffff, 0xcb00710a]);
   key.source.set([0, 0, 0xffff, 0]);
+  key.group = 1;
   key.protocol = 6;
   key.destinationPort = 80;
   return key;

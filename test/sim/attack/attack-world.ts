@@ -6,24 +6,25 @@ import { LinkSealer } from '../../../src/ipsec/link-seal.ts';
 import type { SecurityAssociation } from '../../../src/ipsec/sa.ts';
 import { addr } from '../../support/inner-packets.ts';
 import { EventQueue, Random } from '../event-queue.ts';
-import { Adversary } from './adversary.ts';
 import { Oracle } from './oracle.ts';
+import { Outside } from './outside.ts';
 import { simSa } from './sim-esp.ts';
 import type { OnLink } from './sim-link.ts';
-import { type Sent, SimPeer } from './sim-peer.ts';
 import { type RouterSa, SimRouter } from './sim-router.ts';
+import { Settings } from './settings.ts';
 import { SimSession } from './sim-session.ts';
 import { SimTarget } from './sim-target.ts';
+import { countedPackets, look, type Watched } from './watch.ts';
 
-const TRAFFIC_MS = 60;
-const END_MS = 150;
+/** Until then hosts die. */
+const FAULTS_MS = 45;
+const END_MS = 120;
 const REPORT_MS = 5;
 const CHECK_MS = 25;
 /** As `FALLBACK_AFTER_MS` of the agent, in the time of a run. */
 const FALLBACK_AFTER_MS = 10;
 /** In place of a target that is dead and cannot return its windows. */
 const NOBODY = -1;
-const ESN_START = 2n ** 32n - 40n;
 
 interface Place {
   readonly index: number;
@@ -37,70 +38,42 @@ interface Place {
 /**
  * Peers, an adversary on the outside network, a routing host and its targets, all from one seed. The hosts' ways in are the real
  * ones, with their tables, windows and rings; only sockets, cryptography and the agents around them are the simulation's.
- * `isCalm`: nothing dies and nothing is lost inside the cluster; then no genuine packet may be lost either.
  */
 export class AttackWorld {
   readonly random: Random;
   readonly events = new EventQueue();
   readonly oracle = new Oracle();
-  readonly isCalm: boolean;
-  /** Enough for every packet of the run. */
-  readonly isBudgetAmple: boolean;
-  readonly #hasEsn: boolean;
-  readonly #windowPackets: number;
-  readonly #jitterMs: number;
-  readonly #linkLoss: number;
-  readonly #deaths: number;
-  readonly #options: { ringSlots: number; rings: number; perSecond: number; tentativePerGroup: number };
-  readonly #peers: SimPeer[];
+  readonly settings: Settings;
+  readonly #outside: Outside;
   readonly #sas: SecurityAssociation[];
   readonly #places: Place[];
-  readonly #adversary: Adversary;
   /** SAs of which the store says that a next life of the agent must not dispatch on them. */
   readonly #marked = new Set<number>();
   router: SimRouter | undefined;
   #epoch = 0;
-  #ids = 0;
-  #arrivals: Buffer[] = [];
   refusals = 0;
   restarts = 0;
   claims = 0;
 
   constructor(seed: number) {
     this.random = new Random(seed);
-    const { random, oracle } = this;
-    this.isCalm = random.chance(0.6);
-    this.#hasEsn = random.chance(0.25);
-    this.#windowPackets = random.pick([32, 64, 64, 1024]);
-    this.#jitterMs = random.pick([0.1, 1, 3]);
-    this.#linkLoss = this.isCalm ? 0 : random.pick([0, 0.02]);
-    this.#deaths = this.isCalm ? 0 : random.pick([0.002, 0.01]);
-    this.isBudgetAmple = random.chance(0.9);
-    this.#options = {
-      ringSlots: random.pick([32, 64, 256, 4096]),
-      rings: random.pick([1, 8]),
-      perSecond: this.isBudgetAmple ? 200_000 : 2000,
-      tentativePerGroup: random.pick([4, 32]),
-    };
-    const firstNumber = this.#hasEsn ? ESN_START : 1n;
-    const count = random.integer(1, 2);
-    const nextId = () => ++this.#ids;
-    this.#peers = Array.from(
-      { length: count },
-      (_, k) => new SimPeer({ k, random, oracle, firstNumber, nextId }),
-    );
-    this.#sas = this.#peers.map(({ spi, group, address, inner }) =>
+    this.settings = new Settings(this.random);
+    const { random, events, oracle, settings } = this;
+    const { hasEsn, windowPackets, targets } = settings;
+    const captured = (datagrams: readonly Buffer[]) => this.router?.run(datagrams);
+    this.#outside = new Outside({ random, events, oracle, settings, captured });
+    this.#sas = this.#outside.peers.map(({ spi, group, address, inner }) =>
       simSa({
         spi,
         group,
         reqid: group,
         client: address,
         clientInner: inner,
-        hasEsn: this.#hasEsn,
-        replayWindowPackets: this.#windowPackets,
+        hasEsn,
+        replayWindowPackets: windowPackets,
       }),
     );
-    this.#places = Array.from({ length: random.integer(1, 3) }, (_, index) => ({
+    this.#places = Array.from({ length: targets }, (_, index) => ({
       index,
       target: this.#newTarget(index),
       session: undefined,
@@ -108,25 +81,17 @@ export class AttackWorld {
       isUp: true,
       isReportArmed: false,
     }));
-    const upTo = (most: number) => (random.chance(0.8) ? random.between(0, most) : 0);
-    this.#adversary = new Adversary(random, oracle, {
-      race: upTo(0.6),
-      replay: upTo(0.6),
-      forge: upTo(0.6),
-      elsewhere: upTo(0.2),
-    });
   }
 
   run(): void {
     this.#startRouter();
     const { events } = this;
-    events.after(8, () => this.#send());
-    events.after(8, () => this.#attack());
-    if (this.#deaths > 0) events.after(10, () => this.#breakThings());
+    this.#outside.start();
+    if (this.settings.deaths > 0) events.after(10, () => this.#breakThings());
     events.after(CHECK_MS, () => this.#check());
     events.after(2, () => this.#tick());
     events.runUntil(END_MS);
-    this.#look();
+    look(this.#watched());
   }
 
   /** Drops of the routing host that is there at the end. */
@@ -134,47 +99,10 @@ export class AttackWorld {
     return this.router?.drops.get(reason) ?? 0;
   }
 
-  /** Packets that all hosts together count as used; exact where nothing died. */
-  counted(sa: SecurityAssociation): number {
-    const here = this.router?.sad.get(sa.id)?.meter.packets ?? 0;
-    return this.#places.reduce((sum, { target }) => sum + (target.sad.get(sa.id)?.meter.packets ?? 0), here);
-  }
-
-  get sas(): readonly SecurityAssociation[] {
-    return this.#sas;
-  }
-
-  #send(): void {
-    const { random, events } = this;
-    if (events.now > TRAFFIC_MS) return;
-    const peer = random.pick(this.#peers);
-    if (random.chance(0.01)) peer.move();
-    const sent = peer.next();
-    for (const racing of this.#adversary.observe(sent, peer.ports)) this.#arrive(racing);
-    events.after(random.between(0, this.#jitterMs), () => this.#genuineArrives(sent));
-    events.after(random.after(0.4), () => this.#send());
-  }
-
-  #genuineArrives(sent: Sent): void {
-    this.#adversary.arrived(sent);
-    this.#arrive(sent.datagram);
-  }
-
-  #attack(): void {
-    const { random, events } = this;
-    if (events.now > END_MS - 60) return;
-    for (const datagram of this.#adversary.round(random.pick(this.#peers).ports)) this.#arrive(datagram);
-    events.after(random.after(0.3), () => this.#attack());
-  }
-
-  /** Captured: read together with what else comes within a tenth of a millisecond. */
-  #arrive(datagram: Buffer): void {
-    if (this.#arrivals.push(datagram) > 1) return;
-    this.events.after(0.1, () => {
-      const datagrams = this.#arrivals;
-      this.#arrivals = [];
-      this.router?.run(datagrams);
-    });
+  /** Packets that all hosts together count as used. */
+  get counted(): number {
+    const watched = this.#watched();
+    return this.#sas.reduce((sum, sa) => sum + countedPackets(watched, sa), 0);
   }
 
   #tick(): void {
@@ -186,10 +114,8 @@ export class AttackWorld {
     const isFirst = this.#epoch === 0;
     this.#epoch++;
     const router = new SimRouter({
-      ...this.#options,
+      settings: this.settings,
       epoch: this.#epoch,
-      targets: this.#places.length,
-      hasEsn: this.#hasEsn,
       now: () => this.events.now,
       carry: (packet) => this.#onLink(packet),
       sealerOf: (target) => this.#places[target]?.sealer,
@@ -201,7 +127,8 @@ export class AttackWorld {
       const awaiting = isFirst ? [] : this.#places.map(({ index }) => index);
       if (this.#marked.has(sa.spi)) awaiting.push(NOBODY);
       const entry = router.add(sa, awaiting);
-      if (this.#hasEsn && isFirst) entry.owners.merge({ top: ESN_START - 1n, bitmap: new Uint8Array(16) });
+      if (this.settings.hasEsn && isFirst)
+        entry.owners.merge({ top: this.settings.firstNumber - 1n, bitmap: new Uint8Array(16) });
     }
     for (const place of this.#places) this.#connectSoon(place);
   }
@@ -284,7 +211,7 @@ export class AttackWorld {
   #newTarget(index: number): SimTarget {
     const target: SimTarget = new SimTarget({
       index,
-      hasEsn: this.#hasEsn,
+      hasEsn: this.settings.hasEsn,
       now: () => this.events.now,
       toApplication: (inner, id) => this.oracle.delivered(inner, id),
       onMoved: (entry, place, high, low) => this.#moved(target, entry, place, high, low),
@@ -296,10 +223,10 @@ export class AttackWorld {
   #onLink(packet: OnLink): void {
     const place = this.#places[packet.target] as Place;
     const { random } = this;
-    if (random.chance(this.#linkLoss)) return;
+    if (random.chance(this.settings.linkLoss)) return;
     const copies = random.chance(0.03) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
-      const slow = !this.isCalm && random.chance(0.03) ? random.between(0, 15) : 0;
+      const slow = !this.settings.isCalm && random.chance(0.03) ? random.between(0, 15) : 0;
       this.events.after(random.between(0.05, 0.8) + slow, () => {
         if (!place.isUp) return;
         place.target.receive(packet); // also a later life of it
@@ -390,14 +317,14 @@ export class AttackWorld {
 
   #breakThings(): void {
     const { random, events } = this;
-    if (events.now > TRAFFIC_MS) return;
+    if (events.now > FAULTS_MS) return;
     for (const place of this.#places) {
-      if (!place.isUp || !random.chance(this.#deaths)) continue;
+      if (!place.isUp || !random.chance(this.settings.deaths)) continue;
       this.restarts++;
       if (random.chance(0.5)) this.#killTarget(place);
       this.#lose(place);
     }
-    if (random.chance(this.#deaths / 2)) this.#killRouter();
+    if (random.chance(this.settings.deaths / 2)) this.#killRouter();
     events.after(1, () => this.#breakThings());
   }
 
@@ -445,34 +372,13 @@ export class AttackWorld {
   }
 
   #check(): void {
-    this.#look();
+    look(this.#watched());
     this.events.after(CHECK_MS, () => this.#check());
   }
 
-  /** What nobody but an authenticated packet may have moved. */
-  #look(): void {
-    const { oracle, router } = this;
-    for (const sa of this.#sas) {
-      const owners = router?.sad.get(sa.id)?.owners;
-      if (owners !== undefined) oracle.windowAt(sa.spi, this.#firstTop(owners.top), 'the routing host');
-      for (const { target } of this.#places) {
-        const window = target.sad.get(sa.id)?.window;
-        if (window !== undefined)
-          oracle.windowAt(sa.spi, this.#firstTop(window.top), `target ${target.index}`);
-      }
-      oracle.lifesize(sa.spi, this.counted(sa));
-    }
-    if (router === undefined) return;
-    const most = this.#options.tentativePerGroup * this.#peers.length;
-    oracle.tentative(router.distributor.table.tentativeCount, most);
-    for (const { state, group, sourcePort } of router.distributor.table.entries(this.events.now)) {
-      const peer = this.#peers.find((candidate) => candidate.group === group);
-      if (state !== 'tentative') oracle.confirmed(peer?.spi ?? 0, sourcePort);
-    }
-  }
-
-  /** With ESN the SA begins where nobody has sent. */
-  #firstTop(top: bigint): bigint {
-    return this.#hasEsn && top === ESN_START - 1n ? 0n : top;
+  #watched(): Watched {
+    const { oracle, settings, router, events } = this;
+    const targets = this.#places.map(({ target }) => target);
+    return { oracle, settings, router, targets, peers: this.#outside.peers, sas: this.#sas, now: events.now };
   }
 }

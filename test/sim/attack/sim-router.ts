@@ -22,6 +22,7 @@ import { RingPool } from '../../../src/ipsec/unsettled-ring.ts';
 import { VerificationBudget } from '../../../src/ipsec/verification-budget.ts';
 import { AddressSet } from '../../../src/packet/address-map.ts';
 import { addr, DVIPA, ENDPOINT } from '../../support/inner-packets.ts';
+import type { Settings } from './settings.ts';
 import { SimCrypto } from './sim-esp.ts';
 import { type OnLink, SimLink } from './sim-link.ts';
 
@@ -41,12 +42,7 @@ export interface RouterSa extends OpenedHereSa {
 
 export interface SimRouterOptions {
   readonly epoch: number;
-  readonly targets: number;
-  readonly hasEsn: boolean;
-  readonly ringSlots: number;
-  readonly rings: number;
-  readonly perSecond: number;
-  readonly tentativePerGroup: number;
+  readonly settings: Settings;
   readonly now: () => number;
   readonly carry: (packet: OnLink) => void;
   readonly sealerOf: (target: number) => LinkSealer | undefined;
@@ -70,15 +66,16 @@ export class SimRouter {
   readonly #now: () => number;
 
   constructor(options: SimRouterOptions) {
-    const { epoch, now, hasEsn } = options;
+    const { epoch, now, settings } = options;
+    const { hasEsn, ringSlots, rings, targets, tentativePerGroup, perSecond } = settings;
     this.epoch = epoch;
     this.#now = now;
-    this.#rings = new RingPool({ slots: options.ringSlots, rings: options.rings });
-    this.#dispatches = Array.from({ length: options.targets }, () => 0);
+    this.#rings = new RingPool({ slots: ringSlots, rings });
+    this.#dispatches = Array.from({ length: targets }, () => 0);
     this.distributor = new Distributor({
       seed: SEED,
       capacity: 256,
-      tentativePerGroup: options.tentativePerGroup,
+      tentativePerGroup,
       timeouts: { tentativeMs: 40 },
     });
     this.distributor.addDvipa(addr(DVIPA));
@@ -93,7 +90,7 @@ export class SimRouter {
       sad,
       addresses,
       crypto: new SimCrypto(hasEsn),
-      budget: new VerificationBudget(options.perSecond),
+      budget: new VerificationBudget(perSecond),
       choice,
       sender: new SealedSender({ link, epoch: () => epoch, sealerOf: options.sealerOf }),
       fragments: new FragmentMemory({ seed: SEED, now }),
