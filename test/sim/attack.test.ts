@@ -39,4 +39,4 @@ describe('the way in, simulated with an adversary who sees and sends everything'
     }
     expect(sum.excused / sum.sent, JSON.stringify(sum)).to.be.below(0.0001);
   });
-}).timeout(simulationTimeout(600_000));
+}).timeout(simulationTimeout(1_100_000));
