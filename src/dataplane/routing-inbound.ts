@@ -261,8 +261,10 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     const { sad, opening } = this.#options;
     const entry = sad.at(vector.saSlot[i] as number) as Sa;
     const isAttacked = entry.suspicion.isRaised(now);
-    if (isAttacked && !this.#choice.isConfirmed(vector, i, entry) && opening.take(vector, i, entry, now))
-      return ELSEWHERE;
+    // A fragment is of a connection that its datagram's first one shows: those wait for each other as ever.
+    const isVerified =
+      isAttacked && vector.fragment[i] === FRAGMENT.WHOLE && !this.#choice.isConfirmed(vector, i, entry);
+    if (isVerified && opening.take(vector, i, entry, now)) return ELSEWHERE;
     const target = this.#choice.choose(vector, i, entry, now, !isAttacked);
     const isFirst = vector.fragment[i] === FRAGMENT.FIRST;
     if (isFirst) this.#firstFragments.push(this.#choice.datagramOf(vector, i, entry));

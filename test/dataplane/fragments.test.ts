@@ -173,6 +173,17 @@ describe('inner fragments', () => {
     expect(counted(bench.drops)).to.deep.equal({ 'fragment-timeout': 1 });
   });
 
+  it('wait for the first one also while packets of their SA are forged in masses', () => {
+    const { bench, sealed, targets } = setUp();
+    for (const { suspicion } of bench.sad.values()) suspicion.wrong(100, bench.now);
+    const [first, second] = pieces(2002) as [Buffer, Buffer];
+    bench.run(sealed(second));
+    bench.run(sealed(first));
+    const went = targets();
+    expect(went).to.have.lengthOf(2);
+    expect(new Set(went).size).to.equal(1);
+  });
+
   it('do not follow a target that is lost', () => {
     const { bench, sealed, targets } = setUp();
     const [first, second] = pieces(3000) as [Buffer, Buffer];
