@@ -127,15 +127,6 @@ describe('routing-inbound', () => {
     ]);
   });
 
-  it('refuses what says that it comes from ourselves: a spoofed outer source', () => {
-    const { bench, peer } = setUp();
-    bench.run(
-      espInUdp(peer.seal(tcp()), { source: '192.0.2.10' }),
-      espInUdp(peer.seal(tcp()), { source: DVIPA }),
-    );
-    expect(counted(bench.drops)).to.deep.equal({ 'tunnel-check': 2 });
-  });
-
   it('believes no report about numbers that the target was not given', () => {
     const { bench, entry, peer } = setUp();
     bench.run(espInUdp(peer.seal(tcp())));

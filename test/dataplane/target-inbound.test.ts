@@ -251,13 +251,6 @@ describe('target-inbound', () => {
     }
   });
 
-  it('refuses what comes from an address of the cluster, also if it is authentic', () => {
-    const { bench, entry, peer } = setUp();
-    bench.run(espInUdp(peer.seal(tcp()), { source: '192.0.2.10' }));
-    expect(counted(bench.drops)).to.deep.equal({ 'tunnel-check': 1 });
-    expect(entry.window.top).to.equal(0n);
-  });
-
   it('moves its window only after the ICV: a forged high number costs the genuine low one nothing', () => {
     const { bench, entry, peer } = setUp();
     const forged = flip(espInUdp(peer.seal(tcp(), 0x7fff_ffff)), -1);
