@@ -3,6 +3,7 @@ import { routingAnswers } from '../../src/agents/routing/routing-snapshots.ts';
 import type { SaSnapshot } from '../../src/observe/snapshots.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
 import { routeConfig } from '../support/cluster/router.ts';
+import { tcp } from '../support/inner-packets.ts';
 import { connection, drops } from './cluster-helpers.ts';
 
 /** Where the inner TCP ports lie in ESP in UDP: behind IPv4, UDP, ESP, IV and the inner IPv4 header. */
@@ -46,6 +47,21 @@ describe('the books of a routing agent', () => {
     expect(linkIn.reduce((sum, count) => sum + count, 0)).to.equal(counters.linkOut);
     const inbound = (answers.sas() as SaSnapshot[]).filter(({ direction }) => direction === 'in');
     expect(inbound.reduce((sum, { openedHere }) => sum + openedHere, 0)).to.equal(counters.opened);
+    cluster.close();
+  });
+
+  it('have what came in clear and went on', async () => {
+    const rules = [{ action: 'permit', protocol: 'tcp', ports: { from: 80, to: 80 } }] as const;
+    const cluster = new MemoryCluster({ dvipa: { clearText: 'distribute', rules } });
+    await cluster.up();
+    const before = cluster.router.answers.status().counters;
+    for (const destinationPort of [80, 81]) {
+      cluster.sendInClear(tcp({ source: '192.0.2.200', data: 'in clear', destinationPort }));
+    }
+    await cluster.run(20);
+    const { packetsIn, linkOut } = cluster.router.answers.status().counters;
+    expect([packetsIn - before.packetsIn, linkOut - before.linkOut]).to.deep.equal([2, 1]);
+    expect(drops(cluster)).to.deep.equal({ clear: 1 });
     cluster.close();
   });
 });

@@ -75,6 +75,7 @@ export class RoutingHost {
   readonly opening: OpeningInbound<InboundSa>;
   readonly budget: VerificationBudget;
   readonly sealedSender: SealedSender;
+  readonly clearSender: SealedSender;
   readonly funnel: Funnel;
   readonly numbering: NumberingRunner;
   readonly lifesize: LifesizeRunner;
@@ -132,13 +133,14 @@ export class RoutingHost {
       onOpened: (entry, isSuspicionNew) => opened.opened(entry, isSuspicionNew),
     });
     const distributing = [...cluster.dvipas.values()].filter(({ distributesClear }) => distributesClear);
+    this.clearSender = new SealedSender({ link, epoch, sealerOf });
     const clear = new ClearRouting({
       dvipas: new AddressMap(distributing.map((dvipa) => [dvipa.address, dvipa])),
       covers: (connection) => sas.outbound.covers(connection),
       isReady: () => epoch() !== 0 && this.lifecycle.isListed,
       distributor,
       // One of its own: each sends what it has sealed itself.
-      sender: new SealedSender({ link, epoch, sealerOf }),
+      sender: this.clearSender,
       clusterMtu: ports.limits.cluster,
       drops,
     });

@@ -57,7 +57,7 @@ export function routingAnswers(parts: RoutingParts): AdminHandlers {
 
 function status(parts: RoutingParts): StatusSnapshot {
   const { config, now, epoch, cluster, charon, drops } = parts;
-  const { startedAt, inbound, funnel, opening, sealedSender } = parts.host;
+  const { startedAt, inbound, funnel, opening, sealedSender, clearSender } = parts.host;
   return {
     role: 'route',
     host: config.host,
@@ -88,7 +88,7 @@ function status(parts: RoutingParts): StatusSnapshot {
       opened: opening.opened,
       sealed: funnel.sent.sealed,
       linkIn: funnel.linkPackets,
-      linkOut: inbound.dispatched + sealedSender.sent,
+      linkOut: inbound.dispatched + sealedSender.sent + clearSender.sent,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
     opening: openingSnapshot(parts.host, now()),
