@@ -76,7 +76,9 @@ describe('algorithms, with a stock peer', function () {
     const proposals = [...SUITES, ...IMPOSSIBLE.map(([, proposal]) => [proposal])].map(
       ([proposal]) => proposal,
     );
-    const values = { esp_proposals: proposals.join(',') };
+    const ports = [80, UPLOAD_PORT];
+    const rules = ports.map((port) => `{ action: permit, protocol: tcp, ports: "${port}" }`);
+    const values = { esp_proposals: proposals.join(','), inbound_rules: rules.join(', ') };
     cluster = await Cluster.up('alg', { clients: 1, targets: 2, tunnels: false, values }, prepare);
     uploads = startUploads(cluster, UPLOAD_BYTES);
   });
@@ -91,8 +93,6 @@ describe('algorithms, with a stock peer', function () {
       expect(text).to.contain(what);
       writeFileSync(file, text.replace(what, by));
     };
-    const rule = '- { action: permit, protocol: tcp, ports: "80" }';
-    edit('router1', 'dvipa/dvipa.yaml', rule, `${rule}\n      ${rule.replace('80', String(UPLOAD_PORT))}`);
     await lab.process('client1', 'charon').stop();
     edit(
       'client1',
