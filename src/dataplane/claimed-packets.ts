@@ -51,17 +51,13 @@ export class ClaimedPackets<Sa> {
     return undefined;
   }
 
-  /** Forgets and wipes those that match. Returns how many. */
-  drop(matches: (claimed: ClaimedPacket<Sa>) => boolean): number {
-    return this.#dropWhere(matches);
-  }
-
   /** Forgets and wipes what has waited too long. Returns how many. */
   expire(now: number): number {
-    return this.#dropWhere(({ until }) => until <= now);
+    return this.drop(({ until }) => until <= now);
   }
 
-  #dropWhere(matches: (held: Held<Sa>) => boolean): number {
+  /** Forgets and wipes those that match. Returns how many. */
+  drop(matches: (held: Held<Sa>) => boolean): number {
     let dropped = 0;
     for (const held of this.#held) {
       if (!matches(held)) continue;

@@ -11,6 +11,7 @@ import {
 import type { AddressMap } from '../packet/address-map.ts';
 import { NAT_TRAVERSAL_PORT } from '../packet/esp-header.ts';
 import { IP_PROTOCOL, isIcmp, isIcmpError } from '../packet/protocols.ts';
+import { readFlowKey } from './flow-key.ts';
 import type { InboundFilter } from './inbound-filter.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { PacketVector } from './vector.ts';
@@ -98,21 +99,19 @@ export function readConnection(
   i: number,
   isInbound: boolean,
 ): ConnectionKey {
-  const words = i * ADDRESS_WORDS;
-  key.group = CLEAR_GROUP;
   if (vector.quotedProtocol[i] !== 0) return readQuoted(key, vector, i, isInbound);
-  key.protocol = vector.protocol[i] as number;
-  copyAddress(isInbound ? vector.innerDestination : vector.innerSource, words, key.dvipa, 0);
-  copyAddress(isInbound ? vector.innerSource : vector.innerDestination, words, key.source, 0);
-  const hasNone = isIcmp(key.protocol);
-  key.sourcePort = hasNone ? 0 : ((isInbound ? vector.sourcePort : vector.destinationPort)[i] as number);
-  key.destinationPort = hasNone ? 0 : ((isInbound ? vector.destinationPort : vector.sourcePort)[i] as number);
+  readFlowKey(key, vector, i, isInbound, CLEAR_GROUP);
+  if (isIcmp(key.protocol)) {
+    key.sourcePort = 0;
+    key.destinationPort = 0;
+  }
   return key;
 }
 
 /** What is quoted went the other way: inbound it is what we sent to the peer, outbound what the peer sent to us. */
 function readQuoted(key: ConnectionKey, vector: PacketVector, i: number, isInbound: boolean): ConnectionKey {
   const words = i * ADDRESS_WORDS;
+  key.group = CLEAR_GROUP;
   key.protocol = vector.quotedProtocol[i] as number;
   copyAddress(isInbound ? vector.innerDestination : vector.quotedDestination, words, key.dvipa, 0);
   copyAddress(isInbound ? vector.quotedDestination : vector.innerDestination, words, key.source, 0);

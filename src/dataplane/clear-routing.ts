@@ -56,7 +56,6 @@ export class ClearRouting {
   };
   /** Packets of this vector that are sealed. */
   readonly #sealed: number[] = [];
-  packets = 0;
 
   constructor(options: ClearRoutingOptions) {
     this.#options = options;
@@ -90,7 +89,6 @@ export class ClearRouting {
     this.#options.sender.send(vector);
     // What the link refused has its reason by now.
     for (const i of this.#sealed) if (vector.verdict[i] === KEEP) vector.verdict[i] = SENT;
-    this.packets += this.#sealed.length;
     this.#sealed.length = 0;
   }
 
@@ -130,7 +128,6 @@ export class ClearRouting {
     for (let n = 0; n < pieces.count; n++) pieces.verdict[n] = this.#seal(pieces, n, target);
     this.#options.sender.send(pieces);
     pieces.countDrops(this.#options.drops);
-    this.packets++;
     return SENT;
   }
 }

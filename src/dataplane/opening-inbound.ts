@@ -107,7 +107,7 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
     return outcome !== 'refused';
   }
 
-  /** What waits for this target's answers is undecided for ever; what waits to go to it has nowhere to go. */
+  /** What waits for this target's answers is undecided for ever. */
   targetLost(target: number): void {
     const { drops } = this.#options;
     drops.add(

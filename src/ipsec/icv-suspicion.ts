@@ -13,7 +13,6 @@ export class IcvSuspicion {
   #periodEnds = 0;
   #count = 0;
   #until = 0;
-  total = 0;
 
   /** `packets` with a wrong ICV. True: it was not raised before. */
   wrong(packets: number, now: number): boolean {
@@ -22,7 +21,6 @@ export class IcvSuspicion {
       this.#periodEnds = now + PERIOD_MS;
       this.#count = 0;
     }
-    this.total += packets;
     this.#count += packets;
     if (this.#count <= MANY) return false;
     const wasRaised = this.isRaised(now);

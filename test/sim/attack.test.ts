@@ -33,6 +33,7 @@ describe('the way in, simulated with an adversary who sees and sends everything'
   });
 
   it('did all of it: traffic, restarts, claims, openings; an ample budget left out next to nothing', () => {
+    console.log(`      ${JSON.stringify(sum)}`);
     if (SEEDS.length < 100) return;
     for (const [what, count] of Object.entries(sum)) {
       if (what !== 'excused') expect(count, what).to.be.greaterThan(0);
