@@ -42,6 +42,13 @@ export const DROP_REASONS = [
   'link-authentication',
   'link-replay',
   'link-unknown-kind',
+  // stamping
+  'stamp-malformed',
+  'stamp-epoch',
+  'stamp-check',
+  'stamp-sender',
+  'stamp-repeat',
+  'stamp-late',
   // outbound
   'no-policy',
   'no-sa',

@@ -1,6 +1,6 @@
 import { createCipheriv } from 'node:crypto';
 
-const BLOCK_BYTES = 16;
+export const BLOCK_BYTES = 16;
 const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
 
 /**
@@ -11,12 +11,17 @@ export function aesCmac(cipherName: string, key: Buffer, message: Buffer): Buffe
   const zero = cbcMac(cipherName, key, Buffer.alloc(0), ZERO_BLOCK);
   const isWhole = message.length > 0 && message.length % BLOCK_BYTES === 0;
   const lastAt = isWhole ? message.length - BLOCK_BYTES : message.length - (message.length % BLOCK_BYTES);
-  const whole = doubled(zero); // K1
-  const subkey = isWhole ? whole : doubled(whole); // K2
-  const last = lastBlock(message.subarray(lastAt), subkey);
+  const { whole, part } = cmacSubkeys(zero);
+  const last = lastBlock(message.subarray(lastAt), isWhole ? whole : part);
   const mac = cbcMac(cipherName, key, message.subarray(0, lastAt), last);
-  for (const secret of [zero, whole, subkey, last]) secret.fill(0);
+  for (const secret of [zero, whole, part, last]) secret.fill(0);
   return mac;
+}
+
+/** K1, for a last block that is whole, and K2, for a part of one, from the encrypted zero block (RFC 4493 section 2.3). */
+export function cmacSubkeys(zero: Buffer): { readonly whole: Buffer; readonly part: Buffer } {
+  const whole = doubled(zero);
+  return { whole, part: doubled(whole) };
 }
 
 /** The last block of CBC over `head` (whole blocks) and `last`, with a zero IV. */

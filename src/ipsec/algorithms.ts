@@ -39,6 +39,8 @@ export interface EncryptionAlgorithm {
   /** ICV that comes with the algorithm; 0 if it needs an integrity algorithm. */
   readonly icvBytes: number;
   readonly peek: PeekMethod;
+  /** A sealed packet can be given another number without its key (docs/outbound.md section 4). */
+  readonly canStamp?: true;
   /** OpenSSL's name for a key of this many bits. */
   readonly cipherName: (keyBits: number) => string;
 }
@@ -75,6 +77,7 @@ function gcm(transform: number, icvBytes: number): EncryptionAlgorithm {
     ...COUNTER_MODE,
     icvBytes,
     peek: { method: 'counter', lead: [], first: 2 },
+    canStamp: true,
     cipherName: (keyBits) => `aes-${keyBits}-gcm`,
   };
 }

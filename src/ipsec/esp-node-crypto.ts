@@ -4,7 +4,7 @@ import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { EspContext } from './esp-context.ts';
 import { type EspPlace, protect, unprotect } from './esp-protection.ts';
 import { paddingBytes, strippedBytes, writeTrailer } from './esp-trailer.ts';
-import type { CryptoBatch, EspKeys, PacketCrypto } from './packet-crypto.ts';
+import type { CryptoBatch, EspKeys, PacketCrypto, StampMasker } from './packet-crypto.ts';
 
 const UNKNOWN_SPI = verdictOf('unknown-spi');
 const TRUNCATED = verdictOf('truncated');
@@ -60,7 +60,16 @@ export class EspNodeCrypto implements PacketCrypto {
     for (let i = 0; i < batch.count; i++) {
       if (batch.verdict[i] !== KEEP) continue;
       const sa = this.#usable(batch.saSlot[i] as number);
-      batch.verdict[i] = sa === undefined ? UNKNOWN_SPI : sealOne(sa, batch, i, this.#randomBytes);
+      batch.verdict[i] = sa === undefined ? UNKNOWN_SPI : sealNumbered(sa, batch, i, this.#randomBytes);
+    }
+  }
+
+  sealForStamp(batch: CryptoBatch, maskerOf: (saSlot: number) => StampMasker | undefined): void {
+    for (let i = 0; i < batch.count; i++) {
+      if (batch.verdict[i] !== KEEP) continue;
+      const saSlot = batch.saSlot[i] as number;
+      const sa = this.#usable(saSlot);
+      batch.verdict[i] = sa === undefined ? UNKNOWN_SPI : sealMasked(sa, batch, i, maskerOf(saSlot));
     }
   }
 
@@ -95,12 +104,47 @@ function openOne(sa: EspContext, batch: CryptoBatch, i: number): Verdict {
   return nextHeader === IP_PROTOCOL.NO_NEXT_HEADER ? DUMMY : KEEP;
 }
 
+type RandomBytes = EspNodeCryptoOptions['randomBytes'];
+
+/** Seals packet `i` with its own number. */
+function sealNumbered(sa: EspContext, batch: CryptoBatch, i: number, randomBytes: RandomBytes): Verdict {
+  const high = batch.sequenceHigh[i] as number;
+  const low = batch.sequenceLow[i] as number;
+  // Number 0 is never sent (section 2.2), and without ESN there is nothing after 2^32 - 1 (section 3.3.3).
+  if ((high === 0 && low === 0) || (high !== 0 && !sa.hasEsn)) return NO_NUMBER;
+  return sealOne(sa, batch, i, { high, low }, randomBytes);
+}
+
+/** Seals packet `i` with number 0 and masks it. */
+function sealMasked(sa: EspContext, batch: CryptoBatch, i: number, masker: StampMasker | undefined): Verdict {
+  const { encryption, icvBytes } = sa.suite;
+  if (encryption.canStamp !== true || masker?.isUsable !== true || masker.icvBytes !== icvBytes)
+    return NO_NUMBER;
+  const headroom = masker.headerBytes + ESP_HEADER_BYTES + encryption.ivBytes;
+  if ((batch.offset[i] as number) < headroom) return TOO_BIG;
+  const sealed = sealOne(sa, batch, i, UNNUMBERED, noRandomBytes);
+  if (sealed !== KEEP) return sealed;
+  const masked = masker.mask(batch, i);
+  if (masked !== KEEP) {
+    const start = batch.offset[i] as number;
+    batch.slab.fill(0, start, start + (batch.length[i] as number));
+  }
+  return masked;
+}
+
+const UNNUMBERED = { high: 0, low: 0 };
+
+function noRandomBytes(): never {
+  throw new Error('counter modes draw no IV');
+}
+
 /** Pads, encrypts and authenticates packet `i` in place (RFC 4303 section 3.3); the header goes in front. */
 function sealOne(
   sa: EspContext,
   batch: CryptoBatch,
   i: number,
-  randomBytes: (bytes: number) => Buffer,
+  { high, low }: Pick<EspPlace, 'high' | 'low'>,
+  randomBytes: RandomBytes,
 ): Verdict {
   const { slab } = batch;
   const { encryption, icvBytes } = sa.suite;
@@ -110,10 +154,6 @@ function sealOne(
   const icv = payload + length + padding + ESP_TRAILER_BYTES;
   const start = payload - encryption.ivBytes - ESP_HEADER_BYTES;
   if (start < 0 || icv + icvBytes > slab.length) return TOO_BIG;
-  const high = batch.sequenceHigh[i] as number;
-  const low = batch.sequenceLow[i] as number;
-  // Number 0 is never sent (section 2.2), and without ESN there is nothing after 2^32 - 1 (section 3.3.3).
-  if ((high === 0 && low === 0) || (high !== 0 && !sa.hasEsn)) return NO_NUMBER;
   const place: EspPlace = { slab, start, payload, icv, high, low };
   if (!writeIv(sa, place, batch.ivHigh[i] as number, batch.ivLow[i] as number, randomBytes)) return NO_NUMBER;
   encodeEsp(slab, start, sa.spi, low);
@@ -130,7 +170,7 @@ function writeIv(
   { slab, payload }: EspPlace,
   ivHigh: number,
   ivLow: number,
-  randomBytes: (bytes: number) => Buffer,
+  randomBytes: RandomBytes,
 ): boolean {
   const { iv, ivBytes } = sa.suite.encryption;
   switch (iv) {

@@ -1,4 +1,5 @@
 import type { KeyMaterial } from '../base/key-material.ts';
+import type { Verdict } from '../base/verdict.ts';
 
 /**
  * The batch interface of ESP cryptography. Two implementations: `esp-node-crypto.ts` (node:crypto)
@@ -34,6 +35,18 @@ export interface EspKeys {
   readonly hasEsn: boolean;
 }
 
+/** Hides the ICV of a packet that has no number yet (`StampSealer`). */
+export interface StampMasker {
+  /** What `mask` puts in front. */
+  readonly headerBytes: number;
+  /** Must be the SA's. */
+  readonly icvBytes: number;
+  /** False once a key was wiped. */
+  readonly isUsable: boolean;
+  /** Masks ESP packet `i` in place: offset and length become those of the packet for the routing host. */
+  mask(batch: CryptoBatch, i: number): Verdict;
+}
+
 export interface PacketCrypto {
   /** Prepares contexts for an SA, in place of what the slot held. Throws if the algorithm is not supported: ask `algorithms.ts` first. */
   install(saSlot: number, keys: EspKeys): void;
@@ -46,4 +59,10 @@ export interface PacketCrypto {
   open(batch: CryptoBatch): void;
   /** RFC 4303 section 3.3: pads to 4 bytes or the block, encrypts, authenticates. Needs 24 bytes headroom, 49 tailroom (else `too-big`). */
   seal(batch: CryptoBatch): void;
+  /**
+   * Seals with number 0 and masks in one step, for the routing host to stamp: so no packet with that number is ever there unmasked, whatever
+   * happens to the vector afterwards. The numbers of the batch do not count. `no-number` for an SA without a masker, or whose algorithm cannot be
+   * stamped. Needs the masker's headroom on top of what `seal` needs.
+   */
+  sealForStamp(batch: CryptoBatch, maskerOf: (saSlot: number) => StampMasker | undefined): void;
 }

@@ -87,4 +87,8 @@ export class SimCrypto implements PacketCrypto {
   seal(): void {
     throw new Error('nothing is sealed here');
   }
+
+  sealForStamp(): void {
+    throw new Error('nothing is sealed here');
+  }
 }

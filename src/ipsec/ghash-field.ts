@@ -1,0 +1,42 @@
+/*
+ * GF(2^128) as GCM has it (SP 800-38D section 6.3): a block is four big-endian words, its first bit the coefficient of
+ * x^0, and x^128 = 1 + x + x^2 + x^7. Secrets are never an index and never a condition here.
+ */
+export const FIELD_WORDS = 4;
+/** 1 + x + x^2 + x^7 in the first word. */
+const REDUCTION = 0xe1000000;
+
+/** The element 1. */
+export const ONE = Uint32Array.of(0x80000000, 0, 0, 0);
+
+/** `a` times `b` into `out` at `outAt`; `out` may be either. */
+export function multiply(a: Uint32Array, b: Uint32Array, out: Uint32Array, outAt = 0): void {
+  let [z0, z1, z2, z3] = [0, 0, 0, 0];
+  let [v0, v1, v2, v3] = b as unknown as [number, number, number, number];
+  for (let bit = 0; bit < 128; bit++) {
+    const taken = -(((a[bit >>> 5] as number) >>> (31 - (bit & 31))) & 1);
+    z0 ^= v0 & taken;
+    z1 ^= v1 & taken;
+    z2 ^= v2 & taken;
+    z3 ^= v3 & taken;
+    const carry = -(v3 & 1);
+    v3 = (v3 >>> 1) | (v2 << 31);
+    v2 = (v2 >>> 1) | (v1 << 31);
+    v1 = (v1 >>> 1) | (v0 << 31);
+    v0 = (v0 >>> 1) ^ (REDUCTION & carry);
+  }
+  out[outAt] = z0;
+  out[outAt + 1] = z1;
+  out[outAt + 2] = z2;
+  out[outAt + 3] = z3;
+}
+
+/** What the last four bits of a block leave in its first word when it is multiplied by x^4. */
+export function reduced4(lastWord: number): number {
+  return (
+    (REDUCTION & -((lastWord >>> 3) & 1)) ^
+    ((REDUCTION >>> 1) & -((lastWord >>> 2) & 1)) ^
+    ((REDUCTION >>> 2) & -((lastWord >>> 1) & 1)) ^
+    ((REDUCTION >>> 3) & -(lastWord & 1))
+  );
+}
