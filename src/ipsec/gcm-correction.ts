@@ -24,7 +24,7 @@ export class GcmCorrection {
   readonly #hasEsn: boolean;
   /** H, H^2, H^4, ... */
   readonly #squares: Uint32Array[] = [];
-  readonly #tables: (Uint32Array | undefined)[] = new Array(TABLED_BLOCKS + 1).fill(undefined);
+  readonly #tables = Array.from<Uint32Array | undefined>({ length: TABLED_BLOCKS + 1 });
   readonly #power = new Uint32Array(FIELD_WORDS);
   readonly #difference = new Uint32Array(FIELD_WORDS);
 
@@ -104,9 +104,12 @@ export class GcmCorrection {
   }
 }
 
-/** Horner's scheme over the nibbles of one word, the last (of the highest degree) first: z = z * x^4 + table[nibble]. */
+/** Into `z`, Horner's scheme over the nibbles of one word, the last (of the highest degree) first: z = z * x^4 + table[nibble]. */
 function addWord(value: number, table: Uint32Array, z: Uint32Array): void {
-  let [z0, z1, z2, z3] = z as unknown as [number, number, number, number];
+  let z0 = z[0] as number;
+  let z1 = z[1] as number;
+  let z2 = z[2] as number;
+  let z3 = z[3] as number;
   for (let shift = 0; shift < 32; shift += 4) {
     const at = ((value >>> shift) & 15) * FIELD_WORDS;
     const carry = reduced4(z3);

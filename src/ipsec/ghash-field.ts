@@ -9,10 +9,13 @@ const REDUCTION = 0xe1000000;
 /** The element 1. */
 export const ONE = Uint32Array.of(0x80000000, 0, 0, 0);
 
-/** `a` times `b` into `out` at `outAt`; `out` may be either. */
-export function multiply(a: Uint32Array, b: Uint32Array, out: Uint32Array, outAt = 0): void {
+/** `a` times `b` into `out`, which may be either. */
+export function multiply(a: Uint32Array, b: Uint32Array, out: Uint32Array): void {
   let [z0, z1, z2, z3] = [0, 0, 0, 0];
-  let [v0, v1, v2, v3] = b as unknown as [number, number, number, number];
+  let v0 = b[0] as number;
+  let v1 = b[1] as number;
+  let v2 = b[2] as number;
+  let v3 = b[3] as number;
   for (let bit = 0; bit < 128; bit++) {
     const taken = -(((a[bit >>> 5] as number) >>> (31 - (bit & 31))) & 1);
     z0 ^= v0 & taken;
@@ -25,10 +28,10 @@ export function multiply(a: Uint32Array, b: Uint32Array, out: Uint32Array, outAt
     v1 = (v1 >>> 1) | (v0 << 31);
     v0 = (v0 >>> 1) ^ (REDUCTION & carry);
   }
-  out[outAt] = z0;
-  out[outAt + 1] = z1;
-  out[outAt + 2] = z2;
-  out[outAt + 3] = z3;
+  out[0] = z0;
+  out[1] = z1;
+  out[2] = z2;
+  out[3] = z3;
 }
 
 /** What the last four bits of a block leave in its first word when it is multiplied by x^4. */

@@ -36,11 +36,11 @@ export class TestBatch implements CryptoBatch, PeekBatch {
   readonly quotedSourcePort: Uint16Array;
   readonly quotedDestinationPort: Uint16Array;
 
-  constructor(packets: readonly Uint8Array[]) {
+  constructor(packets: readonly Uint8Array[], slotBytes = SLOT) {
     const n = packets.length;
     this.count = n;
-    this.slab = Buffer.alloc(n * SLOT, 0xaa);
-    this.offset = Uint32Array.from(packets, (_, i) => i * SLOT + HEADROOM);
+    this.slab = Buffer.alloc(n * slotBytes, 0xaa);
+    this.offset = Uint32Array.from(packets, (_, i) => i * slotBytes + HEADROOM);
     this.length = Uint32Array.from(packets, (packet) => packet.length);
     packets.forEach((packet, i) => this.slab.set(packet, this.offset[i]));
     this.espOffset = Uint32Array.from(this.offset);
