@@ -64,6 +64,13 @@ export function pathFitOf(sa: SecurityAssociation, paths: PathMtus): PathFit {
   return new PathFit(shape, paths.to(peer, ours, outerFamily), paths.limits);
 }
 
+/** Of an SA that was not refused. */
+export function icvBytesOf(sa: SecurityAssociation): number {
+  const support = supportOf(sa);
+  if (!support.isSupported) throw new RangeError(support.reason);
+  return support.suite.icvBytes;
+}
+
 function supportOf({ encryption, integrity }: SecurityAssociation): Support {
   return supported(
     { transform: encryption.transform, keyMaterialBytes: encryption.key.lengthBytes },

@@ -74,6 +74,7 @@ export const routeFile = object({
   verification: object({
     per_second: integer(100, 1_000_000, 'packets per second').default(10_000),
   }).prefault({}),
+  stamping: oneOf('on', 'off').default('on'),
   trusted_link: oneOf('sealed').default('sealed'),
   keys_export: keysExportSection,
   admin: adminSection(ROUTE_ADMIN_SOCKET),

@@ -54,6 +54,8 @@ export interface RouteConfig {
   readonly lifesize: { readonly percentage: number };
   /** Inbound packets that the routing host may open itself, where it must to tell genuine from forged. */
   readonly verification: { readonly perSecond: number };
+  /** `off`: several targets on one AES-GCM SA send through the funnel, as on any other. */
+  readonly stamping: 'on' | 'off';
   readonly trustedLink: 'sealed';
   /** Undefined: no export of keys. */
   readonly keysExport?: KeysExportConfig | undefined;

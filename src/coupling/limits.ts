@@ -18,6 +18,7 @@ export const HOST_MAX_CHARACTERS = 200;
 /** Key with salt; the longest in use is AES-256 with a 4-byte salt, HMAC-SHA2-512 has 64. */
 export const KEY_MAX_BYTES = 128;
 export const LINK_KEY_BYTES = 32;
+export const STAMP_KEY_BYTES = 16;
 /** RFC 7296 section 3.13 counts traffic selectors in one byte. */
 export const SELECTORS_MAX = 255;
 export const RULES_MAX = 256;

@@ -1,4 +1,5 @@
 import type { KeyMaterial } from '../base/key-material.ts';
+import type { SendWay } from '../ipsec/numbering-actions.ts';
 import type { ReplaySnapshot } from '../ipsec/replay-snapshot.ts';
 import type { OutboundPolicy, OuterAddresses, SaId, SecurityAssociation } from '../ipsec/sa.ts';
 
@@ -55,11 +56,19 @@ export interface Credit {
   readonly packets: number;
 }
 
+/** Keys of one SA for packets that the routing host stamps in this life of it (docs/outbound.md, section 4); 16 bytes each. */
+export interface StampKeysRecord {
+  readonly link: KeyMaterial;
+  readonly check: KeyMaterial;
+}
+
 /** Install or replace a shadow SA. The receiver owns the keys and wipes them. */
 export interface SaInstallRecord {
   readonly sa: SecurityAssociation;
   /** Outbound only: IV prefix of this target under this key (0 = the routing host, never sent here). */
   readonly senderId?: number;
+  /** Outbound only, where the SA can be stamped. */
+  readonly stamping?: StampKeysRecord;
   /** Inbound only: numbers that are spent already. */
   readonly window?: ReplaySnapshot;
   /** All of them: the routing host does not wait for windows itself. Such an SA comes again when it has them. */
@@ -93,7 +102,7 @@ export interface RouteBodies {
     readonly ttlMs: number;
   };
   'lease-revoke': { readonly sa: SaId; readonly lease: number };
-  way: { readonly sa: SaId; readonly way: 'funnel' | 'exclusive' };
+  way: { readonly sa: SaId; readonly way: SendWay };
   /**
    * `complete`: every connection of the DVIPA is known here, since all its targets have listed theirs or are taken for dead. Otherwise (and
    * before the first one of a session) a target withholds its kernel's answers to segments of connections that it does not know.
@@ -159,7 +168,7 @@ export interface TargetBodies {
   load: { readonly busyPerMille: number };
   'lease-request': { readonly sa: SaId; readonly count: number };
   'lease-return': { readonly sa: SaId; readonly lease: number; readonly firstUnused: bigint };
-  /** The last link counter used towards the routing host before the way of the SA changed. */
+  /** The last counter used on the shared way: of the link, or with stamping of the SA's IVs. */
   flush: { readonly sa: SaId; readonly counter: bigint };
 }
 

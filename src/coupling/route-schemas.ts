@@ -17,7 +17,13 @@ import {
   u64,
   window,
 } from './fields.ts';
-import { ENDPOINTS_MAX, LINK_KEY_BYTES, POLICY_KEY_MAX_CHARACTERS, RULES_MAX } from './limits.ts';
+import {
+  ENDPOINTS_MAX,
+  LINK_KEY_BYTES,
+  POLICY_KEY_MAX_CHARACTERS,
+  RULES_MAX,
+  STAMP_KEY_BYTES,
+} from './limits.ts';
 import type { RouteBodies, RouteHello, SaInstallRecord, TargetEvent } from './records.ts';
 import { fromSa, policySchema, saSchema, toSa } from './sa-wire.ts';
 
@@ -57,8 +63,11 @@ const linkKey = z.strictObject({
 
 const credit = z.strictObject({ bytes: total, packets: total });
 
+const stampKey = rawBytes(STAMP_KEY_BYTES, STAMP_KEY_BYTES);
+
 const saInstall = z.strictObject({
   sa: saSchema,
+  stamping: z.strictObject({ link: stampKey, check: stampKey }).exactOptional(),
   senderId: z.int().min(1).max(0xffff).exactOptional(),
   window: window.exactOptional(),
   isWindowComplete: z.boolean().exactOptional(),
@@ -89,8 +98,18 @@ export const routeCodecs: BodyCodecs<RouteBodies> = {
   ),
   'sa-install': converted(
     saInstall,
-    ({ sa, ...same }: SaInstallRecord) => ({ ...same, sa: fromSa(sa) }),
-    ({ sa, ...same }) => ({ ...same, sa: toSa(sa) }),
+    ({ sa, stamping, ...same }: SaInstallRecord) => ({
+      ...same,
+      sa: fromSa(sa),
+      ...(stamping && { stamping: { link: stamping.link.reveal(), check: stamping.check.reveal() } }),
+    }),
+    ({ sa, stamping, ...same }) => ({
+      ...same,
+      sa: toSa(sa),
+      ...(stamping && {
+        stamping: { link: KeyMaterial.copyOf(stamping.link), check: KeyMaterial.copyOf(stamping.check) },
+      }),
+    }),
   ),
   'sa-update': plain(z.strictObject({ id: saId, outer, hasUdpEncapsulation: z.boolean() })),
   'path-mtu': plain(z.strictObject({ sa: saId, mtu: u16.min(1) })),
@@ -104,7 +123,7 @@ export const routeCodecs: BodyCodecs<RouteBodies> = {
   'policy-remove': plain(z.strictObject({ key: policyKey })),
   'lease-grant': plain(leaseGrant),
   'lease-revoke': plain(z.strictObject({ sa: saId, lease: u32 })),
-  way: plain(z.strictObject({ sa: saId, way: z.enum(['funnel', 'exclusive']) })),
+  way: plain(z.strictObject({ sa: saId, way: z.enum(['stamping', 'funnel', 'exclusive']) })),
   completeness: plain(z.strictObject({ dvipa: address, complete: z.boolean() })),
   credit: plain(credit.extend({ sa: saId })),
 };
@@ -117,7 +136,11 @@ function withoutEmptySpi(policy: OutboundPolicy): Record<string, unknown> {
 
 /** For a record that nobody will handle: its keys must not outlive it. */
 export function wipeEvent(event: TargetEvent): void {
-  if (event.kind === 'sa-install') wipeKeys(event.body.sa);
+  if (event.kind === 'sa-install') {
+    wipeKeys(event.body.sa);
+    event.body.stamping?.link.wipe();
+    event.body.stamping?.check.wipe();
+  }
   if (event.kind === 'link-key') {
     event.body.key.wipe();
     event.body.toRouter.wipe();

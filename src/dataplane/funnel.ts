@@ -12,7 +12,7 @@ import type { OutboundSad } from './outbound-sad.ts';
 import {
   assignNumber,
   findOutboundSa,
-  type SendingParts,
+  type SealingParts,
   SentCounts,
   sealAndSend,
 } from './outbound-steps.ts';
@@ -64,7 +64,7 @@ export interface FunnelOptions {
 export class Funnel {
   readonly #options: FunnelOptions;
   readonly #line: WaitingLine;
-  readonly #sending: SendingParts;
+  readonly #sending: SealingParts;
   readonly #header = new LinkHeader();
   readonly #choosePolicy = this.#choose.bind(this);
   /** SAs whose numbering was used in this vector; told after it, because that may lead back to `resume`. */
@@ -135,7 +135,7 @@ export class Funnel {
     if (refused !== KEEP) return refused;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as RoutingOutboundSa;
     this.#touched.add(entry);
-    if (!entry.numbering.funnelArrived(peer.host, this.#header.counter, now)) return NO_NUMBER;
+    if (!entry.numbering.sharedArrived(peer.host, this.#header.counter, now)) return NO_NUMBER;
     return this.#line.admit(vector, i, now);
   }
 

@@ -96,6 +96,11 @@ export class OutboundSad<Entry extends OutboundEntry> {
     return entry;
   }
 
+  /** By what a packet of it can say of itself. */
+  find(group: number, spi: number): Entry | undefined {
+    return this.#byKey.get(keyOf(group, spi as Spi));
+  }
+
   get(id: SaId): Entry | undefined {
     return this.#byId.get(id);
   }

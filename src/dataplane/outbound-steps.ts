@@ -93,20 +93,28 @@ export class SentCounts {
 
 export interface SendingParts {
   readonly sad: OutboundSad<SendingSa>;
-  readonly crypto: PacketCrypto;
   readonly raw: PacketSink;
   readonly cut: OuterCut;
 }
 
-/** Seals what has verdict 0, puts the outer headers in front and sends it to the peers, in fragments where it does not fit. */
+export interface SealingParts extends SendingParts {
+  readonly crypto: PacketCrypto;
+}
+
+/** Seals what has verdict 0 and sends it. */
 export function sealAndSend(
   vector: PacketVector,
-  parts: SendingParts,
+  parts: SealingParts,
   counts: SentCounts,
   now: number,
 ): void {
-  const { sad, raw, cut } = parts;
   parts.crypto.seal(vector);
+  sendSealed(vector, parts, counts, now);
+}
+
+/** Puts the outer headers in front of what has verdict 0 and sends it to the peers, in fragments where it does not fit. */
+export function sendSealed(vector: PacketVector, parts: SendingParts, counts: SentCounts, now: number): void {
+  const { sad, raw, cut } = parts;
   let sealed = 0;
   let isAnyLong = false;
   for (let i = 0; i < vector.count; i++) {

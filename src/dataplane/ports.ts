@@ -43,4 +43,9 @@ export const LINK_PROTOCOL = {
   OUTER_EXTENDED: 0x88b6,
   /** A sealed link packet (`link-seal.ts`): local experimental EtherType (IEEE 802). */
   SEALED: 0x88b5,
+  /**
+   * A packet that the routing host shall stamp (`stamp-packet.ts`): the OUI-extended EtherType, the experimental ones being used up.
+   * The link is the cluster's own, so nobody else reads it.
+   */
+  STAMP: 0x88b7,
 } as const;

@@ -1,8 +1,9 @@
 import { type DropCounters, KEEP, SENT, ELSEWHERE, type Verdict, verdictOf } from '../base/verdict.ts';
 import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
-import { type NumberingHolder, TAKE_FUNNEL, TAKE_WAIT } from '../ipsec/numbering-holder.ts';
+import { type NumberingHolder, TAKE_FUNNEL, TAKE_STAMP, TAKE_WAIT } from '../ipsec/numbering-holder.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
+import type { StampSealer } from '../ipsec/stamp-sealer.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
 import type { WordHash } from '../packet/fragment-table.ts';
@@ -17,31 +18,36 @@ import {
   findOutboundSa,
   SentCounts,
   sealAndSend,
-  type SendingParts,
+  type SealingParts,
 } from './outbound-steps.ts';
 import type { SendingSa } from './sending-sa.ts';
 import { OuterCut } from './outer-cut.ts';
-import type { PacketSink } from './ports.ts';
+import { LINK_PROTOCOL, type PacketSink } from './ports.ts';
 import type { PacketVector } from './vector.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 const SOURCE_NOT_DVIPA = verdictOf('source-not-dvipa');
 const NO_POLICY = verdictOf('no-policy');
 const NO_SA = verdictOf('no-sa');
+const NO_NUMBER = verdictOf('no-number');
 
 /** Packets that wait for sequence numbers, and for how long: a lease is granted in one round trip. */
 const WAITING = { capacity: 1024, perKey: 512, holdMs: 500 };
 
-/** In `nextHeader` until the packet is sealed: it goes to the funnel. 255 is reserved by IANA. */
-const FUNNEL = 255;
-/** Set aside while the others of its vector are sealed and sent. */
-const FUNNEL_ASIDE = 253;
+/** In `linkProtocol`: straight to the peer. */
+const DIRECT = 0;
+/** Verdict of a packet that is set aside while those of its vector that go another way are sealed and sent. */
+const ASIDE = 253;
 
 /** A shadow SA, outbound. */
 export interface ShadowOutboundSa extends SendingSa {
   readonly holder: NumberingHolder;
   /** Undefined until the routing host has given a sender id: nothing is sealed. */
   iv: IvCounter | undefined;
+  /** Masks what the routing host shall stamp; undefined: it gave no keys for that. */
+  stamp: StampSealer | undefined;
+  /** The last IV counter of what went there to be stamped, 0: none. */
+  lastStamped: number;
 }
 
 export interface TargetOutboundOptions {
@@ -63,6 +69,10 @@ export interface TargetOutboundOptions {
   readonly choosePolicy: ChoosePolicy;
   /** May a packet of the kernel leave at all, now that its SA is known? KEEP: yes. */
   readonly withhold: (vector: PacketVector, i: number, entry: ShadowOutboundSa) => Verdict;
+  /** Sends the packets with verdict 0, masked already, to the routing host, which stamps them. */
+  readonly sendToStamper: (vector: PacketVector) => void;
+  /** Of the routing host that is there, 0: none is. What is masked for another is not sent. */
+  readonly epoch: () => number;
   /** Seals the packets with verdict 0 for the link and sends them to the routing host; `saSlot` says whose they are. */
   readonly sendToFunnel: (vector: PacketVector) => void;
   /** The holder may have actions, or another deadline. */
@@ -73,7 +83,7 @@ export interface TargetOutboundOptions {
 
 /**
  * A target's way out: inner packet from the TUN, policy (RFC 4301 section 5.1), fit, number, seal, outer headers,
- * raw socket with the DVIPA's endpoint as source; or, on the funnel, sealed over the trusted link.
+ * raw socket with the DVIPA's endpoint as source; or by way of the routing host: masked to be stamped, or on the funnel, sealed for the trusted link.
  * What has no usable SA is dropped, and what matches no policy as well, unless it answers what came in clear (`clear-text.ts`): no other path
  * leads out in clear.
  */
@@ -81,13 +91,14 @@ export class TargetOutbound {
   readonly #options: TargetOutboundOptions;
   readonly #line: WaitingLine;
   readonly #fit: InnerFit;
-  readonly #sending: SendingParts;
+  readonly #sending: SealingParts;
   /** Numbers taken per slot in this vector, given to `sent` after the send call. */
   readonly #taken = new Map<ShadowOutboundSa, number>();
   /** SAs that had no number for a packet of this vector. */
   readonly #waiting = new Set<ShadowOutboundSa>();
   readonly sent = new SentCounts();
   funnelled = 0;
+  stamped = 0;
 
   constructor(options: TargetOutboundOptions, vectorPackets?: number) {
     this.#options = options;
@@ -176,7 +187,7 @@ export class TargetOutbound {
     return entry?.iv === undefined ? NO_SA : KEEP;
   }
 
-  /** KEEP: it has a number, or (`FUNNEL` in `nextHeader`) goes to the routing host. ELSEWHERE: it must wait. */
+  /** KEEP: it has a number, or (see `linkProtocol`) gets one from the routing host. ELSEWHERE: it must wait. */
   #number(vector: PacketVector, i: number, now: number): number {
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
     const number = entry.holder.take(1, now);
@@ -185,16 +196,29 @@ export class TargetOutbound {
       return ELSEWHERE;
     }
     this.#options.onOutbound(vector, i, entry);
+    vector.linkProtocol[i] = DIRECT;
     if (number === TAKE_FUNNEL) {
-      vector.nextHeader[i] = FUNNEL;
+      vector.linkProtocol[i] = LINK_PROTOCOL.SEALED;
       return KEEP;
     }
+    if (number === TAKE_STAMP) return this.#forStamp(vector, i, entry);
     this.#taken.set(entry, (this.#taken.get(entry) ?? 0) + 1);
     return assignNumber(vector, i, entry, number, entry.iv);
   }
 
+  /** The routing host numbers it; the IV is from here. */
+  #forStamp(vector: PacketVector, i: number, entry: ShadowOutboundSa): Verdict {
+    const { stamp } = entry;
+    if (stamp === undefined || stamp.epoch !== this.#options.epoch()) return NO_NUMBER;
+    const verdict = assignNumber(vector, i, entry, 0, entry.iv);
+    if (verdict !== KEEP) return verdict;
+    vector.linkProtocol[i] = LINK_PROTOCOL.STAMP;
+    entry.lastStamped = entry.iv?.last ?? 0;
+    return KEEP;
+  }
+
   #transmit(vector: PacketVector, now: number): void {
-    const toFunnel = this.#setAside(vector);
+    const aside = this.#setAside(vector);
     sealAndSend(vector, this.#sending, this.sent, now);
     for (const [entry, count] of this.#taken) {
       entry.holder.sent(count, now);
@@ -203,28 +227,46 @@ export class TargetOutbound {
     this.#taken.clear();
     for (const entry of this.#waiting) this.#options.onNumbering(entry);
     this.#waiting.clear();
+    if (aside > 0) this.#share(vector);
+    vector.countDrops(this.#options.drops);
+  }
+
+  /** What goes by way of the routing host. */
+  #share(vector: PacketVector): void {
+    const { sad, crypto, sendToStamper, sendToFunnel } = this.#options;
+    const toStamp = this.#takeBack(vector, LINK_PROTOCOL.STAMP);
+    if (toStamp > 0) {
+      crypto.sealForStamp(vector, (slot) => sad.at(slot)?.stamp);
+      sendToStamper(vector);
+      this.stamped += toStamp;
+    }
+    const toFunnel = this.#takeBack(vector, LINK_PROTOCOL.SEALED);
     if (toFunnel > 0) {
-      this.#takeBack(vector);
-      this.#options.sendToFunnel(vector);
+      sendToFunnel(vector);
       this.funnelled += toFunnel;
     }
-    vector.countDrops(this.#options.drops);
   }
 
   #setAside(vector: PacketVector): number {
     let count = 0;
     for (let i = 0; i < vector.count; i++) {
-      if (vector.verdict[i] !== KEEP || vector.nextHeader[i] !== FUNNEL) continue;
-      vector.verdict[i] = FUNNEL_ASIDE;
+      if (vector.verdict[i] !== KEEP || vector.linkProtocol[i] === DIRECT) continue;
+      vector.verdict[i] = ASIDE;
       count++;
     }
     return count;
   }
 
-  #takeBack(vector: PacketVector): void {
+  /** Those of one way have verdict 0 then, and no others. */
+  #takeBack(vector: PacketVector, way: number): number {
+    let count = 0;
     for (let i = 0; i < vector.count; i++) {
-      if (vector.verdict[i] === FUNNEL_ASIDE) vector.verdict[i] = KEEP;
-      else if (vector.verdict[i] === KEEP) vector.verdict[i] = SENT;
+      if (vector.verdict[i] === KEEP) vector.verdict[i] = SENT;
+      else if (vector.verdict[i] === ASIDE && vector.linkProtocol[i] === way) {
+        vector.verdict[i] = KEEP;
+        count++;
+      }
     }
+    return count;
   }
 }

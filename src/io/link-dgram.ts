@@ -165,7 +165,7 @@ export class DgramLink implements TrustedLink {
 
 /** Datagrams of peers are dispatches: numbered, so that both ends can settle what became of them. */
 function isDispatch(protocol: number): boolean {
-  return protocol !== LINK_PROTOCOL.SEALED;
+  return protocol !== LINK_PROTOCOL.SEALED && protocol !== LINK_PROTOCOL.STAMP;
 }
 
 /** A copy with GRE in front: the socket may keep it for a later turn, when the vector has been reused. */

@@ -1,6 +1,8 @@
 import type { MarkBlocks, Marks } from './numbering-marks.ts';
 
-export type SendWay = 'funnel' | 'exclusive';
+/** Ways on which several targets send at once: everything goes by way of the routing host, which gives the numbers. */
+export type SharedWay = 'stamping' | 'funnel';
+export type SendWay = SharedWay | 'exclusive';
 export type NumberingRekeyCause = 'numbers' | 'sender-ids' | 'marks-lost';
 
 /** What the owner wants done; to be carried out in order. */
@@ -28,8 +30,8 @@ export type OwnerAction =
     }
   | { readonly kind: 'revoke'; readonly target: string; readonly lease: number }
   | { readonly kind: 'way'; readonly target: string; readonly way: SendWay }
-  /** `takeNumbers` refused before and gives numbers again: seal what waits in the funnel's queue. */
-  | { readonly kind: 'funnel-open' }
+  /** `takeNumbers` refused before and gives numbers again: what waits at the routing host goes out. */
+  | { readonly kind: 'shared-open' }
   | { readonly kind: 'rekey'; readonly cause: NumberingRekeyCause };
 
 export interface NumberingOwnerOptions {
@@ -38,6 +40,9 @@ export interface NumberingOwnerOptions {
   /** From the store, for a restored SA. Missing or doubtful: the SA is `blocked` and asks for a rekey. */
   readonly marks?: Marks | undefined;
   readonly hasEsn: boolean;
+  readonly sharedWay: SharedWay;
+  /** May a target that is alone send past the routing host? Not where the network filters sources (`return: router`). */
+  readonly allowsExclusive: boolean;
   /** This life of the routing agent; lease ids of two lives do not meet. */
   readonly epoch: number;
   readonly now: number;
@@ -46,21 +51,21 @@ export interface NumberingOwnerOptions {
 }
 
 /**
- * A, B (docs/architecture.md, "numbering") are to come as further members here, with their drains.
- *
  * ```
- *            leaseRequest(t)             leaseRequest / funnelArrived(u)          returned, or TTL + margin
- *   idle -------------------> exclusive(t) --------------------> drain-to-funnel ------------> funnel
+ *            leaseRequest(t)             leaseRequest / sharedArrived(u)          returned, or TTL + margin
+ *   idle -------------------> exclusive(t) --------------------> drain-to-shared ------------> shared
  *    ^  <--- t silent 1 s ---      ^                                                             |
  *    |                             '---- grant ---- drain-to-exclusive(t) <--- only t for 1 s ---|
  *    '----------------------------------------- nobody for 1 s ----------------------------------'
  * ```
+ * `shared` is stamping or the funnel, for the SA's whole life. Guarded leases (docs/outbound.md, way A) would be one more
+ * state beside it, with drains of its own from and to `shared` and `exclusive`.
  */
 export type OwnerState =
   | { readonly name: 'idle' }
   | { readonly name: 'exclusive'; readonly target: string }
-  | { readonly name: 'drain-to-funnel' }
-  | { readonly name: 'funnel'; readonly since: number }
+  | { readonly name: 'drain-to-shared' }
+  | { readonly name: 'shared'; readonly since: number }
   | {
       readonly name: 'drain-to-exclusive';
       readonly target: string;

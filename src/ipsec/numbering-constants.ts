@@ -25,16 +25,16 @@ export const PATH_DIFFERENCE_MS = 1;
 /** "D": after this much silence no packet is still on its way to the peer, so a jump over its window is harmless. */
 export const SILENCE_MS = 20;
 
-/** A holder (or the whole funnel) that sent nothing for so long is idle; a lone sender is alone after so long. */
+/** A holder (or all who share) that sent nothing for so long is idle; a lone sender is alone after so long. */
 export const ACTIVITY_MS = 1000;
-/** How often the owner looks whether the funnel has a lone sender left. */
+/** How often the owner looks whether there is a lone sender left of those who share. */
 export const REVIEW_MS = 100;
 /**
  * After FLUSH the owner waits at most so long for link packets with counters up to the flushed one; one that comes later
- * leads back to the funnel. They come by another socket than FLUSH: a turn of a busy event loop may lie in between.
+ * leads back to the shared way. They come by another socket than FLUSH: a turn of a busy event loop may lie in between.
  */
 export const FLUSH_WAIT_MS = 50;
-/** A target that does not answer "way exclusive" with FLUSH in this time stays on the funnel. */
+/** A target that does not answer "way exclusive" with FLUSH in this time stays on the shared way. */
 export const MOVE_TIMEOUT_MS = 1000;
 
 /** Numbers stored ahead at a time; asked for when half is left, so a lease never waits for the store. */

@@ -1,4 +1,5 @@
 import { Outbox } from '../base/outbox.ts';
+import type { SendWay, SharedWay } from './numbering-actions.ts';
 import {
   LEASE_MAX_NUMBERS,
   LEASE_MIN_NUMBERS,
@@ -11,8 +12,10 @@ import {
 export const TAKE_WAIT = -1;
 /** `take` says: send the packets over the trusted link to the routing host, which numbers and seals them. */
 export const TAKE_FUNNEL = -2;
+/** `take` says: seal the packets for the stamp and send them to the routing host, which numbers them. */
+export const TAKE_STAMP = -3;
 
-export type HolderState = 'none' | 'asking' | 'exclusive' | 'funnel';
+export type HolderState = 'none' | 'asking' | SendWay;
 
 /** What the holder wants done; the records of the same names, towards the routing host. */
 export type HolderAction =
@@ -37,7 +40,7 @@ interface HeldLease {
  *
  * ```
  *   none --take--> asking --grant--> exclusive --returned (idle, TTL, revoke)--> none
- *     any --way funnel--> funnel --way exclusive (FLUSH, asks)--> asking
+ *     any --way stamping or funnel--> that --way exclusive (FLUSH, asks)--> asking
  * ```
  *
  * A lease is used in ascending order; it is given back at half its life if nothing was taken from it,
@@ -80,13 +83,13 @@ export class NumberingHolder {
   }
 
   /**
-   * First of `count` consecutive numbers, or `TAKE_WAIT`, or `TAKE_FUNNEL`. The caller seals and sends
+   * First of `count` consecutive numbers, or `TAKE_WAIT`, `TAKE_FUNNEL`, `TAKE_STAMP`. The caller seals and sends
    * each at most once and calls `sent(count, now)` when the send call has returned (or the packets were
    * dropped). Take `Math.min(queued, available(now))` to make use of a short rest. Allocates nothing
    * while numbers are there.
    */
   take(count: number, now: number): number {
-    if (this.#state === 'funnel') return TAKE_FUNNEL;
+    if (isShared(this.#state)) return this.#state === 'stamping' ? TAKE_STAMP : TAKE_FUNNEL;
     const lease = this.#lease;
     if (lease === undefined || this.available(now) < count) {
       this.#isWaiting = true;
@@ -116,7 +119,7 @@ export class NumberingHolder {
   granted(lease: number, first: bigint, count: number, ttlMs: number, now: number): boolean {
     const askedAt = this.#askedAt;
     const held = this.#lease;
-    if (askedAt === undefined || this.#state === 'funnel' || count < 1 || first < 1n) return false;
+    if (askedAt === undefined || isShared(this.#state) || count < 1 || first < 1n) return false;
     const from = Number(first);
     if (!Number.isSafeInteger(from + count)) return false;
     if (held?.id === lease) {
@@ -150,17 +153,17 @@ export class NumberingHolder {
     this.#giveBack(now);
   }
 
-  /** `linkCounter`: the last counter used on the link towards the routing host (0 = none yet). */
-  way(way: 'funnel' | 'exclusive', linkCounter: bigint, now: number): void {
-    if (way === 'funnel') {
-      this.#state = 'funnel';
+  /** `linkCounter`: the last counter used on the shared way (0 = none yet): of the link on the funnel, of the IVs with stamping. */
+  way(way: SendWay, linkCounter: bigint, now: number): void {
+    if (isShared(way)) {
+      this.#state = way;
       this.#askedAt = undefined;
       this.#isReturning = this.#lease !== undefined;
       this.#giveBack(now);
       this.#resume();
       return;
     }
-    if (this.#state === 'funnel') this.#state = 'none';
+    if (isShared(this.#state)) this.#state = 'none';
     this.#actions.push({ kind: 'flush', counter: linkCounter });
     this.#ask(now);
   }
@@ -244,7 +247,7 @@ export class NumberingHolder {
     this.#isReturning = false;
     if (this.#state === 'exclusive') this.#state = this.#askedAt === undefined ? 'none' : 'asking';
     this.#actions.push({ kind: 'lease-return', lease: lease.id, firstUnused: BigInt(lease.next) });
-    if (this.#isWaiting && this.#state !== 'funnel') this.#ask(now);
+    if (this.#isWaiting && !isShared(this.#state)) this.#ask(now);
   }
 
   #resume(): void {
@@ -253,4 +256,8 @@ export class NumberingHolder {
     this.#waitingCount = 0;
     this.#actions.push({ kind: 'resume' });
   }
+}
+
+function isShared(state: HolderState): state is SharedWay {
+  return state === 'stamping' || state === 'funnel';
 }

@@ -1,10 +1,11 @@
 import { Outbox } from '../base/outbox.ts';
-import { ExclusiveLease } from './exclusive-lease.ts';
+import { LeaseDesk } from './lease-desk.ts';
 import type {
   NumberingOwnerOptions,
   NumberingRekeyCause,
   OwnerAction,
   OwnerState,
+  SharedWay,
 } from './numbering-actions.ts';
 import {
   ACTIVITY_MS,
@@ -20,8 +21,8 @@ import {
 } from './numbering-constants.ts';
 import { type Marks, NumberingMarks } from './numbering-marks.ts';
 import { RekeyNeed } from './rekey-need.ts';
-import { FUNNEL, SendGate } from './send-gate.ts';
-import { type LeaseRequest, SenderBook } from './sender-book.ts';
+import { ROUTER, SendGate } from './send-gate.ts';
+import { SenderBook } from './sender-book.ts';
 import { IvCounter } from './sender-ids.ts';
 
 /**
@@ -37,10 +38,12 @@ import { IvCounter } from './sender-ids.ts';
 export class NumberingOwner {
   readonly #marks: NumberingMarks | undefined;
   readonly #rekeyAt: number;
+  readonly sharedWay: SharedWay;
+  readonly #allowsExclusive: boolean;
   readonly #senders = new SenderBook();
   readonly #rekey = new RekeyNeed();
   #state: OwnerState;
-  readonly #lease: ExclusiveLease;
+  readonly #lease: LeaseDesk;
   readonly #gate: SendGate;
   #reviewAt = Number.POSITIVE_INFINITY;
   #isStarved = false;
@@ -52,6 +55,8 @@ export class NumberingOwner {
   constructor(options: NumberingOwnerOptions) {
     const { origin, hasEsn, now, blocks } = options;
     this.#now = now;
+    this.sharedWay = options.sharedWay;
+    this.#allowsExclusive = options.allowsExclusive;
     this.#rekeyAt = hasEsn ? REKEY_SEQUENCE_ESN : REKEY_SEQUENCE;
     this.#marks =
       origin === 'new'
@@ -60,8 +65,8 @@ export class NumberingOwner {
     this.#state = { name: this.#marks === undefined ? 'blocked' : 'idle' };
     // Leases of the life before this one may still be used: everything waits until they are dead and silent.
     this.#gate = new SendGate(origin === 'new' ? now : now + LEASE_TTL_MS + LEASE_MARGIN_MS + SILENCE_MS);
-    this.#iv = origin === 'new' ? new IvCounter(0) : undefined;
-    this.#lease = new ExclusiveLease(options.epoch);
+    this.#iv = origin === 'new' && this.sharedWay === 'funnel' ? new IvCounter(0) : undefined;
+    this.#lease = new LeaseDesk(options.epoch, this.#gate, this.#senders);
     this.#progress(now);
   }
 
@@ -79,9 +84,19 @@ export class NumberingOwner {
     return this.#lease.expiredCount;
   }
 
-  /** IVs of what the routing host itself seals (the funnel); undefined while its sender id is not stored. */
+  /** IVs of what the routing host itself seals: on the funnel only, and when its sender id is stored. */
   get iv(): IvCounter | undefined {
     return this.#iv;
+  }
+
+  /** The sender id that this target has now; undefined: it is no sender. */
+  senderIdOf(target: string): number | undefined {
+    return this.#senders.idOf(target);
+  }
+
+  /** Packets that the present incarnation of a target can have sent, as far as this owner gave or saw their numbers. */
+  numbersGiven(target: string): number {
+    return this.#senders.givenTo(target);
   }
 
   /** What is to be done now, in order; empties the list. */
@@ -100,7 +115,7 @@ export class NumberingOwner {
   targetLost(target: string, now: number): void {
     this.#senders.lost(target);
     const state = this.#state;
-    if (state.name === 'drain-to-exclusive' && state.target === target) this.#enterFunnel(now);
+    if (state.name === 'drain-to-exclusive' && state.target === target) this.#enterShared(now);
     this.#progress(now);
   }
 
@@ -128,18 +143,14 @@ export class NumberingOwner {
    * not granted that lease (or it has expired here: then its rest is burnt already), nothing changes.
    */
   leaseReturn(target: string, lease: number, firstUnused: bigint, now: number): boolean {
-    const peer = this.#senders.lookup(target);
-    if (peer === undefined || this.#marks === undefined) return false;
-    this.#expireLease(now);
-    const used = this.#lease.giveBack(target, peer.incarnation, lease, firstUnused, this.#marks);
-    if (used === undefined) return false;
-    if (used > 0) peer.lastActive = now;
-    this.#gate.sent(target, now);
+    if (this.#marks === undefined) return false;
+    this.#lease.expire(now);
+    if (!this.#lease.giveBack(target, lease, firstUnused, this.#marks, now)) return false;
     this.#progress(now);
     return true;
   }
 
-  /** The holder has left the funnel; `counter` is the last link counter it used. */
+  /** The target has left the shared way; `counter` is the last one it used there (see `sharedArrived`). */
   flush(target: string, counter: bigint, now: number): boolean {
     const peer = this.#senders.lookup(target);
     if (peer === undefined) return false;
@@ -161,21 +172,23 @@ export class NumberingOwner {
   }
 
   /**
-   * A packet for the funnel came over the link; call it before `takeNumbers`. One from before a flush that was
-   * already answered by a grant leads back to the funnel. False: it is a stranger's, drop it (`no-number`).
+   * A packet that the routing host shall number came over the link; call it before `takeNumbers`. `counter` ascends as the
+   * target sends: of the link on the funnel, of its IVs with stamping. One from before a flush that was already answered
+   * by a grant leads back to the shared way. False: it is a stranger's, drop it (`no-number`).
    */
-  funnelArrived(target: string, linkCounter: number, now: number): boolean {
+  sharedArrived(target: string, counter: number, now: number): boolean {
     const peer = this.#senders.lookup(target);
     if (peer === undefined) return false;
-    if (linkCounter > peer.seenCounter) peer.seenCounter = linkCounter;
+    if (counter > peer.seenCounter) peer.seenCounter = counter;
+    if (this.sharedWay === 'stamping') this.#senders.gave(target, 1);
     const state = this.#state;
     peer.lastActive = now;
-    if (state.name === 'idle') this.#enterFunnel(now);
-    else if (state.name === 'exclusive') this.#drainToFunnel(state.target, now);
+    if (state.name === 'idle') this.#enterShared(now);
+    else if (state.name === 'exclusive') this.#drainToShared(state.target, now);
     else if (state.name === 'drain-to-exclusive') {
       const isFlushing = state.target === target;
-      if (!isFlushing || (state.flushedAt !== undefined && linkCounter > peer.flushCounter))
-        this.#enterFunnel(now);
+      if (!isFlushing || (state.flushedAt !== undefined && counter > peer.flushCounter))
+        this.#enterShared(now);
     }
     // The last packet of a flush takes its number before the way changes: `takeNumbers` goes on from here.
     if (this.#state.name !== 'drain-to-exclusive') this.#progress(now);
@@ -183,17 +196,17 @@ export class NumberingOwner {
   }
 
   /**
-   * First of `count` consecutive numbers for packets that the routing host seals itself (the funnel),
-   * or -1: queue the packets until `funnel-open` (bounded; `queue-overflow`, `queue-timeout`). Each
-   * number taken must be sealed and sent at most once, and in order.
+   * First of `count` consecutive numbers for packets that the routing host stamps or seals, or -1: queue the
+   * packets until `shared-open` (bounded; `queue-overflow`, `queue-timeout`). Each number taken must be
+   * stamped or sealed, and sent, at most once, and in order.
    */
   takeNumbers(count: number, now: number): number {
-    const first = this.#mayFunnelSend(now) ? (this.#marks?.takeSequence(count) ?? -1) : -1;
+    const first = this.#mayShare(now) ? (this.#marks?.takeSequence(count) ?? -1) : -1;
     if (first < 0) {
       this.#isStarved = true;
       this.#starvedCount = count;
     } else {
-      this.#gate.sent(FUNNEL, now);
+      this.#gate.sent(ROUTER, now);
     }
     this.#progress(now);
     return first;
@@ -233,7 +246,7 @@ export class NumberingOwner {
     if (this.#senders.requests.size > 0 || this.#isStarved || state.name === 'drain-to-exclusive') {
       for (const due of this.#gate.times) consider(due);
     }
-    if (state.name === 'funnel') consider(this.#reviewAt);
+    if (state.name === 'shared') consider(this.#reviewAt);
     if (state.name === 'exclusive' && this.#lease.held === undefined) consider(this.#idleAt(state.target));
     if (state.name === 'drain-to-exclusive') {
       consider(state.flushedAt === undefined ? state.giveUpAt : state.flushedAt + FLUSH_WAIT_MS);
@@ -249,8 +262,8 @@ export class NumberingOwner {
       this.#raise('marks-lost', now);
       return;
     }
-    this.#expireLease(now);
-    if (this.#iv === undefined) {
+    this.#lease.expire(now);
+    if (this.#iv === undefined && this.sharedWay === 'funnel') {
       const own = marks.takeSenderId();
       if (own >= 0) this.#iv = new IvCounter(own);
     }
@@ -258,10 +271,13 @@ export class NumberingOwner {
       this.#actions.push({ kind: 'sender-id', target, incarnation, senderId });
     });
     this.#step(now);
-    for (const [target, request] of this.#senders.requests) this.#serve(target, request, now);
-    if (this.#isStarved && this.#mayFunnelSend(now) && marks.sequenceRoom >= this.#starvedCount) {
+    for (const target of this.#senders.requests.keys()) {
+      // Who has no sender id yet (again) has an old one of another life, and keys of it.
+      if (this.#senders.idOf(target) !== undefined) this.#serve(target, now);
+    }
+    if (this.#isStarved && this.#mayShare(now) && marks.sequenceRoom >= this.#starvedCount) {
       this.#isStarved = false;
-      this.#actions.push({ kind: 'funnel-open' });
+      this.#actions.push({ kind: 'shared-open' });
     }
     const write = marks.write(now);
     if (write !== undefined) this.#actions.push({ kind: 'store-marks', marks: write });
@@ -273,31 +289,23 @@ export class NumberingOwner {
     if (this.#rekey.raise(now)) this.#actions.push({ kind: 'rekey', cause });
   }
 
-  /** A lease that nobody returned: its holder may have sent until now, up to its last number. */
-  #expireLease(now: number): void {
-    const dead = this.#lease.expire(now);
-    if (dead === undefined) return;
-    this.#gate.closeUntil(dead.expiresAt + SILENCE_MS);
-    this.#gate.sent(dead.target, dead.expiresAt);
-  }
-
   /** Changes of state that time brings. */
   #step(now: number): void {
     const state = this.#state;
-    if (state.name === 'drain-to-funnel' && this.#lease.held === undefined) this.#enterFunnel(now);
+    if (state.name === 'drain-to-shared' && this.#lease.held === undefined) this.#enterShared(now);
     else if (
       state.name === 'exclusive' &&
       this.#lease.held === undefined &&
       now >= this.#idleAt(state.target)
     ) {
       this.#state = { name: 'idle' };
-    } else if (state.name === 'funnel' && now >= this.#reviewAt) this.#review(state.since, now);
+    } else if (state.name === 'shared' && now >= this.#reviewAt) this.#review(state.since, now);
     else if (state.name === 'drain-to-exclusive') this.#stepToExclusive(state, now);
   }
 
   #stepToExclusive(state: OwnerState & { name: 'drain-to-exclusive' }, now: number): void {
     if (state.flushedAt === undefined) {
-      if (now >= state.giveUpAt) this.#enterFunnel(now);
+      if (now >= state.giveUpAt) this.#enterShared(now);
       return;
     }
     const peer = this.#senders.lookup(state.target);
@@ -308,10 +316,10 @@ export class NumberingOwner {
     if (peer !== undefined) peer.lastActive = now;
   }
 
-  /** Has the funnel one sender left, or none? */
+  /** Has the shared way one sender left, or none? */
   #review(since: number, now: number): void {
     this.#reviewAt = now + REVIEW_MS;
-    if (this.#isStarved) return; // packets wait in the funnel
+    if (this.#isStarved) return; // packets wait here
     const active = this.#senders.activeAfter(now - ACTIVITY_MS);
     if (now < since + ACTIVITY_MS || active.length > 1) return;
     const [target] = active;
@@ -319,6 +327,7 @@ export class NumberingOwner {
       this.#state = { name: 'idle' };
       return;
     }
+    if (!this.#allowsExclusive) return;
     this.#state = { name: 'drain-to-exclusive', target, giveUpAt: now + MOVE_TIMEOUT_MS };
     this.#actions.push({ kind: 'way', target, way: 'exclusive' });
   }
@@ -327,71 +336,57 @@ export class NumberingOwner {
     return (this.#senders.lookup(target)?.lastActive ?? Number.NEGATIVE_INFINITY) + ACTIVITY_MS;
   }
 
-  #enterFunnel(now: number): void {
+  #enterShared(now: number): void {
     const state = this.#state;
     if (state.name === 'drain-to-exclusive' && this.#senders.has(state.target)) {
-      this.#actions.push({ kind: 'way', target: state.target, way: 'funnel' });
+      this.#actions.push({ kind: 'way', target: state.target, way: this.sharedWay });
     }
-    this.#state = { name: 'funnel', since: now };
+    this.#state = { name: 'shared', since: now };
     this.#reviewAt = now + REVIEW_MS;
   }
 
-  /** Takes the exclusive way from its holder; the funnel opens when its lease is back or dead. */
-  #drainToFunnel(holder: string, now: number): void {
-    this.#state = { name: 'drain-to-funnel' };
+  /** Takes the exclusive way from its holder; the shared way opens when its lease is back or dead. */
+  #drainToShared(holder: string, now: number): void {
+    this.#state = { name: 'drain-to-shared' };
     if (this.#senders.has(holder)) {
       this.#senders.requests.delete(holder);
-      this.#actions.push({ kind: 'way', target: holder, way: 'funnel' });
+      this.#actions.push({ kind: 'way', target: holder, way: this.sharedWay });
       const lease = this.#lease.held;
       if (lease?.target === holder) this.#actions.push({ kind: 'revoke', target: holder, lease: lease.id });
     }
-    if (this.#lease.held === undefined) this.#enterFunnel(now);
+    if (this.#lease.held === undefined) this.#enterShared(now);
   }
 
-  #serve(target: string, request: LeaseRequest, now: number): void {
+  #serve(target: string, now: number): void {
     if (this.#state.name === 'idle') {
-      if (this.#senders.requests.size > 1) this.#enterFunnel(now);
-      else if (this.#grant(target, request, now)) this.#state = { name: 'exclusive', target };
+      if (!this.#allowsExclusive || this.#senders.requests.size > 1) this.#enterShared(now);
+      else if (this.#grant(target, now)) this.#state = { name: 'exclusive', target };
       else return;
     }
     const state = this.#state;
     if (state.name === 'exclusive' && state.target === target) {
-      this.#grant(target, request, now);
+      this.#grant(target, now);
       return;
     }
     if (state.name === 'drain-to-exclusive') {
       if (state.target === target) return; // granted when drained
-      this.#enterFunnel(now);
+      this.#enterShared(now);
     }
-    if (state.name === 'exclusive') this.#drainToFunnel(state.target, now);
+    if (state.name === 'exclusive') this.#drainToShared(state.target, now);
     this.#senders.requests.delete(target);
-    this.#actions.push({ kind: 'way', target, way: 'funnel' });
+    this.#actions.push({ kind: 'way', target, way: this.sharedWay });
   }
 
-  /** Grants a new lease, or makes the holder's own one longer in numbers and life. False: not yet. */
-  #grant(target: string, request: LeaseRequest, now: number): boolean {
-    const incarnation = this.#senders.lookup(target)?.incarnation;
-    if (incarnation === undefined || this.#marks === undefined || !this.#senders.requests.has(target))
-      return false;
-    if (this.#lease.held === undefined && !this.#gate.isOpenFor(target, now)) return false;
-    const grant = this.#lease.grant(target, incarnation, request.count, this.#marks, now);
-    if (grant === undefined) return false;
-    this.#senders.requests.delete(target);
-    this.#actions.push({
-      kind: 'grant',
-      target,
-      lease: grant.lease,
-      first: BigInt(grant.first),
-      count: grant.count,
-      // The holder counts from when it asked, so it is told how long it waited here.
-      ttlMs: LEASE_TTL_MS + Math.floor(now - request.since),
-    });
-    return true;
+  /** False: not yet. */
+  #grant(target: string, now: number): boolean {
+    const grant = this.#marks === undefined ? undefined : this.#lease.grant(target, this.#marks, now);
+    if (grant !== undefined) this.#actions.push(grant);
+    return grant !== undefined;
   }
 
-  #mayFunnelSend(now: number): boolean {
+  #mayShare(now: number): boolean {
     const { name } = this.#state;
-    if ((name !== 'funnel' && name !== 'drain-to-exclusive') || this.#lease.held !== undefined) return false;
-    return this.#iv !== undefined && this.#gate.isOpenFor(FUNNEL, now);
+    if ((name !== 'shared' && name !== 'drain-to-exclusive') || this.#lease.held !== undefined) return false;
+    return (this.sharedWay === 'stamping' || this.#iv !== undefined) && this.#gate.isOpenFor(ROUTER, now);
   }
 }

@@ -1,7 +1,7 @@
 import { PATH_DIFFERENCE_MS } from './numbering-constants.ts';
 
-/** The routing host itself, as a sender (the funnel). */
-export const FUNNEL = '';
+/** The routing host itself, as a sender: what it stamps or, on the funnel, seals. */
+export const ROUTER = '';
 
 /**
  * When the next number may be taken, and by whom. Two rules: after a jump of the numbers nobody sends before a
@@ -10,7 +10,7 @@ export const FUNNEL = '';
  */
 export class SendGate {
   #notBefore: number;
-  #lastSender = FUNNEL;
+  #lastSender = ROUTER;
   #lastSentAt = Number.NEGATIVE_INFINITY;
 
   constructor(notBefore: number) {

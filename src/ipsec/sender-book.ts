@@ -23,6 +23,8 @@ export class SenderBook {
   readonly #ids = new SenderIds();
   readonly #senders = new Map<string, Sender>();
   readonly #waitingForId = new Set<string>();
+  /** Numbers that the present incarnation of a target was given; it may come back with them. */
+  readonly #given = new Map<string, { readonly incarnation: bigint; count: number }>();
 
   lookup(target: string): Sender | undefined {
     return this.#senders.get(target);
@@ -32,8 +34,26 @@ export class SenderBook {
     return this.#senders.has(target);
   }
 
+  /** Undefined: it is no sender, or waits for its id. */
+  idOf(target: string): number | undefined {
+    const incarnation = this.#senders.get(target)?.incarnation;
+    if (incarnation === undefined || this.#waitingForId.has(target)) return undefined;
+    return this.#ids.lookup(target, incarnation);
+  }
+
+  gave(target: string, count: number): void {
+    const given = this.#given.get(target);
+    if (given !== undefined) given.count += count;
+  }
+
+  givenTo(target: string): number {
+    return this.#given.get(target)?.count ?? 0;
+  }
+
   ready(target: string, incarnation: bigint): void {
     this.requests.delete(target);
+    if (this.#given.get(target)?.incarnation !== incarnation)
+      this.#given.set(target, { incarnation, count: 0 });
     const lastActive = Number.NEGATIVE_INFINITY;
     this.#senders.set(target, { incarnation, lastActive, seenCounter: -1, flushCounter: -1 });
     this.#waitingForId.add(target);

@@ -15,6 +15,11 @@ export class IvCounter {
     this.senderId = senderId;
   }
 
+  /** The last one taken, 0: none. */
+  get last(): number {
+    return this.#next - 1;
+  }
+
   /** First of `count` consecutive counters, or -1 when the 48 bits would run out: then nothing may be sealed. */
   take(count: number): number {
     const first = this.#next;

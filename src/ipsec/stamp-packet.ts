@@ -4,7 +4,7 @@ import { ESP_HEADER_BYTES, ESP_TRAILER_BYTES } from '../packet/esp-header.ts';
 /*
  * A packet on its way from a target to the routing host, to be stamped with a sequence number. Big endian:
  *
- * |    Version    |                Reserved, zero                 |   0
+ * |    Version    |     Flags     | Traffic class |   Hop limit   |   0
  * |                           SA group                            |   4
  * |                         Check (64 bits)                       |   8
  * |               Security Parameters Index (SPI)                 |  16   from here on ESP ...
@@ -17,10 +17,18 @@ import { ESP_HEADER_BYTES, ESP_TRAILER_BYTES } from '../packet/esp-header.ts';
  * chooses the key that the check is made with, so a changed one finds another key, or none. Nor is the ciphertext, whose
  * length is: what was changed there is stamped, and refused by the peer (the ICV covers it).
  * The epoch is not in the packet: it is the GRE key.
+ *
+ * Flags (1: don't fragment), traffic class and hop limit are the inner packet's, for the outer header, which the stamper makes and
+ * could not make without them. They are as little vouched for as an outer header is on any network.
  */
 export const STAMP_HEADER_BYTES = 16;
 const VERSION = 1;
+const FLAGS_AT = 1;
+const TRAFFIC_CLASS_AT = 2;
+const HOP_LIMIT_AT = 3;
 const CHECK_AT = 8;
+/** Of the flags. */
+const DONT_FRAGMENT = 1;
 export const STAMP_CHECK_BYTES = 8;
 export const STAMP_IV_BYTES = 8;
 const ESP_BYTES_MIN = ESP_HEADER_BYTES + STAMP_IV_BYTES + ESP_TRAILER_BYTES + 8;
@@ -38,12 +46,19 @@ export class StampHeader {
   senderId = 0;
   /** Of the sender's packets on this SA; exact to 2^48. */
   counter = 0;
+  trafficClass = 0;
+  hopLimit = 0;
+  dontFragment = false;
 }
+
+/** What the outer header takes from the inner one. */
+export type StampHints = Pick<StampHeader, 'trafficClass' | 'hopLimit' | 'dontFragment'>;
 
 /** Reads what stands in front of the ciphertext, before anything is verified. `stamp-malformed`: no packet to be stamped. */
 export function parseStampHeader(slab: Buffer, offset: number, length: number, out: StampHeader): Verdict {
   if (length < STAMP_HEADER_BYTES + ESP_BYTES_MIN || offset + length > slab.length) return MALFORMED;
-  if (slab.readUInt32BE(offset) !== VERSION * 0x1_00_00_00) return MALFORMED;
+  const flags = slab[offset + FLAGS_AT] as number;
+  if (slab[offset] !== VERSION || (flags & ~DONT_FRAGMENT) !== 0) return MALFORMED;
   const esp = offset + STAMP_HEADER_BYTES;
   const iv = esp + ESP_HEADER_BYTES;
   if (slab.readUInt32BE(esp + 4) !== 0) return MALFORMED;
@@ -51,6 +66,9 @@ export function parseStampHeader(slab: Buffer, offset: number, length: number, o
   out.spi = slab.readUInt32BE(esp);
   out.senderId = slab.readUInt16BE(iv);
   out.counter = slab.readUInt16BE(iv + 2) * TWO_32 + slab.readUInt32BE(iv + 4);
+  out.dontFragment = flags === DONT_FRAGMENT;
+  out.trafficClass = slab[offset + TRAFFIC_CLASS_AT] as number;
+  out.hopLimit = slab[offset + HOP_LIMIT_AT] as number;
   return out.senderId === 0 || out.counter === 0 ? MALFORMED : KEEP;
 }
 
@@ -59,6 +77,13 @@ export function encodeStampHeader(slab: Buffer, offset: number, group: number, c
   slab.writeUInt32BE(VERSION * 0x1_00_00_00, offset);
   slab.writeUInt32BE(group, offset + 4);
   check.copy(slab, offset + CHECK_AT, 0, STAMP_CHECK_BYTES);
+}
+
+/** Into the header at `offset`, which `encodeStampHeader` has written. */
+export function encodeStampHints(slab: Buffer, offset: number, hints: StampHints): void {
+  slab[offset + FLAGS_AT] = hints.dontFragment ? DONT_FRAGMENT : 0;
+  slab[offset + TRAFFIC_CLASS_AT] = hints.trafficClass;
+  slab[offset + HOP_LIMIT_AT] = hints.hopLimit;
 }
 
 /** The check that a packet carries, into `out`. */

@@ -25,11 +25,13 @@ export interface StampSealerOptions extends StampKeys {
 export class StampSealer implements StampMasker {
   readonly headerBytes = STAMP_HEADER_BYTES;
   readonly icvBytes: number;
+  readonly epoch: number;
   readonly #group: number;
   readonly #mask: StampMask;
 
   constructor(options: StampSealerOptions) {
     this.icvBytes = options.icvBytes;
+    this.epoch = options.epoch;
     this.#group = options.group;
     this.#mask = new StampMask(options, options.epoch, options.icvBytes);
   }

@@ -92,7 +92,7 @@ export interface LimitSnapshot {
 }
 
 /** `exclusive:<host>`: that target numbers and sends. */
-export type SendingWay = `exclusive:${string}` | 'funnel' | 'idle';
+export type SendingWay = `exclusive:${string}` | 'stamping' | 'funnel' | 'idle';
 
 /**
  * `offered`: it was sent, or is about to be, and not acknowledged. `installed`: acknowledged, and no packets go by it (inbound: windows

@@ -59,23 +59,29 @@ describe('a cluster in memory', () => {
     expect(cluster.allViolations).to.deep.equal([]);
   });
 
-  it('takes the funnel when two targets send, and goes back to the lone sender: in order, nothing lost', async () => {
-    const cluster = new MemoryCluster({ peerWindow: 32 });
-    await cluster.up();
-    const [one, two] = [await connection(cluster), await connection(cluster)];
-    const both = [];
-    for (let i = 0; i < 50; i++)
-      both.push(...(await load(cluster, one.port, 1)), ...(await load(cluster, two.port, 1)));
-    expect(cluster.router.funnel.sent.sealed).to.be.greaterThan(60);
-    const sealed = () => cluster.router.funnel.sent.sealed;
-    both.push(...(await load(cluster, one.port, 1400)));
-    const before = sealed();
-    both.push(...(await load(cluster, one.port, 100)));
-    await cluster.run(50);
-    expect(sealed() - before).to.equal(0);
-    expect(answers(cluster, both)).to.equal(both.length);
-    expect(cluster.allViolations).to.deep.equal([]);
-  }).timeout(30_000);
+  for (const way of ['stamping', 'funnel'] as const) {
+    it(`takes the shared way (${way}) when two targets send, and goes back to the lone sender: in order, nothing lost`, async () => {
+      const cluster = new MemoryCluster({ peerWindow: 32, stamping: way === 'stamping' ? 'on' : 'off' });
+      await cluster.up();
+      const { stamping, funnel } = cluster.router.host;
+      const [taken, other] = way === 'stamping' ? [stamping, funnel] : [funnel, stamping];
+      const [one, two] = [await connection(cluster), await connection(cluster)];
+      const both = [];
+      for (let i = 0; i < 50; i++)
+        both.push(...(await load(cluster, one.port, 1)), ...(await load(cluster, two.port, 1)));
+      expect(taken.sent.sealed).to.be.greaterThan(60);
+      const sealed = () => taken.sent.sealed;
+      both.push(...(await load(cluster, one.port, 1400)));
+      const before = sealed();
+      both.push(...(await load(cluster, one.port, 100)));
+      await cluster.run(50);
+      expect(sealed() - before).to.equal(0);
+      expect(other.sent.sealed).to.equal(0);
+      expect(answers(cluster, both)).to.equal(both.length);
+      expect(drops(cluster)).to.deep.equal({});
+      expect(cluster.allViolations).to.deep.equal([]);
+    }).timeout(30_000);
+  }
 
   it('rekeys under load: both SAs are served, the switch is by policy, no packet is lost', async () => {
     const cluster = new MemoryCluster();

@@ -8,8 +8,8 @@ import { addr, DVIPA, reply } from '../support/inner-packets.ts';
 import { answers, connection, drops, load } from './cluster-helpers.ts';
 
 describe('a routing agent and a target that lies', () => {
-  const setUp = async () => {
-    const cluster = new MemoryCluster();
+  const setUp = async (options: { stamping?: 'on' | 'off' } = {}) => {
+    const cluster = new MemoryCluster(options);
     await cluster.up();
     const { port, at } = await connection(cluster);
     await cluster.run(30);
@@ -203,18 +203,23 @@ describe('a routing agent and a target that lies', () => {
     expect(drops(cluster)['coupling-not-granted']).to.equal(refused); // late, not a lie
   });
 
-  it('drops what a target sends over the link without a session, on either side: nothing is sealed', async () => {
-    const { cluster, port } = await setUp();
-    const two = await connection(cluster);
-    await load(cluster, port, 20);
-    await load(cluster, two.port, 20);
-    cluster.killRouter();
-    await cluster.run(10);
-    const target = cluster.target(two.at);
-    const before = counted(target.drops)['no-number'] ?? 0;
-    const states = [...target.cache.outbound.values()].map(({ holder }) => holder.state);
-    expect(states).to.deep.equal(['funnel']);
-    target.outbound.run(vectorOf(reply({ destinationPort: two.port })), cluster.clock.now());
-    expect((counted(target.drops)['no-number'] ?? 0) - before).to.equal(1);
-  });
+  for (const [stamping, way] of [
+    ['on', 'stamping'],
+    ['off', 'funnel'],
+  ] as const) {
+    it(`drops what a target sends over the link without a session, on either side: nothing is sealed (${way})`, async () => {
+      const { cluster, port } = await setUp({ stamping });
+      const two = await connection(cluster);
+      await load(cluster, port, 20);
+      await load(cluster, two.port, 20);
+      cluster.killRouter();
+      await cluster.run(10);
+      const target = cluster.target(two.at);
+      const before = counted(target.drops)['no-number'] ?? 0;
+      const states = [...target.cache.outbound.values()].map(({ holder }) => holder.state);
+      expect(states).to.deep.equal([way]);
+      target.outbound.run(vectorOf(reply({ destinationPort: two.port })), cluster.clock.now());
+      expect((counted(target.drops)['no-number'] ?? 0) - before).to.equal(1);
+    });
+  }
 });

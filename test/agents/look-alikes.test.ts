@@ -6,7 +6,9 @@ import { answers, connection, drops, load } from './cluster-helpers.ts';
 const refused = (cluster: MemoryCluster) =>
   cluster.targets.map(({ drops }) => counted(drops)['look-alike'] ?? 0);
 
-async function alike(options: { clients?: number; targets?: number } = {}): Promise<MemoryCluster> {
+async function alike(
+  options: { clients?: number; targets?: number; stamping?: 'on' | 'off' } = {},
+): Promise<MemoryCluster> {
   const cluster = new MemoryCluster({ clients: 2, ...options, alike: true });
   await cluster.up();
   return cluster;
@@ -28,28 +30,30 @@ describe('clients with one inner address, in a cluster in memory', () => {
     expect(cluster.allViolations).to.deep.equal([]);
   }).timeout(30_000);
 
-  it('are answered through the funnel as well, each under its own SA', async () => {
-    const cluster = await alike({ targets: 3 });
-    const open = [];
-    for (let i = 0; i < 3; i++) {
-      for (const client of [1, 2]) open.push({ client, ...(await connection(cluster, client)) });
-    }
-    const sent = new Map<number, { text: string }[]>([
-      [1, []],
-      [2, []],
-    ]);
-    for (let i = 0; i < 20; i++) {
-      for (const { client, port } of open) {
-        const segments = await load(cluster, port, 1, client);
-        sent.get(client)?.push(...segments);
+  for (const way of ['stamping', 'funnel'] as const) {
+    it(`are answered by several targets at once as well, each under its own SA (${way})`, async () => {
+      const cluster = await alike({ targets: 3, stamping: way === 'stamping' ? 'on' : 'off' });
+      const open = [];
+      for (let i = 0; i < 3; i++) {
+        for (const client of [1, 2]) open.push({ client, ...(await connection(cluster, client)) });
       }
-    }
-    await cluster.run(300);
-    expect(cluster.router.funnel.sent.sealed).to.be.greaterThan(50);
-    for (const [client, texts] of sent) expect(answers(cluster, texts, client)).to.equal(texts.length);
-    expect(refused(cluster)).to.deep.equal([0, 0, 0]);
-    expect(cluster.allViolations).to.deep.equal([]);
-  }).timeout(30_000);
+      const sent = new Map<number, { text: string }[]>([
+        [1, []],
+        [2, []],
+      ]);
+      for (let i = 0; i < 20; i++) {
+        for (const { client, port } of open) {
+          const segments = await load(cluster, port, 1, client);
+          sent.get(client)?.push(...segments);
+        }
+      }
+      await cluster.run(300);
+      expect(cluster.router.host[way].sent.sealed).to.be.greaterThan(50);
+      for (const [client, texts] of sent) expect(answers(cluster, texts, client)).to.equal(texts.length);
+      expect(refused(cluster)).to.deep.equal([0, 0, 0]);
+      expect(cluster.allViolations).to.deep.equal([]);
+    }).timeout(30_000);
+  }
 
   it('are refused by name what the other one has, when there is no other target', async () => {
     const cluster = await alike({ targets: 1 });

@@ -79,7 +79,7 @@ export function refuseInbound(
   const ends = targets.map((n) => {
     const { cache } = cluster.target(n);
     const install = cache.install.bind(cache);
-    cache.install = (record) => (record.sa.direction === 'in' ? reason : install(record));
+    cache.install = (record, epoch) => (record.sa.direction === 'in' ? reason : install(record, epoch));
     return () => void (cache.install = install);
   });
   return () => {

@@ -23,7 +23,7 @@ const service: DvipaService = {
 };
 
 function make() {
-  const sas = new RoutingSas({ outside: 1500, cluster: 1500 });
+  const sas = new RoutingSas({ outside: 1500, cluster: 1500 }, true);
   const add = (given: SaTest) => {
     const sa = testSa(given);
     const numbering = { origin: 'new', epoch: 1, now: 0 } as const;

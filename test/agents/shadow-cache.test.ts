@@ -6,6 +6,7 @@ import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { addr, DVIPA, ENDPOINT, OTHER_DVIPA } from '../support/inner-packets.ts';
 import { policyFor, type SaTest, testSa } from '../support/test-sas.ts';
 
+const EPOCH = 3;
 const CREDIT = { bytes: 1000, packets: 1000 };
 const RECORD = {
   address: DVIPA,
@@ -48,7 +49,7 @@ describe('shadow-cache', () => {
   for (const [what, sa] of refused) {
     it(`refuses ${what}: nothing is installed, and the keys are wiped`, () => {
       const cache = cacheWith();
-      expect(cache.install({ sa, credit: CREDIT })).to.be.a('string');
+      expect(cache.install({ sa, credit: CREDIT }, EPOCH)).to.be.a('string');
       expect([cache.inbound.size, cache.outbound.size]).to.deep.equal([0, 0]);
       expect(sa.encryption.key.isWiped).to.equal(true);
     });
@@ -56,17 +57,17 @@ describe('shadow-cache', () => {
 
   it('starts an inbound SA with the window that the routing host sent', () => {
     const cache = cacheWith();
-    expect(cache.install({ sa: into(), credit: CREDIT, window: windowUpTo(10) })).to.equal(undefined);
+    expect(cache.install({ sa: into(), credit: CREDIT, window: windowUpTo(10) }, EPOCH)).to.equal(undefined);
     const window = cache.inbound.get(into().id)?.window;
     expect([window?.check(0, 10), window?.check(0, 11)]).to.deep.equal([false, true]);
   });
 
   it('keeps what it knows when an SA comes again: window, numbers, counter; the second copy of the keys is wiped', () => {
     const cache = cacheWith();
-    cache.install({ sa: into(), credit: CREDIT, window: windowUpTo(3) });
+    cache.install({ sa: into(), credit: CREDIT, window: windowUpTo(3) }, EPOCH);
     cache.inbound.get(into().id)?.window.commit(0, 20);
     const again = into();
-    cache.install({ sa: again, credit: CREDIT, window: windowUpTo(10) });
+    cache.install({ sa: again, credit: CREDIT, window: windowUpTo(10) }, EPOCH);
     const window = cache.inbound.get(again.id)?.window;
     expect([3, 10, 11, 20, 21].map((number) => window?.check(0, number))).to.deep.equal([
       false,
@@ -76,37 +77,37 @@ describe('shadow-cache', () => {
       true,
     ]);
     expect(again.encryption.key.isWiped).to.equal(true);
-    cache.install({ sa: out(), credit: CREDIT, senderId: 4 });
+    cache.install({ sa: out(), credit: CREDIT, senderId: 4 }, EPOCH);
     const iv = cache.outbound.get(out().id)?.iv;
     expect(iv?.take(5)).to.equal(1);
-    cache.install({ sa: out(), credit: { bytes: 5000, packets: 5000 }, senderId: 4 });
+    cache.install({ sa: out(), credit: { bytes: 5000, packets: 5000 }, senderId: 4 }, EPOCH);
     expect(cache.outbound.get(out().id)?.iv?.take(1)).to.equal(6);
   });
 
   it('never starts a counter anew for a sender id that it had, though the SA was removed between', () => {
     const cache = cacheWith();
-    cache.install({ sa: out(), credit: CREDIT, senderId: 4 });
+    cache.install({ sa: out(), credit: CREDIT, senderId: 4 }, EPOCH);
     cache.outbound.get(out().id)?.iv?.take(7);
     cache.remove(out().id);
-    cache.install({ sa: out(), credit: CREDIT, senderId: 4 });
+    cache.install({ sa: out(), credit: CREDIT, senderId: 4 }, EPOCH);
     expect(cache.outbound.get(out().id)?.iv?.take(1)).to.equal(8);
-    cache.install({ sa: out(), credit: CREDIT, senderId: 3 });
+    cache.install({ sa: out(), credit: CREDIT, senderId: 3 }, EPOCH);
     expect(cache.outbound.get(out().id)?.iv, 'an id of the past').to.equal(undefined);
   });
 
   it('seals nothing without a sender id, nor with 0, which is the routing host', () => {
     const cache = cacheWith();
-    cache.install({ sa: out(), credit: CREDIT });
+    cache.install({ sa: out(), credit: CREDIT }, EPOCH);
     expect(cache.outbound.get(out().id)?.iv).to.equal(undefined);
-    cache.install({ sa: out(), credit: CREDIT, senderId: 0 });
+    cache.install({ sa: out(), credit: CREDIT, senderId: 0 }, EPOCH);
     expect(cache.outbound.get(out().id)?.iv).to.equal(undefined);
   });
 
   it('wipes the keys of what it removes, and of everything on clear', () => {
     const cache = cacheWith();
     const [first, second] = [into(), out()];
-    cache.install({ sa: first, credit: CREDIT });
-    cache.install({ sa: second, credit: CREDIT, senderId: 1 });
+    cache.install({ sa: first, credit: CREDIT }, EPOCH);
+    cache.install({ sa: second, credit: CREDIT, senderId: 1 }, EPOCH);
     cache.outbound.installPolicy(policyFor(second));
     expect(cache.remove(second.id)?.sa).to.equal(second);
     expect([first.encryption.key.isWiped, second.encryption.key.isWiped]).to.deep.equal([false, true]);
@@ -119,7 +120,7 @@ describe('shadow-cache', () => {
 
   it('lets new settings of a DVIPA count for SAs that are there', () => {
     const cache = cacheWith();
-    cache.install({ sa: into(), credit: CREDIT });
+    cache.install({ sa: into(), credit: CREDIT }, EPOCH);
     cache.setDvipa({ ...RECORD, rules: [{ action: 'deny', protocol: 'any', fromPort: 0, toPort: 65_535 }] });
     const filter = cache.inbound.get(into().id)?.dvipa.filter;
     expect(filter?.permits(6, addr('10.1.1.1'), 0, 40_000, 80, false)).to.equal(false);

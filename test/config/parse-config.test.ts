@@ -49,6 +49,7 @@ describe('configuration of a routing host', () => {
       connectionTable: { entries: 65_536 },
       lifesize: { percentage: 10 },
       verification: { perSecond: 10_000 },
+      stamping: 'on',
       trustedLink: 'sealed',
       admin: { socket: '/run/dvipa/route.sock' },
       log: { level: 'info', format: 'text' },
@@ -256,13 +257,13 @@ describe('configuration of a routing host', () => {
       'a key of the other role',
       'role: route',
       'role: route\ntun: {}',
-      '3:1: tun: unknown key, expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, trusted_link, keys_export, admin, log',
+      '3:1: tun: unknown key, expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, keys_export, admin, log',
     ],
     [
       'a __proto__ key',
       'role: route',
       'role: route\n__proto__: { role: target }',
-      '3:1: __proto__: unknown key, expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, trusted_link, keys_export, admin, log',
+      '3:1: __proto__: unknown key, expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, keys_export, admin, log',
     ],
     [
       'an unsafe path',

@@ -75,7 +75,7 @@ describe('the funnel, for peers that look alike', () => {
     bench.isStoring = true;
     const young = add(1, SPI + 1);
     bench.overlaps.remove(old.sa.id);
-    young.numbering.funnelArrived('target1', 0, bench.now);
+    young.numbering.sharedArrived('target1', 0, bench.now);
     bench.settle(young);
     bench.sad.remove(old.sa.id);
     bench.run(target, [target.seal(Buffer.alloc(1), 1, 2)]); // what was meant last is no matter

@@ -248,7 +248,7 @@ describe('funnel', () => {
     bench.run(target, [target.seal(reply({ data: 'waits' }))]);
     bench.isStoring = true;
     const young = bench.install(testSa({ spi: SPI + 1, direction: 'out' }));
-    young.numbering.funnelArrived('target1', 0, bench.now);
+    young.numbering.sharedArrived('target1', 0, bench.now);
     bench.settle(young);
     bench.sad.remove(old.sa.id);
     bench.funnel.resume(old, bench.now);

@@ -19,6 +19,10 @@ import { LinkHeader, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts
 import { NumberingHolder } from '../../src/ipsec/numbering-holder.ts';
 import { NumberingOwner } from '../../src/ipsec/numbering-owner.ts';
 import { PathMtus } from '../../src/ipsec/path-mtus.ts';
+import type { SendWay } from '../../src/ipsec/numbering-actions.ts';
+import type { StampKeys } from '../../src/ipsec/stamp-mask.ts';
+import { StampSealer } from '../../src/ipsec/stamp-sealer.ts';
+import { writeStampHints } from '../../src/dataplane/stamp-hints.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { IvCounter } from '../../src/ipsec/sender-ids.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
@@ -68,6 +72,7 @@ const SEED = Buffer.alloc(8, 5);
 export interface OutboundOptions {
   readonly credit?: LifesizeCredit;
   readonly senderId?: number;
+  readonly stamping?: StampKeys;
   /** Without: nothing asks for the SA (no switch yet). */
   readonly hasPolicy?: boolean;
 }
@@ -83,6 +88,9 @@ export class OutboundBench {
   readonly funnelled: Buffer[] = [];
   /** Actions that holders asked for, by kind. */
   readonly asked: string[] = [];
+  /** Masked packets, for the routing host to stamp. */
+  readonly toStamp: Buffer[] = [];
+  epoch = 3;
   readonly outboundSeen: number[] = [];
   now = 1000;
   limits = { outside: 1500, cluster: 1500 };
@@ -108,6 +116,13 @@ export class OutboundBench {
       dvipas: new AddressSet([DVIPA, DVIPA6].map(addr)),
       choosePolicy: (vector, i, best) => this.choosePolicy(vector, i, best),
       withhold: (vector, i, { sa }) => this.withheld.check(vector, i, sa.group),
+      sendToStamper: (vector) => {
+        writeStampHints(vector);
+        for (let i = 0; i < vector.count; i++) {
+          if (vector.verdict[i] === 0) this.toStamp.push(Buffer.from(vector.packet(i)));
+        }
+      },
+      epoch: () => this.epoch,
       sendToFunnel: (vector) => {
         for (let i = 0; i < vector.count; i++) {
           if (vector.verdict[i] === 0) this.funnelled.push(Buffer.from(vector.packet(i)));
@@ -126,6 +141,10 @@ export class OutboundBench {
       fit: pathFitOf(sa, new PathMtus(this.limits)),
       holder: new NumberingHolder(),
       iv: options.senderId === 0 ? undefined : new IvCounter(options.senderId ?? 5),
+      stamp:
+        options.stamping &&
+        new StampSealer({ ...options.stamping, epoch: this.epoch, group: sa.group, icvBytes: 16 }),
+      lastStamped: 0,
       meter: meterOf(sa, options.credit ?? UNLIMITED),
     }));
     this.crypto.install(entry.slot, sa);
@@ -145,7 +164,7 @@ export class OutboundBench {
     this.#carryOut(entry);
   }
 
-  way(entry: ShadowOutboundSa, way: 'funnel' | 'exclusive'): void {
+  way(entry: ShadowOutboundSa, way: SendWay): void {
     entry.holder.way(way, 0n, this.now);
     this.#carryOut(entry);
   }
@@ -201,7 +220,14 @@ export class FunnelBench {
       sa,
       outer: outerOf(sa),
       fit: pathFitOf(sa, new PathMtus(this.limits)),
-      numbering: new NumberingOwner({ origin: 'new', hasEsn: false, epoch: this.epoch, now: this.now }),
+      numbering: new NumberingOwner({
+        origin: 'new',
+        hasEsn: false,
+        sharedWay: 'funnel',
+        allowsExclusive: true,
+        epoch: this.epoch,
+        now: this.now,
+      }),
       meter: meterOf(sa, credit),
     }));
     this.crypto.install(entry.slot, sa);
@@ -216,7 +242,7 @@ export class FunnelBench {
       if (action.kind === 'store-marks' && this.isStoring) {
         entry.numbering.storeDone(action.marks, this.now);
         this.settle(entry);
-      } else if (action.kind === 'funnel-open') this.funnel.resume(entry, this.now);
+      } else if (action.kind === 'shared-open') this.funnel.resume(entry, this.now);
       else if (action.kind === 'revoke') this.revoked.push(action.target);
     }
   }

@@ -1,7 +1,12 @@
 import { expect } from 'chai';
-import type { OwnerAction } from '../../src/ipsec/numbering-actions.ts';
+import type { NumberingOwnerOptions, OwnerAction } from '../../src/ipsec/numbering-actions.ts';
 import type { Marks } from '../../src/ipsec/numbering-marks.ts';
 import { NumberingOwner } from '../../src/ipsec/numbering-owner.ts';
+
+export type Ways = Pick<NumberingOwnerOptions, 'sharedWay' | 'allowsExclusive'>;
+
+export const FUNNEL_OR_EXCLUSIVE: Ways = { sharedWay: 'funnel', allowsExclusive: true };
+export const STAMPING_OR_EXCLUSIVE: Ways = { sharedWay: 'stamping', allowsExclusive: true };
 
 /** An owner whose store answers at once, unless `holdStore`; actions are collected, stores left out. */
 export class Desk {
@@ -11,9 +16,15 @@ export class Desk {
   holdStore = false;
   now: number;
 
-  constructor(origin: 'new' | 'restored' = 'new', marks?: Marks, hasEsn = false, now = 1000) {
+  constructor(
+    origin: 'new' | 'restored' = 'new',
+    marks?: Marks,
+    hasEsn = false,
+    now = 1000,
+    { sharedWay, allowsExclusive }: Ways = FUNNEL_OR_EXCLUSIVE,
+  ) {
     this.now = now;
-    this.owner = new NumberingOwner({ origin, marks, hasEsn, epoch: 1, now });
+    this.owner = new NumberingOwner({ origin, marks, hasEsn, epoch: 1, now, sharedWay, allowsExclusive });
     this.settle();
   }
 
@@ -57,20 +68,20 @@ export class Desk {
   }
 
   /** With a target `a` that holds a lease of 64 numbers from 1. */
-  static exclusive(): { desk: Desk; lease: number } {
-    const desk = new Desk();
+  static exclusive(ways?: Ways): { desk: Desk; lease: number } {
+    const desk = new Desk('new', undefined, false, 1000, ways);
     desk.ready('a', 'b');
     const [grant] = desk.request('a');
     return { desk, lease: (grant as OwnerAction & { kind: 'grant' }).lease };
   }
 
-  /** With `a` and `b` active in the funnel; the next number is 11. */
-  static funnel(): Desk {
-    const { desk, lease } = Desk.exclusive();
+  /** With `a` and `b` active on the shared way (the funnel, if nothing else is said); the next number is 11. */
+  static shared(ways?: Ways): Desk {
+    const { desk, lease } = Desk.exclusive(ways);
     desk.request('b');
     desk.do(1, (owner, now) => owner.leaseReturn('a', lease, 11n, now));
     desk.wait(5);
-    expect(desk.owner.state.name).equal('funnel');
+    expect(desk.owner.state.name).equal('shared');
     return desk;
   }
 }

@@ -3,13 +3,19 @@ import type { OwnerAction } from '../../src/ipsec/numbering-actions.ts';
 import { FLUSH_WAIT_MS } from '../../src/ipsec/numbering-constants.ts';
 import type { Marks } from '../../src/ipsec/numbering-marks.ts';
 import { NumberingOwner } from '../../src/ipsec/numbering-owner.ts';
-import { Desk } from './numbering-desk.ts';
+import { Desk, FUNNEL_OR_EXCLUSIVE } from './numbering-desk.ts';
 
 describe('numbering owner', () => {
   it('grants nothing before the store has the marks, and grants at once when it has', () => {
     const desk = new Desk();
     desk.holdStore = true;
-    const fresh = new NumberingOwner({ origin: 'new', hasEsn: false, epoch: 1, now: 0 });
+    const fresh = new NumberingOwner({
+      origin: 'new',
+      hasEsn: false,
+      epoch: 1,
+      now: 0,
+      ...FUNNEL_OR_EXCLUSIVE,
+    });
     const [store] = fresh.takeActions();
     expect(store).property('kind', 'store-marks');
     fresh.targetReady('a', 1n, 0);
@@ -20,7 +26,7 @@ describe('numbering owner', () => {
   });
 
   it('never uses a number above the acknowledged mark', () => {
-    const desk = Desk.funnel();
+    const desk = Desk.shared();
     desk.holdStore = true;
     const last = Number(desk.stored.at(-1)?.nextSequence) - 1;
     let highest = 0;
@@ -32,7 +38,7 @@ describe('numbering owner', () => {
     }
     expect(highest).within(last - 999, last);
     const write = desk.stored.at(-1) as Marks;
-    expect(desk.do(1, (owner, now) => owner.storeDone(write, now))).deep.equal([{ kind: 'funnel-open' }]);
+    expect(desk.do(1, (owner, now) => owner.storeDone(write, now))).deep.equal([{ kind: 'shared-open' }]);
     expect(desk.owner.takeNumbers(1000, desk.now)).equal(highest + 1);
   });
 
@@ -102,23 +108,23 @@ describe('numbering owner', () => {
       { kind: 'way', target: 'b', way: 'funnel' },
     ]);
     desk.do(0.5, (owner, now) => {
-      expect(owner.funnelArrived('b', 1, now)).equal(true);
+      expect(owner.sharedArrived('b', 1, now)).equal(true);
       expect(owner.takeNumbers(3, now), 'lease is still out').equal(-1);
     });
     desk.do(0.5, (owner, now) => expect(owner.leaseReturn('a', lease, 11n, now)).equal(true));
     expect(desk.owner.takeNumbers(3, desk.now + 0.9), 'Delta').equal(-1);
-    expect(desk.wait(1)).deep.equal([{ kind: 'funnel-open' }]);
+    expect(desk.wait(1)).deep.equal([{ kind: 'shared-open' }]);
     expect(desk.owner.takeNumbers(3, desk.now), 'highest used + 1').equal(11);
   });
 
   it('burns the lease of a holder that does not answer, and keeps silence for D before the jump', () => {
     const { desk } = Desk.exclusive();
     desk.request('b', 64, 100);
-    desk.do(0, (owner, now) => owner.funnelArrived('b', 1, now));
+    desk.do(0, (owner, now) => owner.sharedArrived('b', 1, now));
     expect(desk.owner.takeNumbers(1, desk.now)).equal(-1);
     expect(desk.wait(100 + 3 + 19.9)).deep.equal([]);
     expect(desk.owner.takeNumbers(1, desk.now)).equal(-1);
-    expect(desk.wait(0.2)).deep.equal([{ kind: 'funnel-open' }]);
+    expect(desk.wait(0.2)).deep.equal([{ kind: 'shared-open' }]);
     expect(desk.owner.takeNumbers(1, desk.now)).equal(65);
     expect(desk.owner.expiredLeases).equal(1);
   });
@@ -127,7 +133,7 @@ describe('numbering owner', () => {
     const { desk } = Desk.exclusive();
     desk.do(10, (owner, now) => owner.targetLost('a', now));
     expect(desk.request('b')).deep.equal([{ kind: 'way', target: 'b', way: 'funnel' }]);
-    desk.do(0, (owner, now) => owner.funnelArrived('b', 1, now));
+    desk.do(0, (owner, now) => owner.sharedArrived('b', 1, now));
     expect(desk.owner.takeNumbers(1, desk.now)).equal(-1);
     desk.wait(220);
     expect(desk.owner.takeNumbers(1, desk.now)).equal(65);
@@ -177,10 +183,10 @@ describe('numbering owner', () => {
   });
 
   it('moves the lone sender of the funnel to the exclusive way, after its flush and Delta', () => {
-    const desk = Desk.funnel();
+    const desk = Desk.shared();
     const actions: OwnerAction[] = [];
     for (let i = 1; i <= 12; i++) {
-      actions.push(...desk.do(100, (owner, now) => owner.funnelArrived('b', i, now)));
+      actions.push(...desk.do(100, (owner, now) => owner.sharedArrived('b', i, now)));
       desk.owner.takeNumbers(1, desk.now);
     }
     expect(actions).deep.equal([{ kind: 'way', target: 'b', way: 'exclusive' }]);
@@ -191,48 +197,48 @@ describe('numbering owner', () => {
       'counter 13 is missing',
     ).deep.equal([]);
     expect(desk.owner.takeNumbers(1, desk.now), 'still numbered').equal(nextSequence);
-    expect(desk.do(0.5, (owner, now) => owner.funnelArrived('b', 13, now))).deep.equal([]);
+    expect(desk.do(0.5, (owner, now) => owner.sharedArrived('b', 13, now))).deep.equal([]);
     expect(desk.owner.takeNumbers(1, desk.now)).equal(nextSequence + 1);
     const [grant] = desk.wait(1);
     expect(grant).include({ kind: 'grant', target: 'b', first: BigInt(nextSequence + 2) });
   });
 
   it('goes back to the funnel for a link packet that comes after its flush was answered by a grant', () => {
-    const desk = Desk.funnel();
-    for (let i = 1; i <= 12; i++) desk.do(100, (owner, now) => owner.funnelArrived('b', i, now));
+    const desk = Desk.shared();
+    for (let i = 1; i <= 12; i++) desk.do(100, (owner, now) => owner.sharedArrived('b', i, now));
     const { nextSequence } = desk.owner;
     desk.request('b', 64);
     desk.do(0, (owner, now) => owner.flush('b', 13n, now));
     expect(desk.wait(FLUSH_WAIT_MS)[0]).include({ kind: 'grant', target: 'b', first: BigInt(nextSequence) });
     const [way, revoke] = desk.do(100, (owner, now) => {
-      expect(owner.funnelArrived('b', 13, now)).equal(true);
+      expect(owner.sharedArrived('b', 13, now)).equal(true);
     });
     expect(way).deep.equal({ kind: 'way', target: 'b', way: 'funnel' });
     expect(revoke).include({ kind: 'revoke', target: 'b' });
     expect(desk.owner.takeNumbers(1, desk.now), 'while the lease lives').equal(-1);
     const lease = revoke?.kind === 'revoke' ? revoke.lease : 0;
     desk.do(1, (owner, now) => owner.leaseReturn('b', lease, BigInt(nextSequence + 5), now));
-    expect(desk.wait(1)).deep.equal([{ kind: 'funnel-open' }]);
+    expect(desk.wait(1)).deep.equal([{ kind: 'shared-open' }]);
     expect(desk.owner.takeNumbers(1, desk.now)).equal(nextSequence + 5);
   });
 
   it('numbers the last link packet of a flush, though Delta has passed when it comes', () => {
-    const desk = Desk.funnel();
+    const desk = Desk.shared();
     for (let i = 1; i <= 12; i++) {
-      desk.do(100, (owner, now) => owner.funnelArrived('b', i, now));
+      desk.do(100, (owner, now) => owner.sharedArrived('b', i, now));
       desk.owner.takeNumbers(1, desk.now);
     }
     const { nextSequence } = desk.owner;
     desk.request('b', 64, 2);
     desk.do(0, (owner, now) => owner.flush('b', 13n, now));
-    expect(desk.do(FLUSH_WAIT_MS - 0.1, (owner, now) => owner.funnelArrived('b', 13, now))).deep.equal([]);
+    expect(desk.do(FLUSH_WAIT_MS - 0.1, (owner, now) => owner.sharedArrived('b', 13, now))).deep.equal([]);
     expect(desk.owner.takeNumbers(1, desk.now)).equal(nextSequence);
     expect(desk.wait(1)[0]).include({ kind: 'grant', target: 'b', first: BigInt(nextSequence + 1) });
   });
 
   it('does not wait for lost link packets for ever', () => {
-    const desk = Desk.funnel();
-    for (let i = 1; i <= 12; i++) desk.do(100, (owner, now) => owner.funnelArrived('b', i, now));
+    const desk = Desk.shared();
+    for (let i = 1; i <= 12; i++) desk.do(100, (owner, now) => owner.sharedArrived('b', i, now));
     desk.request('b', 64);
     desk.do(0, (owner, now) => owner.flush('b', 99n, now));
     expect(desk.wait(FLUSH_WAIT_MS - 0.1)).deep.equal([]);
@@ -240,17 +246,17 @@ describe('numbering owner', () => {
   });
 
   it('stays in the funnel when somebody else sends during the move', () => {
-    const desk = Desk.funnel();
-    for (let i = 1; i <= 12; i++) desk.do(100, (owner, now) => owner.funnelArrived('b', i, now));
+    const desk = Desk.shared();
+    for (let i = 1; i <= 12; i++) desk.do(100, (owner, now) => owner.sharedArrived('b', i, now));
     expect(desk.owner.state.name).equal('drain-to-exclusive');
-    const actions = desk.do(0, (owner, now) => owner.funnelArrived('a', 1, now));
+    const actions = desk.do(0, (owner, now) => owner.sharedArrived('a', 1, now));
     expect(actions).deep.equal([{ kind: 'way', target: 'b', way: 'funnel' }]);
-    expect(desk.owner.state.name).equal('funnel');
+    expect(desk.owner.state.name).equal('shared');
   });
 
   it('is back in the funnel if the flush never comes', () => {
-    const desk = Desk.funnel();
-    for (let i = 1; i <= 12; i++) desk.do(100, (owner, now) => owner.funnelArrived('b', i, now));
+    const desk = Desk.shared();
+    for (let i = 1; i <= 12; i++) desk.do(100, (owner, now) => owner.sharedArrived('b', i, now));
     const actions = desk.wait(1000);
     expect(actions).deep.include({ kind: 'way', target: 'b', way: 'funnel' });
   });
@@ -269,7 +275,7 @@ describe('numbering owner', () => {
     const { desk } = Desk.exclusive();
     expect(desk.owner.leaseRequest('stranger', 64, desk.now)).equal(false);
     expect(desk.owner.flush('stranger', 1n, desk.now)).equal(false);
-    expect(desk.owner.funnelArrived('stranger', 1, desk.now)).equal(false);
+    expect(desk.owner.sharedArrived('stranger', 1, desk.now)).equal(false);
   });
 
   it('after a restart, grants nothing until all old leases are dead and D has passed', () => {
@@ -317,7 +323,7 @@ describe('numbering owner', () => {
     const desk = new Desk('restored', { nextSequence: 2n ** 32n - 100n, nextSenderId: 2 });
     desk.ready('a', 'b');
     desk.wait(300);
-    desk.do(0, (owner, now) => owner.funnelArrived('a', 1, now));
+    desk.do(0, (owner, now) => owner.sharedArrived('a', 1, now));
     expect(desk.owner.takeNumbers(100, desk.now)).equal(2 ** 32 - 100);
     expect(desk.owner.takeNumbers(1, desk.now)).equal(-1);
   });
@@ -330,7 +336,13 @@ describe('numbering owner', () => {
   it('writes failed marks again with back-off', () => {
     const desk = new Desk();
     desk.holdStore = true;
-    const fresh = new NumberingOwner({ origin: 'new', hasEsn: false, epoch: 1, now: 0 });
+    const fresh = new NumberingOwner({
+      origin: 'new',
+      hasEsn: false,
+      epoch: 1,
+      now: 0,
+      ...FUNNEL_OR_EXCLUSIVE,
+    });
     fresh.takeActions();
     fresh.storeFailed(1);
     expect(fresh.takeActions()).deep.equal([]);

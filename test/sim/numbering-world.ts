@@ -121,7 +121,7 @@ export class World implements TargetWorld {
       const { target, incarnation, counter } = this.#ingress.shift() as LinkPacket;
       const { owner } = this;
       if (owner === undefined || incarnation !== target.incarnation) continue;
-      if (owner.funnelArrived(target.name, counter, events.now)) {
+      if (owner.sharedArrived(target.name, counter, events.now)) {
         this.#funnelQueue = Math.min(this.#funnelQueue + 1, this.queueLimit);
       }
       this.#drainFunnel(owner);
@@ -175,6 +175,8 @@ export class World implements TargetWorld {
       hasEsn: false,
       epoch: ++this.#epoch,
       blocks: this.faults.blocks,
+      sharedWay: 'funnel',
+      allowsExclusive: true,
       now,
     });
     this.#funnelQueue = 0;
@@ -198,7 +200,7 @@ export class World implements TargetWorld {
 
   #act(owner: NumberingOwner, action: OwnerAction): void {
     if (action.kind === 'store-marks') this.#put(owner, action.marks);
-    else if (action.kind === 'funnel-open') this.#drainFunnel(owner);
+    else if (action.kind === 'shared-open') this.#drainFunnel(owner);
     else if (action.kind === 'rekey') this.rekeys.push(action.cause);
     else {
       const target = this.targets.find(({ name }) => name === action.target) as Target;

@@ -26,8 +26,8 @@ describe('numbering, simulated with delay, loss and crashes', () => {
     expect([...ways]).include.members([
       'idle',
       'exclusive',
-      'drain-to-funnel',
-      'funnel',
+      'drain-to-shared',
+      'shared',
       'drain-to-exclusive',
     ]);
     expect(packets).greaterThan(SEEDS.length * 100);

@@ -1,7 +1,9 @@
 import type { Clock } from '../../base/clock.ts';
 import { Deadlines } from '../../base/deadlines.ts';
-import type { Funnel, RoutingOutboundSa } from '../../dataplane/funnel.ts';
+import type { Funnel } from '../../dataplane/funnel.ts';
+import type { Stamping } from '../../dataplane/stamping.ts';
 import type { OwnerAction } from '../../ipsec/numbering-actions.ts';
+import type { SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import type { CouplingStore } from '../../store/store.ts';
 import type { Rekeyer } from './rekeyer.ts';
@@ -16,6 +18,7 @@ export interface NumberingRunnerOptions {
   readonly store: CouplingStore;
   readonly rekeyer: Rekeyer;
   readonly funnel: () => Funnel;
+  readonly stamping: () => Stamping<OutboundSa>;
   /** The target has its sender id: the SA can be installed there. */
   readonly install: (entry: OutboundSa, peer: TargetPeer) => void;
 }
@@ -24,7 +27,7 @@ export interface NumberingRunnerOptions {
 export class NumberingRunner {
   readonly #options: NumberingRunnerOptions;
   readonly #deadlines: Deadlines<OutboundSa>;
-  /** SAs that leave the funnel: they wait for the last link packets of the target that goes on alone. */
+  /** SAs that leave the shared way: they wait for the last link packets of the target that goes on alone. */
   readonly #draining = new Set<OutboundSa>();
 
   constructor(options: NumberingRunnerOptions) {
@@ -36,7 +39,7 @@ export class NumberingRunner {
   }
 
   /** After any input to `entry.numbering`. */
-  changed(given: RoutingOutboundSa): void {
+  changed(given: { readonly sa: { readonly id: SaId } }): void {
     const entry = this.#options.sas.outbound.get(given.sa.id);
     if (entry === undefined) return;
     for (const action of entry.numbering.takeActions()) this.#carryOut(entry, action);
@@ -48,6 +51,7 @@ export class NumberingRunner {
   /** Link packets of a target were opened, of whatever SA: counters say how far a flush has come. */
   linkUsed(target: string, counter: number, now: number): void {
     for (const entry of this.#draining) {
+      if (entry.numbering.sharedWay !== 'funnel') continue; // other counters
       entry.numbering.linkCounterSeen(target, counter, now);
       this.changed(entry);
     }
@@ -63,7 +67,7 @@ export class NumberingRunner {
   }
 
   #carryOut(entry: OutboundSa, action: OwnerAction): void {
-    const { cluster, rekeyer, funnel, clock } = this.#options;
+    const { cluster, rekeyer, funnel, stamping, clock } = this.#options;
     const sa = entry.sa.id;
     switch (action.kind) {
       case 'store-marks':
@@ -87,8 +91,9 @@ export class NumberingRunner {
       case 'way':
         cluster.peer(action.target)?.session?.send('way', { sa, way: action.way });
         break;
-      case 'funnel-open':
-        funnel().resume(entry, clock.now());
+      case 'shared-open':
+        if (entry.numbering.sharedWay === 'stamping') stamping().resume(entry, clock.now());
+        else funnel().resume(entry, clock.now());
         break;
       case 'rekey':
         rekeyer.request(entry, action.cause);

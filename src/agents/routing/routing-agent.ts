@@ -104,6 +104,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     plugin,
     epoch: () => charon.epoch,
     percentage: config.lifesize.percentage,
+    allowsStamping: config.stamping === 'on',
     verificationsPerSecond: config.verification.perSecond,
     hashSeed: randomBytes(HASH_SEED_BYTES),
     connectionEntries: config.connectionTable.entries,

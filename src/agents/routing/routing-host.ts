@@ -12,6 +12,7 @@ import { PathMtuMessages } from '../../dataplane/path-mtu-messages.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
 import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
 import { SealedSender } from '../../dataplane/sealed-sender.ts';
+import { Stamping } from '../../dataplane/stamping.ts';
 import { TargetChoice } from '../../dataplane/target-choice.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
 import { AddressMap } from '../../packet/address-map.ts';
@@ -55,6 +56,8 @@ export interface RoutingHostPorts {
   readonly epoch: () => number;
   /** Credit of a target, in percent of an SA's lifesize. */
   readonly percentage: number;
+  /** Whether several targets on one SA may be stamped, where its algorithm allows. */
+  readonly allowsStamping: boolean;
   /** Inbound packets that this host may open itself (`VerificationBudget`). */
   readonly verificationsPerSecond: number;
   /** `HASH_SEED_BYTES` random bytes. */
@@ -77,6 +80,7 @@ export class RoutingHost {
   readonly sealedSender: SealedSender;
   readonly clearSender: SealedSender;
   readonly funnel: Funnel;
+  readonly stamping: Stamping<OutboundSa>;
   readonly numbering: NumberingRunner;
   readonly lifesize: LifesizeRunner;
   readonly lifecycle: SaLifecycle;
@@ -88,7 +92,7 @@ export class RoutingHost {
   constructor(ports: RoutingHostPorts) {
     this.#ports = ports;
     const { clock, log, drops, cluster, link, store, rekeyer, plugin, epoch } = ports;
-    this.sas = new RoutingSas(ports.limits);
+    this.sas = new RoutingSas(ports.limits, ports.allowsStamping);
     const { sas } = this;
     this.startedAt = clock.now();
     this.distributor = new Distributor({
@@ -178,11 +182,13 @@ export class RoutingHost {
       inbound: () => this.inbound,
       opening: () => this.opening,
       funnel: () => this.funnel,
+      stamping: () => this.stamping,
     });
     this.numbering = new NumberingRunner({
       ...common,
       store,
       funnel: () => this.funnel,
+      stamping: () => this.stamping,
       install: (entry, peer) => this.lifecycle.install(entry, peer),
     });
     this.funnel = new Funnel({
@@ -196,6 +202,12 @@ export class RoutingHost {
         this.numbering.changed(entry);
         this.lifesize.funnelUsed(entry);
       },
+    });
+    this.stamping = new Stamping({
+      sad: sas.outbound,
+      raw: ports.raw,
+      drops,
+      onNumbering: (entry) => this.numbering.changed(entry),
     });
     this.completeness = new TargetCompleteness({
       cluster,
@@ -223,6 +235,7 @@ export class RoutingHost {
     this.opening.tick(now);
     if (now >= this.#ringsAt) this.#releaseRings(now);
     this.funnel.tick(now);
+    this.stamping.tick(now);
     this.distributor.sweep(now);
     this.completeness.tick();
   }
@@ -256,6 +269,10 @@ export class RoutingHost {
   #fromLink(packets: PacketVector, index: number, protocol: number, carried: number): void {
     const { cluster, clock, drops, epoch } = this.#ports;
     const peer = cluster.peers[index];
+    if (peer !== undefined && protocol === LINK_PROTOCOL.STAMP) {
+      this.stamping.run(packets, peer.host, carried, epoch(), clock.now());
+      return;
+    }
     if (peer === undefined || protocol !== LINK_PROTOCOL.SEALED) {
       drops.count('link-unknown-kind', packets.count);
       return;

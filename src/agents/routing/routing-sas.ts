@@ -3,6 +3,7 @@ import { InboundOwners } from '../../ipsec/inbound-owners.ts';
 import { InboundSad } from '../../dataplane/inbound-sad.ts';
 import { OutboundSad } from '../../dataplane/outbound-sad.ts';
 import type { OpenedHereSa } from '../../dataplane/opening-inbound.ts';
+import type { StampedSa } from '../../dataplane/stamping.ts';
 import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
 import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
 import { GivenTraffic } from '../../ipsec/given-traffic.ts';
@@ -16,8 +17,11 @@ import { Peeker } from '../../ipsec/peek.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { PathMtus } from '../../ipsec/path-mtus.ts';
 import { type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
+import { STAMP_KEY_BYTES, type StampKeys } from '../../ipsec/stamp-mask.ts';
+import { canStamp, Stamper } from '../../ipsec/stamper.ts';
 import { RingPool } from '../../ipsec/unsettled-ring.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
+import { drawKey } from '../draw-key.ts';
 import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf, pathFitOf } from '../sa-settings.ts';
 import type { DvipaService } from './target-peers.ts';
 
@@ -53,7 +57,9 @@ export interface InboundSa extends OpenedHereSa, Common {
   readonly createdAt: number;
 }
 
-export interface OutboundSa extends RoutingOutboundSa, Common {
+export interface OutboundSa extends RoutingOutboundSa, StampedSa, Common {
+  /** What its targets mask with, for this host to stamp; undefined: they send through the funnel. */
+  readonly stampKeys: StampKeys | undefined;
   readonly installedOn: Set<string>;
 }
 
@@ -64,7 +70,7 @@ export interface NewSa {
   readonly pluginId: string;
   readonly service: DvipaService;
   /** Another life of this agent may have used it: marks and windows must be gathered first. */
-  readonly numbering: Omit<NumberingOwnerOptions, 'hasEsn'>;
+  readonly numbering: Omit<NumberingOwnerOptions, 'hasEsn' | 'sharedWay' | 'allowsExclusive'>;
   readonly percentage: number;
   readonly createdAt: number;
   readonly now: number;
@@ -92,8 +98,11 @@ export class RoutingSas {
   /** By SA group: a rekey, and each flow that a target reports, asks for the others of its group. */
   readonly #groups = new Map<number, Set<AnySa>>();
 
-  constructor(limits: PathLimits) {
+  readonly #allowsStamping: boolean;
+
+  constructor(limits: PathLimits, allowsStamping: boolean) {
     this.paths = new PathMtus(limits);
+    this.#allowsStamping = allowsStamping;
   }
 
   /** Throws if the data plane cannot serve the SA: nothing is installed then, the keys are wiped. */
@@ -127,7 +136,12 @@ export class RoutingSas {
       this.opening.remove(inbound.slot);
       inbound.owners.close();
     }
-    if (outbound !== undefined) this.sealing.remove(outbound.slot);
+    if (outbound !== undefined) {
+      this.sealing.remove(outbound.slot);
+      outbound.stamper?.close();
+      outbound.stampKeys?.link.wipe();
+      outbound.stampKeys?.check.wipe();
+    }
     const entry = inbound ?? outbound;
     if (entry === undefined) return undefined;
     wipeKeys(entry.sa);
@@ -203,6 +217,11 @@ export class RoutingSas {
     const { sa, service, pluginId } = given;
     const lifesize = lifesizeOf(given);
     lifesize.targetReady(FUNNEL_USER, BigInt(given.numbering.epoch), given.now);
+    const isStamped = this.#allowsStamping && canStamp(sa);
+    const stampKeys = isStamped
+      ? { link: drawKey(STAMP_KEY_BYTES), check: drawKey(STAMP_KEY_BYTES) }
+      : undefined;
+    const { epoch } = given.numbering;
     const entry = this.outbound.add(sa, (slot) => ({
       slot,
       sa,
@@ -210,7 +229,14 @@ export class RoutingSas {
       service,
       outer: outerHeaderOf(sa),
       fit: pathFitOf(sa, this.paths),
-      numbering: new NumberingOwner({ ...given.numbering, hasEsn: sa.hasEsn }),
+      numbering: new NumberingOwner({
+        ...given.numbering,
+        hasEsn: sa.hasEsn,
+        sharedWay: isStamped ? 'stamping' : 'funnel',
+        allowsExclusive: true,
+      }),
+      stampKeys,
+      stamper: stampKeys && new Stamper({ sa, epoch, ...stampKeys }),
       meter: meterOf(sa, lifesize.creditOf(FUNNEL_USER)),
       lifesize,
       installedOn: new Set(),

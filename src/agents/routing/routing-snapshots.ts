@@ -18,6 +18,7 @@ import { filterSnapshot } from '../filter-snapshot.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import type { Rekeyer } from './rekeyer.ts';
+import type { NumberingOwner } from '../../ipsec/numbering-owner.ts';
 import type { RoutingHost } from './routing-host.ts';
 import type { AnySa } from './routing-sas.ts';
 import { inboundPhase, outboundPhase, saAtTarget } from './sa-target-states.ts';
@@ -180,7 +181,7 @@ function saSnapshot(
     installedOn,
     targets,
     isAttacked: isInbound ? entry.suspicion.isRaised(now()) : undefined,
-    way: isInbound ? undefined : wayOf(entry.numbering.state),
+    way: isInbound ? undefined : wayOf(entry.numbering),
     openedHere: isInbound ? entry.openedHere : 0,
   };
 }
@@ -193,9 +194,9 @@ function stateOfSa(entry: AnySa, targets: readonly SaTargetSnapshot[]): SaSnapsh
   return states.some((state) => state !== 'failed' && state !== 'offered') ? 'serving' : 'installing';
 }
 
-function wayOf(state: { readonly name: string; readonly target?: string }): SendingWay {
-  if (state.name === 'exclusive') return `exclusive:${state.target ?? ''}`;
-  return state.name === 'idle' || state.name === 'blocked' ? 'idle' : 'funnel';
+function wayOf({ state, sharedWay }: NumberingOwner): SendingWay {
+  if (state.name === 'exclusive') return `exclusive:${state.target}`;
+  return state.name === 'idle' || state.name === 'blocked' ? 'idle' : sharedWay;
 }
 
 function targetSnapshot(peer: TargetPeer, { host, epoch, now }: RoutingParts): TargetSnapshot {

@@ -4,6 +4,7 @@ import type { Distributor } from '../../connections/distributor.ts';
 import type { OpeningInbound } from '../../dataplane/opening-inbound.ts';
 import type { RoutingInbound } from '../../dataplane/routing-inbound.ts';
 import type { Funnel } from '../../dataplane/funnel.ts';
+import type { Stamping } from '../../dataplane/stamping.ts';
 import { formatSpi, type OutboundPolicy, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { parseMarks } from '../../store/state-codec.ts';
@@ -53,6 +54,7 @@ export interface SaLifecycleOptions {
   readonly inbound: () => RoutingInbound<InboundSa>;
   readonly opening: () => OpeningInbound<InboundSa>;
   readonly funnel: () => Funnel;
+  readonly stamping: () => Stamping<OutboundSa>;
   readonly distributor: Distributor;
   readonly moves: PeerMoves;
 }
@@ -281,7 +283,7 @@ export class SaLifecycle {
   }
 
   #remove(id: SaId): void {
-    const { sas, store, cluster, numbering, lifesize, log, clock, funnel, distributor, moves } =
+    const { sas, store, cluster, numbering, lifesize, log, clock, funnel, stamping, distributor, moves } =
       this.#options;
     const entry = sas.remove(id);
     if (entry === undefined) return;
@@ -295,6 +297,7 @@ export class SaLifecycle {
     if ('numbering' in entry) {
       numbering().removed(entry);
       funnel().removed(entry, clock.now());
+      stamping().removed(entry, clock.now());
     } else this.#options.opening().removed(entry);
     if (sas.group(entry.sa.group).size === 0) distributor.removeGroup(entry.sa.group);
     log.info('SA removed', { sa: id, spi: formatSpi(entry.sa.spi), direction: entry.sa.direction });

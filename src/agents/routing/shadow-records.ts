@@ -9,7 +9,8 @@ export function saInstallRecord(entry: AnySa, peer: TargetPeer): SaInstallRecord
   if ('owners' in entry)
     return { sa, credit, window: entry.owners.snapshot(), isWindowComplete: !entry.isWaitingForWindows };
   const senderId = peer.senderIds.get(sa.id);
-  return senderId === undefined ? undefined : { sa, credit, senderId };
+  if (senderId === undefined) return undefined;
+  return { sa, credit, senderId, ...(entry.stampKeys && { stamping: entry.stampKeys }) };
 }
 
 /** Everything that a target must have now: its DVIPAs, their SAs, their outbound policies. */

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { KeyMaterial } from '../../base/key-material.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { DropCounters } from '../../base/verdict.ts';
 import { CLEAR_GROUP, type ConnectionKey } from '../../connections/connection-key.ts';
@@ -13,6 +12,7 @@ import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { equalAddresses, parseAddress } from '../../packet/address.ts';
 import { IP_PROTOCOL } from '../../packet/protocols.ts';
+import { drawKey } from '../draw-key.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { OpeningRunner } from './opening-runner.ts';
@@ -300,8 +300,8 @@ export class TargetSessions implements RoutingHandlers {
   }
 
   #sendLinkKey(peer: TargetPeer, session: RoutingSession): void {
-    const key = drawKey();
-    const toRouter = drawKey();
+    const key = drawKey(LINK_KEY_BYTES);
+    const toRouter = drawKey(LINK_KEY_BYTES);
     const keyId = randomBytes(4).readUInt32BE(0);
     session.send('link-key', { key, toRouter, keyId, dispatched: peer.dispatched });
     peer.linkKeys.install(keyId, key, toRouter);
@@ -312,11 +312,4 @@ export class TargetSessions implements RoutingHandlers {
     if (peer === undefined) throw new Error(`${session.host} is no configured target`);
     return peer;
   }
-}
-
-function drawKey(): KeyMaterial {
-  const bytes = randomBytes(LINK_KEY_BYTES);
-  const key = KeyMaterial.copyOf(bytes);
-  bytes.fill(0);
-  return key;
 }

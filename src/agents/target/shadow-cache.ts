@@ -16,12 +16,15 @@ import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
 import { ReplayWindow } from '../../ipsec/replay-window.ts';
 import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
 import { IvCounters } from '../../ipsec/sender-ids.ts';
+import type { StampKeys } from '../../ipsec/stamp-mask.ts';
+import { StampSealer } from '../../ipsec/stamp-sealer.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { AddressMap, AddressSet } from '../../packet/address-map.ts';
 import { inboundFilterOf } from '../inbound-filter.ts';
 import {
   addressOf,
   algorithmRefusal,
+  icvBytesOf,
   meterOf,
   outerAddressesOf,
   outerHeaderOf,
@@ -51,6 +54,7 @@ export class ShadowCache {
   readonly sealing = new EspNodeCrypto({ randomBytes });
   /** Outlives the SAs: one that comes again goes on where it was. */
   readonly #ivs = new IvCounters();
+  readonly #stampKeys = new Map<ShadowOutboundSa, StampKeys>();
   readonly #dvipas = new Map<string, CachedDvipa>();
   readonly #configured: ReadonlySet<string>;
   readonly #paths: PathMtus;
@@ -105,20 +109,22 @@ export class ShadowCache {
   }
 
   /** Installs, or refreshes what is there. Returns why not, if not; then nothing is installed and the keys are wiped. */
-  install(record: SaInstallRecord): string | undefined {
-    const { sa } = record;
+  install(record: SaInstallRecord, epoch: number): string | undefined {
+    const { sa, stamping } = record;
     try {
       const reason = this.#refusal(sa);
       if (reason === undefined) {
         if (sa.direction === 'in') this.#installInbound(record);
-        else this.#installOutbound(record);
+        else this.#installOutbound(record, epoch);
         this.overlaps.add(sa);
         return undefined;
       }
       wipeKeys(sa);
+      wipeStampKeys(stamping);
       return reason;
     } catch (error) {
       wipeKeys(sa);
+      wipeStampKeys(stamping);
       return error instanceof Error ? error.message : 'failed';
     }
   }
@@ -144,6 +150,7 @@ export class ShadowCache {
     const outbound = this.outbound.remove(id);
     if (outbound !== undefined) {
       this.sealing.remove(outbound.slot);
+      this.#dropStamp(outbound);
       wipeKeys(outbound.sa);
     }
     return outbound;
@@ -192,7 +199,7 @@ export class ShadowCache {
     this.opening.install(entry.slot, sa);
   }
 
-  #installOutbound({ sa, senderId, credit }: SaInstallRecord): void {
+  #installOutbound({ sa, senderId, stamping, credit }: SaInstallRecord, epoch: number): void {
     const known = this.outbound.get(sa.id);
     if (known !== undefined) {
       wipeKeys(sa);
@@ -201,6 +208,7 @@ export class ShadowCache {
       this.overlaps.update(known.sa);
       // Another id is another IV space; with the same id the counter must go on.
       if (senderId !== undefined) known.iv = this.#ivs.get(sa.id, senderId);
+      this.#setStamp(known, stamping, epoch);
       return;
     }
     const entry = this.outbound.add(sa, (slot) => ({
@@ -210,9 +218,32 @@ export class ShadowCache {
       fit: pathFitOf(sa, this.#paths),
       holder: new NumberingHolder(),
       iv: senderId === undefined ? undefined : this.#ivs.get(sa.id, senderId),
+      stamp: undefined,
+      lastStamped: 0,
       meter: meterOf(sa, credit),
     }));
     this.sealing.install(entry.slot, sa);
+    this.#setStamp(entry, stamping, epoch);
+  }
+
+  /** Of one life of the routing host; the same keys may come again. */
+  #setStamp(entry: ShadowOutboundSa, keys: StampKeys | undefined, epoch: number): void {
+    if (keys !== undefined && entry.stamp?.epoch === epoch) {
+      wipeStampKeys(keys);
+      return;
+    }
+    this.#dropStamp(entry);
+    if (keys === undefined) return;
+    const { group } = entry.sa;
+    this.#stampKeys.set(entry, keys);
+    entry.stamp = new StampSealer({ ...keys, epoch, group, icvBytes: icvBytesOf(entry.sa) });
+  }
+
+  #dropStamp(entry: ShadowOutboundSa): void {
+    entry.stamp?.close();
+    entry.stamp = undefined;
+    wipeStampKeys(this.#stampKeys.get(entry));
+    this.#stampKeys.delete(entry);
   }
 
   #refreshAddresses(): void {
@@ -249,4 +280,9 @@ function receiveFrom(
   entry.peerAddress = source;
   entry.peerPort = outer.sourcePort;
   Object.assign(entry, { sa, destination, fit: pathFitOf(sa, paths) });
+}
+
+function wipeStampKeys(keys: StampKeys | undefined): void {
+  keys?.link.wipe();
+  keys?.check.wipe();
 }

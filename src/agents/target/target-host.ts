@@ -14,6 +14,7 @@ import { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
+import { writeStampHints } from '../../dataplane/stamp-hints.ts';
 import { WithheldResets } from '../../dataplane/withheld-resets.ts';
 import { FRAGMENT } from '../../ipsec/inner-columns.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
@@ -172,6 +173,8 @@ export class TargetHost {
       dvipas: new AddressSet(dvipas.map(addressOf)),
       choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
       withhold: (vector, i, { sa }) => resets.check(vector, i, sa.group),
+      sendToStamper: (vector) => this.#toStamper(vector),
+      epoch: () => (this.relations.session === undefined ? 0 : this.relations.epoch),
       sendToFunnel: (vector) => this.#toFunnel(vector),
       onNumbering: (entry) => this.relations.numberingChanged(entry),
       onOutbound: (vector, i, { sa }) => this.#observe(vector, i, false, sa.group),
@@ -226,12 +229,20 @@ export class TargetHost {
     this.#ports.onClearText(clear.map(({ address }) => address));
   }
 
+  #toStamper(vector: PacketVector): void {
+    writeStampHints(vector);
+    this.#toRouter(vector);
+  }
+
   #toFunnel(vector: PacketVector): void {
     const { epoch, linkKeys } = this.relations;
     sealForFunnel(vector, this.cache.outbound, linkKeys.sealer, epoch);
+    this.#toRouter(vector);
+  }
+
+  #toRouter(vector: PacketVector): void {
     vector.target.fill(ROUTER_PEER, 0, vector.count);
-    vector.linkProtocol.fill(LINK_PROTOCOL.SEALED, 0, vector.count);
-    this.#ports.link.send(vector, ROUTER_PEER, epoch);
+    this.#ports.link.send(vector, ROUTER_PEER, this.relations.epoch);
   }
 
   /** A later fragment is of a connection that the first one has shown. */

@@ -142,7 +142,7 @@ export class TargetRelations implements TargetHandlers {
         break;
       case 'sa-install': {
         const { sa } = event.body;
-        const reason = cache.install(event.body);
+        const reason = cache.install(event.body, session.epoch);
         session.send('sa-installed', {
           id: sa.id,
           ok: reason === undefined,
@@ -193,7 +193,7 @@ export class TargetRelations implements TargetHandlers {
       }
       case 'way': {
         const entry = cache.outbound.get(event.body.sa);
-        entry?.holder.way(event.body.way, this.linkKeys.sealer?.lastCounter ?? 0n, now);
+        if (entry !== undefined) entry.holder.way(event.body.way, this.#sharedCounter(entry), now);
         this.numberingChanged(entry);
         break;
       }
@@ -215,6 +215,11 @@ export class TargetRelations implements TargetHandlers {
   close(): void {
     this.#deadlines.close();
     this.linkKeys.wipe();
+  }
+
+  /** The last counter that it used on the shared way that it is on. */
+  #sharedCounter({ holder, lastStamped }: ShadowOutboundSa): bigint {
+    return holder.state === 'stamping' ? BigInt(lastStamped) : (this.linkKeys.sealer?.lastCounter ?? 0n);
   }
 
   #carryOut(entry: ShadowOutboundSa, action: HolderAction): void {

@@ -138,8 +138,9 @@ function saSnapshot(
 }
 
 function wayOf(entry: ShadowOutboundSa, host: string): SendingWay {
-  if (entry.holder.state === 'funnel') return 'funnel';
-  return entry.holder.state === 'exclusive' ? `exclusive:${host}` : 'idle';
+  const { state } = entry.holder;
+  if (state === 'stamping' || state === 'funnel') return state;
+  return state === 'exclusive' ? `exclusive:${host}` : 'idle';
 }
 
 function connections({ flows, config }: TargetParts): ConnectionSnapshot[] {

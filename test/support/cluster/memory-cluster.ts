@@ -20,6 +20,7 @@ export interface ClusterOptions {
   readonly targets?: number;
   /** The first so many targets are authorised for the DVIPA; all, unless given. */
   readonly authorised?: number;
+  readonly stamping?: 'on' | 'off';
   readonly clients?: number;
   readonly suite?: EspSuite;
   /** The clients' anti-replay window, packets. */
@@ -64,7 +65,7 @@ export class MemoryCluster {
   readonly #retryAt = new Map<number, number>();
   readonly #isRekeying = new Set<number>();
   readonly #asked: { readonly n: number; readonly spi: number }[] = [];
-  readonly #counts: Pick<RouterOptions, 'targets' | 'authorised' | 'dvipa'>;
+  readonly #counts: Pick<RouterOptions, 'targets' | 'authorised' | 'dvipa' | 'stamping'>;
   #incarnation = 1n;
 
   constructor(options: ClusterOptions = {}) {
@@ -77,7 +78,12 @@ export class MemoryCluster {
       { length: clients },
       (_, i) => new MemoryClient(i + 1, peerWindow, inner(i + 1)),
     );
-    this.#counts = { targets, authorised: options.authorised ?? targets, dvipa: options.dvipa };
+    this.#counts = {
+      targets,
+      authorised: options.authorised ?? targets,
+      dvipa: options.dvipa,
+      stamping: options.stamping,
+    };
     this.router = this.#newRouter();
     for (let n = 1; n <= targets; n++) this.startTarget(n);
   }

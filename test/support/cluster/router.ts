@@ -68,6 +68,7 @@ export function routeConfig(
     connectionTable: { entries: 65_536 },
     lifesize: { percentage: 10 },
     verification: { perSecond: 10_000 },
+    stamping: 'on',
     trustedLink: 'sealed',
     admin: {} as RouteConfig['admin'],
     log: {} as RouteConfig['log'],
@@ -97,6 +98,7 @@ export interface RouterOptions {
   readonly network: Network;
   readonly targets: number;
   readonly authorised: number;
+  readonly stamping?: 'on' | 'off' | undefined;
   /** Settings of the DVIPA that are not the usual ones. */
   readonly dvipa?: Partial<DvipaConfig> | undefined;
   /** A datagram on its way to a client. */
@@ -147,6 +149,7 @@ export class MemoryRouter {
       plugin,
       epoch: () => this.gate.epoch,
       percentage: 10,
+      allowsStamping: options.stamping !== 'off',
       verificationsPerSecond: 10_000,
       hashSeed: Buffer.alloc(8, 7),
     });
