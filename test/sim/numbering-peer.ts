@@ -5,14 +5,16 @@ export class Peer {
   readonly violations: string[] = [];
   readonly #numbers = new Set<number>();
   readonly #ivs = new Set<number>();
-  readonly #window: number;
+  readonly window: number;
   #top = 0;
   received = 0;
+  /** Of stamped packets that were looked at: taken, and refused for their ICV. */
+  readonly icvs = { right: 0, wrong: 0 };
   /** Largest distance of an arriving number behind the top. */
   skew = 0;
 
   constructor(window: number) {
-    this.#window = window;
+    this.window = window;
   }
 
   /** On the wire: never again, delivered or not. */
@@ -24,11 +26,16 @@ export class Peer {
     this.#ivs.add(iv);
   }
 
+  opened(isRight: boolean): void {
+    if (isRight) this.icvs.right++;
+    else this.icvs.wrong++;
+  }
+
   arrived(number: number): void {
     this.received++;
     this.#top = Math.max(this.#top, number);
     this.skew = Math.max(this.skew, this.#top - number);
-    if (number <= this.#top - this.#window) this.violations.push(`number ${number} late, top ${this.#top}`);
+    if (number <= this.#top - this.window) this.violations.push(`number ${number} late, top ${this.#top}`);
   }
 }
 

@@ -1,8 +1,10 @@
 import type { OwnerAction } from '../../src/ipsec/numbering-actions.ts';
 import type { MarkBlocks, Marks } from '../../src/ipsec/numbering-marks.ts';
+import type { SharedWay } from '../../src/ipsec/numbering-actions.ts';
 import { NumberingOwner } from '../../src/ipsec/numbering-owner.ts';
 import { EventQueue, Random } from './event-queue.ts';
 import { newWire, PACKET_MS, Peer, type Wire } from './numbering-peer.ts';
+import { ivOf, opens, StampingLife } from './numbering-stamp.ts';
 import { Target, type TargetWorld } from './numbering-target.ts';
 
 /** Probabilities and rates of one run, drawn from its seed. */
@@ -12,6 +14,8 @@ export interface Faults {
   readonly targetCrash: number;
   readonly sessionLoss: number;
   readonly linkLoss: number;
+  /** Of a masked packet that it comes once more, changed or not. */
+  readonly linkAttack: number;
   /** Calm: little traffic, and packets that take up to 12 ms longer; else much traffic and little jitter. */
   readonly isCalm: boolean;
   readonly jitterMs: number;
@@ -19,14 +23,16 @@ export interface Faults {
   readonly blocks: MarkBlocks;
 }
 
-const FAULTS_END = 1500;
-const TRAFFIC_END = 2400;
-const END = 3800;
+const FAULTS_END = 1000;
+const TRAFFIC_END = 1600;
+const END = 3000;
 
 interface LinkPacket {
   readonly target: Target;
   readonly incarnation: bigint;
   readonly counter: number;
+  /** To be stamped; else the funnel's. */
+  readonly masked?: { readonly packet: Buffer; readonly epoch: number };
 }
 
 /** Routing host, targets, store, wires and peer of one SA, all from one seed. */
@@ -38,12 +44,20 @@ export class World implements TargetWorld {
   readonly faults: Faults;
   readonly queueLimit: number;
   readonly rekeys: string[] = [];
-  readonly waysTaken = new Set<string>();
+  /** Changes of state, `from > to`. */
+  readonly arrows = new Set<string>();
+  readonly sharedWay: SharedWay;
+  readonly allowsExclusive: boolean;
+  /** What crossed the cluster for numbers, and what was given: for the message rate. */
+  readonly totals = { leaseRecords: 0, stamped: 0, funnelled: 0, refused: 0 };
   owner: NumberingOwner | undefined;
   readonly #wire: Wire;
   #epoch = 0;
   #stored: Marks | undefined;
   #funnelQueue = 0;
+  readonly #stampQueue: Buffer[] = [];
+  #life: StampingLife;
+  #state = '';
   #isPumpDue = false;
   #provokeAt = 0;
   readonly #ingress: LinkPacket[] = [];
@@ -55,7 +69,10 @@ export class World implements TargetWorld {
   constructor(seed: number) {
     this.random = new Random(seed);
     const { random } = this;
-    this.peer = new Peer(random.pick([64, 96, 128]));
+    this.peer = new Peer(random.pick([32, 64, 96, 128]));
+    this.sharedWay = random.chance(0.5) ? 'stamping' : 'funnel';
+    this.allowsExclusive = random.chance(0.9);
+    this.#life = new StampingLife(0, (bytes) => random.bytes(bytes));
     const isCalm = random.chance(0.4);
     const upTo = (probability: number) => (random.chance(0.6) ? random.between(0, probability) : 0);
     this.faults = {
@@ -64,6 +81,7 @@ export class World implements TargetWorld {
       targetCrash: upTo(0.006),
       sessionLoss: upTo(0.01),
       linkLoss: upTo(0.02),
+      linkAttack: upTo(0.1),
       isCalm,
       jitterMs: isCalm ? 12 : 0.1,
       storeMs: random.pick([1, 1, 5, 20]),
@@ -90,11 +108,13 @@ export class World implements TargetWorld {
   /** Packets that nobody could send though everything works again (but for a store that is too slow for them). */
   get stuck(): number {
     if (this.faults.blocks.sequences < 1024) return 0;
-    return this.targets.reduce((sum, target) => sum + target.queue, this.#funnelQueue);
+    const waiting = this.#funnelQueue + this.#stampQueue.length;
+    return this.targets.reduce((sum, target) => sum + target.queue, waiting);
   }
 
-  toPeer(wire: Wire, number: number, senderId: number, counter: number): void {
+  toPeer(wire: Wire, number: number, senderId: number, counter: number, esp?: Buffer): void {
     this.peer.sealed(number, senderId, counter);
+    if (esp !== undefined && this.random.chance(0.05)) this.peer.opened(opens(esp));
     wire.freeAt = Math.max(wire.freeAt, this.events.now) + PACKET_MS;
     this.events.at(wire.freeAt + wire.delay + this.random.between(0, this.faults.jitterMs), () =>
       this.peer.arrived(number),
@@ -114,17 +134,41 @@ export class World implements TargetWorld {
     }
   }
 
+  /** Masked packets over the trusted link: late, lost, twice, changed, or once more much later. */
+  toStamper(target: Target, packet: Buffer, epoch: number): void {
+    const { random, faults } = this;
+    const { incarnation } = target;
+    if (random.chance(faults.linkLoss)) return;
+    const arrive = (masked: Buffer, delay: number) => {
+      this.events.after(delay, () => {
+        this.#ingress.push({ target, incarnation, counter: 0, masked: { packet: masked, epoch } });
+        this.#pump();
+      });
+    };
+    target.linkFreeAt = Math.max(target.linkFreeAt, this.events.now) + PACKET_MS;
+    arrive(packet, target.linkFreeAt - this.events.now + random.between(0.1, 0.3));
+    if (!random.chance(faults.linkAttack)) return;
+    const copy = Buffer.from(packet);
+    if (random.chance(0.5)) copy[random.integer(0, copy.length - 1)]! ^= 1 << random.integer(0, 7);
+    arrive(copy, random.chance(0.5) ? random.between(0, 0.6) : random.between(0, 600));
+  }
+
   /** Link packets, as long as the wire has room: a full send call stops the process, and the rest waits. */
   #pump(): void {
     const { events } = this;
     while (this.#ingress.length > 0 && this.#wire.freeAt <= events.now) {
-      const { target, incarnation, counter } = this.#ingress.shift() as LinkPacket;
+      const { target, incarnation, counter, masked } = this.#ingress.shift() as LinkPacket;
       const { owner } = this;
-      if (owner === undefined || incarnation !== target.incarnation) continue;
+      if (owner === undefined) continue;
+      if (masked !== undefined) {
+        this.#toBeStamped(owner, target, masked);
+        continue;
+      }
+      if (incarnation !== target.incarnation) continue;
       if (owner.sharedArrived(target.name, counter, events.now)) {
         this.#funnelQueue = Math.min(this.#funnelQueue + 1, this.queueLimit);
       }
-      this.#drainFunnel(owner);
+      this.#drainShared(owner);
       this.#runOwner(owner);
     }
     if (this.#ingress.length === 0 || this.#isPumpDue) return;
@@ -133,6 +177,21 @@ export class World implements TargetWorld {
       this.#isPumpDue = false;
       this.#pump();
     });
+  }
+
+  /** As `Stamping` does. What was changed on the link and still is accepted must be noise to the peer. */
+  #toBeStamped(
+    owner: NumberingOwner,
+    target: Target,
+    { packet, epoch }: NonNullable<LinkPacket['masked']>,
+  ): void {
+    const { now } = this.events;
+    const counter = this.#life.accept(packet, epoch, owner.senderIdOf(target.name));
+    if (counter === 0) this.totals.refused++;
+    else if (owner.sharedArrived(target.name, counter, now) && this.#stampQueue.length < this.queueLimit)
+      this.#stampQueue.push(packet);
+    this.#drainShared(owner);
+    this.#runOwner(owner);
   }
 
   /** A record on the target's session: in order, or lost with the session. */
@@ -175,18 +234,23 @@ export class World implements TargetWorld {
       hasEsn: false,
       epoch: ++this.#epoch,
       blocks: this.faults.blocks,
-      sharedWay: 'funnel',
-      allowsExclusive: true,
+      sharedWay: this.sharedWay,
+      allowsExclusive: this.allowsExclusive,
       now,
     });
     this.#funnelQueue = 0;
+    this.#stampQueue.length = 0;
+    this.#life = new StampingLife(this.#epoch, (bytes) => this.random.bytes(bytes));
+    this.#state = this.owner.state.name;
     this.#timer = Number.POSITIVE_INFINITY;
     this.#runOwner(this.owner);
   }
 
   #runOwner(owner: NumberingOwner): void {
     for (const action of owner.takeActions()) this.#act(owner, action);
-    this.waysTaken.add(owner.state.name);
+    const { name } = owner.state;
+    if (name !== this.#state) this.arrows.add(`${this.#state} > ${name}`);
+    this.#state = name;
     const due = owner.deadline();
     if (due >= this.#timer || due === Number.POSITIVE_INFINITY) return;
     this.#timer = due;
@@ -200,11 +264,13 @@ export class World implements TargetWorld {
 
   #act(owner: NumberingOwner, action: OwnerAction): void {
     if (action.kind === 'store-marks') this.#put(owner, action.marks);
-    else if (action.kind === 'shared-open') this.#drainFunnel(owner);
+    else if (action.kind === 'shared-open') this.#drainShared(owner);
     else if (action.kind === 'rekey') this.rekeys.push(action.cause);
     else {
       const target = this.targets.find(({ name }) => name === action.target) as Target;
-      this.#record(target, 'down', () => target.receive(action, this.events.now));
+      const life = this.#life;
+      if (action.kind !== 'sender-id') this.totals.leaseRecords++;
+      this.#record(target, 'down', () => target.receive(action, life));
     }
   }
 
@@ -222,6 +288,25 @@ export class World implements TargetWorld {
     });
   }
 
+  #drainShared(owner: NumberingOwner): void {
+    if (this.sharedWay === 'stamping') this.#drainStamped(owner);
+    else this.#drainFunnel(owner);
+    this.#runOwnerLater(owner);
+  }
+
+  #drainStamped(owner: NumberingOwner): void {
+    while (this.#stampQueue.length > 0) {
+      const number = owner.takeNumbers(1, this.events.now);
+      if (number < 0) return;
+      const packet = this.#stampQueue.shift() as Buffer;
+      const { senderId, counter } = ivOf(packet);
+      const esp = this.#life.stamp(packet, number);
+      if (esp === undefined) throw new Error('accepted, but not stamped');
+      this.totals.stamped++;
+      this.toPeer(this.#wire, number, senderId, counter, esp);
+    }
+  }
+
   #drainFunnel(owner: NumberingOwner): void {
     while (this.#funnelQueue > 0) {
       const count = Math.min(this.#funnelQueue, 16);
@@ -230,9 +315,9 @@ export class World implements TargetWorld {
       this.#funnelQueue -= count;
       const counter = owner.iv?.take(count) ?? Number.NaN;
       const senderId = owner.iv?.senderId ?? Number.NaN;
+      this.totals.funnelled += count;
       for (let i = 0; i < count; i++) this.toPeer(this.#wire, first + i, senderId, counter + i);
     }
-    this.#runOwnerLater(owner);
   }
 
   #runOwnerLater(owner: NumberingOwner): void {
@@ -250,7 +335,7 @@ export class World implements TargetWorld {
     target.session = ++this.#sessions;
     const isNewEpoch = target.epochSeen !== this.#epoch;
     target.epochSeen = this.#epoch;
-    target.holder.sessionStarted(isNewEpoch, this.events.now);
+    target.holder.sessionStarted(isNewEpoch, target.now);
     target.run();
     const { incarnation } = target;
     this.toOwner(target, (current, now) => {
@@ -267,7 +352,7 @@ export class World implements TargetWorld {
     const end = this.events.now + this.random.after(200);
     const burst = () => {
       if (this.events.now > TRAFFIC_END) return;
-      target.offer(this.random.chance(bulk) ? this.random.integer(100, 1000) : this.random.integer(1, 7));
+      target.offer(this.random.chance(bulk) ? this.random.integer(50, 400) : this.random.integer(1, 7));
       const next = this.random.after(burstEvery);
       if (this.events.now + next < end && this.events.now < TRAFFIC_END) this.events.after(next, burst);
       else if (this.events.now < TRAFFIC_END) this.events.after(pause, () => this.#offer(target));
