@@ -35,7 +35,7 @@ const UNLIMITED = { bytes: Number.MAX_SAFE_INTEGER, packets: Number.MAX_SAFE_INT
 /** IPv4 and UDP in front of ESP. */
 export const OUTER_BYTES = 28;
 
-function outerOf(sa: SecurityAssociation): OuterHeader {
+export function outerOf(sa: SecurityAssociation): OuterHeader {
   const { source, destination, sourcePort, destinationPort } = sa.outer;
   const { df, ecn, dscp } = sa.copy;
   const copies = { copyDf: df, copyEcn: ecn, copyDscp: dscp };
