@@ -8,8 +8,8 @@ export const CORRECTED_BLOCKS_MAX = 4096;
 /** H^(2^k) up to CORRECTED_BLOCKS_MAX + 2. */
 const SQUARINGS = 13;
 const TABLE_ENTRIES = 16;
-const X_32 = Uint32Array.of(0, 0x80000000, 0, 0);
-const X = Uint32Array.of(0x40000000, 0, 0, 0);
+const X_32 = Int32Array.of(0, -0x80000000, 0, 0);
+const X = Int32Array.of(0x40000000, 0, 0, 0);
 
 /**
  * What a packet's number contributes to its AES-GCM tag (docs/outbound.md section 4): with H = AES_K(0) and m blocks of ciphertext
@@ -23,10 +23,10 @@ const X = Uint32Array.of(0x40000000, 0, 0, 0);
 export class GcmCorrection {
   readonly #hasEsn: boolean;
   /** H, H^2, H^4, ... */
-  readonly #squares: Uint32Array[] = [];
-  readonly #tables = Array.from<Uint32Array | undefined>({ length: TABLED_BLOCKS + 1 });
-  readonly #power = new Uint32Array(FIELD_WORDS);
-  readonly #difference = new Uint32Array(FIELD_WORDS);
+  readonly #squares: Int32Array[] = [];
+  readonly #tables = Array.from<Int32Array | undefined>({ length: TABLED_BLOCKS + 1 });
+  readonly #power = new Int32Array(FIELD_WORDS);
+  readonly #difference = new Int32Array(FIELD_WORDS);
 
   /** `key`: the AES key without salt; not kept. */
   constructor(key: Buffer, hasEsn: boolean) {
@@ -34,11 +34,11 @@ export class GcmCorrection {
     const cipher = createCipheriv(`aes-${key.length * 8}-ecb`, key, null).setAutoPadding(false);
     const hash = cipher.update(Buffer.alloc(16));
     cipher.final();
-    let power = Uint32Array.from({ length: FIELD_WORDS }, (_, word) => hash.readUInt32BE(word * 4));
+    let power = Int32Array.from({ length: FIELD_WORDS }, (_, word) => hash.readUInt32BE(word * 4));
     hash.fill(0);
     for (let k = 0; k < SQUARINGS; k++) {
       this.#squares.push(power);
-      const square = new Uint32Array(FIELD_WORDS);
+      const square = new Int32Array(FIELD_WORDS);
       multiply(power, power, square);
       power = square;
     }
@@ -46,7 +46,7 @@ export class GcmCorrection {
   }
 
   /** Writes the four words to xor to the tag of number 0. `high` counts with ESN only; `blocks` up to CORRECTED_BLOCKS_MAX. */
-  correct(high: number, low: number, blocks: number, out: Uint32Array): void {
+  correct(high: number, low: number, blocks: number, out: Int32Array): void {
     if (blocks > TABLED_BLOCKS) {
       this.#correctLong(high, low, blocks, out);
       return;
@@ -62,7 +62,7 @@ export class GcmCorrection {
     for (const secret of [...this.#squares, ...this.#tables, this.#power]) secret?.fill(0);
   }
 
-  #correctLong(high: number, low: number, blocks: number, out: Uint32Array): void {
+  #correctLong(high: number, low: number, blocks: number, out: Int32Array): void {
     const difference = this.#difference;
     difference[1] = this.#hasEsn ? high : low;
     difference[2] = this.#hasEsn ? low : 0;
@@ -75,13 +75,13 @@ export class GcmCorrection {
   #raise(exponent: number): void {
     this.#power.set(ONE);
     for (let k = 0; k < SQUARINGS; k++) {
-      if (((exponent >>> k) & 1) === 1) multiply(this.#power, this.#squares[k] as Uint32Array, this.#power);
+      if (((exponent >>> k) & 1) === 1) multiply(this.#power, this.#squares[k] as Int32Array, this.#power);
     }
   }
 
   /** Entry n: the polynomial of nibble n, its highest bit x^0, times H^(blocks+2) * x^32. */
-  #makeTable(blocks: number): Uint32Array {
-    const table = new Uint32Array(TABLE_ENTRIES * FIELD_WORDS);
+  #makeTable(blocks: number): Int32Array {
+    const table = new Int32Array(TABLE_ENTRIES * FIELD_WORDS);
     const power = this.#power;
     this.#raise(blocks + 2);
     multiply(power, X_32, power);
@@ -105,7 +105,7 @@ export class GcmCorrection {
 }
 
 /** Into `z`, Horner's scheme over the nibbles of one word, the last (of the highest degree) first: z = z * x^4 + table[nibble]. */
-function addWord(value: number, table: Uint32Array, z: Uint32Array): void {
+function addWord(value: number, table: Int32Array, z: Int32Array): void {
   let z0 = z[0] as number;
   let z1 = z[1] as number;
   let z2 = z[2] as number;

@@ -1,16 +1,17 @@
 /*
  * GF(2^128) as GCM has it (SP 800-38D section 6.3): a block is four big-endian words, its first bit the coefficient of
- * x^0, and x^128 = 1 + x + x^2 + x^7. Secrets are never an index and never a condition here.
+ * x^0, and x^128 = 1 + x + x^2 + x^7. Words are signed, which the engine keeps unboxed: several times as fast. Secrets are
+ * never an index and never a condition here.
  */
 export const FIELD_WORDS = 4;
 /** 1 + x + x^2 + x^7 in the first word. */
-const REDUCTION = 0xe1000000;
+const REDUCTION = 0xe1000000 | 0;
 
 /** The element 1. */
-export const ONE = Uint32Array.of(0x80000000, 0, 0, 0);
+export const ONE = Int32Array.of(-0x80000000, 0, 0, 0);
 
 /** `a` times `b` into `out`, which may be either. */
-export function multiply(a: Uint32Array, b: Uint32Array, out: Uint32Array): void {
+export function multiply(a: Int32Array, b: Int32Array, out: Int32Array): void {
   let [z0, z1, z2, z3] = [0, 0, 0, 0];
   let v0 = b[0] as number;
   let v1 = b[1] as number;

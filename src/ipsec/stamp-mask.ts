@@ -36,6 +36,7 @@ export class StampMask {
   readonly #cmac: ShortCmac;
   readonly #block = Buffer.alloc(BLOCK_BYTES);
   readonly #message: Buffer;
+  #isClosed = false;
 
   constructor(keys: StampKeys, epoch: number, icvBytes: number) {
     for (const key of [keys.link, keys.check]) {
@@ -50,9 +51,9 @@ export class StampMask {
     this.#cmac = new ShortCmac(keys.check.reveal(), this.#message.length);
   }
 
-  /** False once either key was wiped. */
+  /** False once either key was wiped, or after `close`. */
   get isUsable(): boolean {
-    return !this.#keys.link.isWiped && !this.#keys.check.isWiped;
+    return !this.#isClosed && !this.#keys.link.isWiped && !this.#keys.check.isWiped;
   }
 
   /** Masks the ICV at `icv` of the ESP packet at `esp`, or takes the mask off. */
@@ -72,8 +73,10 @@ export class StampMask {
     return this.#cmac.mac(message);
   }
 
-  /** Frees what the library keeps of both keys. They stay the owner's, to wipe; nothing can be done afterwards. */
+  /** Frees what the library keeps of both keys, which stay the owner's, to wipe. Twice is harmless. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#cipher.final();
     this.#cmac.wipe();
   }

@@ -51,7 +51,7 @@ export class Stamper {
   readonly #header = new StampHeader();
   readonly #carried = Buffer.alloc(STAMP_CHECK_BYTES);
   readonly #expected = Buffer.alloc(STAMP_CHECK_BYTES);
-  readonly #tag = new Uint32Array(4);
+  readonly #tag = new Int32Array(4);
   /** Where the ICV of the packet that was read begins. */
   #icv = 0;
 

@@ -18,8 +18,8 @@ function product(x: bigint, y: bigint): bigint {
 }
 
 const toWords = (value: bigint) =>
-  Uint32Array.from({ length: 4 }, (_, i) => Number((value >> BigInt(96 - 32 * i)) & 0xffff_ffffn));
-const toBig = (words: Uint32Array) => words.reduce((sum, word) => (sum << 32n) | BigInt(word), 0n);
+  Int32Array.from({ length: 4 }, (_, i) => Number((value >> BigInt(96 - 32 * i)) & 0xffff_ffffn));
+const toBig = (words: Int32Array) => words.reduce((sum, word) => (sum << 32n) | BigInt(word >>> 0), 0n);
 
 function hashKey(key: Buffer): bigint {
   const cipher = createCipheriv(`aes-${key.length * 8}-ecb`, key, null);
@@ -27,7 +27,7 @@ function hashKey(key: Buffer): bigint {
 }
 
 function correction(of: GcmCorrection, high: number, low: number, blocks: number): bigint {
-  const out = new Uint32Array(4).fill(0xdeadbeef);
+  const out = new Int32Array(4).fill(0x5eadbeef);
   of.correct(high, low, blocks, out);
   return toBig(out);
 }
@@ -38,7 +38,7 @@ describe('ghash-field', () => {
   it("multiplies as GCM's field does, also into one of its factors (SP 800-38D section 6.3)", () => {
     fc.assert(
       fc.property(element, element, (x, y) => {
-        const [a, b, out] = [toWords(x), toWords(y), new Uint32Array(4)];
+        const [a, b, out] = [toWords(x), toWords(y), new Int32Array(4)];
         multiply(a, b, out);
         expect(toBig(out)).to.equal(product(x, y));
         multiply(a, b, a);

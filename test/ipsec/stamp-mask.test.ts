@@ -93,6 +93,8 @@ describe('stamp-mask', () => {
   it('works no more once it is closed', () => {
     const mask = new StampMask(keys('0f'.repeat(16)), 1, 16);
     mask.close();
+    mask.close();
+    expect(mask.isUsable).to.equal(false);
     expect(() => mask.apply(Buffer.alloc(64), 0, 32)).to.throw();
     expect(() => mask.check(Buffer.alloc(64), 0, 32)).to.throw();
   });
