@@ -48,7 +48,6 @@ export const DROP_REASONS = [
   'stamp-check',
   'stamp-sender',
   'stamp-repeat',
-  'stamp-late',
   // outbound
   'no-policy',
   'no-sa',

@@ -4,7 +4,7 @@ import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { EspContext } from './esp-context.ts';
 import { type EspPlace, protect, unprotect } from './esp-protection.ts';
 import { paddingBytes, strippedBytes, writeTrailer } from './esp-trailer.ts';
-import type { CryptoBatch, EspKeys, PacketCrypto, StampMasker } from './packet-crypto.ts';
+import type { CryptoBatch, EspKeys, PacketCrypto, StampBatch, StampMasker } from './packet-crypto.ts';
 
 const UNKNOWN_SPI = verdictOf('unknown-spi');
 const TRUNCATED = verdictOf('truncated');
@@ -64,7 +64,7 @@ export class EspNodeCrypto implements PacketCrypto {
     }
   }
 
-  sealForStamp(batch: CryptoBatch, maskerOf: (saSlot: number) => StampMasker | undefined): void {
+  sealForStamp(batch: StampBatch, maskerOf: (saSlot: number) => StampMasker | undefined): void {
     for (let i = 0; i < batch.count; i++) {
       if (batch.verdict[i] !== KEEP) continue;
       const saSlot = batch.saSlot[i] as number;
@@ -116,7 +116,7 @@ function sealNumbered(sa: EspContext, batch: CryptoBatch, i: number, randomBytes
 }
 
 /** Seals packet `i` with number 0 and masks it. */
-function sealMasked(sa: EspContext, batch: CryptoBatch, i: number, masker: StampMasker | undefined): Verdict {
+function sealMasked(sa: EspContext, batch: StampBatch, i: number, masker: StampMasker | undefined): Verdict {
   const { encryption, icvBytes } = sa.suite;
   if (encryption.canStamp !== true || masker?.isUsable !== true || masker.icvBytes !== icvBytes)
     return NO_NUMBER;

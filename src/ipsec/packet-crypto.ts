@@ -35,6 +35,14 @@ export interface EspKeys {
   readonly hasEsn: boolean;
 }
 
+/** The same with what the outer header takes from the inner one: the stamper, which makes it, sees nothing of that. */
+export interface StampBatch extends CryptoBatch {
+  readonly trafficClass: Uint8Array;
+  readonly hopLimit: Uint8Array;
+  /** 0 or 1. */
+  readonly dontFragment: Uint8Array;
+}
+
 /** Hides the ICV of a packet that has no number yet (`StampSealer`). */
 export interface StampMasker {
   /** What `mask` puts in front. */
@@ -44,7 +52,7 @@ export interface StampMasker {
   /** False once a key was wiped. */
   readonly isUsable: boolean;
   /** Masks ESP packet `i` in place: offset and length become those of the packet for the routing host. */
-  mask(batch: CryptoBatch, i: number): Verdict;
+  mask(batch: StampBatch, i: number): Verdict;
 }
 
 export interface PacketCrypto {
@@ -64,5 +72,5 @@ export interface PacketCrypto {
    * happens to the vector afterwards. The numbers of the batch do not count. `no-number` for an SA without a masker, or whose algorithm cannot be
    * stamped. Needs the masker's headroom on top of what `seal` needs.
    */
-  sealForStamp(batch: CryptoBatch, maskerOf: (saSlot: number) => StampMasker | undefined): void;
+  sealForStamp(batch: StampBatch, maskerOf: (saSlot: number) => StampMasker | undefined): void;
 }

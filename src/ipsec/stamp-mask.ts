@@ -3,7 +3,7 @@ import type { KeyMaterial } from '../base/key-material.ts';
 import { ESP_HEADER_BYTES } from '../packet/esp-header.ts';
 import { BLOCK_BYTES } from './aes-cmac.ts';
 import { ShortCmac } from './short-cmac.ts';
-import { STAMP_IV_BYTES } from './stamp-packet.ts';
+import { STAMP_HEADER_BYTES, STAMP_IV_BYTES } from './stamp-packet.ts';
 
 export const STAMP_KEY_BYTES = 16;
 
@@ -20,14 +20,16 @@ const SPI_AT = 4;
 const IV_AT = 8;
 const LENGTH_AT = 16;
 const ICV_AT = 18;
+/** Behind the ICV. */
+const HINT_BYTES = 4;
 
 /**
  * What hides an ICV on the link, and what vouches for the packet (docs/outbound.md section 4), of one SA in one epoch:
  *
  *   pad   = AES128(link key, epoch | SPI | IV)
- *   check = first 8 bytes of AES-CMAC(check key, epoch | SPI | IV | length of the ciphertext (16) | masked ICV)
+ *   check = first 8 bytes of AES-CMAC(check key, epoch | SPI | IV | length of the ciphertext (16) | masked ICV | hints)
  *
- * IVs are unique under a key, so pads never repeat. Both ciphers live as long as the object, for speed.
+ * The hints are the first word of the stamp header. IVs are unique under a key, so pads never repeat. Both ciphers live as long as the object, for speed.
  */
 export class StampMask {
   readonly #keys: StampKeys;
@@ -44,7 +46,7 @@ export class StampMask {
     }
     this.#keys = keys;
     this.#icvBytes = icvBytes;
-    this.#message = Buffer.alloc(ICV_AT + icvBytes);
+    this.#message = Buffer.alloc(ICV_AT + icvBytes + HINT_BYTES);
     this.#block.writeUInt32BE(epoch, 0);
     this.#message.writeUInt32BE(epoch, 0);
     this.#cipher = createCipheriv('aes-128-ecb', keys.link.reveal(), null).setAutoPadding(false);
@@ -64,12 +66,14 @@ export class StampMask {
     pad.fill(0);
   }
 
-  /** The check of the packet as it stands, its ICV masked: 16 bytes, of which the first 8 count. */
+  /** The check of the packet as it stands, its ICV masked and its hints written: 16 bytes, of which the first 8 count. */
   check(slab: Buffer, esp: number, icv: number): Buffer {
     const message = this.#message;
     writeSpiAndIv(message, slab, esp);
     message.writeUInt16BE(icv - esp - ESP_HEADER_BYTES - STAMP_IV_BYTES, LENGTH_AT);
     slab.copy(message, ICV_AT, icv, icv + this.#icvBytes);
+    const header = esp - STAMP_HEADER_BYTES;
+    slab.copy(message, ICV_AT + this.#icvBytes, header, header + HINT_BYTES);
     return this.#cmac.mac(message);
   }
 

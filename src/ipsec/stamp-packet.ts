@@ -18,8 +18,8 @@ import { ESP_HEADER_BYTES, ESP_TRAILER_BYTES } from '../packet/esp-header.ts';
  * length is: what was changed there is stamped, and refused by the peer (the ICV covers it).
  * The epoch is not in the packet: it is the GRE key.
  *
- * Flags (1: don't fragment), traffic class and hop limit are the inner packet's, for the outer header, which the stamper makes and
- * could not make without them. They are as little vouched for as an outer header is on any network.
+ * Flags (1: don't fragment), traffic class and hop limit are the inner packet's: hints for the outer header, which the stamper makes
+ * and could not make without them. The check covers them.
  */
 export const STAMP_HEADER_BYTES = 16;
 const VERSION = 1;
@@ -72,18 +72,17 @@ export function parseStampHeader(slab: Buffer, offset: number, length: number, o
   return out.senderId === 0 || out.counter === 0 ? MALFORMED : KEEP;
 }
 
-/** Writes the header at `offset`, in front of an ESP packet. */
-export function encodeStampHeader(slab: Buffer, offset: number, group: number, check: Buffer): void {
-  slab.writeUInt32BE(VERSION * 0x1_00_00_00, offset);
-  slab.writeUInt32BE(group, offset + 4);
-  check.copy(slab, offset + CHECK_AT, 0, STAMP_CHECK_BYTES);
-}
-
-/** Into the header at `offset`, which `encodeStampHeader` has written. */
-export function encodeStampHints(slab: Buffer, offset: number, hints: StampHints): void {
+/** Writes the header at `offset`, in front of an ESP packet, but for the check. */
+export function encodeStampHeader(slab: Buffer, offset: number, group: number, hints: StampHints): void {
+  slab[offset] = VERSION;
   slab[offset + FLAGS_AT] = hints.dontFragment ? DONT_FRAGMENT : 0;
   slab[offset + TRAFFIC_CLASS_AT] = hints.trafficClass;
   slab[offset + HOP_LIMIT_AT] = hints.hopLimit;
+  slab.writeUInt32BE(group, offset + 4);
+}
+
+export function encodeStampCheck(slab: Buffer, offset: number, check: Buffer): void {
+  check.copy(slab, offset + CHECK_AT, 0, STAMP_CHECK_BYTES);
 }
 
 /** The check that a packet carries, into `out`. */

@@ -1,9 +1,9 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { ESP_HEADER_BYTES } from '../packet/esp-header.ts';
-import type { LinkPackets } from './link-seal.ts';
-import type { StampMasker } from './packet-crypto.ts';
+import type { StampBatch, StampMasker } from './packet-crypto.ts';
 import { type StampKeys, StampMask } from './stamp-mask.ts';
 import {
+  encodeStampCheck,
   encodeStampHeader,
   STAMP_CIPHERTEXT_MAX,
   STAMP_HEADER_BYTES,
@@ -41,7 +41,7 @@ export class StampSealer implements StampMasker {
   }
 
   /** Packet `i`, ESP sealed with number 0: masks its ICV in place and writes the stamp header in front. Once for each packet. */
-  mask(packets: LinkPackets, i: number): Verdict {
+  mask(packets: StampBatch, i: number): Verdict {
     if (!this.isUsable) return NO_NUMBER;
     const { slab } = packets;
     const esp = packets.offset[i] as number;
@@ -51,7 +51,12 @@ export class StampSealer implements StampMasker {
     const ciphertextBytes = icv - esp - ESP_HEADER_BYTES - STAMP_IV_BYTES;
     if (start < 0 || ciphertextBytes < 1 || ciphertextBytes > STAMP_CIPHERTEXT_MAX) return TOO_BIG;
     this.#mask.apply(slab, esp, icv);
-    encodeStampHeader(slab, start, this.#group, this.#mask.check(slab, esp, icv));
+    encodeStampHeader(slab, start, this.#group, {
+      trafficClass: packets.trafficClass[i] as number,
+      hopLimit: packets.hopLimit[i] as number,
+      dontFragment: packets.dontFragment[i] === 1,
+    });
+    encodeStampCheck(slab, start, this.#mask.check(slab, esp, icv));
     packets.offset[i] = start;
     packets.length[i] = length + STAMP_HEADER_BYTES;
     return KEEP;

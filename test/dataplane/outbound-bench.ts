@@ -22,7 +22,6 @@ import { PathMtus } from '../../src/ipsec/path-mtus.ts';
 import type { SendWay } from '../../src/ipsec/numbering-actions.ts';
 import type { StampKeys } from '../../src/ipsec/stamp-mask.ts';
 import { StampSealer } from '../../src/ipsec/stamp-sealer.ts';
-import { writeStampHints } from '../../src/dataplane/stamp-hints.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { IvCounter } from '../../src/ipsec/sender-ids.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
@@ -117,7 +116,6 @@ export class OutboundBench {
       choosePolicy: (vector, i, best) => this.choosePolicy(vector, i, best),
       withhold: (vector, i, { sa }) => this.withheld.check(vector, i, sa.group),
       sendToStamper: (vector) => {
-        writeStampHints(vector);
         for (let i = 0; i < vector.count; i++) {
           if (vector.verdict[i] === 0) this.toStamp.push(Buffer.from(vector.packet(i)));
         }

@@ -63,15 +63,17 @@ describe('stamp-mask', () => {
       }
     });
 
-    it(`checks epoch, SPI, IV, length and masked ICV of ${vector.it}`, () => {
+    it(`checks epoch, SPI, IV, length, masked ICV and hints of ${vector.it}`, () => {
       const mask = new StampMask(keys(setting.link), epoch, icvBytes);
-      const message = Buffer.alloc(18 + icvBytes);
+      const message = Buffer.alloc(18 + icvBytes + 4);
       message.writeUInt32BE(epoch, 0);
       message.set([...head.subarray(0, 4), ...fromHex(vector.iv)], 4);
       message.writeUInt16BE(vector.cipher.length / 2, 16);
       message.set(fromHex(vector.masked), 18);
+      message.set([1, 1, 0xb8, 64], 18 + icvBytes);
       const wanted = aesCmac('aes-128-cbc', CHECK, message);
       const slab = inSlab(packet(vector.masked));
+      slab.set([1, 1, 0xb8, 64], AT - 16);
       for (let again = 0; again < 3; again++) {
         expect(mask.check(slab, AT, AT + icvAt)).to.deep.equal(wanted);
       }
@@ -96,6 +98,6 @@ describe('stamp-mask', () => {
     mask.close();
     expect(mask.isUsable).to.equal(false);
     expect(() => mask.apply(Buffer.alloc(64), 0, 32)).to.throw();
-    expect(() => mask.check(Buffer.alloc(64), 0, 32)).to.throw();
+    expect(() => mask.check(Buffer.alloc(64), 16, 48)).to.throw();
   });
 });

@@ -1,6 +1,5 @@
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { KEEP } from '../../src/base/verdict.ts';
-import { writeStampHints } from '../../src/dataplane/stamp-hints.ts';
 import { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import type { IvCounter } from '../../src/ipsec/sender-ids.ts';
@@ -66,7 +65,6 @@ export function sealForStamp(sealer: StampSealer, iv: IvCounter): Buffer {
   vector.nextHeader[0] = IPV4;
   crypto.sealForStamp(vector, () => sealer);
   if (vector.verdict[0] !== KEEP) throw new Error('not sealed');
-  writeStampHints(vector);
   return Buffer.from(vector.packet(0));
 }
 

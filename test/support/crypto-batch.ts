@@ -1,6 +1,6 @@
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { DROP_REASONS } from '../../src/base/verdict.ts';
-import type { CryptoBatch, EspKeys } from '../../src/ipsec/packet-crypto.ts';
+import type { EspKeys, StampBatch } from '../../src/ipsec/packet-crypto.ts';
 import type { PeekBatch, PeekKeys } from '../../src/ipsec/peek.ts';
 import { fromHex } from './vectors.ts';
 
@@ -8,7 +8,7 @@ const SLOT = 2048;
 const HEADROOM = 64;
 
 /** A batch for ESP and peek, apart from the data plane's vector: 0xaa wherever no packet is. */
-export class TestBatch implements CryptoBatch, PeekBatch {
+export class TestBatch implements StampBatch, PeekBatch {
   readonly count: number;
   readonly slab: Buffer;
   readonly offset: Uint32Array;
@@ -35,6 +35,9 @@ export class TestBatch implements CryptoBatch, PeekBatch {
   readonly quotedDestination: Uint32Array;
   readonly quotedSourcePort: Uint16Array;
   readonly quotedDestinationPort: Uint16Array;
+  readonly trafficClass: Uint8Array;
+  readonly hopLimit: Uint8Array;
+  readonly dontFragment: Uint8Array;
 
   constructor(packets: readonly Uint8Array[], slotBytes = SLOT) {
     const n = packets.length;
@@ -50,6 +53,7 @@ export class TestBatch implements CryptoBatch, PeekBatch {
     [this.innerSource, this.innerDestination, this.fragmentId] = [u32(n * 4), u32(n * 4), u32(n)];
     [this.nextHeader, this.verdict, this.family, this.protocol] = [u8(n), u8(n), u8(n), u8(n)];
     [this.tcpFlags, this.fragment, this.quotedProtocol] = [u8(n), u8(n), u8(n)];
+    [this.trafficClass, this.hopLimit, this.dontFragment] = [u8(n), u8(n), u8(n)];
     this.quotedDestination = u32(n * 4);
     [this.quotedSourcePort, this.quotedDestinationPort] = [new Uint16Array(n), new Uint16Array(n)];
     [this.sourcePort, this.destinationPort] = [new Uint16Array(n), new Uint16Array(n)];

@@ -14,7 +14,6 @@ import { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
-import { writeStampHints } from '../../dataplane/stamp-hints.ts';
 import { WithheldResets } from '../../dataplane/withheld-resets.ts';
 import { FRAGMENT } from '../../ipsec/inner-columns.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
@@ -173,7 +172,7 @@ export class TargetHost {
       dvipas: new AddressSet(dvipas.map(addressOf)),
       choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
       withhold: (vector, i, { sa }) => resets.check(vector, i, sa.group),
-      sendToStamper: (vector) => this.#toStamper(vector),
+      sendToStamper: (vector) => this.#toRouter(vector),
       epoch: () => (this.relations.session === undefined ? 0 : this.relations.epoch),
       sendToFunnel: (vector) => this.#toFunnel(vector),
       onNumbering: (entry) => this.relations.numberingChanged(entry),
@@ -227,11 +226,6 @@ export class TargetHost {
   #tellClearText(): void {
     const clear = this.cache.dvipas.filter(({ clearText }) => clearText === 'distribute');
     this.#ports.onClearText(clear.map(({ address }) => address));
-  }
-
-  #toStamper(vector: PacketVector): void {
-    writeStampHints(vector);
-    this.#toRouter(vector);
   }
 
   #toFunnel(vector: PacketVector): void {
