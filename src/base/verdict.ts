@@ -25,6 +25,7 @@ export const DROP_REASONS = [
   'icv',
   'padding',
   'dummy',
+  'congestion',
   // inside
   'peek-malformed',
   'inner-not-dvipa',

@@ -48,6 +48,7 @@ export function sampleSa(changes: Partial<SecurityAssociation> = {}): SecurityAs
       packets: { soft: 0, hard: 0 },
       seconds: { soft: 3000, hard: 3600 },
     },
+    tfcBytes: 0,
     copy: { df: true, ecn: true, dscp: false },
     dvipa: '203.0.113.10',
     ...changes,
