@@ -54,6 +54,7 @@ export const DROP_REASONS = [
   'no-sa',
   'no-number',
   'source-not-dvipa',
+  'return-router',
   'reset-withheld',
   'queue-overflow',
   'queue-timeout',

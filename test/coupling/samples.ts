@@ -74,6 +74,7 @@ export function routeBodies(): RouteBodies {
         { action: 'deny', protocol: 'any', fromPort: 0, toPort: 65535 },
       ],
       clearText: 'distribute',
+      returnVia: 'direct',
       router: '198.51.100.1',
     },
     'dvipa-remove': { address: '2001:db8::1' },

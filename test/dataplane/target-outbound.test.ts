@@ -190,6 +190,19 @@ describe('target-outbound', () => {
     expect(entry.meter.packets).to.equal(0); // who seals counts
   });
 
+  it('with return: router sends nothing itself, though it has numbers: return-router', () => {
+    const dvipa: { returnVia: 'direct' | 'router' } = { returnVia: 'direct' };
+    const { bench, entry } = leased({}, { dvipa });
+    dvipa.returnVia = 'router';
+    expect(outcomes(bench.run(reply(), reply()))).to.deep.equal(['return-router', 'return-router']);
+    expect(counted(bench.drops)).to.deep.equal({ 'return-router': 2 });
+    expect(bench.raw.packets).to.deep.equal([]);
+    expect(entry.meter.packets).to.equal(1); // the first one, before
+    bench.way(entry, 'funnel');
+    bench.run(reply());
+    expect([bench.raw.packets.length, bench.funnelled.length]).to.deep.equal([0, 1]);
+  });
+
   it('sends what waited for a lease over the funnel when the way changes, in order', () => {
     const { bench, entry } = setUp();
     bench.run(reply({ data: '1' }), reply({ data: '2' }));
