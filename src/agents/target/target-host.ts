@@ -135,7 +135,7 @@ export class TargetHost {
       limits: ports.limits,
       delivery,
       raw,
-      sendToRouter: (vector) => this.#toRouter(vector, sealClear),
+      sendToRouter: (vector) => this.#sealedToRouter(vector, sealClear),
       kernel: tun,
       drops,
       onOutbound: (vector, i) => this.#observe(vector, i, false, CLEAR_GROUP),
@@ -173,13 +173,9 @@ export class TargetHost {
       dvipas: new AddressSet(dvipas.map(addressOf)),
       choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
       withhold: (vector, i, { sa }) => resets.check(vector, i, sa.group),
-<<<<<<< HEAD
-      sendToStamper: (vector) => this.#toRouter(vector),
+      sendToStamper: (vector) => void this.#toRouter(vector),
       epoch: () => (this.relations.session === undefined ? 0 : this.relations.epoch),
-      sendToFunnel: (vector) => this.#toFunnel(vector),
-=======
-      sendToFunnel: (vector) => void this.#toRouter(vector, sealForFunnel(cache.outbound)),
->>>>>>> 85de8ea (return: router: answers leave from the routing host only, clear ones too)
+      sendToFunnel: (vector) => void this.#sealedToRouter(vector, sealForFunnel(cache.outbound)),
       onNumbering: (entry) => this.relations.numberingChanged(entry),
       onOutbound: (vector, i, { sa }) => this.#observe(vector, i, false, sa.group),
     });
@@ -235,22 +231,16 @@ export class TargetHost {
     this.#ports.onClearText(clear.map(({ address }) => address));
   }
 
-  #toRouter(vector: PacketVector, seal: SealVector): number {
+  #sealedToRouter(vector: PacketVector, seal: SealVector): number {
     const { epoch, linkKeys } = this.relations;
-<<<<<<< HEAD
-    sealForFunnel(vector, this.cache.outbound, linkKeys.sealer, epoch);
-    this.#toRouter(vector);
+    seal(vector, linkKeys.sealer, epoch);
+    vector.linkProtocol.fill(LINK_PROTOCOL.SEALED, 0, vector.count);
+    return this.#toRouter(vector);
   }
 
-  #toRouter(vector: PacketVector): void {
+  #toRouter(vector: PacketVector): number {
     vector.target.fill(ROUTER_PEER, 0, vector.count);
-    this.#ports.link.send(vector, ROUTER_PEER, this.relations.epoch);
-=======
-    seal(vector, linkKeys.sealer, epoch);
-    vector.target.fill(ROUTER_PEER, 0, vector.count);
-    vector.linkProtocol.fill(LINK_PROTOCOL.SEALED, 0, vector.count);
-    return this.#ports.link.send(vector, ROUTER_PEER, epoch);
->>>>>>> 85de8ea (return: router: answers leave from the routing host only, clear ones too)
+    return this.#ports.link.send(vector, ROUTER_PEER, this.relations.epoch);
   }
 
   /** A later fragment is of a connection that the first one has shown. */
