@@ -4,6 +4,7 @@ import { ESP_SUITES, EspPeer } from '../support/esp-peer.ts';
 import { espInUdp, reply } from '../support/inner-packets.ts';
 import { testSa } from '../support/test-sas.ts';
 import { FunnelBench, FunnelTarget, openAll, OUTER_BYTES, OutboundBench } from './outbound-bench.ts';
+import { StampingBench, StampingTarget } from './stamping-bench.ts';
 import { TargetBench } from './target-bench.ts';
 
 const SPI = 0xc100_0001;
@@ -76,6 +77,16 @@ describe('TFC padding (RFC 4303 section 2.7)', () => {
     bench.run(target, sealed);
     expect(lengths(bench.raw.packets)).to.have.lengthOf(1);
     const opened = openAll(bench.raw.packets, new EspPeer('aes128gcm16', SPI));
+    expect(opened.map((one) => one?.inner.length)).to.deep.equal(LENGTHS.map(() => 1280));
+  });
+
+  it('is under the seal of what the routing host only stamps', () => {
+    const sa = testSa({ spi: SPI, direction: 'out', tfcBytes: 1280 });
+    const router = new StampingBench();
+    router.install(sa);
+    router.run('target1', new StampingTarget(sa, 1).seal(...packets()));
+    expect(lengths(router.raw.packets)).to.have.lengthOf(1);
+    const opened = openAll(router.raw.packets, new EspPeer('aes128gcm16', SPI));
     expect(opened.map((one) => one?.inner.length)).to.deep.equal(LENGTHS.map(() => 1280));
   });
 

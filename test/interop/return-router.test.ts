@@ -5,7 +5,7 @@ import { PROJECT_ROOT } from '../../src/lab/program.ts';
 import { readPcap } from '../../src/lab/pcap.ts';
 import { classifyCluster, countClasses, countPacketsWith } from '../../src/lab/wire-class.ts';
 import { Cluster, missingForCluster } from './support/cluster.ts';
-import { macOf, sendersOf } from './support/observe.ts';
+import { macOf, sendersOf, sendersOfEsp } from './support/observe.ts';
 
 const REQUESTS = 12;
 const DOWNLOAD_BYTES = 1_000_000;
@@ -49,13 +49,20 @@ describe('cluster, return: router', function () {
     expect(countPacketsWith(crossed, marker)).to.equal(0);
   });
 
-  it('no target sends ESP itself', async () => {
+  it('so does ESP, of one target alone too', async () => {
     const { dvipa } = cluster;
     const { endpoint } = cluster.lab.scenario;
-    const wire = await cluster.capture('outside', ['src', 'host', endpoint, 'or', 'src', 'host', dvipa]);
-    await cluster.lab.host('client1').exec(['curl', '-s', '--max-time', '3', `http://${dvipa}/`]);
-    const senders = sendersOf(readPcap((await wire.stop()).file));
-    const router = await macOf(cluster.lab.router, 'outside0');
-    expect([...senders.keys()].filter((sender) => sender !== router)).to.deep.equal([]);
+    const client = cluster.lab.host('client1');
+    const wire = await cluster.capture('outside', ['src', 'host', endpoint, 'and', 'udp', 'port', '4500']);
+    const { failed, perTarget } = await requestMany(client, dvipa, REQUESTS);
+    expect(failed).to.equal(0);
+    expect(Object.keys(perTarget).toSorted()).to.deep.equal(cluster.targets);
+    const got = await download(client, dvipa, DOWNLOAD_BYTES, marker, 20);
+    expect(got).to.include({ bytes: DOWNLOAD_BYTES, sha256ok: true });
+    const senders = sendersOfEsp(readPcap((await wire.stop()).file));
+    expect([...senders.keys()]).to.deep.equal([await macOf(cluster.lab.router, 'outside0')]);
+    expect([...senders.values()][0]).to.be.greaterThan(DOWNLOAD_BYTES / 1500);
+    for (const [host, drops] of Object.entries(await cluster.allDrops()))
+      expect(drops, host).to.deep.equal({});
   });
 });
