@@ -60,6 +60,8 @@ export function toSecurityAssociation(instance: string, sa: PluginSa): Translate
     sourceSelectors,
     destinationSelectors,
     lifetime: { bytes: sa.bytes, packets: sa.packets, seconds: sa.seconds },
+    // In transport mode nothing would tell where the packet ends (RFC 4303 section 2.7); what comes in was padded by the peer.
+    tfcBytes: sa.mode === 'tunnel' && sa.direction === 'out' ? sa.tfcBytes : 0,
     copy: { df: sa.copyDf, ecn: sa.copyEcn, dscp: sa.copyDscp === 'yes' || sa.copyDscp === sa.direction },
     dvipa: sa.dvipa,
   };

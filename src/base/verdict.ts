@@ -25,6 +25,7 @@ export const DROP_REASONS = [
   'icv',
   'padding',
   'dummy',
+  'congestion',
   // inside
   'peek-malformed',
   'inner-not-dvipa',
@@ -53,6 +54,7 @@ export const DROP_REASONS = [
   'no-sa',
   'no-number',
   'source-not-dvipa',
+  'return-router',
   'reset-withheld',
   'queue-overflow',
   'queue-timeout',

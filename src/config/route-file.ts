@@ -51,6 +51,7 @@ const dvipa = object({
   inbound_filter: oneOf('bypass', 'filter'),
   rules: list(rule, 'rules', 256).optional(),
   clear_text: oneOf('reject', 'distribute').default('reject'),
+  return: oneOf('direct', 'router').default('direct'),
   ...distributionKeys,
   targets: list(hostName, 'target hosts', 32),
 });

@@ -28,6 +28,8 @@ export interface DvipaConfig extends DistributionConfig {
   readonly rules: readonly FilterRule[];
   /** `distribute`: what comes in clear goes to a target, if a rule permits it; else it is dropped. */
   readonly clearText: 'reject' | 'distribute';
+  /** `direct`: targets send to peers themselves; `router`: what has the DVIPA's address, or its endpoint's, leaves from the routing host only. */
+  readonly returnVia: 'direct' | 'router';
   /** Ports that are distributed in their own ways. */
   readonly services: readonly ServiceConfig[];
 }
@@ -84,6 +86,7 @@ function toConfig(file: RouteFile): RouteConfig {
         ...(sourcePorts && { sourcePorts }),
       })),
       clearText: entry.clear_text,
+      returnVia: entry.return,
       ...distributionOf(entry),
     })),
     cluster: {

@@ -35,6 +35,8 @@ export interface DvipaRecord {
   readonly rules: readonly FilterRuleRecord[];
   /** Whether clear text that a rule permits is taken. */
   readonly clearText: 'reject' | 'distribute';
+  /** `router`: what the DVIPA sends leaves from the routing host only. */
+  readonly returnVia: 'direct' | 'router';
   /** The routing host's address on the trusted link. */
   readonly router: string;
 }

@@ -51,6 +51,7 @@ const dvipa = z.strictObject({
   filterMode: z.enum(['bypass', 'filter']),
   rules: z.array(rule).max(RULES_MAX),
   clearText: z.enum(['reject', 'distribute']),
+  returnVia: z.enum(['direct', 'router']),
   router: address,
 });
 

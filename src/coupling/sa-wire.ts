@@ -34,6 +34,7 @@ export const saSchema = z.strictObject({
   sourceSelectors: z.array(selector).max(SELECTORS_MAX),
   destinationSelectors: z.array(selector).max(SELECTORS_MAX),
   lifetime: z.strictObject({ bytes: limit, packets: limit, seconds: limit }),
+  tfcBytes: u32,
   copy: z.strictObject({ df: z.boolean(), ecn: z.boolean(), dscp: z.boolean() }),
   dvipa: address,
 });

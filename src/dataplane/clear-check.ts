@@ -24,6 +24,9 @@ const MALFORMED = verdictOf('malformed');
 const IKE_PORT = 500;
 /** RFC 792; that of IPv6 is neighbour discovery, which is never captured. */
 const ICMP_REDIRECT = 5;
+/** Types of ICMP and ICMPv6, as they stand with code 0 in place of a port. */
+const ECHO_REPLY = 0;
+const ECHO_REPLY6 = 129 << 8;
 
 /** Settings of a DVIPA, as far as clear text goes. */
 export interface ClearDvipa {
@@ -31,6 +34,8 @@ export interface ClearDvipa {
   /** Clear text that a rule permits is distributed; else none is taken. */
   readonly distributesClear: boolean;
   readonly filter: InboundFilter;
+  /** `router`: what leaves with the DVIPA's address leaves from the routing host, never from a target. */
+  readonly returnVia: 'direct' | 'router';
 }
 
 /** Whether a policy is about packets of this connection. */
@@ -135,4 +140,11 @@ function isNeverClear(vector: PacketVector, i: number): boolean {
   const port = vector.destinationPort[i] as number;
   if (protocol === IP_PROTOCOL.ICMP && port >> 8 === ICMP_REDIRECT) return true;
   return protocol === IP_PROTOCOL.UDP && (port === IKE_PORT || port === NAT_TRAVERSAL_PORT);
+}
+
+/** Whether packet `i` of ours can be an answer: of ICMP that are errors, and replies to an echo. */
+export function mayAnswer(vector: PacketVector, i: number): boolean {
+  const protocol = vector.protocol[i] as number;
+  if (!isIcmp(protocol) || isError(vector, i)) return true;
+  return vector.destinationPort[i] === (protocol === IP_PROTOCOL.ICMPV6 ? ECHO_REPLY6 : ECHO_REPLY);
 }

@@ -5,9 +5,17 @@ import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressMap } from '../packet/address-map.ts';
 import { IP_PROTOCOL, isIcmp } from '../packet/protocols.ts';
-import { ClearCheck, type ClearDvipa, type Covers, isError, readConnection } from './clear-check.ts';
+import {
+  ClearCheck,
+  type ClearDvipa,
+  type Covers,
+  isError,
+  mayAnswer,
+  readConnection,
+} from './clear-check.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InnerDelivery } from './inner-delivery.ts';
+import { LINK_HEADER_BYTES, LINK_TAG_BYTES } from '../ipsec/link-seal.ts';
 import type { PacketSink } from './ports.ts';
 import { SEALED_LINK_BYTES } from './sealed-sender.ts';
 import { clampSyn, type SegmentFit } from './syn-mss.ts';
@@ -18,14 +26,14 @@ const CLEAR = verdictOf('clear');
 const NO_POLICY = verdictOf('no-policy');
 const TOO_BIG = verdictOf('too-big');
 
+const SEAL_BYTES = LINK_HEADER_BYTES + LINK_TAG_BYTES;
+
 /** Packets that go out together; one vector of the TUN has no more. */
 const OUT_PACKETS = 256;
 const MESSAGES = 16;
 /** Types of ICMP and ICMPv6, as they stand with code 0 in place of a port. */
 const ECHO_REQUEST = 8 << 8;
-const ECHO_REPLY = 0;
 const ECHO_REQUEST6 = 128 << 8;
-const ECHO_REPLY6 = 129 << 8;
 
 /** A TCP header and an IP header without options. */
 const SEGMENT_HEADER_BYTES = { ipv4: 40, ipv6: 60 };
@@ -43,6 +51,8 @@ export interface ClearTextOptions {
   readonly limits: { readonly outside: number; readonly cluster: number };
   readonly delivery: Pick<InnerDelivery, 'admit'>;
   readonly raw: PacketSink;
+  /** Seals packets for the routing host, which sends them on, of DVIPAs whose answers leave there; says how many went. */
+  readonly sendToRouter: (vector: PacketVector) => number;
   /** This host's kernel, for what it must hear about its packets. */
   readonly kernel: PacketSink;
   readonly drops: DropCounters;
@@ -60,12 +70,16 @@ export class ClearText {
   readonly #options: ClearTextOptions;
   readonly #check: ClearCheck;
   readonly #out: PacketVector;
+  /** Once there is such a DVIPA. */
+  #toRouter: PacketVector | undefined;
   readonly #messages = new PacketVector(MESSAGES);
   readonly #key = newConnectionKey();
   readonly #fit: SegmentFit;
   /** Packets and bytes that left in clear. */
   packets = 0;
   bytes = 0;
+  /** Packets among them that the routing host sends. */
+  handedOver = 0;
 
   constructor(options: ClearTextOptions) {
     this.#options = options;
@@ -118,8 +132,9 @@ export class ClearText {
       addTooBigMessage(vector, i, limits.outside, this.#messages);
       return TOO_BIG;
     }
-    if (this.#out.count === this.#out.capacity) this.flush();
-    if (!this.#out.push(vector.packet(i))) return TOO_BIG;
+    const out = this.#outFor(vector, i);
+    if (out.count === out.capacity) this.flush();
+    if (!out.push(vector.packet(i))) return TOO_BIG;
     if (vector.fragment[i] !== FRAGMENT.LATER) onOutbound(vector, i);
     return ELSEWHERE;
   }
@@ -127,19 +142,37 @@ export class ClearText {
   /** Sends what `outbound` has taken. */
   flush(): void {
     this.#flushMessages();
-    const out = this.#out;
-    if (out.count === 0) return;
-    this.packets += this.#options.raw.send(out);
-    for (let i = 0; i < out.count; i++) {
-      if (out.verdict[i] === KEEP) this.bytes += out.length[i] as number;
-    }
-    out.countDrops(this.#options.drops);
-    out.reset();
+    const { raw, sendToRouter } = this.#options;
+    this.packets += this.#send(this.#out, 0, (out) => raw.send(out));
+    if (this.#toRouter === undefined) return;
+    const handedOver = this.#send(this.#toRouter, SEAL_BYTES, sendToRouter);
+    this.packets += handedOver;
+    this.handedOver += handedOver;
   }
 
   /** Call it regularly. */
   tick(now: number): void {
     this.#options.connections.sweep(now);
+  }
+
+  /** `return: router`: nothing of such a DVIPA leaves from this host. */
+  #outFor(vector: PacketVector, i: number): PacketVector {
+    const { dvipas, limits } = this.#options;
+    if (dvipas.get(vector.innerSource, i * ADDRESS_WORDS)?.returnVia !== 'router') return this.#out;
+    this.#toRouter ??= new PacketVector(OUT_PACKETS, slotBytesFor(limits.outside));
+    return this.#toRouter;
+  }
+
+  /** `added`: bytes that sending puts around each packet. */
+  #send(out: PacketVector, added: number, send: (out: PacketVector) => number): number {
+    if (out.count === 0) return 0;
+    const sent = send(out);
+    for (let i = 0; i < out.count; i++) {
+      if (out.verdict[i] === KEEP) this.bytes += (out.length[i] as number) - added;
+    }
+    out.countDrops(this.#options.drops);
+    out.reset();
+    return sent;
   }
 
   #flushMessages(): void {
@@ -155,7 +188,7 @@ export class ClearText {
     if (!this.#check.outbound(vector, i)) return false;
     const { connection } = this.#check;
     if (isError(vector, i)) return connections.has(connection, now());
-    if (isIcmp(vector.protocol[i] as number) && !isEchoReply(vector, i)) return false;
+    if (!mayAnswer(vector, i)) return false;
     if (!connections.answers(connection, vector.tcpFlags[i] as number, now())) return false;
     if (fragment === FRAGMENT.FIRST) fragments.learn(vector, i, CLEAR_GROUP, 0);
     return true;
@@ -168,9 +201,4 @@ function beginsSomething(vector: PacketVector, i: number): boolean {
   const type = vector.destinationPort[i];
   if (protocol === IP_PROTOCOL.ICMP) return type === ECHO_REQUEST;
   return protocol !== IP_PROTOCOL.ICMPV6 || type === ECHO_REQUEST6;
-}
-
-function isEchoReply(vector: PacketVector, i: number): boolean {
-  const type = vector.destinationPort[i];
-  return vector.protocol[i] === IP_PROTOCOL.ICMPV6 ? type === ECHO_REPLY6 : type === ECHO_REPLY;
 }

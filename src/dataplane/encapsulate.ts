@@ -3,6 +3,7 @@ import { encodeIpv4, IPV4_HEADER_BYTES } from '../packet/ipv4.ts';
 import { encodeIpv6, IPV6_HEADER_BYTES } from '../packet/ipv6.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { encodeUdp, UDP_HEADER_BYTES, writeUdpChecksum } from '../packet/udp.ts';
+import { ECN_MASK } from '../packet/traffic-class.ts';
 import type { PacketVector } from './vector.ts';
 
 /** The outer header of an outbound SA. Replaced as a whole when the peer moves. */
@@ -14,13 +15,12 @@ export interface OuterHeader {
   readonly hasUdpEncapsulation: boolean;
   readonly sourcePort: number;
   readonly destinationPort: number;
-  /** What the tunnel header takes from the inner one (RFC 4301 section 5.1.2.1; charon's copy_df, copy_ecn, copy_dscp). */
+  /** What the tunnel header takes from the inner one (RFC 4301 section 5.1.2.1, RFC 6040 section 4.1; charon's copy_df, copy_ecn, copy_dscp). */
   readonly copyDf: boolean;
   readonly copyEcn: boolean;
   readonly copyDscp: boolean;
 }
 
-const ECN_MASK = 3;
 const TUNNEL_TTL = 64;
 
 /** Bytes that stand in front of the ESP header. */

@@ -6,6 +6,7 @@ import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { OutboundPolicy } from '../ipsec/sa.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
+import type { ClearReturn } from './clear-return.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import type { OutboundSad } from './outbound-sad.ts';
@@ -33,6 +34,7 @@ const WAITING = { capacity: 4096, perKey: 1024, holdMs: 300 };
 /** A sending target, as the funnel knows it. */
 export interface FunnelPeer {
   readonly host: string;
+  readonly index: number;
   readonly opener: LinkOpener;
   /** DVIPAs that this target is authorised for: it may send from no other address. */
   readonly dvipas: AddressSet;
@@ -50,6 +52,8 @@ export interface FunnelOptions {
   readonly raw: PacketSink;
   /** SAs (slots) of datagrams whose first fragment came. */
   readonly fragments: FragmentMemory;
+  /** For answers in clear of DVIPAs with `return: router`. */
+  readonly clear: Pick<ClearReturn, 'take' | 'flush'>;
   readonly drops: DropCounters;
   /** The numbering may have actions, or another deadline. */
   readonly onNumbering: (entry: RoutingOutboundSa) => void;
@@ -99,6 +103,7 @@ export class Funnel {
       if (vector.verdict[i] !== KEEP) continue;
       vector.verdict[i] = isCurrent ? this.#accept(vector, i, peer, epoch, now) : LINK_EPOCH;
     }
+    this.#options.clear.flush();
     this.#transmit(vector, now);
     this.#reportNumbering();
     return this.#highestCounter;
@@ -126,11 +131,13 @@ export class Funnel {
     const bad = peer.opener.open(vector, i, epoch, this.#header);
     if (bad !== KEEP) return bad;
     this.#highestCounter = Math.max(this.#highestCounter, this.#header.counter);
-    if (this.#header.kind !== LINK_KIND.FUNNEL) return LINK_UNKNOWN_KIND;
+    const { kind } = this.#header;
+    if (kind !== LINK_KIND.FUNNEL && kind !== LINK_KIND.CLEAR) return LINK_UNKNOWN_KIND;
     this.#meant = this.#header.group;
     const malformed = readInnerHeaders(vector, i);
     if (malformed !== KEEP) return malformed;
     if (!peer.dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
+    if (kind === LINK_KIND.CLEAR) return this.#options.clear.take(vector, i, peer.index, now);
     const refused = this.#policyAndSa(vector, i);
     if (refused !== KEEP) return refused;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as RoutingOutboundSa;

@@ -7,6 +7,7 @@ import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InboundFilter } from './inbound-filter.ts';
 import { readInnerHeaders } from './inner-headers.ts';
+import { takeOuterMarks } from './outer-marks.ts';
 import { restoreTransportHeader } from './transport-mode.ts';
 import type { PacketVector } from './vector.ts';
 
@@ -33,7 +34,9 @@ export function readOpened(vector: PacketVector, i: number, sa: SecurityAssociat
   const nextHeader = vector.nextHeader[i] as number;
   const bad = readInnerHeaders(vector, i);
   if (bad !== KEEP) return bad;
-  return nextHeader === tunnelNextHeader(vector.family[i] as number) ? KEEP : MALFORMED;
+  if (nextHeader !== tunnelNextHeader(vector.family[i] as number)) return MALFORMED;
+  takeOuterMarks(vector, i, sa);
+  return KEEP;
 }
 
 /**

@@ -9,6 +9,7 @@ import { putCommitted } from './committed-packet.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InboundSad } from './inbound-sad.ts';
 import { checkInner, readOpened } from './opened-checks.ts';
+import { isRefusedForCongestion } from './outer-marks.ts';
 import type { RoutingInboundSa } from './routing-inbound.ts';
 import type { SealedSender } from './sealed-sender.ts';
 import type { TargetChoice } from './target-choice.ts';
@@ -16,6 +17,7 @@ import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 
 const ICV = verdictOf('icv');
 const DUMMY = verdictOf('dummy');
+const CONGESTION = verdictOf('congestion');
 const REPLAY = verdictOf('replay');
 const REPLAY_CONFLICT = verdictOf('replay-conflict');
 const REPLAY_UNDECIDED = verdictOf('replay-undecided');
@@ -157,6 +159,7 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
     if (entry === undefined) return verdict === KEEP ? NO_TARGET : verdict;
     if (verdict === ICV) onOpened(entry, entry.suspicion.wrong(1, now));
     if (verdict !== KEEP && verdict !== DUMMY) return verdict;
+    if (verdict === KEEP && isRefusedForCongestion(vector, i, entry.sa)) return CONGESTION;
     this.opened++;
     entry.openedHere++;
     const bytes = vector.length[i] as number;

@@ -11,6 +11,7 @@ import type { OutboundSad } from './outbound-sad.ts';
 import type { OuterCut } from './outer-cut.ts';
 import type { PacketSink } from './ports.ts';
 import type { SendingSa } from './sending-sa.ts';
+import { padForTfc } from './tfc-padding.ts';
 import { takeTransportPayload } from './transport-mode.ts';
 import type { PacketVector } from './vector.ts';
 
@@ -68,18 +69,19 @@ export function findOutboundSa(
 export function assignNumber(
   vector: PacketVector,
   i: number,
-  { meter, outer }: SendingSa,
+  sa: SendingSa,
   number: number,
   iv: IvCounter | undefined,
 ): Verdict {
   const counter = iv?.take(1) ?? -1;
   if (iv === undefined || counter < 0) return NO_NUMBER;
-  if (!meter.count(1, vector.length[i] as number)) return HARD_LIMIT;
+  padForTfc(vector, i, sa);
+  if (!sa.meter.count(1, vector.length[i] as number)) return HARD_LIMIT;
   vector.sequenceHigh[i] = Math.floor(number / 0x1_0000_0000);
   vector.sequenceLow[i] = number >>> 0;
   vector.ivHigh[i] = iv.high(counter);
   vector.ivLow[i] = iv.low(counter);
-  if (outer.mode === 'transport') takeTransportPayload(vector, i);
+  if (sa.outer.mode === 'transport') takeTransportPayload(vector, i);
   else vector.nextHeader[i] = tunnelNextHeader(vector.family[i] as number);
   return KEEP;
 }

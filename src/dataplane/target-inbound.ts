@@ -14,6 +14,7 @@ import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InnerDelivery } from './inner-delivery.ts';
 import { checkInner, readOpened } from './opened-checks.ts';
+import { isRefusedForCongestion } from './outer-marks.ts';
 import type { CommittedNumbers } from './replay-reports.ts';
 import type { PacketVector } from './vector.ts';
 
@@ -25,6 +26,7 @@ const LINK_MALFORMED = verdictOf('link-malformed');
 const LINK_REPLAY = verdictOf('link-replay');
 const ICV = verdictOf('icv');
 const DUMMY = verdictOf('dummy');
+const CONGESTION = verdictOf('congestion');
 const HARD_LIMIT = verdictOf('hard-limit');
 
 /** Settings of a DVIPA that this target serves. */
@@ -165,6 +167,10 @@ export class TargetInbound {
       const entry = sad.at(vector.saSlot[i] as number) as ShadowInboundSa;
       const high = vector.sequenceHigh[i] as number;
       const low = vector.sequenceLow[i] as number;
+      if (!isDummy && isRefusedForCongestion(vector, i, entry.sa)) {
+        vector.verdict[i] = CONGESTION;
+        continue;
+      }
       this.opened++;
       if (!entry.window.commit(high, low)) {
         vector.verdict[i] = REPLAY;

@@ -7,6 +7,7 @@ import type { StampSealer } from '../ipsec/stamp-sealer.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
 import type { WordHash } from '../packet/fragment-table.ts';
+import type { ClearDvipa } from './clear-check.ts';
 import type { ClearText } from './clear-text.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import { InnerFit } from './inner-fit.ts';
@@ -30,6 +31,7 @@ const SOURCE_NOT_DVIPA = verdictOf('source-not-dvipa');
 const NO_POLICY = verdictOf('no-policy');
 const NO_SA = verdictOf('no-sa');
 const NO_NUMBER = verdictOf('no-number');
+const RETURN_ROUTER = verdictOf('return-router');
 
 /** Packets that wait for sequence numbers, and for how long: a lease is granted in one round trip. */
 const WAITING = { capacity: 1024, perKey: 512, holdMs: 500 };
@@ -42,6 +44,8 @@ const ASIDE = 253;
 /** A shadow SA, outbound. */
 export interface ShadowOutboundSa extends SendingSa {
   readonly holder: NumberingHolder;
+  /** The DVIPA that it serves; its settings may change. */
+  readonly dvipa: Pick<ClearDvipa, 'returnVia'>;
   /** Undefined until the routing host has given a sender id: nothing is sealed. */
   iv: IvCounter | undefined;
   /** Masks what the routing host shall stamp; undefined: it gave no keys for that. */
@@ -203,6 +207,8 @@ export class TargetOutbound {
     }
     if (number === TAKE_STAMP) return this.#forStamp(vector, i, entry);
     this.#taken.set(entry, (this.#taken.get(entry) ?? 0) + 1);
+    // The owner grants no such lease. If it did, the packet must not leave here all the same.
+    if (entry.dvipa.returnVia === 'router') return RETURN_ROUTER;
     return assignNumber(vector, i, entry, number, entry.iv);
   }
 

@@ -143,6 +143,12 @@ export class PacketVector implements CryptoBatch {
     return true;
   }
 
+  /** Bytes that packet `i` may grow by behind its end; padding of ESP and the ICV have room besides. */
+  roomBehind(i: number): number {
+    const end = (this.offset[i] as number) + (this.length[i] as number);
+    return (i + 1) * this.#slotBytes - TAILROOM_BYTES - end;
+  }
+
   drop(i: number, verdict: Verdict): void {
     this.verdict[i] = verdict;
   }

@@ -7,6 +7,8 @@ export interface RouterGuardOptions {
   readonly dvipas: readonly string[];
   /** Where ESP arrives; may contain a DVIPA, and may be the host's ordinary address. */
   readonly endpoints: readonly string[];
+  /** DVIPAs whose answers in clear leave here (`return: router`). */
+  readonly clear?: readonly string[];
   /** Where the trusted link is heard. */
   readonly trustedLink?: LinkPlace;
   readonly mark?: number;
@@ -15,7 +17,7 @@ export interface RouterGuardOptions {
 /**
  * Keeps the routing host's own stack away from what the agent handles. The capture sees packets before
  * these rules do. To an endpoint only ESP is stopped (it may be the host's ordinary address); to a DVIPA all but
- * IKE; from a DVIPA only IKE and the agent's own marked packets leave. Charon's IKE is never touched, nor is
+ * IKE; from a DVIPA only IKE and the agent's own marked packets leave: ESP, and answers in clear where they leave here. Charon's IKE is never touched, nor is
  * neighbour discovery: this host owns the addresses. The trusted link is heard on the cluster interface only.
  *
  * It is state of the kernel, so it holds when the agent is killed: no ICMP error tells a peer that its SA is
@@ -29,8 +31,8 @@ export class RouterGuard {
   }
 
   async install(): Promise<void> {
-    const { dvipas, endpoints, trustedLink, mark = AGENT_MARK } = this.#options;
-    await installTable(ROUTER_GUARD_TABLE, routerGuardRules(dvipas, endpoints, mark, trustedLink));
+    const { dvipas, endpoints, mark = AGENT_MARK, ...more } = this.#options;
+    await installTable(ROUTER_GUARD_TABLE, routerGuardRules(dvipas, endpoints, mark, more));
   }
 
   async remove(): Promise<void> {
@@ -60,11 +62,12 @@ export function routerGuardRules(
   dvipas: readonly string[],
   endpoints: readonly string[],
   mark: number,
-  trustedLink?: LinkPlace,
+  { clear = [], trustedLink }: Pick<RouterGuardOptions, 'clear' | 'trustedLink'> = {},
 ): string {
   const link = linkRules(trustedLink);
   return bothFamilies(`
   ${addressSets('dvipas', dvipas)}
+  ${addressSets('clear_from', clear)}
   ${link.sets}
   ${addressSets('esp_here', [...endpoints, ...dvipas])}
   counter esp_in { }
@@ -91,6 +94,7 @@ export function routerGuardRules(
   }
   chain leaving {
     ${agentsOwn(mark)}
+    meta mark ${mark} ip saddr @clear_from return
     ip6 saddr @dvipas6 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } return
     ip saddr @dvipas udp sport 500 return
     ip saddr @dvipas udp sport 4500 udp length <= 9 return

@@ -29,7 +29,7 @@ export const LINK_KIND = {
   FUNNEL: 1,
   /** An inbound inner packet that the routing host opened and committed: the target skips its window. */
   COMMITTED: 2,
-  /** A packet that came to a DVIPA in clear, as it was. */
+  /** A packet that came to a DVIPA in clear, as it was; or, from a target, the answer to one, which the routing host shall send. */
   CLEAR: 3,
 } as const;
 

@@ -54,6 +54,11 @@ export interface SecurityAssociation {
     readonly packets: LifetimeLimit;
     readonly seconds: LifetimeLimit;
   };
+  /**
+   * Outbound in tunnel mode: inner packets are padded to so many bytes, at most to what fits the path (TFC, RFC 4303 section 2.7). 0: not;
+   * 0xffff_ffff: always to what fits.
+   */
+  readonly tfcBytes: number;
   readonly copy: { readonly df: boolean; readonly ecn: boolean; readonly dscp: boolean };
   /** The DVIPA on our side of the traffic selectors. */
   readonly dvipa: string;

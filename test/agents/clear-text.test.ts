@@ -3,7 +3,7 @@ import type { DvipaConfig } from '../../src/config/index.ts';
 import { dataOf, MARKER } from '../support/cluster/client.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
 import { counted, vectorOf } from '../support/dataplane-parts.ts';
-import { ACK, reply, SYN, tcp } from '../support/inner-packets.ts';
+import { ACK, DVIPA, reply, SYN, tcp } from '../support/inner-packets.ts';
 import { answers, connection, drops, load } from './cluster-helpers.ts';
 
 const STRANGER = '192.0.2.200';
@@ -83,6 +83,40 @@ describe('clear text in a cluster', () => {
       expect(texts(cluster.leftInClear)).to.deep.equal([]);
     });
   }
+
+  it('with return: router is answered by the routing host only, and the answers cross the cluster sealed', async () => {
+    const cluster = await clusterWith({ returnVia: 'router' });
+    const sent = [];
+    for (let n = 0; n < 6; n++) sent.push(await sendInClear(cluster, { sourcePort: 50_000 + n }));
+    await sendInClear(cluster, { sourcePort: 50_003, flags: ACK });
+    await cluster.run(5);
+    expect(texts(cluster.leftInClear).slice(0, 6)).to.deep.equal(sent.map(({ text }) => text));
+    expect(cluster.leftInClear).to.have.lengthOf(7);
+    expect([...cluster.senders]).to.deep.equal(['router']);
+    expect(cluster.router.host.clearReturn.packets).to.equal(7);
+    expect(cluster.targets.map(({ clearFrom }) => clearFrom)).to.deep.equal([[], [], []]);
+    expect([drops(cluster), targetDrops(cluster)]).to.deep.equal([{}, {}]);
+    expect(cluster.allViolations).to.deep.equal([]);
+  });
+
+  it('with return: router waits for the routing host: without a session nothing leaves', async () => {
+    const cluster = await clusterWith({ returnVia: 'router' });
+    const { at } = await sendInClear(cluster, { sourcePort: 50_000 });
+    await cluster.run(5);
+    cluster.leftInClear.length = 0;
+    cluster.cut(at);
+    const target = cluster.target(at);
+    target.parts.send(vectorOf(reply({ destination: STRANGER, destinationPort: 50_000, data: 'too early' })));
+    await cluster.run(5);
+    expect([counted(target.drops), texts(cluster.leftInClear)]).to.deep.equal([{ 'no-policy': 1 }, []]);
+  });
+
+  it('leaves from targets where the DVIPA says so, by their guards too', async () => {
+    const cluster = await clusterWith();
+    await sendInClear(cluster);
+    expect([...cluster.senders]).to.not.include('router');
+    expect(cluster.targets.map(({ clearFrom }) => clearFrom)).to.deep.equal([[DVIPA], [DVIPA], [DVIPA]]);
+  });
 
   it('is refused where the DVIPA rejects it, whatever the rules say', async () => {
     const cluster = await clusterWith({ clearText: 'reject' });

@@ -45,6 +45,7 @@ describe('plugin SA', () => {
         packets: { soft: 0, hard: 0 },
         seconds: { soft: 3300, hard: 3600 },
       },
+      tfcBytes: 0,
       copy: { df: true, ecn: true, dscp: false },
       dvipa: '203.0.113.10',
     });
@@ -66,6 +67,16 @@ describe('plugin SA', () => {
   ] as const) {
     it(`plugin SA ${direction} with copy_dscp = ${copy} ${isCopied ? 'copies' : 'does not copy'} DSCP`, () => {
       expect(saOf({ direction, 'copy-dscp': copy }).copy.dscp).to.equal(isCopied);
+    });
+  }
+
+  for (const [direction, mode, tfcBytes] of [
+    ['out', 'tunnel', 0xffff_ffff],
+    ['out', 'transport', 0],
+    ['in', 'tunnel', 0],
+  ] as const) {
+    it(`plugin SA ${direction} in ${mode} mode with TFC padding ${tfcBytes > 0 ? 'has' : 'has none of'} it`, () => {
+      expect(saOf({ direction, mode, tfc: 0xffff_ffff }).tfcBytes).to.equal(tfcBytes);
     });
   }
 

@@ -10,6 +10,7 @@ const service: DvipaService = {
   filterMode: 'bypass',
   filter: new InboundFilter([]),
   distributesClear: false,
+  returnVia: 'direct',
   targets: new Set(['target1']),
   distribution: {},
   record: {
@@ -18,6 +19,7 @@ const service: DvipaService = {
     filterMode: 'bypass',
     rules: [],
     clearText: 'reject',
+    returnVia: 'direct',
     router: '198.51.100.1',
   },
 };

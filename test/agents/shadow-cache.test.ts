@@ -14,6 +14,7 @@ const RECORD = {
   filterMode: 'bypass',
   rules: [],
   clearText: 'reject',
+  returnVia: 'direct',
   router: '198.51.100.1',
 } as const;
 

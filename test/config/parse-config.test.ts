@@ -18,6 +18,7 @@ describe('configuration of a routing host', () => {
             { action: 'deny', protocol: 'any', source: '10.9.0.0/16', ports: { from: 0, to: 65535 } },
           ],
           clearText: 'reject',
+          returnVia: 'direct',
           distribution: 'round-robin',
           weights: {},
           affinity: 'none',
@@ -100,6 +101,12 @@ describe('configuration of a routing host', () => {
       '6:21: dvipas.0.inbound_filter: "on", expected one of bypass, filter',
     ],
     [
+      'an unknown way of answers',
+      'inbound_filter: filter',
+      'return: targets\n    inbound_filter: filter',
+      '6:13: dvipas.0.return: "targets", expected one of direct, router',
+    ],
+    [
       'an unknown distribution',
       'round-robin',
       'random',
@@ -109,7 +116,7 @@ describe('configuration of a routing host', () => {
       'an unknown key',
       'endpoint:',
       'endpont:',
-      '5:5: dvipas.0.endpont: unknown key, expected one of address, endpoint, inbound_filter, rules, clear_text, distribution, weights, affinity, switch_back, services, targets',
+      '5:5: dvipas.0.endpont: unknown key, expected one of address, endpoint, inbound_filter, rules, clear_text, return, distribution, weights, affinity, switch_back, services, targets',
     ],
     [
       'an unknown key in braces',

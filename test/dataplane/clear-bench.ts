@@ -5,6 +5,7 @@ import { KeyedHash } from '../../src/connections/connection-key.ts';
 import { Distributor } from '../../src/connections/distributor.ts';
 import { OuterSources } from '../../src/connections/outer-sources.ts';
 import type { Covers } from '../../src/dataplane/clear-check.ts';
+import { ClearReturn } from '../../src/dataplane/clear-return.ts';
 import { ClearRouting } from '../../src/dataplane/clear-routing.ts';
 import { ClearText } from '../../src/dataplane/clear-text.ts';
 import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
@@ -30,6 +31,7 @@ export interface ClearBenchOptions {
   readonly rules?: readonly FilterRule[];
   /** Of the routing host, and of the target. */
   readonly distributes?: readonly [boolean, boolean];
+  readonly returnVia?: 'direct' | 'router';
 }
 
 export const PERMIT_ALL: FilterRule = { action: 'permit', protocol: 0, fromPort: 0, toPort: 65_535 };
@@ -42,6 +44,9 @@ export class ClearBench {
   readonly tun = new RecordingSink();
   readonly raw = new RecordingSink();
   readonly kernel = new RecordingSink();
+  /** What the target gave the routing host to send, and what that sent. */
+  readonly handedOver = new RecordingSink();
+  readonly routerRaw = new RecordingSink();
   readonly distributor = new Distributor({ seed: SEED });
   readonly connections = new ClearConnections({ seed: SEED });
   /** Groups of what was tracked as a flow. */
@@ -55,8 +60,13 @@ export class ClearBench {
   readonly router: RoutingInbound;
   readonly target: SealedInbound;
   readonly clear: ClearText;
+  readonly back: ClearReturn;
 
-  constructor({ rules = [PERMIT_ALL], distributes = [true, true] }: ClearBenchOptions = {}) {
+  constructor({
+    rules = [PERMIT_ALL],
+    distributes = [true, true],
+    returnVia = 'direct',
+  }: ClearBenchOptions = {}) {
     const dvipas = [DVIPA, DVIPA6].map(addr);
     const mapOf = (distributesClear: boolean) =>
       new AddressMap(
@@ -64,7 +74,13 @@ export class ClearBench {
           (address) =>
             [
               address,
-              { address, filterMode: 'bypass', distributesClear, filter: new InboundFilter(rules) },
+              {
+                address,
+                filterMode: 'bypass',
+                distributesClear,
+                returnVia,
+                filter: new InboundFilter(rules),
+              },
             ] as const,
         ),
       );
@@ -122,10 +138,21 @@ export class ClearBench {
       limits: this.limits,
       delivery,
       raw,
+      sendToRouter: (out) => this.handedOver.send(out),
       kernel,
       drops: this.targetDrops,
       onOutbound: () => this.tracked.push(-1),
       now: () => this.now,
+    });
+    this.back = new ClearReturn({
+      dvipas: mapOf(distributes[0]),
+      covers,
+      isReady: () => this.isRouterReady,
+      isGiven: (connection, target, now) => distributor.mayReport(connection, target, now),
+      fragments: fragments(),
+      raw: this.routerRaw,
+      outsideMtu: this.limits.outside,
+      drops: this.routerDrops,
     });
     this.target = new SealedInbound({
       sad: new InboundSad(),
@@ -156,6 +183,16 @@ export class ClearBench {
       vector.verdict[i] = readInnerHeaders(vector, i) || this.clear.outbound(vector, i);
     }
     this.clear.flush();
+    return outcomes(vector);
+  }
+
+  /** What target `target` hands over, on the routing host; what became of it. */
+  comeBack(target: number, ...packets: readonly Buffer[]): string[] {
+    const vector = vectorOf(...packets);
+    for (let i = 0; i < vector.count; i++) {
+      vector.verdict[i] = readInnerHeaders(vector, i) || this.back.take(vector, i, target, this.now);
+    }
+    this.back.flush();
     return outcomes(vector);
   }
 }

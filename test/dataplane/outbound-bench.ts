@@ -2,7 +2,7 @@ import { FlowTracker } from '../../src/connections/flow-tracker.ts';
 import { WithheldResets } from '../../src/dataplane/withheld-resets.ts';
 import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../../src/base/key-material.ts';
-import { DropCounters, verdictOf } from '../../src/base/verdict.ts';
+import { DropCounters, ELSEWHERE, verdictOf } from '../../src/base/verdict.ts';
 import { pathFitOf } from '../../src/agents/sa-settings.ts';
 import { KeyedHash } from '../../src/connections/connection-key.ts';
 import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
@@ -72,6 +72,7 @@ export interface OutboundOptions {
   readonly credit?: LifesizeCredit;
   readonly senderId?: number;
   readonly stamping?: StampKeys;
+  readonly dvipa?: { returnVia: 'direct' | 'router' };
   /** Without: nothing asks for the SA (no switch yet). */
   readonly hasPolicy?: boolean;
 }
@@ -138,6 +139,7 @@ export class OutboundBench {
       outer: outerOf(sa),
       fit: pathFitOf(sa, new PathMtus(this.limits)),
       holder: new NumberingHolder(),
+      dvipa: options.dvipa ?? { returnVia: 'direct' },
       iv: options.senderId === 0 ? undefined : new IvCounter(options.senderId ?? 5),
       stamp:
         options.stamping &&
@@ -190,6 +192,8 @@ export class FunnelBench {
   readonly crypto = new EspNodeCrypto({ randomBytes });
   readonly funnel: Funnel;
   readonly revoked: string[] = [];
+  /** Targets that sent answers in clear. */
+  readonly clear: number[] = [];
   now = 1000;
   limits = { outside: 1500, cluster: 1500 };
   readonly epoch = 3;
@@ -203,6 +207,13 @@ export class FunnelBench {
       crypto: this.crypto,
       raw: this.raw,
       fragments: new FragmentMemory({ seed: SEED, now: () => this.now }),
+      clear: {
+        take: (_vector, _i, target) => {
+          this.clear.push(target);
+          return ELSEWHERE;
+        },
+        flush: () => {},
+      },
       drops: this.drops,
       onNumbering: (entry) => this.settle(entry),
     });
@@ -268,7 +279,12 @@ export class FunnelTarget {
     opener.install({ keyId: 1, key: key() });
     this.#sealer = new LinkSealer({ keyId: 1, key: key() });
     this.#epoch = options.epoch ?? 3;
-    this.peer = { host, opener, dvipas: new AddressSet((options.dvipas ?? [DVIPA]).map(addr)) };
+    this.peer = {
+      host,
+      index: Number(host.slice(-1)) - 1,
+      opener,
+      dvipas: new AddressSet((options.dvipas ?? [DVIPA]).map(addr)),
+    };
   }
 
   /** `kind` 1 is a packet for the funnel; `group`: the SA group that it is meant for. */

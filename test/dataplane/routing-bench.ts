@@ -144,6 +144,7 @@ export class RoutingBench {
         filterMode,
         filter: new InboundFilter(rules),
         distributesClear: false,
+        returnVia: 'direct' as const,
       },
       serving: new Set(serving),
       isWaitingForWindows: options.isWaitingForWindows ?? false,

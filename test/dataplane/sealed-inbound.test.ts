@@ -88,6 +88,7 @@ describe('sealed-inbound, a committed packet of an SA that this target does not 
       filterMode: 'bypass',
       filter: new InboundFilter(deny),
       distributesClear: false,
+      returnVia: 'direct' as const,
     } as const;
     bench.served.set(addr(DVIPA), dvipa);
     return bench;
@@ -102,6 +103,7 @@ describe('sealed-inbound, a committed packet of an SA that this target does not 
       filterMode: 'bypass',
       filter: new InboundFilter([]),
       distributesClear: false,
+      returnVia: 'direct' as const,
     } as const;
     bench.served.set(addr(DVIPA), rules);
     bench.runCommitted(tcp({ destinationPort: 443 }), SPI, 2, FALLBACK);

@@ -130,6 +130,7 @@ export class TargetBench {
         filterMode,
         filter: new InboundFilter(rules),
         distributesClear: false,
+        returnVia: 'direct' as const,
       },
       meter: new LifesizeMeter(options.credit ?? UNLIMITED, {
         hardBytes: bytes.hard,

@@ -1,8 +1,17 @@
 import { expect } from 'chai';
 import { counted, outcomes } from '../support/dataplane-parts.ts';
 import { ESP_SUITES, EspPeer } from '../support/esp-peer.ts';
-import { ACK, icmpEcho, ipv4, OTHER_DVIPA, reply, tcp } from '../support/inner-packets.ts';
-import { policyFor, type SaTest, testSa } from '../support/test-sas.ts';
+import {
+  ACK,
+  CLIENT_INNER,
+  DVIPA,
+  icmpEcho,
+  ipv4,
+  OTHER_DVIPA,
+  reply,
+  tcp,
+} from '../support/inner-packets.ts';
+import { policyFor, type SaTest, selectorOf, testSa } from '../support/test-sas.ts';
 import { openAll, OutboundBench, type OutboundOptions } from './outbound-bench.ts';
 
 const SPI = 0xc100_0001;
@@ -190,6 +199,19 @@ describe('target-outbound', () => {
     expect(entry.meter.packets).to.equal(0); // who seals counts
   });
 
+  it('with return: router sends nothing itself, though it has numbers: return-router', () => {
+    const dvipa: { returnVia: 'direct' | 'router' } = { returnVia: 'direct' };
+    const { bench, entry } = leased({}, { dvipa });
+    dvipa.returnVia = 'router';
+    expect(outcomes(bench.run(reply(), reply()))).to.deep.equal(['return-router', 'return-router']);
+    expect(counted(bench.drops)).to.deep.equal({ 'return-router': 2 });
+    expect(bench.raw.packets).to.deep.equal([]);
+    expect(entry.meter.packets).to.equal(1); // the first one, before
+    bench.way(entry, 'funnel');
+    bench.run(reply());
+    expect([bench.raw.packets.length, bench.funnelled.length]).to.deep.equal([0, 1]);
+  });
+
   it('sends what waited for a lease over the funnel when the way changes, in order', () => {
     const { bench, entry } = setUp();
     bench.run(reply({ data: '1' }), reply({ data: '2' }));
@@ -265,6 +287,35 @@ describe('target-outbound', () => {
     bench.sad.installPolicy(policyFor(entry.sa, { spi: undefined }));
     bench.run(reply());
     expect(counted(bench.drops)).to.deep.equal({ 'no-sa': 1 });
+  });
+
+  it('a narrow policy without an SA drops, though a wider one has an SA: no-sa', () => {
+    const { bench, entry } = leased();
+    const narrow = selectorOf(DVIPA, { protocol: 6, fromPort: 80, toPort: 80 });
+    const trap = { key: 'narrow', priority: 3, spi: undefined, source: narrow };
+    bench.sad.installPolicy(policyFor(entry.sa, trap));
+    expect(outcomes(bench.run(reply(), reply({ sourcePort: 81 })))).to.deep.equal(['no-sa', 'keep']);
+    expect([counted(bench.drops), bench.raw.packets.length]).to.deep.equal([{ 'no-sa': 1 }, 1]);
+  });
+
+  it('each policy uses its own SA, by port and by type of ICMP', () => {
+    const bench = new OutboundBench();
+    const policies = [
+      { priority: 2, source: selectorOf(DVIPA, { protocol: 6, fromPort: 443, toPort: 443 }) },
+      { priority: 3, source: selectorOf(DVIPA, { protocol: 1, fromPort: 0, toPort: 0 }) },
+      { priority: 9, source: selectorOf(DVIPA) },
+    ];
+    const entries = policies.map(({ priority, source }, i) => {
+      const entry = bench.install(testSa({ spi: SPI + i, direction: 'out', reqid: i + 1 }), {
+        hasPolicy: false,
+      });
+      bench.sad.installPolicy(policyFor(entry.sa, { priority, source }));
+      return entry;
+    });
+    const pong = ipv4({ source: DVIPA, destination: CLIENT_INNER, protocol: 1, payload: Buffer.alloc(8) });
+    bench.run(reply({ sourcePort: 443 }), pong, reply(), reply({ sourcePort: 443 }));
+    for (const entry of entries) bench.grant(entry, 1, 64);
+    expect(bench.raw.packets.map((sent) => sent.readUInt32BE(28) - SPI)).to.deep.equal([0, 0, 1, 2]);
   });
 
   it('a packet that waits when charon switches SAs goes out on the new one, and is not stranded', () => {

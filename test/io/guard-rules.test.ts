@@ -84,11 +84,23 @@ describe('guard rules', () => {
     expect(targetGuardRules(['192.0.2.1'], 'dvipa0', 7)).to.contain('set clear_from4 { type ipv4_addr; }');
   });
 
+  it('guard rules let the routing agent send in clear from DVIPAs whose answers leave there, and nobody else', () => {
+    const leaving = chain(routerGuardRules(['192.0.2.1'], [], 7), 'leaving');
+    const clear = 'meta mark 7 ip saddr @clear_from4 return';
+    expect(leaving.indexOf(clear)).to.be.within(
+      0,
+      leaving.indexOf('ip saddr @dvipas4 counter name leak_out drop'),
+    );
+    const sets = (given: readonly string[]) => routerGuardRules(['192.0.2.1'], [], 7, { clear: given });
+    expect(sets([])).to.contain('set clear_from4 { type ipv4_addr; }');
+    expect(sets(['192.0.2.1'])).to.contain('set clear_from4 { type ipv4_addr; elements = { 192.0.2.1 }; }');
+  });
+
   it('guard rules leave the trusted link its own network, on both roles, and say nothing of a link that is not told', () => {
     const place = { interface: 'cluster0', address: '198.51.100.11', port: 4755 };
     const line = 'iifname != "cluster0" ip daddr @link_here4 udp dport 4755 counter name link_stray drop';
     for (const rules of [
-      routerGuardRules([], [], 1, place),
+      routerGuardRules([], [], 1, { trustedLink: place }),
       targetGuardRules([], 'dvipa0', 1, { trustedLink: place }),
     ]) {
       expect(rules).to.contain('set link_here4 { type ipv4_addr; elements = { 198.51.100.11 }; }');

@@ -24,6 +24,7 @@ export function saSection(id: string, override: ViciFields = {}): ViciFields {
     'copy-df': true,
     'copy-ecn': true,
     'copy-dscp': 'out',
+    tfc: 0,
     'encr-alg': 20,
     'encr-key': Buffer.from('000102030405060708090a0b0c0d0e0f10111213', 'hex'),
     'integ-alg': 0,

@@ -18,6 +18,7 @@ export interface SaTest {
   readonly clientInner?: string;
   readonly selector?: Partial<{ protocol: number; fromPort: number; toPort: number }>;
   readonly lifetime?: Partial<SecurityAssociation['lifetime']>;
+  readonly tfcBytes?: number;
   readonly copy?: SecurityAssociation['copy'];
 }
 
@@ -58,6 +59,7 @@ export function testSa(given: SaTest): SecurityAssociation {
     sourceSelectors: [direction === 'in' ? peer : ours],
     destinationSelectors: [direction === 'in' ? ours : peer],
     lifetime: { bytes: NO_LIMIT, packets: NO_LIMIT, seconds: NO_LIMIT, ...given.lifetime },
+    tfcBytes: given.tfcBytes ?? 0,
     copy: given.copy ?? { df: true, ecn: true, dscp: false },
     dvipa,
   };

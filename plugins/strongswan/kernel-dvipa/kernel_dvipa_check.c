@@ -146,10 +146,6 @@ static const char *check_extras(kernel_ipsec_sa_id_t *id,
 	{
 		return "hardware offload";
 	}
-	if (data->tfc)
-	{
-		return "traffic flow confidentiality padding";
-	}
 #ifdef HAVE_SA_CPU
 	if (data->cpu != CPU_ID_MAX)
 	{

@@ -116,7 +116,7 @@ METHOD(kernel_ipsec_t, get_features, kernel_feature_t,
 	private_kernel_dvipa_ipsec_t *this)
 {
 	/* POLICY_SPI: add_policy is the switch of outbound traffic to another SA.
-	 * The data plane takes TFC padding, but adds none: see the check of SAs.
+	 * ESP_V3_TFC: the data plane takes TFC padding, and adds it if configured.
 	 * NO_POLICY_UPDATES: outer addresses are those of the SA, so when a peer
 	 * moves update_sa is all that is needed. charon would take the policies
 	 * away meanwhile, and put the same ones back. */

@@ -77,6 +77,7 @@ kernel_dvipa_sa_t *kernel_dvipa_sa_create(uint64_t num,
 		.copy_df = data->copy_df,
 		.copy_ecn = data->copy_ecn,
 		.copy_dscp = data->copy_dscp,
+		.tfc = data->tfc,
 		.enc_alg = data->enc_alg,
 		.enc_key = chunk_clone(data->enc_key),
 		.src_ts = clone_ts(data->src_ts),
@@ -191,6 +192,7 @@ static void encode_body(kernel_dvipa_sa_t *this, kernel_dvipa_writer_t *writer)
 	writer->add(writer, "copy-df", "%s", yes_no(this->copy_df));
 	writer->add(writer, "copy-ecn", "%s", yes_no(this->copy_ecn));
 	writer->add(writer, "copy-dscp", "%s", copy_dscp_names[this->copy_dscp]);
+	writer->add(writer, "tfc", "%u", this->tfc);
 	writer->add(writer, "encr-alg", "%u", this->enc_alg);
 	writer->add(writer, "integ-alg", "%u", this->int_alg);
 	encode_ts_list(this->src_ts, "src-ts", writer);

@@ -78,6 +78,9 @@ struct kernel_dvipa_sa_t {
 	bool copy_ecn;
 	dscp_copy_t copy_dscp;
 
+	/** length of inner packets to pad to, 0 for none, ~0 for the path MTU */
+	uint32_t tfc;
+
 	/** encryption algorithm and its key, salt included */
 	uint16_t enc_alg;
 	chunk_t enc_key;

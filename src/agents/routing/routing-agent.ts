@@ -63,9 +63,13 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   };
 
   const { cluster: network } = config;
+  const answering = config.dvipas.filter(
+    ({ clearText, returnVia }) => clearText === 'distribute' && returnVia === 'router',
+  );
   const guard = new RouterGuard({
     dvipas,
     endpoints,
+    clear: answering.map(({ address }) => address),
     trustedLink: { interface: network.interface, address: network.address, port: network.linkPort },
   });
   await guard.install();

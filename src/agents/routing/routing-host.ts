@@ -1,9 +1,10 @@
 import type { Clock } from '../../base/clock.ts';
 import type { DropCounters } from '../../base/verdict.ts';
 import { Distributor } from '../../connections/distributor.ts';
-import { KeyedHash } from '../../connections/connection-key.ts';
+import { type ConnectionKey, KeyedHash } from '../../connections/connection-key.ts';
 import { OuterSources } from '../../connections/outer-sources.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
+import { ClearReturn } from '../../dataplane/clear-return.ts';
 import { ClearRouting } from '../../dataplane/clear-routing.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
 import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
@@ -79,6 +80,7 @@ export class RoutingHost {
   readonly budget: VerificationBudget;
   readonly sealedSender: SealedSender;
   readonly clearSender: SealedSender;
+  readonly clearReturn: ClearReturn;
   readonly funnel: Funnel;
   readonly stamping: Stamping<OutboundSa>;
   readonly numbering: NumberingRunner;
@@ -138,15 +140,25 @@ export class RoutingHost {
     });
     const distributing = [...cluster.dvipas.values()].filter(({ distributesClear }) => distributesClear);
     this.clearSender = new SealedSender({ link, epoch, sealerOf });
-    const clear = new ClearRouting({
+    const clearly = {
       dvipas: new AddressMap(distributing.map((dvipa) => [dvipa.address, dvipa])),
-      covers: (connection) => sas.outbound.covers(connection),
+      covers: (connection: ConnectionKey) => sas.outbound.covers(connection),
       isReady: () => epoch() !== 0 && this.lifecycle.isListed,
+      drops,
+    };
+    const clear = new ClearRouting({
+      ...clearly,
       distributor,
       // One of its own: each sends what it has sealed itself.
       sender: this.clearSender,
       clusterMtu: ports.limits.cluster,
-      drops,
+    });
+    this.clearReturn = new ClearReturn({
+      ...clearly,
+      isGiven: (connection, target, now) => distributor.mayReport(connection, target, now),
+      fragments: new FragmentMemory({ seed: ports.hashSeed, now: () => clock.now() }),
+      raw: ports.raw,
+      outsideMtu: ports.limits.outside,
     });
     this.inbound = new RoutingInbound({
       sad: sas.inbound,
@@ -197,6 +209,7 @@ export class RoutingHost {
       crypto: sas.sealing,
       raw: ports.raw,
       fragments: new FragmentMemory({ seed: ports.hashSeed, now: () => clock.now() }),
+      clear: this.clearReturn,
       drops,
       onNumbering: (entry) => {
         this.numbering.changed(entry);
@@ -281,7 +294,7 @@ export class RoutingHost {
     const now = clock.now();
     const counter = this.funnel.run(
       packets,
-      { host, dvipas, opener: linkKeys.opener },
+      { host, index, dvipas, opener: linkKeys.opener },
       carried,
       epoch(),
       now,

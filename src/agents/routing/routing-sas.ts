@@ -233,7 +233,7 @@ export class RoutingSas {
         ...given.numbering,
         hasEsn: sa.hasEsn,
         sharedWay: isStamped ? 'stamping' : 'funnel',
-        allowsExclusive: true,
+        allowsExclusive: service.returnVia === 'direct',
       }),
       stampKeys,
       stamper: stampKeys && new Stamper({ sa, epoch, ...stampKeys }),

@@ -94,6 +94,7 @@ export class Cluster {
           filterMode: dvipa.inboundFilter,
           filter: inboundFilterOf(ruleRecords(dvipa.rules)),
           distributesClear: dvipa.clearText === 'distribute',
+          returnVia: dvipa.returnVia,
           targets: new Set(dvipa.targets),
           distribution: distributionOf(dvipa, config.targets),
           record: {
@@ -102,6 +103,7 @@ export class Cluster {
             filterMode: dvipa.inboundFilter,
             rules: ruleRecords(dvipa.rules),
             clearText: dvipa.clearText,
+            returnVia: dvipa.returnVia,
             router: config.cluster.address,
           },
         },

@@ -95,7 +95,8 @@ export class ShadowCache {
     const isKnown = known !== undefined && isDeepStrictEqual(known.record.rules, record.rules);
     const filter = isKnown ? known.filter : inboundFilterOf(record.rules);
     const distributesClear = record.clearText === 'distribute';
-    const settings = { record, address, filterMode: record.filterMode, filter, distributesClear };
+    const { filterMode, returnVia } = record;
+    const settings = { record, address, filterMode, filter, distributesClear, returnVia };
     // Entries point at the object: changed settings count for running SAs too.
     if (known === undefined) this.#dvipas.set(record.address, settings);
     else Object.assign(known, settings);
@@ -217,6 +218,7 @@ export class ShadowCache {
       outer: outerHeaderOf(sa),
       fit: pathFitOf(sa, this.#paths),
       holder: new NumberingHolder(),
+      dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
       iv: senderId === undefined ? undefined : this.#ivs.get(sa.id, senderId),
       stamp: undefined,
       lastStamped: 0,

@@ -21,7 +21,7 @@ import type { Log } from '../../observe/log.ts';
 import { AddressSet } from '../../packet/address-map.ts';
 import { addressOf } from '../sa-settings.ts';
 import type { CpuTimes } from './busy-share.ts';
-import { sealForFunnel } from './funnel-sender.ts';
+import { sealClear, sealForFunnel, type SealVector } from './funnel-sender.ts';
 import { ShadowCache } from './shadow-cache.ts';
 import { type ListeningSource, TargetListeners } from './target-listeners.ts';
 import { TargetLoad } from './target-load.ts';
@@ -135,6 +135,7 @@ export class TargetHost {
       limits: ports.limits,
       delivery,
       raw,
+      sendToRouter: (vector) => this.#sealedToRouter(vector, sealClear),
       kernel: tun,
       drops,
       onOutbound: (vector, i) => this.#observe(vector, i, false, CLEAR_GROUP),
@@ -172,9 +173,9 @@ export class TargetHost {
       dvipas: new AddressSet(dvipas.map(addressOf)),
       choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
       withhold: (vector, i, { sa }) => resets.check(vector, i, sa.group),
-      sendToStamper: (vector) => this.#toRouter(vector),
+      sendToStamper: (vector) => void this.#toRouter(vector),
       epoch: () => (this.relations.session === undefined ? 0 : this.relations.epoch),
-      sendToFunnel: (vector) => this.#toFunnel(vector),
+      sendToFunnel: (vector) => void this.#sealedToRouter(vector, sealForFunnel(cache.outbound)),
       onNumbering: (entry) => this.relations.numberingChanged(entry),
       onOutbound: (vector, i, { sa }) => this.#observe(vector, i, false, sa.group),
     });
@@ -224,19 +225,22 @@ export class TargetHost {
   }
 
   #tellClearText(): void {
-    const clear = this.cache.dvipas.filter(({ clearText }) => clearText === 'distribute');
+    const clear = this.cache.dvipas.filter(
+      ({ clearText, returnVia }) => clearText === 'distribute' && returnVia === 'direct',
+    );
     this.#ports.onClearText(clear.map(({ address }) => address));
   }
 
-  #toFunnel(vector: PacketVector): void {
+  #sealedToRouter(vector: PacketVector, seal: SealVector): number {
     const { epoch, linkKeys } = this.relations;
-    sealForFunnel(vector, this.cache.outbound, linkKeys.sealer, epoch);
-    this.#toRouter(vector);
+    seal(vector, linkKeys.sealer, epoch);
+    vector.linkProtocol.fill(LINK_PROTOCOL.SEALED, 0, vector.count);
+    return this.#toRouter(vector);
   }
 
-  #toRouter(vector: PacketVector): void {
+  #toRouter(vector: PacketVector): number {
     vector.target.fill(ROUTER_PEER, 0, vector.count);
-    this.#ports.link.send(vector, ROUTER_PEER, this.relations.epoch);
+    return this.#ports.link.send(vector, ROUTER_PEER, this.relations.epoch);
   }
 
   /** A later fragment is of a connection that the first one has shown. */

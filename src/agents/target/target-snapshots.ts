@@ -92,7 +92,7 @@ function status({
       opened: inbound.opened,
       sealed: outbound.sent.sealed,
       linkIn: inbound.linkPackets + sealedInbound.packets,
-      linkOut: outbound.funnelled,
+      linkOut: outbound.funnelled + clearText.handedOver,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
   };

@@ -59,6 +59,7 @@ export function parseSaUpdate(section: ViciMessage): PluginSaUpdate {
     copyDf: fields.flag('copy-df'),
     copyEcn: fields.flag('copy-ecn'),
     copyDscp: fields.oneOf('copy-dscp', ['out', 'in', 'yes', 'no']),
+    tfcBytes: fields.number('tfc', UINT32),
     encryptionTransform: fields.number('encr-alg', UINT16),
     integrityTransform: fields.number('integ-alg', UINT16),
     sourceSelectors: parseSelectors(fields.section('src-ts')),

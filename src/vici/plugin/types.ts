@@ -53,6 +53,8 @@ export interface PluginSaUpdate {
   readonly copyDf: boolean;
   readonly copyEcn: boolean;
   readonly copyDscp: 'out' | 'in' | 'yes' | 'no';
+  /** TFC padding, in bytes of the inner packet; 0: none, 0xffff_ffff: to what fits the path. */
+  readonly tfcBytes: number;
   /** IKEv2 transform ids: type 1, and type 3 (0 = none). */
   readonly encryptionTransform: number;
   readonly integrityTransform: number;

@@ -52,15 +52,20 @@ export async function macOf(host: Host, name: string): Promise<string> {
   return links[0]?.address ?? '';
 }
 
-/** Who put ESP on the wire: packets by the frame's source address, which no header of ours tells. */
-export function sendersOfEsp(capture: PcapFile): Map<string, number> {
+/** Who put packets on the wire: by the frame's source address, which no header of ours tells. */
+export function sendersOf(capture: PcapFile): Map<string, number> {
   const senders = new Map<string, number>();
   for (const { bytes } of capture.packets) {
-    if (espIn(bytes) === undefined) continue;
     const address = (bytes.subarray(6, 12).toString('hex').match(/../g) ?? []).join(':');
     senders.set(address, (senders.get(address) ?? 0) + 1);
   }
   return senders;
+}
+
+/** The same for ESP alone. */
+export function sendersOfEsp(capture: PcapFile): Map<string, number> {
+  const packets = capture.packets.filter(({ bytes }) => espIn(bytes) !== undefined);
+  return sendersOf({ ...capture, packets });
 }
 
 /** Waits until the outbound SA to a peer is sent on such a way, and returns it. */

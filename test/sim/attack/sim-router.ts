@@ -130,6 +130,7 @@ export class SimRouter {
         filterMode: 'filter',
         filter: new InboundFilter([]),
         distributesClear: false,
+        returnVia: 'direct' as const,
       },
       serving: new Set(),
       awaiting: new Set(awaiting),

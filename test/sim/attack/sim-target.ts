@@ -65,6 +65,7 @@ export class SimTarget {
     filterMode: 'bypass',
     filter: new InboundFilter([]),
     distributesClear: false,
+    returnVia: 'direct' as const,
   };
   readonly #paths = new PathMtus({ outside: 1500, cluster: 1500 });
   readonly #vector = new PacketVector(1);

@@ -216,6 +216,7 @@ export class MemoryCharon {
       copyDf: true,
       copyEcn: true,
       copyDscp: 'out',
+      tfcBytes: 0,
       encryptionTransform: integrity === undefined ? ENCR_AES_GCM_16 : ENCR_AES_CBC,
       integrityTransform: integrity === undefined ? 0 : AUTH_HMAC_SHA2_256_128,
       encryptionKey: KeyMaterial.copyOf(encryption),

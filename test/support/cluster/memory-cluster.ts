@@ -57,6 +57,8 @@ export class MemoryCluster {
   /** What strangers sent in clear, by its text, and what left for them. */
   readonly sentInClear = new Set<string>();
   readonly leftInClear: Buffer[] = [];
+  /** Who sent to the outside, once each: `router` or a target's number. */
+  readonly senders = new Set<'router' | number>();
   /** Rekeys that were asked for, over all lives of the routing agent: cause and direction. */
   readonly rekeys: string[] = [];
   /** Targets that cannot reach the routing host's coupling port, though they live and the trusted link works. */
@@ -164,7 +166,7 @@ export class MemoryCluster {
         n,
         clock: this.clock,
         network: this.network,
-        toOutside: (datagram) => this.#toClient(datagram),
+        toOutside: (datagram) => this.#toClient(datagram, n),
         application: (inner) => this.#serve(n, sockets, inner),
       },
       this.#incarnation++,
@@ -218,7 +220,7 @@ export class MemoryCluster {
 
   #newRouter(): MemoryRouter {
     const { clock, charon, network } = this;
-    const toOutside = (datagram: Buffer) => this.#toClient(datagram);
+    const toOutside = (datagram: Buffer) => this.#toClient(datagram, 'router');
     const router = new MemoryRouter({ clock, charon, network, toOutside, ...this.#counts });
     router.gate.onRaised(() => {
       for (const session of this.#sessions)
@@ -227,7 +229,8 @@ export class MemoryCluster {
     return router;
   }
 
-  #toClient(datagram: Buffer): void {
+  #toClient(datagram: Buffer, sender: 'router' | number): void {
+    this.senders.add(sender);
     if (datagram.subarray(12, 16).join('.') === DVIPA) {
       this.leftInClear.push(datagram);
       return;

@@ -45,6 +45,7 @@ export function routeConfig(
         inboundFilter: 'bypass',
         rules: [],
         clearText: 'reject',
+        returnVia: 'direct',
         distribution: 'round-robin',
         weights: {},
         affinity: 'none',

@@ -51,6 +51,8 @@ export class MemoryTarget {
   readonly inventory = new SnapshotInventory();
   /** Ports that its applications listen on. */
   readonly listening = new MemoryListeners();
+  /** DVIPAs from which its guard lets clear text out. */
+  clearFrom: readonly string[] = [];
   cpu = { busy: 0, total: 1 };
   isUp = true;
   readonly #answers: Buffer[] = [];
@@ -74,7 +76,9 @@ export class MemoryTarget {
       raw: new Sink((datagram) => options.toOutside(datagram)),
       listening: this.listening,
       cpuTimes: () => Promise.resolve(this.cpu),
-      onClearText: () => {},
+      onClearText: (dvipas) => {
+        this.clearFrom = dvipas;
+      },
       hashSeed: Buffer.alloc(8, 9),
     });
     const housekeeping = every(clock, 50, () => this.parts.tick(clock.now()));

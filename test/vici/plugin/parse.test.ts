@@ -42,6 +42,7 @@ describe('vici plugin parser', () => {
       copyDf: true,
       copyEcn: true,
       copyDscp: 'out',
+      tfcBytes: 0,
       encryptionTransform: 20,
       integrityTransform: 0,
       sourceSelectors: [{ ...selector, from: '10.1.1.1', to: '10.1.1.1' }],

@@ -73,6 +73,7 @@ static void test_sa()
 	accepted(fixture_outbound(f));
 	accepted(f->id.dst = f->dvipa);
 	accepted(f->data.encap = FALSE);
+	accepted(fixture_outbound(f); f->data.tfc = 1280);
 	accepted(fixture_outbound(f); f->data.encap = FALSE);
 	accepted(f->data.enc_key.len = 20);
 	accepted(f->data.enc_key = chunk_create(key.ptr, 36));
@@ -111,7 +112,6 @@ static void test_sa()
 	refused(f->data.interface = "eth0", "interface");
 	refused(f->data.label = (sec_label_t*)f, "labels");
 	refused(f->data.hw_offload = (hw_offload_t)1, "hardware offload");
-	refused(f->data.tfc = 1, "padding");
 	refused(f->data.enc_key.len = 19, "encryption key of a length");
 	refused(f->data.enc_key = chunk_create(key.ptr, 2), "key of a length");
 	refused(f->data.enc_key = chunk_create(key.ptr, 44), "key of a length");
