@@ -46,7 +46,7 @@ describe('numbering, simulated with delay, loss, clock drift, crashes and an att
   });
 
   it('went over every arrow of the state table, on both shared ways', () => {
-    const skew = [...skews].sort(([a], [b]) => a - b).map(([window, most]) => `${most} of ${window}`);
+    const skew = [...skews].toSorted(([a], [b]) => a - b).map(([window, most]) => `${most} of ${window}`);
     console.log(`      largest skew: ${skew.join(', ')}; ${JSON.stringify(sums)}`);
     console.log(`      records for numbers per packet: ${(sums.leaseRecords / sums.packets).toFixed(4)}`);
     if (SEEDS.length < 100) return;
