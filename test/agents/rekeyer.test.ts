@@ -69,7 +69,7 @@ function make() {
     daemon.installed.set(spi, id);
     const sa = testSa({ spi });
     const lifesize = new LifesizeOwner({ lifetime: sa.lifetime, percentage: 10, now: 0 });
-    return { sa, pluginId: String(id), lifesize, isRekeying: false } as unknown as AnySa;
+    return { sa, pluginId: String(id), lifesize, isRekeying: false, rekeys: new Map() } as unknown as AnySa;
   };
   const settle = () => new Promise((resolve) => setImmediate(resolve));
   return { clock, daemon, rekeyer, add, settle };
@@ -143,7 +143,11 @@ describe('the rekeyer', () => {
     clock.advance(1000);
     await settle();
     expect(daemon.lists).to.equal(1);
-    expect(rekeyer.namesOf(entry)).to.deep.equal({ ike: 'dvipa', child: 'web' });
+    expect(rekeyer.namesOf(entry)).to.deep.equal({
+      ike: 'dvipa',
+      child: 'web',
+      peer: '192.0.2.101',
+    });
     clock.advance(200);
     await settle();
     rekeyer.refreshNames();
