@@ -68,6 +68,10 @@ export class LifesizeMeter {
     return this.#packets;
   }
 
+  get credit(): LifesizeCredit {
+    return { bytes: this.#creditBytes, packets: this.#creditPackets };
+  }
+
   /** Packets that found no credit. */
   get refused(): number {
     return this.#refused;

@@ -1,4 +1,5 @@
 import type { DropReason } from '../base/verdict.ts';
+import type { LifesizeSnapshot } from './lifesize-snapshot.ts';
 
 /**
  * What an agent tells about itself over its admin socket; the views render these, `--json` prints them as they
@@ -228,6 +229,7 @@ export interface AdminAnswers {
   readonly targets: readonly TargetSnapshot[];
   readonly connections: readonly ConnectionSnapshot[];
   readonly filters: readonly FilterSnapshot[];
+  readonly lifesize: LifesizeSnapshot;
   readonly drops: DropsSnapshot;
 }
 
