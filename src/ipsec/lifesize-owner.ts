@@ -13,6 +13,8 @@ export const REPORT_DELAY_MS = 150;
 const GRAIN_BYTES = 2048;
 const GRAIN_PACKETS = 1;
 const STORE_RETRY_MS = 500;
+/** A user that finds no credit since others hold it has waited for the rekey in vain: to it the SA is used up. */
+const STARVED_MS = 5000;
 
 export type LifesizeAction =
   /** Write to the store, in place of what is there; answer with `storeDone()` or `storeFailed()`. */
@@ -57,7 +59,7 @@ interface Write {
 /**
  * The routing host's lifesize of one SA, one direction: adds up what targets report, grants them credit,
  * asks for a rekey at the soft limit (or earlier, if credit and rate would reach the hard one first) and
- * expires the SA when the hard limit is used up. The routing host's own packets are accounted
+ * expires the SA when the hard limit is used up, or to some user has been so for long. The routing host's own packets are accounted
  * like those of one more target. After every input carry out `takeActions()`.
  *
  * Credit is stored before it is granted. One write is under way at a time; what changes meanwhile goes with the next.
@@ -76,6 +78,7 @@ export class LifesizeOwner {
   #percentage: number;
   #lastUseAt: number | undefined;
   #isExpired = false;
+  #starvedSince: number | undefined;
   #inFlight: Write | undefined;
   #isDirty = false;
   #retryAt = Number.NEGATIVE_INFINITY;
@@ -287,11 +290,30 @@ export class LifesizeOwner {
     if (cause !== undefined && !this.#isExpired && this.#rekey.raise(now)) {
       this.#actions.push({ kind: 'rekey', cause });
     }
-    const isSpent = this.bytes.isSpent(asking ?? '') || this.packets.isSpent(asking ?? '');
-    if (isSpent && !this.#isExpired) {
+    if (
+      (this.bytes.isSpent || this.packets.isSpent || this.#isStarvedLong(asking, now)) &&
+      !this.#isExpired
+    ) {
       this.#isExpired = true;
       this.#actions.push({ kind: 'expire', hard: true });
     }
+  }
+
+  /** A rekey is under way: while it is, it is better to wait for it than to delete the SA with credit left in it. */
+  #isStarvedLong(asking: string | undefined, now: number): boolean {
+    if (asking !== undefined) {
+      const isStarved = this.bytes.isStarved(asking) || this.packets.isStarved(asking);
+      if (isStarved) this.#starvedSince ??= now;
+      else if (!this.#isAnyStarved()) this.#starvedSince = undefined;
+    }
+    return this.#starvedSince !== undefined && now - this.#starvedSince >= STARVED_MS;
+  }
+
+  #isAnyStarved(): boolean {
+    for (const [user] of this.bytes.accounts()) {
+      if (this.bytes.isStarved(user) || this.packets.isStarved(user)) return true;
+    }
+    return false;
   }
 
   #measure(now: number): void {

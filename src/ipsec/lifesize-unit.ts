@@ -8,6 +8,8 @@ const GAP_WITHOUT_HARD = 0.1;
 const EARLIEST_REKEY = 0.5;
 /** SAs with equal limits ask apart from each other, in this last part of the soft limit. */
 const JITTER_PART = 0.04;
+/** Credits fill so much of what the reserve leaves between the limits: rates rise after credit was given. */
+const FILLED = 0.75;
 /** However short of room: a credit is not cut below this part of the total, or messages eat the throughput. */
 const LEAST_PART = 0.005;
 /** However small the percentage: all quiet credits together need not be below this part of the total. */
@@ -221,10 +223,13 @@ export class LifesizeUnit {
     return charged + this.open + reserve >= this.hard;
   }
 
-  /** Spent: the limit is used up, or some user that asked has nothing left and nothing can be granted. */
-  isSpent(asking: string): boolean {
+  get isSpent(): boolean {
+    return this.hard > 0 && this.charged >= this.hard;
+  }
+
+  /** It has nothing left, and nothing can be granted: what is left is credit of others. */
+  isStarved(asking: string): boolean {
     if (this.hard === 0) return false;
-    if (this.charged >= this.hard) return true;
     const account = this.#accounts.get(asking);
     if (account === undefined || account.isLost) return false;
     return (
@@ -249,7 +254,7 @@ export class LifesizeUnit {
     const wanted = (total * percentage) / 100;
     const quiet = Math.max(wanted, Math.min(this.#quiet, (total * QUIET_PART) / users));
     if (this.hard === 0) return Math.max(Math.floor(quiet), this.#grain);
-    const gap = this.hard - this.soft - reserve;
+    const gap = (this.hard - this.soft - reserve) * FILLED;
     const others = this.open - Math.max(0, account.credit - account.reported);
     const share = Math.min(gap / users, gap - others);
     const least = Math.min(wanted, Math.max(total * LEAST_PART, inFlight));

@@ -96,7 +96,8 @@ export class LifesizeLearning {
     if (first === undefined) rekeyer.book.count(reason, 'needs');
     rekeyer.book.count(reason, 'finished');
     const configuration = this.assign(entry);
-    const uses = pair.flatMap((one) => usesOf(one));
+    const uses = pair.filter(({ isJudged }) => !isJudged).flatMap((one) => usesOf(one));
+    for (const one of pair) one.isJudged = true;
     // Rekeyed for another reason, long before its limits: that says nothing about credit.
     const isTelling =
       uses.some(({ total, soft }) => total >= soft) || reason === 'bytes' || reason === 'packets';
@@ -119,6 +120,7 @@ export class LifesizeLearning {
   expired(entry: AnySa, now: number): void {
     const [use] = usesOf(entry).toSorted((a, b) => b.total / b.inTimeBelow - a.total / a.inTimeBelow);
     const configuration = this.assign(entry);
+    entry.isJudged = true;
     if (use === undefined || configuration === undefined) return;
     configuration.credit.hardLimitMet(use, now);
     this.#tell(configuration);
@@ -159,9 +161,7 @@ export class LifesizeLearning {
 
   *#replacedInbound({ sa }: OutboundSa): IterableIterator<InboundSa> {
     for (const other of this.#options.sas.group(sa.group)) {
-      if (!('owners' in other) || !other.isReplaced || other.isJudged) continue;
-      other.isJudged = true;
-      yield other;
+      if ('owners' in other && other.isReplaced && !other.isJudged) yield other;
     }
   }
 }

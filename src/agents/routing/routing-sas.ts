@@ -36,6 +36,8 @@ interface Common {
   readonly createdAt: number;
   /** A rekey was asked for and has not finished. */
   isRekeying: boolean;
+  /** How its refresh came out is in the history of its configuration (`LifesizeLearning`). */
+  isJudged: boolean;
   /** What for, since when and how often. */
   readonly rekeys: Map<RekeyCause, AskedRekey>;
   /** charon was told that a target serves it. */
@@ -59,8 +61,6 @@ export interface InboundSa extends OpenedHereSa, Common {
   readonly awaiting: Set<string>;
   /** Of targets that told a window of it in their present session: whether that is complete. */
   readonly returned: Map<string, boolean>;
-  /** The switch away from it was seen (`LifesizeLearning`). */
-  isJudged: boolean;
 }
 
 export interface OutboundSa extends RoutingOutboundSa, StampedSa, Common {
@@ -200,7 +200,6 @@ export class RoutingSas {
       isWaitingForWindows: false,
       awaiting: new Set(),
       returned: new Map(),
-      isJudged: false,
       fallback: 'off',
       get isFallbackReady() {
         return this.fallback === 'ready';
@@ -259,6 +258,7 @@ function commonOf({ createdAt }: NewSa) {
     createdAt,
     refusals: new Map<string, string>(),
     rekeys: new Map<RekeyCause, AskedRekey>(),
+    isJudged: false,
     isReplaced: false,
     isRekeying: false,
     isAcknowledged: false,
