@@ -1,26 +1,22 @@
 import { Outbox } from '../base/outbox.ts';
-import { type LifesizeMarks, MAX_ACCOUNT_MARKS, userTag } from './lifesize-marks.ts';
-import { type LifesizeCredit, type LifesizeReport, QUIET_CREDIT } from './lifesize-meter.ts';
+import { type Grant, type LedgerOptions, LifesizeLedger } from './lifesize-ledger.ts';
+import type { LifesizeMarks } from './lifesize-marks.ts';
+import type { LifesizeCredit, LifesizeReport } from './lifesize-meter.ts';
 import { LifesizeRate } from './lifesize-rate.ts';
-import { type CreditTerms, LifesizeUnit } from './lifesize-unit.ts';
+import type { CreditTerms, LifesizeUnit } from './lifesize-unit.ts';
 import { RekeyNeed } from './rekey-need.ts';
 import { DEFAULT_REKEY_MS } from './rekey-times.ts';
-import type { SecurityAssociation } from './sa.ts';
 
 /** From a packet to its place in the total, beyond what credits cover: a look at the meters and the way. */
 export const REPORT_DELAY_MS = 150;
-/** One full packet, and one packet: less credit than this is none. */
-const GRAIN_BYTES = 2048;
-const GRAIN_PACKETS = 1;
-const STORE_RETRY_MS = 500;
 /** A user that finds no credit since others hold it has waited for the rekey in vain: to it the SA is used up. */
 const STARVED_MS = 5000;
 
 export type LifesizeAction =
   /** Write to the store, in place of what is there; answer with `storeDone()` or `storeFailed()`. */
   | { readonly kind: 'store-marks'; readonly marks: LifesizeMarks }
-  /** Stored, and absolute since the user's incarnation began. The first one: the SA may be installed there now. */
-  | ({ readonly kind: 'credit'; readonly target: string; readonly isFirst: boolean } & LifesizeCredit)
+  /** The first one: the SA may be installed there now. */
+  | ({ readonly kind: 'credit' } & Grant)
   | { readonly kind: 'rekey'; readonly cause: 'bytes' | 'packets' }
   /** The hard limit is used up: charon deletes the SA. */
   | { readonly kind: 'expire'; readonly hard: true };
@@ -33,8 +29,7 @@ export interface LifesizeTotals {
   readonly idleMs: number | undefined;
 }
 
-export interface LifesizeOwnerOptions {
-  readonly lifetime: Pick<SecurityAssociation['lifetime'], 'bytes' | 'packets'>;
+export interface LifesizeOwnerOptions extends LedgerOptions {
   /** A target's credit as a percentage of the SA's total lifesize. */
   readonly percentage: number;
   readonly now: number;
@@ -42,64 +37,39 @@ export interface LifesizeOwnerOptions {
   readonly rekeyMs?: number;
   /** Who may use the SA at a time: its targets, and the routing host. */
   readonly users?: number;
-  /** The routing host's name: its use is kept with the marks, since it reports to nobody again. */
-  readonly ownUser?: string;
-  /** 0 to 1, another one for each SA: how much earlier than at its soft limit it asks. */
-  readonly jitter?: number;
-  /** The SA is older than this life of the agent. */
+  /** The SA is older than this life of the agent. Without marks, users that come may have used it: their first report says how much. */
   readonly isRestored?: boolean;
-  /** Then: what the store has of it; undefined: users that come may have used it, and their first report says how much. */
-  readonly marks?: LifesizeMarks | undefined;
-}
-
-interface Write {
-  readonly credits: ReadonlyMap<string, { readonly incarnation: bigint } & LifesizeCredit>;
 }
 
 /**
  * The routing host's lifesize of one SA, one direction: adds up what targets report, grants them credit,
  * asks for a rekey at the soft limit (or earlier, if credit and rate would reach the hard one first) and
- * expires the SA when the hard limit is used up, or to some user has been so for long. The routing host's own packets are accounted
- * like those of one more target. After every input carry out `takeActions()`.
- *
- * Credit is stored before it is granted. One write is under way at a time; what changes meanwhile goes with the next.
+ * expires the SA when the hard limit is used up, or to some user has been so for long. The routing host's own packets
+ * are accounted like those of one more target. After every input carry out `takeActions()`.
  */
 export class LifesizeOwner {
-  readonly bytes: LifesizeUnit;
-  readonly packets: LifesizeUnit;
+  readonly #ledger: LifesizeLedger;
   readonly #users: number;
-  readonly #ownUser: string | undefined;
-  readonly #isRestored: boolean;
-  readonly #hasMarks: boolean;
+  /** Nothing says what users had of the SA. */
+  readonly #isUnknown: boolean;
   readonly #rekey = new RekeyNeed();
   readonly #actions = new Outbox<LifesizeAction>();
   readonly #rate: LifesizeRate;
-  #rekeyMs: number;
-  #percentage: number;
+  #learned: { readonly percentage: number; readonly rekeyMs: number };
   #lastUseAt: number | undefined;
   #isExpired = false;
   #starvedSince: number | undefined;
-  #inFlight: Write | undefined;
-  #isDirty = false;
-  #retryAt = Number.NEGATIVE_INFINITY;
-  readonly #granted = new Map<string, bigint>();
 
   constructor(options: LifesizeOwnerOptions) {
-    const { lifetime, now, users = 1, jitter = 0, marks } = options;
-    const sizes = {
-      bytes: { grain: GRAIN_BYTES, quiet: QUIET_CREDIT.bytes },
-      packets: { grain: GRAIN_PACKETS, quiet: QUIET_CREDIT.packets },
+    const { marks } = options;
+    this.#ledger = new LifesizeLedger(options);
+    this.#users = options.users ?? 1;
+    this.#learned = {
+      percentage: marks?.percentage ?? options.percentage,
+      rekeyMs: marks?.rekeyMs ?? options.rekeyMs ?? DEFAULT_REKEY_MS,
     };
-    this.bytes = new LifesizeUnit(lifetime.bytes, sizes.bytes, jitter);
-    this.packets = new LifesizeUnit(lifetime.packets, sizes.packets, jitter);
-    this.#users = users;
-    this.#ownUser = options.ownUser;
-    this.#percentage = marks?.percentage ?? options.percentage;
-    this.#rekeyMs = marks?.rekeyMs ?? options.rekeyMs ?? DEFAULT_REKEY_MS;
-    this.#isRestored = options.isRestored ?? false;
-    this.#hasMarks = marks !== undefined;
-    this.#rate = new LifesizeRate(now);
-    if (marks !== undefined) this.#restore(marks);
+    this.#isUnknown = options.isRestored === true && marks === undefined;
+    this.#rate = new LifesizeRate(options.now);
     this.#rate.begin(this.bytes.reported, this.packets.reported);
   }
 
@@ -107,27 +77,29 @@ export class LifesizeOwner {
     return this.#actions.take();
   }
 
-  /** What was learned of the configuration; for later grants. */
-  learned(percentage: number, rekeyMs: number): void {
-    this.#percentage = percentage;
-    this.#rekeyMs = rekeyMs;
+  get bytes(): LifesizeUnit {
+    return this.#ledger.bytes;
   }
 
-  get percentage(): number {
-    return this.#percentage;
-  }
-
-  get rekeyMs(): number {
-    return this.#rekeyMs;
+  get packets(): LifesizeUnit {
+    return this.#ledger.packets;
   }
 
   get isLimited(): boolean {
-    return this.bytes.isLimited || this.packets.isLimited;
+    return this.#ledger.isLimited;
   }
 
-  /** How often a rekey was asked for; more than once: charon did not finish it. */
-  get rekeysRaised(): number {
-    return this.#rekey.raised;
+  /** What was learned of the configuration; for later grants. */
+  learned(percentage: number, rekeyMs: number): void {
+    this.#learned = { percentage, rekeyMs };
+  }
+
+  get percentage(): number {
+    return this.#learned.percentage;
+  }
+
+  get rekeyMs(): number {
+    return this.#learned.rekeyMs;
   }
 
   totals(now: number): LifesizeTotals {
@@ -147,38 +119,28 @@ export class LifesizeOwner {
 
   /** What the target may use in all; for `sa-install`. */
   creditOf(target: string): LifesizeCredit {
-    return { bytes: this.bytes.creditOf(target), packets: this.packets.creditOf(target) };
+    return this.#ledger.creditOf(target);
   }
 
   /** The target's credit is stored, so it can have the SA. Without limits there is nothing to wait for. */
   hasCredit(target: string): boolean {
-    return !this.isLimited || this.#granted.has(target);
+    return this.#ledger.hasCredit(target);
   }
 
   /** A target incarnation that will serve the SA: it has credit as soon as that is stored. */
   targetReady(target: string, incarnation: bigint, now: number): void {
-    this.#adopt(target, incarnation);
-    const isUnknown = this.#isRestored && !this.#hasMarks;
-    const closed = this.packets.closedReported;
-    for (const unit of this.#units) unit.ready(target, incarnation, isUnknown);
-    if (this.packets.closedReported !== closed) this.#isDirty = true;
-    if (this.#granted.get(target) !== incarnation) this.#granted.delete(target);
+    this.#ledger.ready(target, incarnation, this.#isUnknown);
     this.#topUp(target);
     this.#check(target, now);
-    if (this.isLimited && !this.#granted.has(target)) {
-      // Needs no more than what is stored: no write will answer.
-      if (!this.#isDirty && this.#inFlight === undefined)
-        this.#grant(target, incarnation, this.creditOf(target));
-      else this.#isDirty = true;
-    }
+    const grant = this.#ledger.begin(target, incarnation);
+    if (grant !== undefined) this.#actions.push({ kind: 'credit', ...grant });
     this.#write(now);
   }
 
   /** Charged its whole credit; that is undone if the same incarnation comes back. */
   targetLost(target: string, now: number): void {
-    for (const unit of this.#units) unit.lost(target);
-    this.#granted.delete(target);
-    this.#check(target, now);
+    this.#ledger.lost(target);
+    this.#check(undefined, now);
   }
 
   /** False: the target is not one of this SA, or reports more than it was allowed (`coupling-not-granted`). */
@@ -199,31 +161,18 @@ export class LifesizeOwner {
 
   /** The marks that were to be stored are. */
   storeDone(now: number): void {
-    const write = this.#inFlight;
-    this.#inFlight = undefined;
-    for (const [target, { incarnation, bytes, packets }] of write?.credits ?? []) {
-      const isMore = [
-        this.bytes.stored(target, incarnation, bytes),
-        this.packets.stored(target, incarnation, packets),
-      ].includes(true);
-      const isHere = this.#isHere(target, incarnation);
-      if (isHere && (isMore || !this.#granted.has(target))) {
-        this.#grant(target, incarnation, this.creditOf(target));
-      }
-    }
+    for (const grant of this.#ledger.stored()) this.#actions.push({ kind: 'credit', ...grant });
     this.#write(now);
   }
 
-  /** They are not, or nobody knows: nothing of them is granted, and they are written again. */
+  /** They are not, or nobody knows: they are written again. */
   storeFailed(now: number): void {
-    this.#inFlight = undefined;
-    this.#isDirty = true;
-    this.#retryAt = now + STORE_RETRY_MS;
+    this.#ledger.failed(now);
   }
 
-  /** What people see is to be kept too (totals of those that are over, the routing host's own): writes it with the next mark or now. */
+  /** What people see is to be kept too: totals of those that are over, and the routing host's own. */
   keepTotals(now: number): void {
-    this.#isDirty = true;
+    this.#ledger.touch();
     this.#write(now);
   }
 
@@ -240,155 +189,60 @@ export class LifesizeOwner {
   }
 
   get #delayMs(): number {
-    return this.#rekeyMs + REPORT_DELAY_MS;
-  }
-
-  get #units(): readonly LifesizeUnit[] {
-    return [this.bytes, this.packets];
+    return this.rekeyMs + REPORT_DELAY_MS;
   }
 
   #topUp(target: string): void {
     const { bytesPerMs, packetsPerMs } = this.#rate;
-    const isMore = [
-      this.bytes.topUp(target, this.#terms(this.bytes, bytesPerMs)),
-      this.packets.topUp(target, this.#terms(this.packets, packetsPerMs)),
-    ].includes(true);
-    if (isMore) this.#isDirty = true;
+    const isMoreBytes = this.bytes.topUp(target, this.#terms(bytesPerMs));
+    const isMorePackets = this.packets.topUp(target, this.#terms(packetsPerMs));
+    if (isMoreBytes || isMorePackets) this.#ledger.touch();
   }
 
-  #terms(unit: LifesizeUnit, perMs: number): CreditTerms {
-    let users = 0;
-    for (const [, { isLost }] of unit.accounts()) if (!isLost) users++;
+  #terms(perMs: number): CreditTerms {
     return {
-      percentage: this.#percentage,
+      percentage: this.percentage,
       reserve: perMs * this.#delayMs,
       inFlight: perMs * REPORT_DELAY_MS,
-      users: Math.max(users, this.#users),
+      users: Math.max(this.#ledger.users, this.#users),
     };
   }
 
-  #grant(target: string, incarnation: bigint, credit: LifesizeCredit): void {
-    const isFirst = !this.#granted.has(target);
-    this.#granted.set(target, incarnation);
-    this.#actions.push({ kind: 'credit', target, isFirst, ...credit });
-  }
-
-  #isHere(target: string, incarnation: bigint): boolean {
-    for (const [user, account] of this.bytes.accounts()) {
-      if (user === target) return account.incarnation === incarnation && !account.isLost;
-    }
-    return false;
+  #write(now: number): void {
+    const marks = this.#ledger.write(now, this.#learned);
+    if (marks !== undefined) this.#actions.push({ kind: 'store-marks', marks });
   }
 
   #check(asking: string | undefined, now: number): void {
+    if (this.#isExpired) return;
     const { reserve } = this;
     const cause = this.bytes.needsRekey(reserve.bytes)
       ? 'bytes'
       : this.packets.needsRekey(reserve.packets)
         ? 'packets'
         : undefined;
-    if (cause !== undefined && !this.#isExpired && this.#rekey.raise(now)) {
-      this.#actions.push({ kind: 'rekey', cause });
-    }
-    if (
-      (this.bytes.isSpent || this.packets.isSpent || this.#isStarvedLong(asking, now)) &&
-      !this.#isExpired
-    ) {
-      this.#isExpired = true;
-      this.#actions.push({ kind: 'expire', hard: true });
-    }
+    if (cause !== undefined && this.#rekey.raise(now)) this.#actions.push({ kind: 'rekey', cause });
+    if (!this.bytes.isSpent && !this.packets.isSpent && !this.#isStarvedLong(asking, now)) return;
+    this.#isExpired = true;
+    this.#actions.push({ kind: 'expire', hard: true });
   }
 
   /** A rekey is under way: while it is, it is better to wait for it than to delete the SA with credit left in it. */
   #isStarvedLong(asking: string | undefined, now: number): boolean {
     if (asking !== undefined) {
-      const isStarved = this.bytes.isStarved(asking) || this.packets.isStarved(asking);
-      if (isStarved) this.#starvedSince ??= now;
-      else if (!this.#isAnyStarved()) this.#starvedSince = undefined;
+      if (this.#isStarved(asking)) this.#starvedSince ??= now;
+      else if (!Array.from(this.bytes.accounts(), ([user]) => user).some((user) => this.#isStarved(user))) {
+        this.#starvedSince = undefined;
+      }
     }
     return this.#starvedSince !== undefined && now - this.#starvedSince >= STARVED_MS;
   }
 
-  #isAnyStarved(): boolean {
-    for (const [user] of this.bytes.accounts()) {
-      if (this.bytes.isStarved(user) || this.packets.isStarved(user)) return true;
-    }
-    return false;
+  #isStarved(user: string): boolean {
+    return this.bytes.isStarved(user) || this.packets.isStarved(user);
   }
 
   #measure(now: number): void {
     this.#rate.measure(this.bytes.reported, this.packets.reported, now);
   }
-
-  /** Marks go when there is something new, one write after the other. */
-  #write(now: number): void {
-    if (!this.#isDirty || this.#inFlight !== undefined || now < this.#retryAt) return;
-    this.#isDirty = false;
-    this.#closeSurplus();
-    const credits = new Map<string, { incarnation: bigint } & LifesizeCredit>();
-    const packets = new Map(this.packets.accounts());
-    for (const [target, { incarnation, credit }] of this.bytes.accounts()) {
-      credits.set(target, { incarnation, bytes: credit, packets: packets.get(target)?.credit ?? 0 });
-    }
-    this.#inFlight = { credits };
-    this.#actions.push({ kind: 'store-marks', marks: this.#marks(credits) });
-  }
-
-  #marks(credits: Write['credits']): LifesizeMarks {
-    const accounts = this.isLimited
-      ? Array.from(credits, ([target, { incarnation, bytes, packets }]) => ({
-          tag: tagOf(target),
-          incarnation,
-          credit: { bytes, packets },
-        }))
-      : [];
-    return {
-      closedCharged: { bytes: this.bytes.closedCharged, packets: this.packets.closedCharged },
-      closedReported: { bytes: this.#keptTotal(this.bytes), packets: this.#keptTotal(this.packets) },
-      accounts,
-      percentage: this.#percentage,
-      rekeyMs: this.#rekeyMs,
-    };
-  }
-
-  /** What nobody will report again after a restart. */
-  #keptTotal(unit: LifesizeUnit): number {
-    let own = 0;
-    for (const [user, { reported }] of unit.accounts()) if (user === this.#ownUser) own = reported;
-    return Math.min(unit.closedReported + own, Number.MAX_SAFE_INTEGER);
-  }
-
-  /** Marks hold so many accounts; of more than that, those from the store are of hosts that are not configured any more. */
-  #closeSurplus(): void {
-    const users = Array.from(this.bytes.accounts(), ([user]) => user);
-    const strangers = users.filter((user) => user.startsWith('#'));
-    for (const user of strangers.slice(0, Math.max(0, users.length - MAX_ACCOUNT_MARKS))) {
-      for (const unit of this.#units) unit.close(user);
-    }
-  }
-
-  #restore({ closedCharged, closedReported, accounts }: LifesizeMarks): void {
-    this.bytes.restoreClosed(closedCharged.bytes, closedReported.bytes);
-    this.packets.restoreClosed(closedCharged.packets, closedReported.packets);
-    for (const { tag, incarnation, credit } of accounts) {
-      this.bytes.restore(nameOfTag(tag), incarnation, credit.bytes);
-      this.packets.restore(nameOfTag(tag), incarnation, credit.packets);
-    }
-  }
-
-  /** What the store has under this user's tag is this user's. */
-  #adopt(user: string, incarnation: bigint): void {
-    const name = nameOfTag(userTag(user));
-    for (const unit of this.#units) {
-      if (!unit.rename(name, user)) continue;
-      unit.ready(user, incarnation, false);
-    }
-  }
-}
-
-/** Accounts from the store whose user has not come yet. No host is called so. */
-const nameOfTag = (tag: number) => `#${tag}`;
-
-function tagOf(user: string): number {
-  return user.startsWith('#') ? Number(user.slice(1)) : userTag(user);
 }

@@ -125,6 +125,10 @@ export class LifesizeUnit {
     return this.isLimited ? (this.#accounts.get(user)?.usable ?? 0) : UNLIMITED;
   }
 
+  accountOf(user: string): Readonly<Account> | undefined {
+    return this.#accounts.get(user);
+  }
+
   /** Users with an account: their credit, stored or about to be, and what they reported of it. */
   *accounts(): IterableIterator<[string, Readonly<Account>]> {
     yield* this.#accounts;

@@ -10,16 +10,16 @@ import { listedSas } from './support/observe.ts';
 
 /** A quick rekey is over long before the middle of the two, a slow one is not, and neither reaches the second. */
 const SOFT_BYTES = 3_000_000;
-const HARD_BYTES = 6_000_000;
-const BYTES_PER_SECOND = 2_000_000;
+const HARD_BYTES = 7_200_000;
+const BYTES_PER_SECOND = 1_000_000;
 const GENERATIONS = 3;
 
-/** Every second IKE message for the host is lost, so each exchange takes a retransmission of a second. ESP passes. */
+/** Of three IKE messages for the host two are lost, so each exchange takes retransmissions, 2.8 s in all. ESP passes. */
 const SLOW_IKE = `
 table ip slow {
   chain in {
     type filter hook input priority 0
-    udp sport 4500 @th,64,32 0 numgen inc mod 2 == 0 drop
+    udp sport 4500 @th,64,32 0 numgen inc mod 3 < 2 drop
   }
 }
 `;
@@ -81,7 +81,7 @@ describe('lifesize adapts to the peer', function () {
     const argv = ['curl', '-s', '-o', '/dev/null', '--limit-rate', String(BYTES_PER_SECOND), url];
     const running = client(name).spawn(`download-${name}`, argv);
     try {
-      await waitFor(`enough generations of ${name}`, isOver, { timeoutMs: 25_000, everyMs: 200 });
+      await waitFor(`enough generations of ${name}`, isOver, { timeoutMs: 40_000, everyMs: 200 });
     } finally {
       await running.stop();
     }
@@ -101,7 +101,7 @@ describe('lifesize adapts to the peer', function () {
     expect(percentages(quick)).to.deep.equal([10, 12.5, 15.625, 19.53125]);
     expect(percentages(slow)).to.deep.equal([10, 5, 2.5, 1.25]);
     expect(quick.rekeyMs).to.be.below(slow.rekeyMs);
-    expect(slow.rekeyMs).to.be.within(1000, 3000);
+    expect(slow.rekeyMs).to.be.within(2000, 4500);
     const { rekeys, hardLimits } = await cluster.ask('router1', 'lifesize');
     const bytes = rekeys.find(({ reason }) => reason === 'bytes');
     expect(bytes?.finished).to.be.at.least(2 * GENERATIONS);
@@ -119,20 +119,20 @@ describe('lifesize adapts to the peer', function () {
         await new Promise((resolve) => setTimeout(resolve, 150));
       }
     })();
-    const running = download(client('client1'), cluster.dvipa, 12_000_000, marker, 30);
+    const running = download(client('client1'), cluster.dvipa, 8_000_000, marker, 30);
     await new Promise((resolve) => setTimeout(resolve, 500));
     await cluster.lab.process('router1', 'agent').kill('SIGKILL');
     cluster.lab.startAgent('router1');
     await cluster.serving();
-    await running;
     const restarted = await configurationOf('client1');
-    // What it has learned is in the store with its SAs; one more generation may be over.
-    expect(restarted.percentage).to.be.at.least(Math.min(before.percentage, 50));
-    expect(restarted.history.length).to.be.below(before.history.length);
+    // What it has learned is in the store with its SAs; the last step may have missed it.
+    const start = restarted.history[0]?.percentageBefore ?? restarted.percentage;
+    expect(start).to.be.at.least(before.percentage / 1.25);
     await cluster.lab.process('target1', 'agent').kill('SIGKILL');
     cluster.lab.startAgent('target1');
     await cluster.serving();
-    const got = await download(client('client1'), cluster.dvipa, 8_000_000, marker, 20);
+    await running;
+    const got = await download(client('client1'), cluster.dvipa, 2_000_000, marker, 20);
     expect(got.sha256ok).to.equal(true);
     await look();
     isOver.kills = true;
