@@ -1,10 +1,19 @@
-import { type LifesizeAction, LifesizeOwner } from '../../src/ipsec/lifesize-owner.ts';
+import {
+  type LifesizeAction,
+  LifesizeOwner,
+  type LifesizeOwnerOptions,
+} from '../../src/ipsec/lifesize-owner.ts';
 import type { LifesizeMarks } from '../../src/ipsec/lifesize-marks.ts';
 
 /** A lifesize owner whose store answers at once. `marks`: what the store has; the last of them. */
 export class StoredLifesize extends LifesizeOwner {
   marks: LifesizeMarks | undefined;
   #others: LifesizeAction[] = [];
+
+  constructor(options: LifesizeOwnerOptions) {
+    super(options);
+    this.marks = options.marks;
+  }
 
   override takeActions(): readonly LifesizeAction[] {
     this.#settle();
