@@ -76,10 +76,14 @@ export class LifesizeLedger {
     if (this.#granted.get(user) !== incarnation) this.#granted.delete(user);
   }
 
-  /** Its credit, where no write will tell: it needs no more than what is stored. */
+  /**
+   * Its credit, if it need not wait for a write: an incarnation that is back has what it had, at once, since whatever a new session
+   * does not name a target gives up, with its window.
+   */
   begin(user: string, incarnation: bigint): Grant | undefined {
     if (!this.isLimited || this.#granted.has(user)) return undefined;
-    if (!this.#isDirty && this.#inFlight === undefined) return this.#grant(user, incarnation);
+    const isBack = this.#units.some((unit) => unit.isLimited && unit.creditOf(user) > 0);
+    if (isBack || (!this.#isDirty && this.#inFlight === undefined)) return this.#grant(user, incarnation);
     this.#isDirty = true;
     return undefined;
   }
@@ -92,6 +96,13 @@ export class LifesizeLedger {
   /** There is something to be stored. */
   touch(): void {
     this.#isDirty = true;
+  }
+
+  /** Charged to users of an earlier life that have not come back, in a unit. */
+  awaited(unit: LifesizeUnit): number {
+    let sum = 0;
+    for (const [user, { credit }] of unit.accounts()) if (user.startsWith('#')) sum += credit;
+    return sum;
   }
 
   /** Accounts that are open, of users that are here. */

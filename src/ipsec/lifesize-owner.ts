@@ -9,6 +9,8 @@ import { DEFAULT_REKEY_MS } from './rekey-times.ts';
 
 /** From a packet to its place in the total, beyond what credits cover: a look at the meters and the way. */
 export const REPORT_DELAY_MS = 150;
+/** After a restart of this agent targets have so long to come back, before what is charged to them makes a rekey. */
+const RETURN_MS = 3000;
 /** A user that finds no credit since others hold it has waited for the rekey in vain: to it the SA is used up. */
 const STARVED_MS = 5000;
 
@@ -57,6 +59,7 @@ export class LifesizeOwner {
   readonly #rate: LifesizeRate;
   #learned: { readonly percentage: number; readonly rekeyMs: number };
   #lastUseAt: number | undefined;
+  readonly #awaitsUntil: number;
   #isExpired = false;
   #starvedSince: number | undefined;
 
@@ -69,6 +72,7 @@ export class LifesizeOwner {
       rekeyMs: marks?.rekeyMs ?? options.rekeyMs ?? DEFAULT_REKEY_MS,
     };
     this.#isUnknown = options.isRestored === true && marks === undefined;
+    this.#awaitsUntil = marks === undefined ? Number.NEGATIVE_INFINITY : options.now + RETURN_MS;
     this.#rate = new LifesizeRate(options.now);
     this.#rate.begin(this.bytes.reported, this.packets.reported);
   }
@@ -89,8 +93,10 @@ export class LifesizeOwner {
     return this.#ledger.isLimited;
   }
 
-  /** What was learned of the configuration; for later grants. */
+  /** What was learned of the configuration: for later grants, and kept with the marks. */
   learned(percentage: number, rekeyMs: number): void {
+    if (percentage === this.percentage && rekeyMs === this.rekeyMs) return;
+    if (this.isLimited) this.#ledger.touch();
     this.#learned = { percentage, rekeyMs };
   }
 
@@ -215,14 +221,15 @@ export class LifesizeOwner {
 
   #check(asking: string | undefined, now: number): void {
     if (this.#isExpired) return;
-    const { reserve } = this;
-    const cause = this.bytes.needsRekey(reserve.bytes)
+    const { reserve, bytes, packets } = this;
+    const awaited = (unit: LifesizeUnit) => (now < this.#awaitsUntil ? this.#ledger.awaited(unit) : 0);
+    const cause = bytes.needsRekey(reserve.bytes, awaited(bytes))
       ? 'bytes'
-      : this.packets.needsRekey(reserve.packets)
+      : packets.needsRekey(reserve.packets, awaited(packets))
         ? 'packets'
         : undefined;
     if (cause !== undefined && this.#rekey.raise(now)) this.#actions.push({ kind: 'rekey', cause });
-    if (!this.bytes.isSpent && !this.packets.isSpent && !this.#isStarvedLong(asking, now)) return;
+    if (!bytes.isSpent && !packets.isSpent && !this.#isStarvedLong(asking, now)) return;
     this.#isExpired = true;
     this.#actions.push({ kind: 'expire', hard: true });
   }

@@ -218,10 +218,13 @@ export class LifesizeUnit {
     return true;
   }
 
-  /** Is a rekey due: soft limit reached, or the hard one would be before a rekey is through? */
-  needsRekey(reserve: number): boolean {
+  /**
+   * Is a rekey due: soft limit reached, or the hard one would be before a rekey is through? `awaited`: charged to users that
+   * may still come back and say how little of it they used.
+   */
+  needsRekey(reserve: number, awaited = 0): boolean {
     if (!this.isLimited) return false;
-    const { charged } = this;
+    const charged = this.charged - awaited;
     if (charged >= this.#askAt) return true;
     if (this.hard === 0 || charged < this.soft * EARLIEST_REKEY) return false;
     return charged + this.open + reserve >= this.hard;

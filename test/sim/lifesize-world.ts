@@ -77,6 +77,8 @@ export class LifesizeWorld {
   #percentage = 10;
   #sa: SaTruth;
   #sessions = 0;
+  /** Until then a restarted owner waits for targets that have credit of its earlier life. */
+  #awaitsUntil = 0;
   #generations = 0;
 
   constructor(seed: number, options: WorldOptions = {}) {
@@ -142,6 +144,7 @@ export class LifesizeWorld {
     const sa = this.#sa;
     sa.owners++;
     const lifetime = { bytes: { soft: this.#soft, hard: this.#hard }, packets: { soft: 0, hard: 0 } };
+    if (sa.owners > 1) this.#awaitsUntil = this.#queue.now + 3000;
     const kept = sa.state === undefined ? undefined : parseSaState(sa.state);
     this.#owner = new LifesizeOwner({
       lifetime,
@@ -360,7 +363,7 @@ export class LifesizeWorld {
     const reserve = owner.reserve.bytes;
     if (open + reserve <= this.#hard - this.#soft) return;
     this.tightMoments++;
-    const isEarly = charged < this.#soft / 2;
+    const isEarly = charged < this.#soft / 2 || this.#queue.now <= this.#awaitsUntil + 1000;
     if (charged + open + reserve >= this.#hard && sa.askedAt === undefined && !isEarly) {
       this.#violation('credits and reserve do not fit below the hard limit, and no rekey was asked for');
     }
