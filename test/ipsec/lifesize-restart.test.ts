@@ -72,6 +72,20 @@ describe('lifesize over kills of the routing agent', () => {
     expect(next.totals(12).bytes).to.equal(6_000_000);
   });
 
+  it('asks for no rekey only because nobody has come back yet, and for one when nobody does', () => {
+    const owner = new StoredLifesize({ ...OPTIONS, percentage: 25 });
+    owner.targetReady('a', 1n, 0);
+    owner.targetReady('b', 1n, 0);
+    for (let bytes = 0; bytes < 50_000_000; bytes += 1_000_000) owner.reported('a', used(bytes), 0);
+    expect(kinds(owner.takeActions())).to.not.include('rekey');
+    const next = killed(owner);
+    expect(next.charged.bytes).to.be.above(60_000_000);
+    next.tick(2900);
+    expect(kinds(next.takeActions())).to.not.include('rekey');
+    next.tick(3100);
+    expect(kinds(next.takeActions())).to.include('rekey');
+  });
+
   it('believes no first report beyond the credit that was stored', () => {
     const owner = new StoredLifesize(OPTIONS);
     owner.targetReady('a', 1n, 0);
