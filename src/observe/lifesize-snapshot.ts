@@ -1,4 +1,8 @@
-import type { LimitSnapshot } from './snapshots.ts';
+/** Limits of one unit; 0 = none. */
+export interface LimitSnapshot {
+  readonly soft: number;
+  readonly hard: number;
+}
 
 /** Bytes and packets; absent: that unit has no limit, so no credit is kept in it. */
 export interface LifesizeUseSnapshot {
