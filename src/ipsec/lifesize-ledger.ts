@@ -64,16 +64,21 @@ export class LifesizeLedger {
     return !this.isLimited || this.#granted.has(user);
   }
 
-  /** Opens the account of an incarnation, or the one that it has, here or in the store. Top it up, then `begin`. */
-  ready(user: string, incarnation: bigint, isUnknown: boolean): void {
+  /**
+   * Opens the account of an incarnation, or the one that it has, here or in the store. Top it up, then `begin`. True: it may have used
+   * the SA without anybody hearing of it here.
+   */
+  ready(user: string, incarnation: bigint, isUnknown: boolean): boolean {
     const name = nameOfTag(userTag(user));
     const closed = this.packets.closedReported;
     for (const unit of this.#units) {
-      if (unit.rename(name, user)) unit.ready(user, incarnation, false);
-      unit.ready(user, incarnation, isUnknown);
+      unit.rename(name, user);
     }
+    const isBack = isUnknown || this.bytes.accountOf(user)?.incarnation === incarnation;
+    for (const unit of this.#units) unit.ready(user, incarnation, isUnknown);
     if (this.packets.closedReported !== closed) this.#isDirty = true;
     if (this.#granted.get(user) !== incarnation) this.#granted.delete(user);
+    return isBack;
   }
 
   /**

@@ -58,6 +58,8 @@ export class LifesizeOwner {
   readonly #actions = new Outbox<LifesizeAction>();
   readonly #rate: LifesizeRate;
   #learned: { readonly percentage: number; readonly rekeyMs: number };
+  /** Their next report is of older use, too. */
+  readonly #catchingUp = new Set<string>();
   #lastUseAt: number | undefined;
   readonly #awaitsUntil: number;
   #isExpired = false;
@@ -135,7 +137,7 @@ export class LifesizeOwner {
 
   /** A target incarnation that will serve the SA: it has credit as soon as that is stored. */
   targetReady(target: string, incarnation: bigint, now: number): void {
-    this.#ledger.ready(target, incarnation, this.#isUnknown);
+    if (this.#ledger.ready(target, incarnation, this.#isUnknown)) this.#catchingUp.add(target);
     this.#topUp(target);
     this.#check(target, now);
     const grant = this.#ledger.begin(target, incarnation);
@@ -152,11 +154,14 @@ export class LifesizeOwner {
   /** False: the target is not one of this SA, or reports more than it was allowed (`coupling-not-granted`). */
   reported(target: string, report: LifesizeReport, now: number): boolean {
     if (!Number.isSafeInteger(report.bytes) || !Number.isSafeInteger(report.packets)) return false;
-    const packetsBefore = this.packets.reported;
+    const [bytesBefore, packetsBefore] = [this.bytes.reported, this.packets.reported];
     const areBytesAllowed = this.bytes.report(target, report.bytes);
     const arePacketsAllowed = this.packets.report(target, report.packets);
     if (this.packets.reported > packetsBefore) {
       this.#lastUseAt = Math.max(this.#lastUseAt ?? 0, now - Math.max(0, report.idleMs));
+    }
+    if (this.#catchingUp.delete(target)) {
+      this.#rate.skip(this.bytes.reported - bytesBefore, this.packets.reported - packetsBefore);
     }
     this.#measure(now);
     this.#topUp(target);

@@ -156,13 +156,12 @@ export class LifesizeUnit {
     this.#closedReported = reported;
   }
 
-  /** Another name for an account (from the store it has only a tag); false: there is none. */
-  rename(from: string, to: string): boolean {
+  /** Another name for an account, if there is one: from the store it has only a tag. */
+  rename(from: string, to: string): void {
     const account = this.#accounts.get(from);
-    if (account === undefined) return false;
+    if (account === undefined) return;
     this.#accounts.delete(from);
     this.#accounts.set(to, account);
-    return true;
   }
 
   lost(user: string): void {

@@ -69,7 +69,7 @@ describe('what is learned of lifesize', () => {
     name(asked, 'client2');
     learning.switched(timely, 5000);
     expect(learning.assign(timely)?.credit.history).to.deep.equal([]);
-    asked.rekeys.set('bytes', { at: 4800, attempts: 1 });
+    asked.rekeys.set('bytes', { at: 4800, isTaken: true, attempts: 1 });
     learning.switched(asked, 5000);
     expect(learning.assign(asked)?.credit).to.include({ percentage: 12.5 });
     expect(learning.assign(asked)?.credit.history[0]).to.include({ rekeyMs: 200, outcome: 'in-time' });
@@ -82,7 +82,7 @@ describe('what is learned of lifesize', () => {
     const bytes = { soft: 1000, hard: 2000 };
     const old = add(0x2001, { bytes });
     name(old);
-    old.rekeys.set('bytes', { at: 0, attempts: 1 });
+    old.rekeys.set('bytes', { at: 0, isTaken: true, attempts: 1 });
     learning.switched(old, 700);
     const young = add(0x2002, { bytes });
     expect([young.lifesize.percentage, young.lifesize.rekeyMs]).to.deep.equal([12.5, 700]);
@@ -94,7 +94,7 @@ describe('what is learned of lifesize', () => {
     const entry = add(0x2001, { bytes: { soft: 1000, hard: 2000 } });
     name(entry);
     learning.expired(entry, 10);
-    entry.rekeys.set('bytes', { at: 0, attempts: 1 });
+    entry.rekeys.set('bytes', { at: 0, isTaken: true, attempts: 1 });
     learning.switched(entry, 20);
     expect(learning.configurationOf(entry)?.credit.history.map(({ outcome }) => outcome)).to.deep.equal([
       'hard-limit',

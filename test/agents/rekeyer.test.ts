@@ -119,8 +119,21 @@ describe('the rekeyer', () => {
     expect(rekeyer.book.entries()).to.deep.equal([
       ['bytes', { needs: 1, finished: 0, repeated: 2, refused: 1 }],
     ]);
-    expect(entry.rekeys.get('bytes')).to.deep.equal({ at: 0, attempts: 3 });
+    expect(entry.rekeys.get('bytes')).to.deep.equal({ at: 0, isTaken: true, attempts: 3 });
     expect(warned).to.deep.equal(['rekey-repeated', 'rekey-repeated', 'rekey-refused']);
+  });
+
+  it('does not take the time in which charon could not be asked for the time of a rekey', async () => {
+    const { clock, daemon, rekeyer, add, settle } = make();
+    const entry = add(0x1001, 7);
+    daemon.isDown = true;
+    rekeyer.request(entry, 'bytes');
+    await settle();
+    daemon.isDown = false;
+    clock.advance(REKEY_RETRY_MS);
+    rekeyer.request(entry, 'bytes');
+    await settle();
+    expect(entry.rekeys.get('bytes')).to.deep.equal({ at: REKEY_RETRY_MS, isTaken: true, attempts: 2 });
   });
 
   it('repeats what lasts, with back-off, until the SA is gone', async () => {

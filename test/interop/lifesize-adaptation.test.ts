@@ -119,7 +119,7 @@ describe('lifesize adapts to the peer', function () {
         await new Promise((resolve) => setTimeout(resolve, 150));
       }
     })();
-    const running = download(client('client1'), cluster.dvipa, 8_000_000, marker, 30);
+    const running = download(client('client1'), cluster.dvipa, 8_000_000, marker, 12);
     await new Promise((resolve) => setTimeout(resolve, 500));
     await cluster.lab.process('router1', 'agent').kill('SIGKILL');
     cluster.lab.startAgent('router1');

@@ -40,10 +40,10 @@ function runUntilRekey(load: Load): { packets: number; reports: number; asked: n
     targets.set(`t${i}`, { meter, reports: 0, asked: 0, lastAt: 0 });
   }
   owner.takeActions();
-  let rekeys = 0;
+  const seen = { rekeys: 0 };
   const act = (now: number) => {
     for (const action of owner.takeActions()) {
-      if (action.kind === 'rekey') rekeys++;
+      if (action.kind === 'rekey') seen.rekeys++;
       if (action.kind !== 'credit') continue;
       onWay.push({ at: now + DELAY_MS, run: () => targets.get(action.target)?.meter.granted(action) });
     }
@@ -61,7 +61,7 @@ function runUntilRekey(load: Load): { packets: number; reports: number; asked: n
     });
   };
   let now = 0;
-  for (; rekeys === 0; now++) {
+  for (; seen.rekeys === 0; now++) {
     while ((onWay[0]?.at ?? Number.POSITIVE_INFINITY) <= now) onWay.shift()?.run();
     for (const [name, target] of targets) {
       target.meter.count(load.packetsPerMs, load.packetsPerMs * packetBytes);

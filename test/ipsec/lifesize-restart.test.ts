@@ -86,6 +86,23 @@ describe('lifesize over kills of the routing agent', () => {
     expect(kinds(next.takeActions())).to.include('rekey');
   });
 
+  it('takes old use that is heard of now for old: it makes no rate, and no early rekey', () => {
+    const owner = new StoredLifesize(OPTIONS);
+    owner.targetReady('a', 1n, 0);
+    for (let bytes = 0; bytes <= 40_000_000; bytes += 1_000_000)
+      owner.reported('a', used(bytes), bytes / 100);
+    const next = killed(owner, { now: 500_000 });
+    next.targetReady('a', 1n, 500_000);
+    next.reported('a', used(40_000_000), 500_700);
+    expect(next.reserve.bytes).to.equal(0);
+    next.targetLost('a', 500_800);
+    next.targetReady('a', 1n, 502_000);
+    next.reported('a', used(41_000_000), 502_700);
+    next.reported('a', used(41_100_000), 503_700);
+    expect(next.reserve.bytes).to.be.within(1, 100_000);
+    expect(kinds(next.takeActions())).to.not.include('rekey');
+  });
+
   it('believes no first report beyond the credit that was stored', () => {
     const owner = new StoredLifesize(OPTIONS);
     owner.targetReady('a', 1n, 0);

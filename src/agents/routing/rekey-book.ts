@@ -8,8 +8,10 @@ export type RekeyReason = RekeyCause | 'time' | 'other';
 
 /** What an SA needed, and when. */
 export interface AskedRekey {
-  /** When it was first asked for: milliseconds of the agent's clock. */
-  readonly at: number;
+  /** When charon was first asked, or is about to be: milliseconds of the agent's clock. */
+  at: number;
+  /** charon took it. Until then the time of a rekey has not begun. */
+  isTaken: boolean;
   /** How often. More than once: charon did not finish it. */
   attempts: number;
 }

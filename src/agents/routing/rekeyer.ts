@@ -117,8 +117,10 @@ export class Rekeyer {
   #ask(entry: AnySa, cause: RekeyCause): void {
     entry.isRekeying = true;
     const asked = entry.rekeys.get(cause);
-    if (asked === undefined) entry.rekeys.set(cause, { at: this.#clock.now(), attempts: 1 });
+    const at = this.#clock.now();
+    if (asked === undefined) entry.rekeys.set(cause, { at, isTaken: false, attempts: 1 });
     else {
+      if (!asked.isTaken) asked.at = at;
       asked.attempts++;
       this.book.count(cause, 'repeated');
       const fields = { ...fieldsOf(entry), reason: cause, attempt: asked.attempts };
@@ -142,6 +144,8 @@ export class Rekeyer {
       for (const [entry, cause] of batch) {
         if (isGone(entry) || this.#isClosed) continue;
         entry.isRekeying = await this.#askFor(entry, cause, found);
+        const asked = entry.rekeys.get(cause);
+        if (asked !== undefined && entry.isRekeying) asked.isTaken = true;
       }
     }
     this.#isAsking = false;

@@ -145,7 +145,7 @@ export class RoutingHost {
       sender: this.sealedSender,
       fragments,
       drops,
-      meterOf: (entry) => sas.openingMeter(entry, epoch(), clock.now()),
+      meterOf: (entry) => sas.openingMeter(entry, clock.now()),
       onClaim: (entry, owner, high, low) => opened.claim(entry, owner, high, low),
       onOpened: (entry, isSuspicionNew) => opened.opened(entry, isSuspicionNew),
     });

@@ -105,6 +105,8 @@ export class RoutingSas {
   readonly paths: PathMtus;
   /** By SA group: a rekey, and each flow that a target reports, asks for the others of its group. */
   readonly #groups = new Map<number, Set<AnySa>>();
+  /** This life of the agent as a user of lifesize: another one for sure, whatever became of its epoch. */
+  readonly #incarnation = randomBytes(8).readBigUInt64BE();
 
   readonly #allowsStamping: boolean;
 
@@ -167,9 +169,9 @@ export class RoutingSas {
   }
 
   /** The account of what this host opens itself: most SAs never have one. */
-  openingMeter(entry: InboundSa, epoch: number, now: number): LifesizeMeter {
+  openingMeter(entry: InboundSa, now: number): LifesizeMeter {
     if (entry.meter !== undefined) return entry.meter;
-    entry.lifesize.targetReady(FUNNEL_USER, BigInt(epoch), now);
+    entry.lifesize.targetReady(FUNNEL_USER, this.#incarnation, now);
     entry.meter = meterOf(entry.sa, entry.lifesize.creditOf(FUNNEL_USER));
     return entry.meter;
   }
@@ -215,14 +217,14 @@ export class RoutingSas {
     this.peeker.install(entry.slot, sa);
     this.opening.install(entry.slot, sa);
     // With a hard limit this host cannot open a packet before its credit is stored, and then it is too late for the packet.
-    if (hasHardLimit(sa)) this.openingMeter(entry, given.numbering.epoch, given.now);
+    if (hasHardLimit(sa)) this.openingMeter(entry, given.now);
     return entry;
   }
 
   #addOutbound(given: NewSa): OutboundSa {
     const { sa, service, pluginId } = given;
     const lifesize = lifesizeOf(given);
-    lifesize.targetReady(FUNNEL_USER, BigInt(given.numbering.epoch), given.now);
+    lifesize.targetReady(FUNNEL_USER, this.#incarnation, given.now);
     const isStamped = this.#allowsStamping && canStamp(sa);
     const stampKeys = isStamped
       ? { link: drawKey(STAMP_KEY_BYTES), check: drawKey(STAMP_KEY_BYTES) }

@@ -95,7 +95,7 @@ class MemoryRekeyer extends Rekeyer {
 
   override request(entry: AnySa, cause: RekeyCause): void {
     entry.isRekeying = true;
-    entry.rekeys.set(cause, { at: this.#clock.now(), attempts: 1 });
+    entry.rekeys.set(cause, { at: this.#clock.now(), isTaken: true, attempts: 1 });
     this.asked.push({ entry, cause });
   }
 
