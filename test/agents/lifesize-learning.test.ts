@@ -21,7 +21,7 @@ function make() {
   const names = new Map<AnySa, SaNames>();
   const rekeyer = new Rekeyer({ charon: nobody, plugin: nobody, log, clock });
   rekeyer.namesOf = (entry) => names.get(entry);
-  const sas = new RoutingSas({ outside: 1500, cluster: 1500 });
+  const sas = new RoutingSas({ outside: 1500, cluster: 1500 }, true);
   const learning = new LifesizeLearning({
     log,
     sas,

@@ -68,10 +68,10 @@ describe('shadow-cache', () => {
     for (const make of [into, out]) {
       const { id } = make();
       const meter = () => (cache.inbound.get(id) ?? cache.outbound.get(id))?.meter;
-      cache.install({ sa: make(), credit: CREDIT, senderId: 1 });
+      cache.install({ sa: make(), credit: CREDIT, senderId: 1 }, EPOCH);
       meter()?.count(5, 500);
       cache.remove(id);
-      cache.install({ sa: make(), credit: { bytes: 2000, packets: 1000 }, senderId: 1 });
+      cache.install({ sa: make(), credit: { bytes: 2000, packets: 1000 }, senderId: 1 }, EPOCH);
       expect(meter()).to.include({ packets: 5, bytes: 500 });
       expect(meter()?.credit).to.deep.equal({ bytes: 2000, packets: 1000 });
     }
