@@ -99,7 +99,9 @@ describe('lifesize adapts to the peer', function () {
     console.log(`      quick: ${describeHistory(quick)}`);
     console.log(`      slow:  ${describeHistory(slow)}`);
     expect(percentages(quick)).to.deep.equal([10, 12.5, 15.625, 19.53125]);
-    expect(percentages(slow)).to.deep.equal([10, 5, 2.5, 1.25]);
+    // Late at first; by and by the time of its rekeys is known, and they are asked for earlier.
+    expect(percentages(slow).slice(0, 3)).to.deep.equal([10, 5, 2.5]);
+    expect(slow.history[2]?.percentageAfter).to.be.below(5);
     expect(quick.rekeyMs).to.be.below(slow.rekeyMs);
     expect(slow.rekeyMs).to.be.within(2000, 4500);
     const { rekeys, hardLimits } = await cluster.ask('router1', 'lifesize');
