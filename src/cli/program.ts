@@ -4,6 +4,7 @@ import { connectionsCommand } from './connections.ts';
 import { dropsCommand } from './drops.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { filtersCommand } from './filters.ts';
+import { lifesizeCommand } from './lifesize.ts';
 import { routeCommand } from './route.ts';
 import { sasCommand } from './sas.ts';
 import { statusCommand } from './status.ts';
@@ -63,6 +64,7 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     targetsCommand(),
     connectionsCommand(),
     filtersCommand(),
+    lifesizeCommand(),
     dropsCommand(),
     versionCommand(),
   ];

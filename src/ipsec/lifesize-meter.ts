@@ -13,8 +13,16 @@ export interface LifesizeCredit {
 
 /** While there is traffic a report goes out at least this often, whatever is left of the credit. */
 export const REPORT_PERIOD_MS = 1000;
+/** Packets for which a message is worth it. */
+const PACKETS_PER_MESSAGE = 10_000;
+const FULL_PACKET_BYTES = 1500;
 /** Part of a credit after whose use more is asked for, so that a busy SA does not stop for a round trip. */
 const ASK_AFTER = 3 / 4;
+/** With so much credit and full packets, a target asks once in `PACKETS_PER_MESSAGE`. */
+export const QUIET_CREDIT: LifesizeCredit = {
+  bytes: Math.ceil((PACKETS_PER_MESSAGE * FULL_PACKET_BYTES) / ASK_AFTER),
+  packets: Math.ceil(PACKETS_PER_MESSAGE / ASK_AFTER),
+};
 
 /**
  * Counts one SA's packets on a target against the credit it was granted. A unit is enforced if the SA has a
@@ -58,6 +66,10 @@ export class LifesizeMeter {
 
   get packets(): number {
     return this.#packets;
+  }
+
+  get credit(): LifesizeCredit {
+    return { bytes: this.#creditBytes, packets: this.#creditPackets };
   }
 
   /** Packets that found no credit. */

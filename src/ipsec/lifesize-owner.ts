@@ -1,20 +1,24 @@
 import { Outbox } from '../base/outbox.ts';
+import { type Grant, type LedgerOptions, LifesizeLedger } from './lifesize-ledger.ts';
+import type { LifesizeMarks } from './lifesize-marks.ts';
 import type { LifesizeCredit, LifesizeReport } from './lifesize-meter.ts';
-import { LifesizeUnit } from './lifesize-unit.ts';
+import { LifesizeRate } from './lifesize-rate.ts';
+import type { CreditTerms, LifesizeUnit } from './lifesize-unit.ts';
 import { RekeyNeed } from './rekey-need.ts';
-import type { SecurityAssociation } from './sa.ts';
+import { DEFAULT_REKEY_MS } from './rekey-times.ts';
 
-/** Until a report has come through and charon has rekeyed: the traffic of this time must fit below the hard limit. */
-export const REKEY_DELAY_MS = 500;
-/** One full packet, and one packet: less credit than this is none. */
-const GRAIN_BYTES = 2048;
-const GRAIN_PACKETS = 1;
-/** Rates are measured over at least this time. */
-const RATE_PERIOD_MS = 500;
+/** From a packet to its place in the total, beyond what credits cover: a look at the meters and the way. */
+export const REPORT_DELAY_MS = 150;
+/** After a restart of this agent targets have so long to come back, before what is charged to them makes a rekey. */
+const RETURN_MS = 3000;
+/** A user that finds no credit since others hold it has waited for the rekey in vain: to it the SA is used up. */
+const STARVED_MS = 5000;
 
 export type LifesizeAction =
-  /** Absolute since the target's incarnation began; send it, and use it in `sa-install`. */
-  | ({ readonly kind: 'credit'; readonly target: string } & LifesizeCredit)
+  /** Write to the store, in place of what is there; answer with `storeDone()` or `storeFailed()`. */
+  | { readonly kind: 'store-marks'; readonly marks: LifesizeMarks }
+  /** The first one: the SA may be installed there now. */
+  | ({ readonly kind: 'credit' } & Grant)
   | { readonly kind: 'rekey'; readonly cause: 'bytes' | 'packets' }
   /** The hard limit is used up: charon deletes the SA. */
   | { readonly kind: 'expire'; readonly hard: true };
@@ -27,104 +31,160 @@ export interface LifesizeTotals {
   readonly idleMs: number | undefined;
 }
 
-export interface LifesizeOwnerOptions {
-  readonly lifetime: Pick<SecurityAssociation['lifetime'], 'bytes' | 'packets'>;
+export interface LifesizeOwnerOptions extends LedgerOptions {
   /** A target's credit as a percentage of the SA's total lifesize. */
   readonly percentage: number;
   readonly now: number;
-  readonly rekeyDelayMs?: number;
-  /** The SA is older than this life of the agent: targets that come may have used it, and their first report says how much. */
+  /** How long a rekey of this configuration may take: from the request to the outbound switch. */
+  readonly rekeyMs?: number;
+  /** Who may use the SA at a time: its targets, and the routing host. */
+  readonly users?: number;
+  /** The SA is older than this life of the agent. Without marks, users that come may have used it: their first report says how much. */
   readonly isRestored?: boolean;
 }
 
 /**
  * The routing host's lifesize of one SA, one direction: adds up what targets report, grants them credit,
  * asks for a rekey at the soft limit (or earlier, if credit and rate would reach the hard one first) and
- * expires the SA when the hard limit is used up. The routing host's own sealing (the funnel) is accounted
- * like one more target. After every input carry out `takeActions()`.
+ * expires the SA when the hard limit is used up, or to some user has been so for long. The routing host's own packets
+ * are accounted like those of one more target. After every input carry out `takeActions()`.
  */
 export class LifesizeOwner {
-  readonly #bytes: LifesizeUnit;
-  readonly #packets: LifesizeUnit;
-  readonly #rekeyDelayMs: number;
-  readonly #isRestored: boolean;
+  readonly #ledger: LifesizeLedger;
+  readonly #users: number;
+  /** Nothing says what users had of the SA. */
+  readonly #isUnknown: boolean;
   readonly #rekey = new RekeyNeed();
   readonly #actions = new Outbox<LifesizeAction>();
-  #percentage: number;
+  readonly #rate: LifesizeRate;
+  #learned: { readonly percentage: number; readonly rekeyMs: number };
+  /** Their next report is of older use, too. */
+  readonly #catchingUp = new Set<string>();
   #lastUseAt: number | undefined;
+  readonly #awaitsUntil: number;
   #isExpired = false;
-  #rate = { at: 0, bytes: 0, packets: 0, bytesPerMs: 0, packetsPerMs: 0 };
+  #starvedSince: number | undefined;
 
   constructor(options: LifesizeOwnerOptions) {
-    this.#bytes = new LifesizeUnit(options.lifetime.bytes, GRAIN_BYTES);
-    this.#packets = new LifesizeUnit(options.lifetime.packets, GRAIN_PACKETS);
-    this.#percentage = options.percentage;
-    this.#rekeyDelayMs = options.rekeyDelayMs ?? REKEY_DELAY_MS;
-    this.#isRestored = options.isRestored ?? false;
-    this.#rate.at = options.now;
+    const { marks } = options;
+    this.#ledger = new LifesizeLedger(options);
+    this.#users = options.users ?? 1;
+    this.#learned = {
+      percentage: marks?.percentage ?? options.percentage,
+      rekeyMs: marks?.rekeyMs ?? options.rekeyMs ?? DEFAULT_REKEY_MS,
+    };
+    this.#isUnknown = options.isRestored === true && marks === undefined;
+    this.#awaitsUntil = marks === undefined ? Number.NEGATIVE_INFINITY : options.now + RETURN_MS;
+    this.#rate = new LifesizeRate(options.now);
+    this.#rate.begin(this.bytes.reported, this.packets.reported);
   }
 
   takeActions(): readonly LifesizeAction[] {
     return this.#actions.take();
   }
 
-  /** Of later grants. (To become dynamic: claim 18.) */
-  set percentage(percentage: number) {
-    this.#percentage = percentage;
+  get bytes(): LifesizeUnit {
+    return this.#ledger.bytes;
+  }
+
+  get packets(): LifesizeUnit {
+    return this.#ledger.packets;
+  }
+
+  get isLimited(): boolean {
+    return this.#ledger.isLimited;
+  }
+
+  /** What was learned of the configuration: for later grants, and kept with the marks. */
+  learned(percentage: number, rekeyMs: number): void {
+    if (percentage === this.percentage && rekeyMs === this.rekeyMs) return;
+    if (this.isLimited) this.#ledger.touch();
+    this.#learned = { percentage, rekeyMs };
   }
 
   get percentage(): number {
-    return this.#percentage;
+    return this.#learned.percentage;
   }
 
-  /** How often a rekey was asked for. */
-  get rekeysRaised(): number {
-    return this.#rekey.raised;
+  get rekeyMs(): number {
+    return this.#learned.rekeyMs;
   }
 
   totals(now: number): LifesizeTotals {
     const idleMs = this.#lastUseAt === undefined ? undefined : Math.max(0, Math.floor(now - this.#lastUseAt));
-    return { bytes: this.#bytes.reported, packets: this.#packets.reported, idleMs };
+    return { bytes: this.bytes.reported, packets: this.packets.reported, idleMs };
   }
 
   /** What counts against the limits: totals, and the whole credit of lost targets. */
   get charged(): LifesizeCredit {
-    return { bytes: this.#bytes.charged, packets: this.#packets.charged };
+    return { bytes: this.bytes.charged, packets: this.packets.charged };
+  }
+
+  /** What the cluster may use until a report and a rekey have come through. */
+  get reserve(): LifesizeCredit {
+    return { bytes: this.#rate.bytesPerMs * this.#delayMs, packets: this.#rate.packetsPerMs * this.#delayMs };
   }
 
   /** What the target may use in all; for `sa-install`. */
   creditOf(target: string): LifesizeCredit {
-    return { bytes: this.#bytes.creditOf(target), packets: this.#packets.creditOf(target) };
+    return this.#ledger.creditOf(target);
   }
 
-  /** A target incarnation that will serve the SA; it has credit at once (`creditOf`). */
+  /** The target's credit is stored, so it can have the SA. Without limits there is nothing to wait for. */
+  hasCredit(target: string): boolean {
+    return this.#ledger.hasCredit(target);
+  }
+
+  /** A target incarnation that will serve the SA: it has credit as soon as that is stored. */
   targetReady(target: string, incarnation: bigint, now: number): void {
-    this.#bytes.ready(target, incarnation, this.#isRestored);
-    this.#packets.ready(target, incarnation, this.#isRestored);
+    if (this.#ledger.ready(target, incarnation, this.#isUnknown)) this.#catchingUp.add(target);
     this.#topUp(target);
     this.#check(target, now);
+    const grant = this.#ledger.begin(target, incarnation);
+    if (grant !== undefined) this.#actions.push({ kind: 'credit', ...grant });
+    this.#write(now);
   }
 
   /** Charged its whole credit; that is undone if the same incarnation comes back. */
   targetLost(target: string, now: number): void {
-    this.#bytes.lost(target);
-    this.#packets.lost(target);
-    this.#check(target, now);
+    this.#ledger.lost(target);
+    this.#check(undefined, now);
   }
 
   /** False: the target is not one of this SA, or reports more than it was allowed (`coupling-not-granted`). */
   reported(target: string, report: LifesizeReport, now: number): boolean {
     if (!Number.isSafeInteger(report.bytes) || !Number.isSafeInteger(report.packets)) return false;
-    const packetsBefore = this.#packets.reported;
-    const areBytesAllowed = this.#bytes.report(target, report.bytes);
-    const arePacketsAllowed = this.#packets.report(target, report.packets);
-    if (this.#packets.reported > packetsBefore) {
+    const [bytesBefore, packetsBefore] = [this.bytes.reported, this.packets.reported];
+    const areBytesAllowed = this.bytes.report(target, report.bytes);
+    const arePacketsAllowed = this.packets.report(target, report.packets);
+    if (this.packets.reported > packetsBefore) {
       this.#lastUseAt = Math.max(this.#lastUseAt ?? 0, now - Math.max(0, report.idleMs));
+    }
+    if (this.#catchingUp.delete(target)) {
+      this.#rate.skip(this.bytes.reported - bytesBefore, this.packets.reported - packetsBefore);
     }
     this.#measure(now);
     this.#topUp(target);
     this.#check(target, now);
+    this.#write(now);
     return areBytesAllowed && arePacketsAllowed;
+  }
+
+  /** The marks that were to be stored are. */
+  storeDone(now: number): void {
+    for (const grant of this.#ledger.stored()) this.#actions.push({ kind: 'credit', ...grant });
+    this.#write(now);
+  }
+
+  /** They are not, or nobody knows: they are written again. */
+  storeFailed(now: number): void {
+    this.#ledger.failed(now);
+  }
+
+  /** What people see is to be kept too: totals of those that are over, and the routing host's own. */
+  keepTotals(now: number): void {
+    this.#ledger.touch();
+    this.#write(now);
   }
 
   /** charon has switched to another SA, or is deleting this one: no more rekey is asked for. */
@@ -132,55 +192,69 @@ export class LifesizeOwner {
     this.#rekey.settled();
   }
 
-  /** Repeats a rekey that did not finish; call it about once a second. */
+  /** Repeats a rekey or a write that did not finish; call it about once a second. */
   tick(now: number): void {
     this.#measure(now);
     this.#check(undefined, now);
+    this.#write(now);
+  }
+
+  get #delayMs(): number {
+    return this.rekeyMs + REPORT_DELAY_MS;
   }
 
   #topUp(target: string): void {
-    const bytes = this.#bytes.topUp(target, this.#percentage, this.#reserveBytes);
-    const packets = this.#packets.topUp(target, this.#percentage, this.#reservePackets);
-    if (bytes === undefined && packets === undefined) return;
-    this.#actions.push({ kind: 'credit', target, ...this.creditOf(target) });
+    const { bytesPerMs, packetsPerMs } = this.#rate;
+    const isMoreBytes = this.bytes.topUp(target, this.#terms(bytesPerMs));
+    const isMorePackets = this.packets.topUp(target, this.#terms(packetsPerMs));
+    if (isMoreBytes || isMorePackets) this.#ledger.touch();
+  }
+
+  #terms(perMs: number): CreditTerms {
+    return {
+      percentage: this.percentage,
+      reserve: perMs * this.#delayMs,
+      inFlight: perMs * REPORT_DELAY_MS,
+      users: Math.max(this.#ledger.users, this.#users),
+    };
+  }
+
+  #write(now: number): void {
+    const marks = this.#ledger.write(now, this.#learned);
+    if (marks !== undefined) this.#actions.push({ kind: 'store-marks', marks });
   }
 
   #check(asking: string | undefined, now: number): void {
-    const cause = this.#bytes.needsRekey(this.#reserveBytes)
+    if (this.#isExpired) return;
+    const { reserve, bytes, packets } = this;
+    const awaited = (unit: LifesizeUnit) => (now < this.#awaitsUntil ? this.#ledger.awaited(unit) : 0);
+    const cause = bytes.needsRekey(reserve.bytes, awaited(bytes))
       ? 'bytes'
-      : this.#packets.needsRekey(this.#reservePackets)
+      : packets.needsRekey(reserve.packets, awaited(packets))
         ? 'packets'
         : undefined;
-    if (cause !== undefined && !this.#isExpired && this.#rekey.raise(now)) {
-      this.#actions.push({ kind: 'rekey', cause });
+    if (cause !== undefined && this.#rekey.raise(now)) this.#actions.push({ kind: 'rekey', cause });
+    if (!bytes.isSpent && !packets.isSpent && !this.#isStarvedLong(asking, now)) return;
+    this.#isExpired = true;
+    this.#actions.push({ kind: 'expire', hard: true });
+  }
+
+  /** A rekey is under way: while it is, it is better to wait for it than to delete the SA with credit left in it. */
+  #isStarvedLong(asking: string | undefined, now: number): boolean {
+    if (asking !== undefined) {
+      if (this.#isStarved(asking)) this.#starvedSince ??= now;
+      else if (!Array.from(this.bytes.accounts(), ([user]) => user).some((user) => this.#isStarved(user))) {
+        this.#starvedSince = undefined;
+      }
     }
-    const isSpent = this.#bytes.isSpent(asking ?? '') || this.#packets.isSpent(asking ?? '');
-    if (isSpent && !this.#isExpired) {
-      this.#isExpired = true;
-      this.#actions.push({ kind: 'expire', hard: true });
-    }
+    return this.#starvedSince !== undefined && now - this.#starvedSince >= STARVED_MS;
   }
 
-  get #reserveBytes(): number {
-    return this.#rate.bytesPerMs * this.#rekeyDelayMs;
+  #isStarved(user: string): boolean {
+    return this.bytes.isStarved(user) || this.packets.isStarved(user);
   }
 
-  get #reservePackets(): number {
-    return this.#rate.packetsPerMs * this.#rekeyDelayMs;
-  }
-
-  /** Rates follow a rise at once and a fall by a fifth per period: a reserve that is too large costs little. */
   #measure(now: number): void {
-    const elapsed = now - this.#rate.at;
-    if (elapsed < RATE_PERIOD_MS) return;
-    const bytes = this.#bytes.reported;
-    const packets = this.#packets.reported;
-    this.#rate = {
-      at: now,
-      bytes,
-      packets,
-      bytesPerMs: Math.max((bytes - this.#rate.bytes) / elapsed, this.#rate.bytesPerMs * 0.8),
-      packetsPerMs: Math.max((packets - this.#rate.packets) / elapsed, this.#rate.packetsPerMs * 0.8),
-    };
+    this.#rate.measure(this.bytes.reported, this.packets.reported, now);
   }
 }

@@ -46,6 +46,7 @@ export const LOG_FIELDS = [
   'connections',
   'sas',
   // what happened
+  'event',
   'reason',
   'error',
   'code',

@@ -1,4 +1,5 @@
 import type { DropReason } from '../base/verdict.ts';
+import type { LifesizeSnapshot, LimitSnapshot } from './lifesize-snapshot.ts';
 
 /**
  * What an agent tells about itself over its admin socket; the views render these, `--json` prints them as they
@@ -83,12 +84,6 @@ export interface Counters {
   readonly linkIn: number;
   readonly linkOut: number;
   readonly dropped: number;
-}
-
-/** Limits of one unit; 0 = none. */
-export interface LimitSnapshot {
-  readonly soft: number;
-  readonly hard: number;
 }
 
 /** `exclusive:<host>`: that target numbers and sends. */
@@ -228,6 +223,7 @@ export interface AdminAnswers {
   readonly targets: readonly TargetSnapshot[];
   readonly connections: readonly ConnectionSnapshot[];
   readonly filters: readonly FilterSnapshot[];
+  readonly lifesize: LifesizeSnapshot;
   readonly drops: DropsSnapshot;
 }
 

@@ -1,5 +1,7 @@
+import type { LifesizeMarks } from '../ipsec/lifesize-marks.ts';
+import type { LifesizeCredit } from '../ipsec/lifesize-meter.ts';
 import type { SaId } from '../ipsec/sa.ts';
-import type { DvipaState, SaMarks } from './store.ts';
+import type { DvipaState, SaMarks, StoreSnapshot } from './store.ts';
 
 /** A put was refused, or its fate is not known; what it says may not be acted on. */
 export class StoreError extends Error {
@@ -14,11 +16,12 @@ export class StoreError extends Error {
 }
 
 /**
- * Nothing goes back: not a mark (a number would be used twice), not an epoch (a fenced owner would return). Every
+ * Nothing goes back: not a mark (a number would be used twice), not what was charged (a limit would be passed), not an epoch (a fenced owner would return). Every
  * back end asks here first. It counts what was tried, stored or not: a put that failed may have arrived.
  */
 export class Monotonic {
   readonly #marks = new Map<SaId, SaMarks>();
+  readonly #charged = new Map<SaId, LifesizeCredit>();
   readonly #epochs = new Map<string, number>();
 
   /** Throws StoreError `regression`. */
@@ -30,8 +33,19 @@ export class Monotonic {
     this.#marks.set(id, marks);
   }
 
+  /** What counts against the limits, if everybody has used all of his credit. Throws StoreError `regression`. */
+  advanceLifesize(id: SaId, lifesize: LifesizeMarks): void {
+    const charged = chargedOf(lifesize);
+    const before = this.#charged.get(id);
+    if (before !== undefined && (charged.bytes < before.bytes || charged.packets < before.packets)) {
+      throw new StoreError('regression', 'lifesize of an SA would go back');
+    }
+    this.#charged.set(id, charged);
+  }
+
   forgetSa(id: SaId): void {
     this.#marks.delete(id);
+    this.#charged.delete(id);
   }
 
   /** Throws StoreError `regression`. */
@@ -43,9 +57,11 @@ export class Monotonic {
   }
 
   /** What a `load` found; SAs that it did not find are gone. */
-  reset(sas: ReadonlyMap<SaId, SaMarks>, dvipas: ReadonlyMap<string, DvipaState>): void {
+  reset({ sas, lifesizes, dvipas }: StoreSnapshot): void {
     this.#marks.clear();
+    this.#charged.clear();
     for (const [id, marks] of sas) this.#marks.set(id, marks);
+    for (const [id, lifesize] of lifesizes) this.#charged.set(id, chargedOf(lifesize));
     for (const [dvipa, { epoch }] of dvipas) {
       this.#epochs.set(dvipa, Math.max(epoch, this.#epochs.get(dvipa) ?? 0));
     }
@@ -54,4 +70,15 @@ export class Monotonic {
 
 function isBelow(marks: SaMarks, before: SaMarks): boolean {
   return marks.nextSequence < before.nextSequence || marks.nextSenderId < before.nextSenderId;
+}
+
+function chargedOf({ closedCharged, accounts }: LifesizeMarks): LifesizeCredit {
+  const add = (a: number, b: number) => Math.min(a + b, Number.MAX_SAFE_INTEGER);
+  return accounts.reduce(
+    (sum, { credit }) => ({
+      bytes: add(sum.bytes, credit.bytes),
+      packets: add(sum.packets, credit.packets),
+    }),
+    closedCharged,
+  );
 }

@@ -1,7 +1,9 @@
+import type { LifesizeMarks } from '../ipsec/lifesize-marks.ts';
 import type { SaId } from '../ipsec/sa.ts';
+import { checkLifesize } from './lifesize-codec.ts';
 import { Monotonic, StoreError } from './monotonic.ts';
-import { encodeDvipaState, encodeMarks, parseDvipaState, parseMarks } from './state-codec.ts';
-import type { CouplingStore, DvipaState, SaMarks, StoreSnapshot } from './store.ts';
+import { checkMarks, encodeDvipaState, encodeSaState, parseDvipaState, parseSaState } from './state-codec.ts';
+import type { CouplingStore, DvipaState, SaMarks, SaState, StoreSnapshot } from './store.ts';
 
 /** What the store needs of the session with the charon plugin; `agents/plugin-sa.ts` makes one. */
 export interface PluginStatePort {
@@ -20,6 +22,8 @@ export class PluginStore implements CouplingStore {
   readonly #port: PluginStatePort;
   readonly #onDoubtful: (of: string) => void;
   readonly #monotonic = new Monotonic();
+  /** The plugin keeps one state of an SA; its parts come from several machines. */
+  readonly #states = new Map<SaId, SaState>();
 
   constructor(port: PluginStatePort, onDoubtful: (of: string) => void = () => undefined) {
     this.#port = port;
@@ -28,27 +32,54 @@ export class PluginStore implements CouplingStore {
 
   async load(): Promise<StoreSnapshot> {
     const kept = await failing(this.#port.list());
-    const sas = this.#parseAll(kept.sas, parseMarks);
+    const states = this.#parseAll(kept.sas, parseSaState);
     const dvipas = this.#parseAll(kept.dvipas, parseDvipaState);
-    this.#monotonic.reset(sas, dvipas);
-    return { sas, dvipas };
+    const sas = new Map<SaId, SaMarks>();
+    const lifesizes = new Map<SaId, LifesizeMarks>();
+    this.#states.clear();
+    for (const [id, state] of states) {
+      this.#states.set(id, state);
+      if (state.marks !== undefined) sas.set(id, state.marks);
+      if (state.lifesize !== undefined) lifesizes.set(id, state.lifesize);
+    }
+    const snapshot = { sas, lifesizes, dvipas };
+    this.#monotonic.reset(snapshot);
+    return snapshot;
+  }
+
+  restored(id: SaId, state: SaState): void {
+    this.#states.set(id, state);
   }
 
   async putSa(id: SaId, marks: SaMarks): Promise<void> {
-    const state = encodeMarks(marks);
+    checkMarks(marks);
     this.#monotonic.advanceSa(id, marks);
-    await failing(this.#port.putSa(id, state));
+    await this.#put(id, { marks });
+  }
+
+  async putLifesize(id: SaId, lifesize: LifesizeMarks): Promise<void> {
+    checkLifesize(lifesize);
+    this.#monotonic.advanceLifesize(id, lifesize);
+    await this.#put(id, { lifesize });
   }
 
   /** The plugin forgets by itself. */
   forgetSa(id: SaId): void {
     this.#monotonic.forgetSa(id);
+    this.#states.delete(id);
   }
 
   async putDvipa(dvipa: string, state: DvipaState): Promise<void> {
     const bytes = encodeDvipaState(state);
     this.#monotonic.advanceDvipa(dvipa, state);
     await failing(this.#port.putDvipa(dvipa, bytes));
+  }
+
+  /** Puts go out in their order, so the last one has the newest of every part. */
+  async #put(id: SaId, part: SaState): Promise<void> {
+    const state = { ...this.#states.get(id), ...part };
+    this.#states.set(id, state);
+    await failing(this.#port.putSa(id, encodeSaState(state)));
   }
 
   #parseAll<K extends string, V>(

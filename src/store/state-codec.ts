@@ -1,10 +1,12 @@
-import type { DvipaState, SaMarks } from './store.ts';
+import { lifesizeBytes, parseLifesize, writeLifesize } from './lifesize-codec.ts';
+import type { DvipaState, SaMarks, SaState } from './store.ts';
 
 /**
  * What the store keeps, as bytes: a form for each kind, with a number for its version and a check sum, so that
  * bytes of another version, or half a write, are doubtful and never a wrong mark.
  *
  *     SA:    'S' | 1 | next sequence number (8) | next sender id (4) | check sum (4)     18 bytes
+ *            'S' | 2 | the same two, 0 = none | lifesize (lifesize-codec.ts) | check sum (4)   at most 981 bytes
  *     DVIPA: 'D' | 1 | epoch (4) | check sum (4)                                         10 bytes
  *
  * Numbers are big endian; the check sum is FNV-1a over what stands before it.
@@ -12,7 +14,10 @@ import type { DvipaState, SaMarks } from './store.ts';
 const SA_KIND = 0x53;
 const DVIPA_KIND = 0x44;
 const VERSION = 1;
+const LIFESIZE_VERSION = 2;
 const SA_BYTES = 18;
+const LIFESIZE_AT = 14;
+const CHECK_BYTES = 4;
 const DVIPA_BYTES = 10;
 
 const UINT32 = 0xffffffff;
@@ -29,10 +34,29 @@ export function encodeMarks(marks: SaMarks): Buffer {
   return seal(bytes);
 }
 
-/** Undefined: doubtful. Then nothing may be sent on that SA until it is rekeyed. */
-export function parseMarks(bytes: Buffer): SaMarks | undefined {
-  if (!isSealed(bytes, SA_KIND, SA_BYTES)) return undefined;
-  return { nextSequence: bytes.readBigUInt64BE(2), nextSenderId: bytes.readUInt32BE(10) };
+/** All of an SA. Throws RangeError as `encodeMarks`. */
+export function encodeSaState({ marks, lifesize }: SaState): Buffer {
+  if (lifesize === undefined) return encodeMarks(marks ?? NO_MARKS);
+  checkMarks(marks ?? NO_MARKS);
+  const bytes = Buffer.alloc(LIFESIZE_AT + lifesizeBytes(lifesize) + CHECK_BYTES);
+  bytes[0] = SA_KIND;
+  bytes[1] = LIFESIZE_VERSION;
+  bytes.writeBigUInt64BE(marks?.nextSequence ?? 0n, 2);
+  bytes.writeUInt32BE(marks?.nextSenderId ?? 0, 10);
+  writeLifesize(bytes, LIFESIZE_AT, lifesize);
+  return seal(bytes);
+}
+
+/** Undefined: doubtful. Then nothing may be sent on that SA until it is rekeyed, nor dispatched if it is inbound. */
+export function parseSaState(bytes: Buffer): SaState | undefined {
+  if (bytes[1] !== LIFESIZE_VERSION) {
+    if (!isSealed(bytes, SA_KIND, SA_BYTES)) return undefined;
+    return { marks: readMarks(bytes) };
+  }
+  if (bytes.length < LIFESIZE_AT + CHECK_BYTES) return undefined;
+  if (!isSealed(bytes, SA_KIND, bytes.length, LIFESIZE_VERSION)) return undefined;
+  const lifesize = parseLifesize(bytes.subarray(0, -CHECK_BYTES), LIFESIZE_AT);
+  return lifesize === undefined ? undefined : { marks: readMarks(bytes), lifesize };
 }
 
 export function encodeDvipaState(state: DvipaState): Buffer {
@@ -67,11 +91,20 @@ function seal(bytes: Buffer): Buffer {
   return bytes;
 }
 
-function isSealed(bytes: Buffer, kind: number, length: number): boolean {
+/** 0 is no number that anything may have: it stands for no marks. */
+const NO_MARKS: SaMarks = { nextSequence: 0n, nextSenderId: 0 };
+
+function readMarks(bytes: Buffer): SaMarks | undefined {
+  const nextSequence = bytes.readBigUInt64BE(2);
+  const nextSenderId = bytes.readUInt32BE(10);
+  return nextSequence === 0n && nextSenderId === 0 ? undefined : { nextSequence, nextSenderId };
+}
+
+function isSealed(bytes: Buffer, kind: number, length: number, version = VERSION): boolean {
   return (
     bytes.length === length &&
     bytes[0] === kind &&
-    bytes[1] === VERSION &&
+    bytes[1] === version &&
     bytes.readUInt32BE(length - 4) === checkSum(bytes.subarray(0, -4))
   );
 }

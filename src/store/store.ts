@@ -1,3 +1,4 @@
+import type { LifesizeMarks } from '../ipsec/lifesize-marks.ts';
 import type { SaId } from '../ipsec/sa.ts';
 
 /** Marks of one outbound SA: nothing at or above them has been used. Missing or doubtful: send nothing, rekey. */
@@ -8,6 +9,12 @@ export interface SaMarks {
   readonly nextSenderId: number;
 }
 
+/** Everything that is kept of one SA, each part put by another machine. */
+export interface SaState {
+  readonly marks?: SaMarks | undefined;
+  readonly lifesize?: LifesizeMarks | undefined;
+}
+
 /** What one DVIPA needs over a restart of the routing agent. */
 export interface DvipaState {
   /** The epoch that was last in use; the next owner uses a higher one. */
@@ -16,13 +23,17 @@ export interface DvipaState {
 
 export interface StoreSnapshot {
   readonly sas: ReadonlyMap<SaId, SaMarks>;
+  readonly lifesizes: ReadonlyMap<SaId, LifesizeMarks>;
   readonly dvipas: ReadonlyMap<string, DvipaState>;
 }
 
 /** The coupling store. A `put` resolves only when the value would survive `kill -9` of this agent; act on it only then. */
 export interface CouplingStore {
   load(): Promise<StoreSnapshot>;
+  /** An SA was listed with this state, put by an earlier life: a part that is put from now on leaves the others as they are. */
+  restored(id: SaId, state: SaState): void;
   putSa(id: SaId, marks: SaMarks): Promise<void>;
+  putLifesize(id: SaId, lifesize: LifesizeMarks): Promise<void>;
   /** The SA was deleted, its marks with it: nothing is put for it any more. */
   forgetSa(id: SaId): void;
   putDvipa(dvipa: string, state: DvipaState): Promise<void>;

@@ -59,6 +59,17 @@ describe('a routing agent and a target that lies', () => {
     expect(entry.lifesize.totals(0).bytes).to.equal(credit);
   });
 
+  it('believes no outbound packets beyond the numbers that it had, also without a limit', async () => {
+    const { cluster, outbound } = await setUp();
+    Object.assign(outbound, { grantedNumbers: { numbersUsableBy: () => 3 } });
+    const { packets } = outbound.lifesize.totals(0);
+    const body = { sa: outbound.sa.id, bytes: 5e9, packets: 1e6, idleMs: 0 };
+    cluster.target(2).relations.session?.send('lifesize-report', body);
+    await cluster.run(5);
+    expect(drops(cluster)).to.deep.equal({ 'coupling-not-granted': 1 });
+    expect(outbound.lifesize.totals(0).packets - packets).to.be.at.most(3);
+  });
+
   it('believes no traffic that was not dispatched to it', async () => {
     const { cluster, inbound, liar, sa } = await setUp();
     const before = inbound.lifesize.totals(0);

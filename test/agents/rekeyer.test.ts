@@ -38,7 +38,7 @@ class Daemon implements Requester {
     if (this.isDown) return Promise.reject(new ViciError('disconnected', 'down'));
     this.lists++;
     const children = [...this.installed].map(([spi, id]) => [
-      `web-${id}`,
+      `web-${id}-${spi}`,
       ViciMessage.of({
         name: 'web',
         uniqueid: id,
@@ -62,17 +62,19 @@ class Daemon implements Requester {
 }
 
 function make() {
+  const warned: unknown[] = [];
+  const log: Log = { ...silent, warn: (_message, fields) => void warned.push(fields?.event) };
   const clock = new ManualClock();
   const daemon = new Daemon();
-  const rekeyer = new Rekeyer({ charon: daemon, plugin: daemon, log: silent, clock });
+  const rekeyer = new Rekeyer({ charon: daemon, plugin: daemon, log, clock });
   const add = (spi: number, id: number): AnySa => {
     daemon.installed.set(spi, id);
     const sa = testSa({ spi });
     const lifesize = new LifesizeOwner({ lifetime: sa.lifetime, percentage: 10, now: 0 });
-    return { sa, pluginId: String(id), lifesize, isRekeying: false } as unknown as AnySa;
+    return { sa, pluginId: String(id), lifesize, isRekeying: false, rekeys: new Map() } as unknown as AnySa;
   };
   const settle = () => new Promise((resolve) => setImmediate(resolve));
-  return { clock, daemon, rekeyer, add, settle };
+  return { clock, daemon, rekeyer, add, settle, warned };
 }
 
 describe('the rekeyer', () => {
@@ -84,6 +86,54 @@ describe('the rekeyer', () => {
     expect(daemon.asked).to.have.length(50);
     expect(daemon.lists).to.be.at.most(2);
     expect(rekeyer.requested).to.equal(50);
+  });
+
+  it('asks once for a CHILD_SA whose two directions need it in one turn, and counts one need', async () => {
+    const { daemon, rekeyer, add, settle } = make();
+    const [into, also] = [add(0x1001, 7), add(0x1002, 7)];
+    rekeyer.request(into, 'bytes');
+    rekeyer.request(also, 'bytes');
+    await settle();
+    rekeyer.request(also, 'packets');
+    await settle();
+    expect(daemon.asked).to.deep.equal(['rekey 7']);
+    expect([into.isRekeying, also.isRekeying]).to.deep.equal([true, true]);
+    expect(rekeyer.book.entries()).to.deep.equal([
+      ['bytes', { needs: 1, finished: 0, repeated: 0, refused: 0 }],
+    ]);
+  });
+
+  it('tells of a rekey that did not finish, and of one that charon refused', async () => {
+    const { clock, daemon, rekeyer, add, settle, warned } = make();
+    const entry = add(0x1001, 7);
+    rekeyer.request(entry, 'bytes');
+    await settle();
+    clock.advance(REKEY_RETRY_MS);
+    rekeyer.request(entry, 'bytes');
+    await settle();
+    daemon.isDown = true;
+    clock.advance(REKEY_RETRY_MS);
+    rekeyer.request(entry, 'bytes');
+    await settle();
+    expect(daemon.asked).to.deep.equal(['rekey 7', 'rekey 7']);
+    expect(rekeyer.book.entries()).to.deep.equal([
+      ['bytes', { needs: 1, finished: 0, repeated: 2, refused: 1 }],
+    ]);
+    expect(entry.rekeys.get('bytes')).to.deep.equal({ at: 0, isTaken: true, attempts: 3 });
+    expect(warned).to.deep.equal(['rekey-repeated', 'rekey-repeated', 'rekey-refused']);
+  });
+
+  it('does not take the time in which charon could not be asked for the time of a rekey', async () => {
+    const { clock, daemon, rekeyer, add, settle } = make();
+    const entry = add(0x1001, 7);
+    daemon.isDown = true;
+    rekeyer.request(entry, 'bytes');
+    await settle();
+    daemon.isDown = false;
+    clock.advance(REKEY_RETRY_MS);
+    rekeyer.request(entry, 'bytes');
+    await settle();
+    expect(entry.rekeys.get('bytes')).to.deep.equal({ at: REKEY_RETRY_MS, isTaken: true, attempts: 2 });
   });
 
   it('repeats what lasts, with back-off, until the SA is gone', async () => {
@@ -143,7 +193,11 @@ describe('the rekeyer', () => {
     clock.advance(1000);
     await settle();
     expect(daemon.lists).to.equal(1);
-    expect(rekeyer.namesOf(entry)).to.deep.equal({ ike: 'dvipa', child: 'web' });
+    expect(rekeyer.namesOf(entry)).to.deep.equal({
+      ike: 'dvipa',
+      child: 'web',
+      peer: '192.0.2.101',
+    });
     clock.advance(200);
     await settle();
     rekeyer.refreshNames();

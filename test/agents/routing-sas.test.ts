@@ -29,7 +29,15 @@ function make() {
   const add = (given: SaTest) => {
     const sa = testSa(given);
     const numbering = { origin: 'new', epoch: 1, now: 0 } as const;
-    return sas.add({ sa, pluginId: sa.id, service, numbering, percentage: 10, createdAt: 0, now: 0 });
+    return sas.add({
+      sa,
+      pluginId: sa.id,
+      service,
+      numbering,
+      lifesize: { percentage: 10 },
+      createdAt: 0,
+      now: 0,
+    });
   };
   return { sas, add };
 }

@@ -63,6 +63,20 @@ describe('shadow-cache', () => {
     expect([window?.check(0, 10), window?.check(0, 11)]).to.deep.equal([false, true]);
   });
 
+  it('goes on counting when an SA comes again that was removed: its credit is not had twice', () => {
+    const cache = cacheWith();
+    for (const make of [into, out]) {
+      const { id } = make();
+      const meter = () => (cache.inbound.get(id) ?? cache.outbound.get(id))?.meter;
+      cache.install({ sa: make(), credit: CREDIT, senderId: 1 }, EPOCH);
+      meter()?.count(5, 500);
+      cache.remove(id);
+      cache.install({ sa: make(), credit: { bytes: 2000, packets: 1000 }, senderId: 1 }, EPOCH);
+      expect(meter()).to.include({ packets: 5, bytes: 500 });
+      expect(meter()?.credit).to.deep.equal({ bytes: 2000, packets: 1000 });
+    }
+  });
+
   it('keeps what it knows when an SA comes again: window, numbers, counter; the second copy of the keys is wiped', () => {
     const cache = cacheWith();
     cache.install({ sa: into(), credit: CREDIT, window: windowUpTo(3) }, EPOCH);

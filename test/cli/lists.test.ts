@@ -7,11 +7,12 @@ import type { AdminHandlers } from '../../src/observe/snapshots.ts';
 import { renderConnections } from '../../src/observe/views/connections.ts';
 import { renderDrops } from '../../src/observe/views/drops.ts';
 import { renderFilters } from '../../src/observe/views/filters.ts';
+import { renderLifesize } from '../../src/observe/views/lifesize.ts';
 import { renderSas } from '../../src/observe/views/sas.ts';
 import { renderStatus } from '../../src/observe/views/status.ts';
 import { PLAIN } from '../../src/observe/views/style.ts';
 import { renderTargets } from '../../src/observe/views/targets.ts';
-import { CONNECTIONS, DROPS, FILTERS, SAS, STATUS, TARGETS } from '../observe/samples.ts';
+import { CONNECTIONS, DROPS, FILTERS, LIFESIZE, SAS, STATUS, TARGETS } from '../observe/samples.ts';
 import { dvipa } from './run-cli.ts';
 
 describe('dvipa lists', function () {
@@ -29,6 +30,7 @@ describe('dvipa lists', function () {
       targets: () => TARGETS,
       connections: () => CONNECTIONS,
       filters: () => FILTERS,
+      lifesize: () => LIFESIZE,
       drops: () => DROPS,
     };
     server = await startAdminServer(socket, handlers);
@@ -45,6 +47,7 @@ describe('dvipa lists', function () {
     ['targets', TARGETS, renderTargets(TARGETS, PLAIN)],
     ['connections', CONNECTIONS, renderConnections(CONNECTIONS, PLAIN)],
     ['filters', FILTERS, renderFilters(FILTERS, PLAIN)],
+    ['lifesize', LIFESIZE, renderLifesize(LIFESIZE, PLAIN)],
     ['drops', DROPS, renderDrops(DROPS, PLAIN)],
   ] as const;
   for (const [name, snapshot, view] of lists) {

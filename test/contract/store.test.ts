@@ -12,6 +12,14 @@ const SA_1 = `${PLUGIN_INSTANCE}:1` as SaId;
 const SA_2 = `${PLUGIN_INSTANCE}:2` as SaId;
 const DVIPA = '203.0.113.10';
 
+const LIFESIZE = {
+  percentage: 12.5,
+  rekeyMs: 500,
+  closedCharged: { bytes: 1000, packets: 10 },
+  closedReported: { bytes: 900, packets: 9 },
+  accounts: [{ tag: 0xdeadbeef, incarnation: 2n ** 63n, credit: { bytes: 2 ** 53 - 1, packets: 7 } }],
+};
+
 /** A back end under test. `reopen` gives what an agent finds after `kill -9`. */
 interface BackEnd {
   store: CouplingStore;
@@ -82,6 +90,37 @@ for (const [name, create] of Object.entries(backEnds)) {
         ]),
       );
       expect(dvipas).to.deep.equal(new Map([[DVIPA, { epoch: 7 }]]));
+    });
+
+    it(`${name} keeps marks and lifesize of an SA apart: neither put touches the other, over a kill`, async () => {
+      const marks = { nextSequence: 4096n, nextSenderId: 16 };
+      await backEnd.store.putLifesize(SA_1, LIFESIZE);
+      await backEnd.store.putSa(SA_1, marks);
+      const first = await backEnd.reopen();
+      const { sas, lifesizes } = await first.load();
+      expect([sas.get(SA_1), lifesizes.get(SA_1)]).to.deep.equal([marks, LIFESIZE]);
+      const more = { ...LIFESIZE, closedCharged: { bytes: 2000, packets: 20 } };
+      await first.putLifesize(SA_1, more);
+      const then = await (await backEnd.reopen()).load();
+      expect([then.sas.get(SA_1), then.lifesizes.get(SA_1)]).to.deep.equal([marks, more]);
+    });
+
+    it(`${name} leaves marks alone that were listed and not loaded, when lifesize is put`, async () => {
+      const marks = { nextSequence: 4096n, nextSenderId: 16 };
+      await backEnd.store.putSa(SA_1, marks);
+      const next = await backEnd.reopen();
+      next.restored(SA_1, { marks });
+      await next.putLifesize(SA_1, LIFESIZE);
+      expect((await next.load()).sas.get(SA_1)).to.deep.equal(marks);
+    });
+
+    it(`${name} refuses lifesize that goes back, across a kill too`, async () => {
+      await backEnd.store.putLifesize(SA_1, LIFESIZE);
+      const less = { ...LIFESIZE, accounts: [] };
+      await expectStoreError(backEnd.store.putLifesize(SA_1, less), 'regression');
+      const reopened = await backEnd.reopen();
+      await reopened.load();
+      await expectStoreError(reopened.putLifesize(SA_1, less), 'regression');
     });
 
     it(`${name} keeps the order of puts that are under way together`, async () => {

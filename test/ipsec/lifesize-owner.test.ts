@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { type LifesizeAction, LifesizeOwner } from '../../src/ipsec/lifesize-owner.ts';
+import type { LifesizeAction } from '../../src/ipsec/lifesize-owner.ts';
+import { StoredLifesize } from '../support/stored-lifesize.ts';
 
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
 const limits = (soft: number, hard: number) => ({
@@ -8,8 +9,8 @@ const limits = (soft: number, hard: number) => ({
   packets: { soft: 0, hard: 0 },
 });
 
-function ownerOf(soft: number, hard: number, percentage = 10, isRestored = false): LifesizeOwner {
-  return new LifesizeOwner({ lifetime: limits(soft, hard), percentage, now: 0, isRestored });
+function ownerOf(soft: number, hard: number, percentage = 10, isRestored = false): StoredLifesize {
+  return new StoredLifesize({ lifetime: limits(soft, hard), percentage, now: 0, isRestored });
 }
 
 const kinds = (actions: readonly LifesizeAction[]) => actions.map(({ kind }) => kind);
@@ -86,7 +87,7 @@ describe('lifesize owner', () => {
 
   it('counts packets as a cause of its own', () => {
     const lifetime = { bytes: { soft: 0, hard: 0 }, packets: { soft: 100, hard: 0 } };
-    const owner = new LifesizeOwner({ lifetime, percentage: 10, now: 0 });
+    const owner = new StoredLifesize({ lifetime, percentage: 10, now: 0 });
     owner.targetReady('a', 1n, 0);
     owner.reported('a', { bytes: 1, packets: 100, idleMs: 0 }, 1);
     expect(owner.takeActions()).deep.include({ kind: 'rekey', cause: 'packets' });

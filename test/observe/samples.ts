@@ -1,3 +1,4 @@
+import type { LifesizeSnapshot } from '../../src/observe/lifesize-snapshot.ts';
 import type {
   ConnectionSnapshot,
   DropsSnapshot,
@@ -162,3 +163,57 @@ export const FILTERS: FilterSnapshot[] = [
     unmatched: { action: 'permit', ipsecPackets: 0, clearPackets: 0 },
   },
 ];
+
+const LIMITS = { bytes: { soft: 4_194_304, hard: 5_242_880 }, packets: NO_LIMIT };
+
+export const LIFESIZE: LifesizeSnapshot = {
+  sas: [
+    {
+      id: '00112233445566ff:1',
+      spi: 'c0ffee01',
+      direction: 'in',
+      peer: '192.0.2.101:4500',
+      ikeName: 'dvipa',
+      childName: 'web',
+      bytes: 1_500_000,
+      packets: 1200,
+      limits: LIMITS,
+      charged: { bytes: 2_097_152, packets: 1200 },
+      reserve: { bytes: 40_000 },
+      credits: [
+        { user: 'target1', credit: { bytes: 1_048_576 }, reported: { bytes: 524_288 }, isLost: false },
+        { user: 'target2', credit: { bytes: 1_048_576 }, reported: { bytes: 975_712 }, isLost: true },
+      ],
+      percentage: 12.5,
+      rekeys: [{ reason: 'bytes', agoMs: 12_000, attempts: 2 }],
+    },
+  ],
+  configurations: [
+    {
+      ikeName: 'dvipa',
+      childName: 'web',
+      peer: 'client1',
+      sas: 2,
+      percentage: 12.5,
+      rekeyMs: 500,
+      rekeysMeasured: 1,
+      history: [
+        {
+          generation: 1,
+          agoMs: 60_000,
+          outcome: 'in-time',
+          direction: 'in',
+          unit: 'bytes',
+          total: 4_300_000,
+          soft: 4_194_304,
+          hard: 5_242_880,
+          rekeyMs: 48,
+          percentageBefore: 10,
+          percentageAfter: 12.5,
+        },
+      ],
+    },
+  ],
+  rekeys: [{ reason: 'bytes', needs: 2, finished: 1, repeated: 1, refused: 0 }],
+  hardLimits: 1,
+};

@@ -2,11 +2,12 @@ import { expect } from 'chai';
 import { renderConnections } from '../../src/observe/views/connections.ts';
 import { renderDrops } from '../../src/observe/views/drops.ts';
 import { renderFilters } from '../../src/observe/views/filters.ts';
+import { renderLifesize } from '../../src/observe/views/lifesize.ts';
 import { renderSas } from '../../src/observe/views/sas.ts';
 import { renderStatus } from '../../src/observe/views/status.ts';
 import { PLAIN, styleFor } from '../../src/observe/views/style.ts';
 import { renderTargets } from '../../src/observe/views/targets.ts';
-import { CONNECTIONS, DROPS, FILTERS, SAS, STATUS, TARGETS } from './samples.ts';
+import { CONNECTIONS, DROPS, FILTERS, LIFESIZE, SAS, STATUS, TARGETS } from './samples.ts';
 
 const COLOR = { hasColor: true };
 
@@ -23,6 +24,20 @@ function strip(text: string): string {
 }
 
 describe('views', () => {
+  it('the lifesize view says what was used, what is left to whom, what was learned, and why there were rekeys', () => {
+    const view = renderLifesize(LIFESIZE, PLAIN);
+    expect(view).to.contain('1.4 MiB of 4.0 MiB soft, 5.0 MiB hard');
+    expect(view).to.contain('target1 512.0 KiB, target2 lost');
+    expect(view).to.contain('bytes 2 times, 12 s ago');
+    expect(view).to.match(/dvipa\/web +client1 +now +12\.50 +- +p99 500 ms +-\n/);
+    expect(view).to.match(
+      /dvipa\/web +client1 +1 +10\.00 > 12\.50 +in-time +48 ms +4\.1 MiB of 4\.0 MiB soft, 5\.0 MiB hard, in\n/,
+    );
+    expect(view).to.match(/bytes +2 +1 +1 +0\nSAs that a hard limit ended: 1\n$/);
+    const nothing = { sas: [], configurations: [], rekeys: [], hardLimits: 0 };
+    expect(renderLifesize(nothing, PLAIN)).to.equal('no SAs\n');
+  });
+
   it('the status view says who this is, whom it hears, and what it did', () => {
     expect(renderStatus(STATUS, PLAIN)).to.equal(
       lines(

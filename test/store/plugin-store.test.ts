@@ -2,7 +2,27 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import type { SaId } from '../../src/ipsec/sa.ts';
 import { type PluginStatePort, PluginStore } from '../../src/store/plugin-store.ts';
-import { encodeDvipaState, encodeMarks, parseDvipaState, parseMarks } from '../../src/store/state-codec.ts';
+import {
+  encodeDvipaState,
+  encodeMarks,
+  encodeSaState,
+  parseDvipaState,
+  parseSaState,
+} from '../../src/store/state-codec.ts';
+
+const lifesizeOf = (users: number) => ({
+  percentage: 15.63,
+  rekeyMs: 1234,
+  closedCharged: { bytes: 2 ** 53 - 1, packets: 1 },
+  closedReported: { bytes: 5, packets: 6 },
+  accounts: Array.from({ length: users }, (_, i) => ({
+    tag: i,
+    incarnation: BigInt(i) << 32n,
+    credit: { bytes: i * 1e12, packets: i },
+  })),
+});
+
+const parseMarks = (bytes: Buffer) => parseSaState(bytes)?.marks;
 
 const SA = '00c0ffee00c0ffee:1' as SaId;
 
@@ -68,7 +88,7 @@ describe('store state codec', () => {
   it('store state codec gives back what was encoded', () => {
     fc.assert(
       fc.property(
-        fc.bigInt(0n, 2n ** 64n - 1n),
+        fc.bigInt(1n, 2n ** 64n - 1n),
         fc.integer({ min: 0, max: 2 ** 32 - 1 }),
         (nextSequence, n) => {
           expect(parseMarks(encodeMarks({ nextSequence, nextSenderId: n }))).to.deep.equal({
@@ -79,6 +99,30 @@ describe('store state codec', () => {
         },
       ),
     );
+  });
+
+  it('store state codec keeps the lifesize of 33 users within what the plugin takes', () => {
+    const state = encodeSaState({ marks: { nextSequence: 1n, nextSenderId: 1 }, lifesize: lifesizeOf(33) });
+    expect(state.length).to.equal(981).and.to.be.at.most(1024);
+    expect(parseSaState(state)?.lifesize).to.deep.equal(lifesizeOf(33));
+    expect(parseSaState(encodeSaState({ lifesize: lifesizeOf(0) }))).to.deep.equal({
+      marks: undefined,
+      lifesize: lifesizeOf(0),
+    });
+    expect(() => encodeSaState({ lifesize: lifesizeOf(34) })).to.throw(RangeError);
+    const much = { ...lifesizeOf(1), closedCharged: { bytes: 2 ** 53, packets: 0 } };
+    expect(() => encodeSaState({ lifesize: much })).to.throw(RangeError);
+  });
+
+  it('store state codec finds every change of a bit of lifesize, every truncation and every extra byte doubtful', () => {
+    const good = encodeSaState({ lifesize: lifesizeOf(2) });
+    for (let at = 0; at < good.length; at++) {
+      const bad = Buffer.from(good);
+      bad.writeUInt8(good.readUInt8(at) ^ 0x01, at);
+      expect(parseSaState(bad), `byte ${at}`).to.equal(undefined);
+      expect(parseSaState(good.subarray(0, at)), `first ${at}`).to.equal(undefined);
+    }
+    expect(parseSaState(Buffer.concat([good, Buffer.alloc(1)]))).to.equal(undefined);
   });
 
   it('store state codec finds every change of one byte, every truncation and every extra byte doubtful', () => {

@@ -1,63 +1,74 @@
 import { type Clock, every, type Timer } from '../../base/clock.ts';
 import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
+import type { LifesizeMarks } from '../../ipsec/lifesize-marks.ts';
+import type { LifesizeAction } from '../../ipsec/lifesize-owner.ts';
 import type { Log } from '../../observe/log.ts';
+import type { CouplingStore } from '../../store/store.ts';
 import { pushCounters, type Requester, type SaCounters } from '../../vici/index.ts';
+import type { LifesizeLearning } from './lifesize-learning.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import { type AnySa, FUNNEL_USER, type InboundSa, type RoutingSas } from './routing-sas.ts';
-import type { Cluster } from './target-peers.ts';
+import type { Cluster, TargetPeer } from './target-peers.ts';
 
 /** charon sees the cluster's totals that often, as far as they changed; they never go back there. */
 const PUSH_MS = 250;
-/** Rekeys that did not finish are looked at that often. */
+/** Rekeys and writes that did not finish are looked at that often. */
 const TICK_MS = 1000;
 /** The funnel's own meters are read that often. */
 const FUNNEL_LOOK_MS = 100;
+/** This host's own use of an SA without limits is kept that often, for people: no more than so many SAs in a second. */
+const KEEP_MS = 5000;
+const KEPT_PER_TICK = 64;
 
-/** Carries out what the lifesize of each SA wants, and tells charon the totals (claims 13 to 16). */
+export interface LifesizeRunnerOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly sas: RoutingSas;
+  readonly cluster: Cluster;
+  readonly store: CouplingStore;
+  readonly plugin: Requester;
+  readonly rekeyer: Rekeyer;
+  readonly learning: LifesizeLearning;
+  /** The target has its credit: the SA can be installed there. */
+  readonly install: (entry: AnySa, peer: TargetPeer) => void;
+}
+
+/** Carries out what the lifesize of each SA wants, and tells charon the totals (claims 13 to 18). */
 export class LifesizeRunner {
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #sas: RoutingSas;
-  readonly #cluster: Cluster;
-  readonly #plugin: Requester;
-  readonly #rekeyer: Rekeyer;
+  readonly #options: LifesizeRunnerOptions;
   readonly #timers: Timer[];
   readonly #pushed = new Map<string, number>();
+  /** This host's own packets as the store has them, and since when. */
+  readonly #kept = new WeakMap<AnySa, { readonly packets: number; readonly at: number }>();
 
-  constructor(options: {
-    clock: Clock;
-    log: Log;
-    sas: RoutingSas;
-    cluster: Cluster;
-    plugin: Requester;
-    rekeyer: Rekeyer;
-  }) {
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#sas = options.sas;
-    this.#cluster = options.cluster;
-    this.#plugin = options.plugin;
-    this.#rekeyer = options.rekeyer;
+  constructor(options: LifesizeRunnerOptions) {
+    this.#options = options;
+    const { clock, sas } = options;
     this.#timers = [
-      every(options.clock, FUNNEL_LOOK_MS, () => this.#readFunnel()),
-      every(options.clock, PUSH_MS, () => this.#push(this.#sas.all())),
-      every(options.clock, TICK_MS, () => this.#tick()),
+      every(clock, FUNNEL_LOOK_MS, () => this.#readFunnel()),
+      every(clock, PUSH_MS, () => this.#push(sas.all())),
+      every(clock, TICK_MS, () => this.#tick()),
     ];
   }
 
   /** After any input to `entry.lifesize`. */
   changed(entry: AnySa): void {
+    const { rekeyer, learning, clock } = this.#options;
     for (const action of entry.lifesize.takeActions()) {
       switch (action.kind) {
+        case 'store-marks':
+          void this.#store(entry, action.marks);
+          break;
         case 'credit':
-          this.#grant(entry, action.target, { bytes: action.bytes, packets: action.packets });
+          this.#grant(entry, action);
           break;
         case 'rekey':
           this.#push([entry]); // before the SA goes: charon tells people what it carried
-          this.#rekeyer.request(entry, action.cause);
+          rekeyer.request(entry, action.cause);
           break;
         case 'expire':
-          this.#rekeyer.expire(entry);
+          learning.expired(entry, clock.now());
+          rekeyer.expire(entry);
           break;
       }
     }
@@ -66,35 +77,53 @@ export class LifesizeRunner {
   /** The funnel sealed on this SA: where its credit runs low, more comes at once, not at the next look. */
   funnelUsed({ sa, meter }: RoutingOutboundSa): void {
     if (!meter.isDue) return;
-    const entry = this.#sas.outbound.get(sa.id);
-    if (entry !== undefined) this.#readMeter(entry, this.#clock.now());
+    const { sas, clock } = this.#options;
+    const entry = sas.outbound.get(sa.id);
+    if (entry !== undefined) this.#readMeter(entry, clock.now());
   }
 
   /** This host opened packets of the SA: the same for them. */
   usedHere(entry: InboundSa): void {
-    this.#readMeter(entry, this.#clock.now());
+    this.#readMeter(entry, this.#options.clock.now());
   }
 
   removed(entry: AnySa): void {
     this.#pushed.delete(entry.pluginId);
+    this.#options.learning.removed(entry);
   }
 
   close(): void {
     for (const timer of this.#timers) timer.cancel();
   }
 
-  #grant(entry: AnySa, target: string, credit: { bytes: number; packets: number }): void {
+  #grant(entry: AnySa, { target, isFirst, bytes, packets }: LifesizeAction & { kind: 'credit' }): void {
     if (target === FUNNEL_USER) {
-      entry.meter?.granted(credit);
+      entry.meter?.granted({ bytes, packets });
       return;
     }
-    const peer = this.#cluster.peer(target);
-    if (peer?.hasSnapshot === true) peer.session?.send('credit', { sa: entry.sa.id, ...credit });
+    const peer = this.#options.cluster.peer(target);
+    if (peer?.hasSnapshot !== true) return; // the snapshot has it
+    if (isFirst) this.#options.install(entry, peer);
+    else peer.session?.send('credit', { sa: entry.sa.id, bytes, packets });
+  }
+
+  /** No credit is granted before the store has it. */
+  async #store(entry: AnySa, marks: LifesizeMarks): Promise<void> {
+    const { store, clock, log, sas } = this.#options;
+    const { id } = entry.sa;
+    try {
+      await store.putLifesize(id, marks);
+      entry.lifesize.storeDone(clock.now());
+    } catch (error) {
+      entry.lifesize.storeFailed(clock.now());
+      if (sas.get(id) === entry) log.warn('lifesize of an SA is not stored', { sa: id, error });
+    }
+    if (sas.get(id) === entry) this.changed(entry);
   }
 
   #readFunnel(): void {
-    const now = this.#clock.now();
-    for (const entry of this.#sas.all()) this.#readMeter(entry, now);
+    const now = this.#options.clock.now();
+    for (const entry of this.#options.sas.all()) this.#readMeter(entry, now);
   }
 
   #readMeter(entry: AnySa, now: number): void {
@@ -105,15 +134,29 @@ export class LifesizeRunner {
   }
 
   #tick(): void {
-    const now = this.#clock.now();
-    for (const entry of this.#sas.all()) {
+    const { clock, sas, learning } = this.#options;
+    const now = clock.now();
+    let left = KEPT_PER_TICK;
+    for (const entry of sas.all()) {
+      learning.assign(entry);
       entry.lifesize.tick(now);
+      if (left > 0 && this.#keepOwn(entry, now)) left--;
       this.changed(entry);
     }
   }
 
+  #keepOwn(entry: AnySa, now: number): boolean {
+    const packets = entry.meter?.packets ?? 0;
+    const kept = this.#kept.get(entry);
+    if (packets === (kept?.packets ?? 0) || (kept !== undefined && now - kept.at < KEEP_MS)) return false;
+    this.#kept.set(entry, { packets, at: now });
+    entry.lifesize.keepTotals(now);
+    return true;
+  }
+
   #push(entries: Iterable<AnySa>): void {
-    const now = this.#clock.now();
+    const { clock, plugin, log } = this.#options;
+    const now = clock.now();
     const totals = new Map<string, SaCounters>();
     for (const { lifesize, pluginId } of entries) {
       const { bytes, packets, idleMs } = lifesize.totals(now);
@@ -122,9 +165,9 @@ export class LifesizeRunner {
       totals.set(pluginId, { bytes, packets, idleMs });
     }
     if (totals.size === 0) return;
-    pushCounters(this.#plugin, totals).catch((error: unknown) => {
+    pushCounters(plugin, totals).catch((error: unknown) => {
       this.#pushed.clear(); // once more next time
-      this.#log.debug('counters did not reach charon', { error });
+      log.debug('counters did not reach charon', { error });
     });
   }
 }

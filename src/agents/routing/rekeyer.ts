@@ -1,19 +1,12 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 import { Deadlines } from '../../base/deadlines.ts';
-import { RekeyNeed } from '../../ipsec/rekey-need.ts';
+import { REKEY_RETRY_MS, RekeyNeed } from '../../ipsec/rekey-need.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
+import type { LogFields } from '../../observe/fields.ts';
 import type { Log } from '../../observe/log.ts';
 import { type ChildSa, expireSa, type IkeSa, listSas, type Requester, rekey } from '../../vici/index.ts';
+import { RekeyBook, type RekeyCause } from './rekey-book.ts';
 import type { AnySa } from './routing-sas.ts';
-
-export type RekeyCause =
-  | 'bytes'
-  | 'packets'
-  | 'numbers'
-  | 'sender-ids'
-  | 'marks-lost'
-  | 'replay-undecided'
-  | 'windows-lost';
 
 /** Causes that no machine asks for again: they last as long as the SA does. */
 const LASTING: ReadonlySet<RekeyCause> = new Set(['replay-undecided', 'windows-lost']);
@@ -21,6 +14,8 @@ const LASTING: ReadonlySet<RekeyCause> = new Set(['replay-undecided', 'windows-l
 export interface SaNames {
   readonly ike: string;
   readonly child: string;
+  /** The peer's identity, as charon authenticated it. */
+  readonly peer: string;
 }
 
 interface Found {
@@ -57,6 +52,9 @@ export class Rekeyer {
   #areNamesOld = false;
   #isClosed = false;
   requested = 0;
+  readonly book = new RekeyBook();
+  /** CHILD_SAs that charon was asked to rekey, by its number, and when: both directions of one may ask, in one turn. */
+  readonly #askedChildren = new Map<number, number>();
 
   constructor(options: { charon: Requester; plugin: Requester; log: Log; clock: Clock }) {
     this.#charon = options.charon;
@@ -85,7 +83,8 @@ export class Rekeyer {
 
   /** The hard limit is used up: charon deletes the SA. Repeated until it was told. */
   expire(entry: AnySa): void {
-    this.#log.warn('hard limit reached, the SA expires', fieldsOf(entry));
+    this.book.hardLimits++;
+    this.#log.warn('hard limit reached, the SA expires', { ...fieldsOf(entry), event: 'hard-limit' });
     this.#tellExpire(entry);
   }
 
@@ -117,6 +116,16 @@ export class Rekeyer {
 
   #ask(entry: AnySa, cause: RekeyCause): void {
     entry.isRekeying = true;
+    const asked = entry.rekeys.get(cause);
+    const at = this.#clock.now();
+    if (asked === undefined) entry.rekeys.set(cause, { at, isTaken: false, attempts: 1 });
+    else {
+      if (!asked.isTaken) asked.at = at;
+      asked.attempts++;
+      this.book.count(cause, 'repeated');
+      const fields = { ...fieldsOf(entry), reason: cause, attempt: asked.attempts };
+      this.#log.warn('a rekey did not finish, charon is asked again', { ...fields, event: 'rekey-repeated' });
+    }
     if (!this.#wanted.has(entry)) this.#wanted.set(entry, cause);
     if (!this.#isAsking) void this.#askAll();
   }
@@ -135,6 +144,8 @@ export class Rekeyer {
       for (const [entry, cause] of batch) {
         if (isGone(entry) || this.#isClosed) continue;
         entry.isRekeying = await this.#askFor(entry, cause, found);
+        const asked = entry.rekeys.get(cause);
+        if (asked !== undefined && entry.isRekeying) asked.isTaken = true;
       }
     }
     this.#isAsking = false;
@@ -152,24 +163,42 @@ export class Rekeyer {
       if (found instanceof Error) throw found;
       const place = found.get(nameOf(entry));
       if (place === undefined) {
-        this.#log.warn('charon does not know the SA that needs a rekey', fields);
+        this.#refused(cause, { ...fields, error: new Error('charon does not know the SA') });
         return false;
       }
       const { ike, child } = place;
-      if (child.state !== 'INSTALLED') {
+      if (child.state !== 'INSTALLED' || this.#isAsked(child.uniqueId)) {
         // The other direction asked first, or the peer did: one rekey serves both.
         this.#log.debug('the SA is being rekeyed already', { ...fields, state: child.state });
         return true;
       }
+      this.#askedChildren.set(child.uniqueId, this.#clock.now());
       await rekey(this.#charon, { childId: child.uniqueId });
       this.requested++;
+      if (entry.rekeys.get(cause)?.attempts === 1) this.book.count(cause, 'needs');
       const { bytes, packets } = entry.lifesize.totals(this.#clock.now());
-      this.#log.info('rekey requested', { ...fields, ike: ike.name, child: child.name, bytes, packets });
+      const names = { ike: ike.name, child: child.name };
+      this.#log.info('rekey requested', { ...fields, ...names, bytes, packets, event: 'rekey-requested' });
       return true;
     } catch (error) {
-      this.#log.warn('rekey could not be requested', { ...fields, error });
+      this.#refused(cause, { ...fields, error });
       return false;
     }
+  }
+
+  /** Not asked: the need stays, and comes again with the back-off of who has it. */
+  #refused(cause: RekeyCause, fields: LogFields): void {
+    this.book.count(cause, 'refused');
+    this.#log.warn('a rekey could not be requested', { ...fields, event: 'rekey-refused' });
+  }
+
+  /** charon was asked for this CHILD_SA so lately that no back-off has passed: the other direction's need is the same. */
+  #isAsked(child: number): boolean {
+    const now = this.#clock.now();
+    for (const [id, at] of this.#askedChildren) {
+      if (now - at >= REKEY_RETRY_MS) this.#askedChildren.delete(id);
+    }
+    return this.#askedChildren.has(child);
   }
 
   #tellExpire(entry: AnySa): void {
@@ -208,7 +237,10 @@ export class Rekeyer {
       }
     }
     this.#names = new Map(
-      Array.from(found, ([key, { ike, child }]) => [key, { ike: ike.name, child: child.name }]),
+      Array.from(found, ([key, { ike, child }]) => [
+        key,
+        { ike: ike.name, child: child.name, peer: ike.remoteId ?? ike.remoteHost },
+      ]),
     );
     return found;
   }

@@ -23,6 +23,7 @@ import { VerificationBudget } from '../../ipsec/verification-budget.ts';
 import type { Log } from '../../observe/log.ts';
 import type { CouplingStore } from '../../store/store.ts';
 import type { Requester } from '../../vici/index.ts';
+import { LifesizeLearning } from './lifesize-learning.ts';
 import { LifesizeRunner } from './lifesize-runner.ts';
 import { NumberingRunner } from './numbering-runner.ts';
 import { OpeningRunner } from './opening-runner.ts';
@@ -85,6 +86,7 @@ export class RoutingHost {
   readonly stamping: Stamping<OutboundSa>;
   readonly numbering: NumberingRunner;
   readonly lifesize: LifesizeRunner;
+  readonly learning: LifesizeLearning;
   readonly lifecycle: SaLifecycle;
   readonly sessions: TargetSessions;
   readonly completeness: TargetCompleteness;
@@ -108,7 +110,16 @@ export class RoutingHost {
     const sources = new OuterSources(ports.hashSeed);
     const fragmentHash = new KeyedHash(ports.hashSeed);
     const common = { clock, log, drops, cluster, sas, rekeyer, distributor };
-    this.lifesize = new LifesizeRunner({ ...common, plugin });
+    const { percentage, hashSeed: seed } = ports;
+    this.learning = new LifesizeLearning({ log, sas, rekeyer, percentage, seed });
+    const { learning } = this;
+    this.lifesize = new LifesizeRunner({
+      ...common,
+      store,
+      plugin,
+      learning,
+      install: (entry, peer) => this.lifecycle.install(entry, peer),
+    });
     const opened = new OpeningRunner({
       ...common,
       store,
@@ -134,7 +145,7 @@ export class RoutingHost {
       sender: this.sealedSender,
       fragments,
       drops,
-      meterOf: (entry) => sas.openingMeter(entry, epoch(), clock.now()),
+      meterOf: (entry) => sas.openingMeter(entry, clock.now()),
       onClaim: (entry, owner, high, low) => opened.claim(entry, owner, high, low),
       onOpened: (entry, isSuspicionNew) => opened.opened(entry, isSuspicionNew),
     });
@@ -187,7 +198,7 @@ export class RoutingHost {
       plugin,
       epoch,
       ownerSince: this.startedAt,
-      percentage: ports.percentage,
+      learning,
       rekeyer: () => rekeyer,
       numbering: () => this.numbering,
       lifesize: () => this.lifesize,

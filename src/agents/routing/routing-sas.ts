@@ -7,10 +7,11 @@ import type { StampedSa } from '../../dataplane/stamping.ts';
 import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
 import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
 import { GivenTraffic } from '../../ipsec/given-traffic.ts';
+import type { GrantedNumbers } from '../../ipsec/granted-numbers.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { IcvSuspicion } from '../../ipsec/icv-suspicion.ts';
 import type { LifesizeMeter } from '../../ipsec/lifesize-meter.ts';
-import { LifesizeOwner } from '../../ipsec/lifesize-owner.ts';
+import { LifesizeOwner, type LifesizeOwnerOptions } from '../../ipsec/lifesize-owner.ts';
 import { NumberingOwner } from '../../ipsec/numbering-owner.ts';
 import type { NumberingOwnerOptions } from '../../ipsec/numbering-actions.ts';
 import { Peeker } from '../../ipsec/peek.ts';
@@ -23,6 +24,7 @@ import { RingPool } from '../../ipsec/unsettled-ring.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { drawKey } from '../draw-key.ts';
 import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf, pathFitOf } from '../sa-settings.ts';
+import type { AskedRekey, RekeyCause } from './rekey-book.ts';
 import type { DvipaService } from './target-peers.ts';
 
 interface Common {
@@ -30,8 +32,14 @@ interface Common {
   readonly pluginId: string;
   readonly service: DvipaService;
   readonly lifesize: LifesizeOwner;
+  /** When charon made it, in this host's time. */
+  readonly createdAt: number;
   /** A rekey was asked for and has not finished. */
   isRekeying: boolean;
+  /** How its refresh came out is in the history of its configuration (`LifesizeLearning`). */
+  isJudged: boolean;
+  /** What for, since when and how often. */
+  readonly rekeys: Map<RekeyCause, AskedRekey>;
   /** charon was told that a target serves it. */
   isAcknowledged: boolean;
   /** Why a target does not serve it, by host. */
@@ -53,14 +61,14 @@ export interface InboundSa extends OpenedHereSa, Common {
   readonly awaiting: Set<string>;
   /** Of targets that told a window of it in their present session: whether that is complete. */
   readonly returned: Map<string, boolean>;
-  /** When charon made it, in this host's time. */
-  readonly createdAt: number;
 }
 
 export interface OutboundSa extends RoutingOutboundSa, StampedSa, Common {
   /** What its targets mask with, for this host to stamp; undefined: they send through the funnel. */
   readonly stampKeys: StampKeys | undefined;
   readonly installedOn: Set<string>;
+  /** What a target's reports are held against. */
+  readonly grantedNumbers?: GrantedNumbers;
 }
 
 export type AnySa = InboundSa | OutboundSa;
@@ -71,7 +79,7 @@ export interface NewSa {
   readonly service: DvipaService;
   /** Another life of this agent may have used it: marks and windows must be gathered first. */
   readonly numbering: Omit<NumberingOwnerOptions, 'hasEsn' | 'sharedWay' | 'allowsExclusive'>;
-  readonly percentage: number;
+  readonly lifesize: Omit<LifesizeOwnerOptions, 'lifetime' | 'now' | 'isRestored'>;
   readonly createdAt: number;
   readonly now: number;
 }
@@ -97,6 +105,8 @@ export class RoutingSas {
   readonly paths: PathMtus;
   /** By SA group: a rekey, and each flow that a target reports, asks for the others of its group. */
   readonly #groups = new Map<number, Set<AnySa>>();
+  /** This life of the agent as a user of lifesize: another one for sure, whatever became of its epoch. */
+  readonly #incarnation = randomBytes(8).readBigUInt64BE();
 
   readonly #allowsStamping: boolean;
 
@@ -159,9 +169,9 @@ export class RoutingSas {
   }
 
   /** The account of what this host opens itself: most SAs never have one. */
-  openingMeter(entry: InboundSa, epoch: number, now: number): LifesizeMeter {
+  openingMeter(entry: InboundSa, now: number): LifesizeMeter {
     if (entry.meter !== undefined) return entry.meter;
-    entry.lifesize.targetReady(FUNNEL_USER, BigInt(epoch), now);
+    entry.lifesize.targetReady(FUNNEL_USER, this.#incarnation, now);
     entry.meter = meterOf(entry.sa, entry.lifesize.creditOf(FUNNEL_USER));
     return entry.meter;
   }
@@ -192,7 +202,6 @@ export class RoutingSas {
       isWaitingForWindows: false,
       awaiting: new Set(),
       returned: new Map(),
-      createdAt: given.createdAt,
       fallback: 'off',
       get isFallbackReady() {
         return this.fallback === 'ready';
@@ -202,21 +211,20 @@ export class RoutingSas {
       openedHere: 0,
       meter: undefined,
       addedAt: given.now,
-      refusals: new Map(),
-      isReplaced: false,
+      ...commonOf(given),
       lifesize: lifesizeOf(given),
-      isRekeying: false,
-      isAcknowledged: false,
     }));
     this.peeker.install(entry.slot, sa);
     this.opening.install(entry.slot, sa);
+    // With a hard limit this host cannot open a packet before its credit is stored, and then it is too late for the packet.
+    if (hasHardLimit(sa)) this.openingMeter(entry, given.now);
     return entry;
   }
 
   #addOutbound(given: NewSa): OutboundSa {
     const { sa, service, pluginId } = given;
     const lifesize = lifesizeOf(given);
-    lifesize.targetReady(FUNNEL_USER, BigInt(given.numbering.epoch), given.now);
+    lifesize.targetReady(FUNNEL_USER, this.#incarnation, given.now);
     const isStamped = this.#allowsStamping && canStamp(sa);
     const stampKeys = isStamped
       ? { link: drawKey(STAMP_KEY_BYTES), check: drawKey(STAMP_KEY_BYTES) }
@@ -240,19 +248,32 @@ export class RoutingSas {
       meter: meterOf(sa, lifesize.creditOf(FUNNEL_USER)),
       lifesize,
       installedOn: new Set(),
-      refusals: new Map(),
-      isReplaced: false,
-      isRekeying: false,
-      isAcknowledged: false,
+      ...commonOf(given),
     }));
     this.sealing.install(entry.slot, sa);
     return entry;
   }
 }
 
+function commonOf({ createdAt }: NewSa) {
+  return {
+    createdAt,
+    refusals: new Map<string, string>(),
+    rekeys: new Map<RekeyCause, AskedRekey>(),
+    isJudged: false,
+    isReplaced: false,
+    isRekeying: false,
+    isAcknowledged: false,
+  };
+}
+
 function lifesizeOf(given: NewSa): LifesizeOwner {
-  const { sa, percentage, now } = given;
-  return new LifesizeOwner({ lifetime: sa.lifetime, percentage, now, isRestored: isRestored(given) });
+  const { sa, lifesize, now } = given;
+  return new LifesizeOwner({ ...lifesize, lifetime: sa.lifetime, now, isRestored: isRestored(given) });
+}
+
+function hasHardLimit({ lifetime }: SecurityAssociation): boolean {
+  return lifetime.bytes.hard > 0 || lifetime.packets.hard > 0;
 }
 
 /** It is older than this life of the agent. */

@@ -17,6 +17,7 @@ import { formatAddress } from '../../packet/address.ts';
 import { filterSnapshot } from '../filter-snapshot.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
+import { lifesizeAnswer } from './lifesize-answer.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { NumberingOwner } from '../../ipsec/numbering-owner.ts';
 import type { RoutingHost } from './routing-host.ts';
@@ -52,6 +53,7 @@ export function routingAnswers(parts: RoutingParts): AdminHandlers {
     targets: () => parts.cluster.peers.map((peer) => targetSnapshot(peer, parts)),
     connections: () => connections(parts),
     filters: () => Array.from(parts.cluster.dvipas.values(), (dvipa) => filterSnapshot(dvipa, 'filter')),
+    lifesize: () => lifesizeAnswer(parts),
     drops: () => parts.drops.toJSON(),
   };
 }

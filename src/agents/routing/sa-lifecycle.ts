@@ -7,8 +7,8 @@ import type { Funnel } from '../../dataplane/funnel.ts';
 import type { Stamping } from '../../dataplane/stamping.ts';
 import { formatSpi, type OutboundPolicy, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
-import { parseMarks } from '../../store/state-codec.ts';
-import type { CouplingStore } from '../../store/store.ts';
+import { parseSaState } from '../../store/state-codec.ts';
+import type { CouplingStore, SaState } from '../../store/store.ts';
 import {
   acknowledge,
   type PluginChange,
@@ -20,6 +20,7 @@ import {
 } from '../../vici/index.ts';
 import { saIdOf, toOutboundPolicy, toSecurityAssociation, withUpdate } from '../plugin-sa.ts';
 import { outerHeaderOf, pathFitOf } from '../sa-settings.ts';
+import type { LifesizeLearning } from './lifesize-learning.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { PeerMoves } from './peer-moves.ts';
@@ -47,7 +48,7 @@ export interface SaLifecycleOptions {
   readonly epoch: () => number;
   /** When this agent became the owner: SAs made later cannot have been used by another. */
   readonly ownerSince: number;
-  readonly percentage: number;
+  readonly learning: LifesizeLearning;
   readonly numbering: () => NumberingRunner;
   readonly lifesize: () => LifesizeRunner;
   readonly rekeyer: () => Rekeyer;
@@ -170,7 +171,7 @@ export class SaLifecycle {
   }
 
   #add(instance: string, given: PluginSa, agedAt: number): void {
-    const { log, cluster, clock, sas, percentage, epoch } = this.#options;
+    const { log, cluster, clock, sas, learning, epoch, store } = this.#options;
     const fields = {
       sa: saIdOf(instance, given.id),
       spi: formatSpi(given.spi),
@@ -190,20 +191,21 @@ export class SaLifecycle {
     const now = clock.now();
     const isOurs = agedAt - given.ageMs > this.#options.ownerSince;
     const origin = isOurs && given.state === undefined ? 'new' : 'restored';
-    const marks = given.state === undefined ? undefined : parseMarks(given.state);
+    const kept = given.state === undefined ? {} : (parseSaState(given.state) ?? doubtful(given.direction));
+    if (given.state !== undefined) store.restored(fields.sa, kept);
     try {
       const entry = sas.add({
         sa: translated.value,
         pluginId: given.id,
         service,
-        numbering: { origin, marks, epoch: epoch(), now },
-        percentage,
+        numbering: { origin, marks: kept.marks, epoch: epoch(), now },
+        lifesize: learning.termsOf(translated.value, service, kept.lifesize),
         createdAt: agedAt - given.ageMs,
         now,
       });
       log.info('SA added', { ...fields, reqid: entry.sa.reqid });
       if ('owners' in entry) {
-        if (given.state !== undefined) entry.awaiting.add(NOBODY);
+        if (kept.marks !== undefined) entry.awaiting.add(NOBODY);
         this.#startInbound(entry, origin === 'restored');
       } else this.#startOutbound(entry);
     } catch (error) {
@@ -345,6 +347,7 @@ export class SaLifecycle {
     old.isReplaced = true;
     old.numbering.replaced();
     old.lifesize.replaced();
+    this.#options.learning.switched(old, this.#options.clock.now());
   }
 
   #removePolicy(key: string): void {
@@ -377,6 +380,11 @@ export class SaLifecycle {
       this.#options.log.debug('acknowledgement did not reach charon', { error }),
     );
   }
+}
+
+/** Nobody can read what was kept: nothing is sent on the SA, and nothing of it is dispatched, until it is rekeyed. */
+function doubtful(direction: 'in' | 'out'): SaState {
+  return direction === 'in' ? { marks: UNDECIDED } : {};
 }
 
 function isOutbound(policy: PluginPolicy): boolean {

@@ -2,9 +2,10 @@ import type { RouteRecord, SaInstallRecord } from '../../coupling/records.ts';
 import type { AnySa, RoutingSas } from './routing-sas.ts';
 import type { Cluster, TargetPeer } from './target-peers.ts';
 
-/** The SA as this target gets it; undefined while its sender id is not stored yet (outbound). */
+/** The SA as this target gets it; undefined while its credit, or its sender id (outbound), is not stored yet. */
 export function saInstallRecord(entry: AnySa, peer: TargetPeer): SaInstallRecord | undefined {
   const { sa, lifesize } = entry;
+  if (!lifesize.hasCredit(peer.host)) return undefined;
   const credit = lifesize.creditOf(peer.host);
   if ('owners' in entry)
     return { sa, credit, window: entry.owners.snapshot(), isWindowComplete: !entry.isWaitingForWindows };

@@ -7,6 +7,7 @@ import type { CloseReason } from '../../coupling/errors.ts';
 import type { FlowRecord, RouteRecord, TargetBodies, TargetRecord } from '../../coupling/records.ts';
 import type { RoutingHandlers, RoutingSession } from '../../coupling/session.ts';
 import type { OpeningInbound } from '../../dataplane/opening-inbound.ts';
+import { capByNumbers } from '../../ipsec/granted-numbers.ts';
 import { LINK_KEY_BYTES } from '../../ipsec/link-seal.ts';
 import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
@@ -225,7 +226,10 @@ export class TargetSessions implements RoutingHandlers {
     const { sas, clock, lifesize } = this.#options;
     const entry = this.#granted(body.sa, peer);
     if (entry === undefined) return sas.get(body.sa) === undefined;
-    const believed = 'owners' in entry ? entry.given.cap(peer.index, body) : body;
+    const believed =
+      'owners' in entry
+        ? entry.given.cap(peer.index, body)
+        : capByNumbers(body, entry.grantedNumbers?.numbersUsableBy(peer.host));
     const isAllowed = entry.lifesize.reported(peer.host, believed, clock.now());
     lifesize.changed(entry);
     return isAllowed && believed.bytes === body.bytes && believed.packets === body.packets;

@@ -13,6 +13,7 @@ import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { PathMtus } from '../../ipsec/path-mtus.ts';
 import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
+import type { LifesizeCredit, LifesizeMeter } from '../../ipsec/lifesize-meter.ts';
 import { ReplayWindow } from '../../ipsec/replay-window.ts';
 import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
 import { IvCounters } from '../../ipsec/sender-ids.ts';
@@ -33,6 +34,8 @@ import {
 
 /** What a target's window holds beyond the SA's own: the numbers of one report round trip (docs/inbound.md). */
 const REPORT_ROUND_TRIP_PACKETS = 4096;
+/** An SA that was removed comes again within a session's time, or never. */
+const KEPT_METERS = 4096;
 
 /** A DVIPA that the routing host gave this target, mutable where its settings may change. */
 interface CachedDvipa extends ServedDvipa {
@@ -62,6 +65,9 @@ export class ShadowCache {
   readonly #served = new AddressSet();
   /** Settings by address, for packets that name no SA. */
   readonly served = new AddressMap<ServedDvipa>();
+
+  /** Of SAs that were removed: one that comes again goes on counting, or its credit would be had twice. */
+  readonly #meters = new Map<SaId, LifesizeMeter>();
 
   /** `configured`: the DVIPAs that this host's own configuration names; others are refused. */
   constructor(configured: readonly string[], limits: PathLimits) {
@@ -143,6 +149,7 @@ export class ShadowCache {
   /** Removes the SA and wipes its keys; the outbound entry is returned, since packets may wait for it. */
   remove(id: SaId): ShadowOutboundSa | undefined {
     this.overlaps.remove(id);
+    this.#keepMeter(id);
     const inbound = this.inbound.remove(id);
     if (inbound !== undefined) {
       this.opening.remove(inbound.slot);
@@ -190,7 +197,7 @@ export class ShadowCache {
       isWindowComplete,
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
-      meter: meterOf(sa, credit),
+      meter: this.#meterOf(sa, credit),
       committed: new CommittedNumbers(sa.id),
       wrongIcvs: 0,
       fit: pathFitOf(sa, this.#paths),
@@ -222,7 +229,7 @@ export class ShadowCache {
       iv: senderId === undefined ? undefined : this.#ivs.get(sa.id, senderId),
       stamp: undefined,
       lastStamped: 0,
-      meter: meterOf(sa, credit),
+      meter: this.#meterOf(sa, credit),
     }));
     this.sealing.install(entry.slot, sa);
     this.#setStamp(entry, stamping, epoch);
@@ -246,6 +253,24 @@ export class ShadowCache {
     entry.stamp = undefined;
     wipeStampKeys(this.#stampKeys.get(entry));
     this.#stampKeys.delete(entry);
+  }
+
+  #keepMeter(id: SaId): void {
+    const meter = (this.inbound.get(id) ?? this.outbound.get(id))?.meter;
+    if (meter === undefined || meter.packets === 0) return;
+    this.#meters.set(id, meter);
+    for (const oldest of this.#meters.keys()) {
+      if (this.#meters.size <= KEPT_METERS) break;
+      this.#meters.delete(oldest);
+    }
+  }
+
+  #meterOf(sa: SecurityAssociation, credit: LifesizeCredit): LifesizeMeter {
+    const kept = this.#meters.get(sa.id);
+    if (kept === undefined) return meterOf(sa, credit);
+    this.#meters.delete(sa.id);
+    kept.granted(credit);
+    return kept;
   }
 
   #refreshAddresses(): void {

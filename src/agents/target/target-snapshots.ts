@@ -20,7 +20,7 @@ import { formatAddress } from '../../packet/address.ts';
 import { filterSnapshot } from '../filter-snapshot.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
-
+import { lifesizeAnswer } from './lifesize-answer.ts';
 import type { ShadowCache } from './shadow-cache.ts';
 import type { TargetRelations } from './target-session.ts';
 
@@ -53,6 +53,7 @@ export function targetAnswers(parts: TargetParts): AdminHandlers {
     targets: () => [],
     connections: () => connections(parts),
     filters: () => Array.from(parts.cache.services, (dvipa) => filterSnapshot(dvipa, 'bypass')),
+    lifesize: () => lifesizeAnswer(parts.cache, parts.config.host),
     drops: () => parts.drops.toJSON(),
   };
 }

@@ -22,8 +22,10 @@ export function paint(text: string, tone: Tone | undefined, style: Style): strin
 
 /** The tone of a state's name, the same in every view. */
 export function toneOf(state: string): Tone | undefined {
-  if (['up', 'serving', 'confirmed'].includes(state)) return 'good';
-  if (['connecting', 'snapshot', 'installing', 'rekeying', 'tentative', 'closing'].includes(state))
+  if (['up', 'serving', 'confirmed', 'in-time'].includes(state)) return 'good';
+  if (['connecting', 'snapshot', 'installing', 'rekeying', 'tentative', 'closing', 'late'].includes(state))
     return 'waiting';
-  return ['down', 'refused'].includes(state) || state.endsWith(', attacked') ? 'bad' : undefined;
+  return ['down', 'refused', 'hard-limit'].includes(state) || state.endsWith(', attacked')
+    ? 'bad'
+    : undefined;
 }

@@ -1,8 +1,9 @@
-import { every } from '../../../src/base/clock.ts';
+import { type Clock, every } from '../../../src/base/clock.ts';
 import { DropCounters } from '../../../src/base/verdict.ts';
 import { EpochGate } from '../../../src/coupling/epoch-gate.ts';
 import type { DvipaConfig, RouteConfig } from '../../../src/config/index.ts';
-import { type RekeyCause, Rekeyer } from '../../../src/agents/routing/rekeyer.ts';
+import type { RekeyCause } from '../../../src/agents/routing/rekey-book.ts';
+import { Rekeyer, type SaNames } from '../../../src/agents/routing/rekeyer.ts';
 import { type AnySa } from '../../../src/agents/routing/routing-sas.ts';
 import { RoutingHost } from '../../../src/agents/routing/routing-host.ts';
 import { routingAnswers } from '../../../src/agents/routing/routing-snapshots.ts';
@@ -81,8 +82,20 @@ class MemoryRekeyer extends Rekeyer {
   readonly asked: { readonly entry: AnySa; readonly cause: RekeyCause }[] = [];
   readonly expired: AnySa[] = [];
 
+  readonly #clock: Clock;
+
+  constructor(options: ConstructorParameters<typeof Rekeyer>[0]) {
+    super(options);
+    this.#clock = options.clock;
+  }
+
+  override namesOf({ sa }: AnySa): SaNames {
+    return { ike: 'dvipa', child: 'web', peer: `client${sa.group}` };
+  }
+
   override request(entry: AnySa, cause: RekeyCause): void {
     entry.isRekeying = true;
+    entry.rekeys.set(cause, { at: this.#clock.now(), isTaken: true, attempts: 1 });
     this.asked.push({ entry, cause });
   }
 
