@@ -98,8 +98,8 @@ export class TargetOutbound {
   readonly #sending: SealingParts;
   /** Numbers taken per slot in this vector, given to `sent` after the send call. */
   readonly #taken = new Map<ShadowOutboundSa, number>();
-  /** SAs that had no number for a packet of this vector. */
-  readonly #waiting = new Set<ShadowOutboundSa>();
+  /** SAs that had no number for a packet of this vector, or used their credit with one to be stamped: told after it. */
+  readonly #touched = new Set<ShadowOutboundSa>();
   readonly sent = new SentCounts();
   funnelled = 0;
   stamped = 0;
@@ -196,7 +196,7 @@ export class TargetOutbound {
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
     const number = entry.holder.take(1, now);
     if (number === TAKE_WAIT) {
-      this.#waiting.add(entry);
+      this.#touched.add(entry);
       return ELSEWHERE;
     }
     this.#options.onOutbound(vector, i, entry);
@@ -220,6 +220,7 @@ export class TargetOutbound {
     if (verdict !== KEEP) return verdict;
     vector.linkProtocol[i] = LINK_PROTOCOL.STAMP;
     entry.lastStamped = entry.iv?.last ?? 0;
+    this.#touched.add(entry);
     return KEEP;
   }
 
@@ -231,8 +232,8 @@ export class TargetOutbound {
       this.#options.onNumbering(entry);
     }
     this.#taken.clear();
-    for (const entry of this.#waiting) this.#options.onNumbering(entry);
-    this.#waiting.clear();
+    for (const entry of this.#touched) this.#options.onNumbering(entry);
+    this.#touched.clear();
     if (aside > 0) this.#share(vector);
     vector.countDrops(this.#options.drops);
   }

@@ -37,6 +37,10 @@ export const FLUSH_WAIT_MS = 50;
 /** A target that does not answer "way exclusive" with FLUSH in this time stays on the shared way. */
 export const MOVE_TIMEOUT_MS = 1000;
 
+/** Of the packets that a target sends to be stamped, so many may never come (a part), or be on their way (packets). */
+export const LINK_LOSS = 1 / 8;
+export const LINK_SLACK = 1024;
+
 /** Numbers stored ahead at a time; asked for when half is left, so a lease never waits for the store. */
 export const SEQUENCE_BLOCK = 65_536;
 /** Sender ids stored ahead at a time. */

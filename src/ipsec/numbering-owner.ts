@@ -1,5 +1,6 @@
 import { Outbox } from '../base/outbox.ts';
 import { LeaseDesk } from './lease-desk.ts';
+import type { GrantedNumbers } from './granted-numbers.ts';
 import type {
   NumberingOwnerOptions,
   NumberingRekeyCause,
@@ -12,6 +13,8 @@ import {
   FLUSH_WAIT_MS,
   LEASE_MARGIN_MS,
   LEASE_TTL_MS,
+  LINK_LOSS,
+  LINK_SLACK,
   MOVE_TIMEOUT_MS,
   REKEY_SENDER_ID,
   REKEY_SEQUENCE,
@@ -35,11 +38,12 @@ import { IvCounter } from './sender-ids.ts';
  * lease exists, a dead lease is burnt whole, and a holder gives back only what it will never use.
  * A jump (burnt lease, restart) is followed by no packet before `SILENCE_MS` without traffic.
  */
-export class NumberingOwner {
+export class NumberingOwner implements GrantedNumbers {
   readonly #marks: NumberingMarks | undefined;
   readonly #rekeyAt: number;
   readonly sharedWay: SharedWay;
   readonly #allowsExclusive: boolean;
+  readonly #isRestored: boolean;
   readonly #senders = new SenderBook();
   readonly #rekey = new RekeyNeed();
   #state: OwnerState;
@@ -57,6 +61,7 @@ export class NumberingOwner {
     this.#now = now;
     this.sharedWay = options.sharedWay;
     this.#allowsExclusive = options.allowsExclusive;
+    this.#isRestored = origin === 'restored';
     this.#rekeyAt = hasEsn ? REKEY_SEQUENCE_ESN : REKEY_SEQUENCE;
     this.#marks =
       origin === 'new'
@@ -94,9 +99,11 @@ export class NumberingOwner {
     return this.#senders.idOf(target);
   }
 
-  /** Packets that the present incarnation of a target can have sent, as far as this owner gave or saw their numbers. */
-  numbersGiven(target: string): number {
-    return this.#senders.givenTo(target);
+  /** See `GrantedNumbers`. What goes to be stamped may be on its way, or lost on it: so much is believed beyond what came. */
+  numbersUsableBy(target: string): number | undefined {
+    if (this.#isRestored) return undefined;
+    const given = this.#senders.givenTo(target);
+    return this.sharedWay === 'stamping' ? Math.floor(given * (1 + LINK_LOSS)) + LINK_SLACK : given;
   }
 
   /** What is to be done now, in order; empties the list. */

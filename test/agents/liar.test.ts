@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { newConnectionKey } from '../../src/connections/connection-key.ts';
 import { listenerKey } from '../../src/connections/listeners.ts';
 import { packNumbers } from '../../src/coupling/records.ts';
+import { LINK_SLACK } from '../../src/ipsec/numbering-constants.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
 import { counted, vectorOf } from '../support/dataplane-parts.ts';
 import { addr, DVIPA, reply } from '../support/inner-packets.ts';
@@ -59,16 +60,19 @@ describe('a routing agent and a target that lies', () => {
     expect(entry.lifesize.totals(0).bytes).to.equal(credit);
   });
 
-  it('believes no outbound packets beyond the numbers that it had, also without a limit', async () => {
-    const { cluster, outbound } = await setUp();
-    Object.assign(outbound, { grantedNumbers: { numbersUsableBy: () => 3 } });
-    const { packets } = outbound.lifesize.totals(0);
-    const body = { sa: outbound.sa.id, bytes: 5e9, packets: 1e6, idleMs: 0 };
-    cluster.target(2).relations.session?.send('lifesize-report', body);
-    await cluster.run(5);
-    expect(drops(cluster)).to.deep.equal({ 'coupling-not-granted': 1 });
-    expect(outbound.lifesize.totals(0).packets - packets).to.be.at.most(3);
-  });
+  for (const [stamping, most] of [
+    ['on', LINK_SLACK],
+    ['off', 0],
+  ] as const) {
+    it(`believes no outbound packets beyond the numbers that it had, also without a limit (stamping ${stamping})`, async () => {
+      const { cluster, outbound, liar } = await setUp({ stamping });
+      const { packets } = outbound.lifesize.totals(0);
+      liar.send('lifesize-report', { sa: outbound.sa.id, bytes: 5e9, packets: 1e6, idleMs: 0 });
+      await cluster.run(5);
+      expect(drops(cluster)).to.deep.equal({ 'coupling-not-granted': 1 });
+      expect(outbound.lifesize.totals(0).packets - packets).to.equal(most);
+    });
+  }
 
   it('believes no traffic that was not dispatched to it', async () => {
     const { cluster, inbound, liar, sa } = await setUp();

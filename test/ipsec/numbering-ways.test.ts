@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ACTIVITY_MS, REKEY_SENDER_ID } from '../../src/ipsec/numbering-constants.ts';
+import { ACTIVITY_MS, LINK_SLACK, REKEY_SENDER_ID } from '../../src/ipsec/numbering-constants.ts';
 import { NumberingHolder, TAKE_STAMP, TAKE_WAIT } from '../../src/ipsec/numbering-holder.ts';
 import { Desk, STAMPING_OR_EXCLUSIVE } from './numbering-desk.ts';
 
@@ -57,20 +57,29 @@ describe('numbering owner, where packets can be stamped', () => {
     expect(kinds).to.deep.equal(['sender-id', 'grant']);
   });
 
-  it('counts what each target can have sent: lease less what came back, and what it had stamped', () => {
+  it('knows how many packets each target can have sent: lease less what came back, and what it had stamped', () => {
     const { desk: both, lease } = Desk.exclusive(STAMPING_OR_EXCLUSIVE);
-    expect(both.owner.numbersGiven('a')).to.equal(64);
+    const usable = (target: string) => (both.owner.numbersUsableBy(target) ?? 0) - LINK_SLACK;
+    expect(usable('a')).to.equal(72);
     both.request('b');
-    both.do(1, (owner, now) => owner.leaseReturn('a', lease, 11n, now));
-    expect(both.owner.numbersGiven('a')).to.equal(10);
-    both.do(1, (owner, now) => owner.sharedArrived('b', 1, now));
-    both.do(1, (owner, now) => owner.sharedArrived('b', 2, now));
-    expect([both.owner.numbersGiven('a'), both.owner.numbersGiven('b')]).to.deep.equal([10, 2]);
+    both.do(1, (owner, now) => owner.leaseReturn('a', lease, 17n, now));
+    expect(usable('a')).to.equal(18);
+    for (let i = 1; i <= 16; i++) both.do(0, (owner, now) => owner.sharedArrived('b', i, now));
+    expect([usable('a'), usable('b')]).to.deep.equal([18, 18]);
     both.do(1, (owner, now) => owner.targetLost('b', now));
     both.ready('b');
-    expect(both.owner.numbersGiven('b'), 'the same incarnation is back').to.equal(2);
+    expect(usable('b'), 'the same incarnation is back').to.equal(18);
     both.do(1, (owner, now) => owner.targetReady('b', 2n, now));
-    expect(both.owner.numbersGiven('b'), 'a new one').to.equal(0);
+    expect(usable('b'), 'a new one').to.equal(0);
+  });
+
+  it('on the funnel counts leases only, since the routing host seals the rest; of an older SA it knows nothing', () => {
+    const shared = Desk.shared();
+    shared.do(0, (owner, now) => owner.sharedArrived('b', 1, now));
+    expect([shared.owner.numbersUsableBy('a'), shared.owner.numbersUsableBy('b')]).to.deep.equal([10, 0]);
+    const restored = new Desk('restored', { nextSequence: 65_537n, nextSenderId: 17 });
+    restored.ready('a');
+    expect(restored.owner.numbersUsableBy('a')).to.equal(undefined);
   });
 
   it('asks for a rekey when sender ids run out', () => {

@@ -7,7 +7,6 @@ import type { StampedSa } from '../../dataplane/stamping.ts';
 import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
 import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
 import { GivenTraffic } from '../../ipsec/given-traffic.ts';
-import type { GrantedNumbers } from '../../ipsec/granted-numbers.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { IcvSuspicion } from '../../ipsec/icv-suspicion.ts';
 import type { LifesizeMeter } from '../../ipsec/lifesize-meter.ts';
@@ -67,8 +66,6 @@ export interface OutboundSa extends RoutingOutboundSa, StampedSa, Common {
   /** What its targets mask with, for this host to stamp; undefined: they send through the funnel. */
   readonly stampKeys: StampKeys | undefined;
   readonly installedOn: Set<string>;
-  /** What a target's reports are held against. */
-  readonly grantedNumbers?: GrantedNumbers;
 }
 
 export type AnySa = InboundSa | OutboundSa;

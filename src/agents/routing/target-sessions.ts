@@ -229,7 +229,7 @@ export class TargetSessions implements RoutingHandlers {
     const believed =
       'owners' in entry
         ? entry.given.cap(peer.index, body)
-        : capByNumbers(body, entry.grantedNumbers?.numbersUsableBy(peer.host));
+        : capByNumbers(body, entry.numbering.numbersUsableBy(peer.host));
     const isAllowed = entry.lifesize.reported(peer.host, believed, clock.now());
     lifesize.changed(entry);
     return isAllowed && believed.bytes === body.bytes && believed.packets === body.packets;
