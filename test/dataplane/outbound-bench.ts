@@ -122,6 +122,7 @@ export class OutboundBench {
         }
       },
       epoch: () => this.epoch,
+      acquire: () => verdictOf('no-sa'),
       sendToFunnel: (vector) => {
         for (let i = 0; i < vector.count; i++) {
           if (vector.verdict[i] === 0) this.funnelled.push(Buffer.from(vector.packet(i)));
