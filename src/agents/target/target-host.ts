@@ -11,7 +11,7 @@ import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
 import { InnerDelivery } from '../../dataplane/inner-delivery.ts';
 import { LookAlikes } from '../../dataplane/look-alikes.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
-import { OpenedFlows } from '../../dataplane/opened-flows.ts';
+import { type LeasedPorts, OpenedFlows } from '../../dataplane/opened-flows.ts';
 import { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
@@ -57,6 +57,8 @@ export interface TargetHostPorts {
   readonly cpuTimes: () => Promise<CpuTimes>;
   /** From these DVIPAs packets may leave in clear: the host's guard must know. Called when they may be others. */
   readonly onClearText: (dvipas: readonly string[]) => void;
+  /** Source ports of the DVIPAs that this host serves. Called when they may be others. */
+  readonly onSourcePorts: (leases: readonly LeasedPorts[]) => void;
   /** `HASH_SEED_BYTES` random bytes. */
   readonly hashSeed: Uint8Array;
 }
@@ -139,7 +141,7 @@ export class TargetHost {
       listeners,
       load,
       resets,
-      onDvipas: () => this.#tellClearText(),
+      onDvipas: () => this.#tellDvipas(),
       outbound: () => this.outbound,
       opened,
       acquiring,
@@ -257,7 +259,9 @@ export class TargetHost {
     this.reports.inboundHandled(this.inbound.touched);
   }
 
-  #tellClearText(): void {
+  #tellDvipas(): void {
+    const leases = [...this.cache.services].flatMap(({ sourcePorts }) => sourcePorts ?? []);
+    this.#ports.onSourcePorts(leases);
     const clear = this.cache.dvipas.filter(
       ({ clearText, returnVia }) => clearText === 'distribute' && returnVia === 'direct',
     );
