@@ -147,7 +147,8 @@ describe('connections that targets open from the DVIPA', function () {
         ]),
       ),
     );
-    for (const text of pings) expect(text).to.contain('10 packets transmitted, 10 received');
+    const drops = JSON.stringify(await cluster.allDrops());
+    for (const text of pings) expect(text, drops).to.contain('10 packets transmitted, 10 received');
   });
 
   it('a port that is leased to another target is not opened from, and one that is leased to nobody by one target at a time', async () => {
