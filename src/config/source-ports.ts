@@ -1,6 +1,5 @@
 import type { z } from 'zod';
 import { integer, object } from './fields.ts';
-import type { RouteFile } from './route-file.ts';
 
 /** Ports from which targets open connections of a DVIPA: one block for each target, in the order of `targets`. */
 export interface SourcePortsConfig {
@@ -27,12 +26,21 @@ export function sourcePortsOf({ from, to, block }: FileSourcePorts, targets: num
   return { from, to, block: block ?? Math.floor((to - from + 1) / targets) };
 }
 
-/** `index`: of the DVIPA. */
-export function refuseSourcePorts(file: RouteFile, index: number, context: z.core.$RefinementCtx): void {
+/** What the file has of it. */
+interface File {
+  readonly dvipas: readonly {
+    readonly source_ports: FileSourcePorts;
+    readonly services?: readonly { readonly port: number }[] | undefined;
+  }[];
+  readonly targets: readonly unknown[];
+}
+
+/** What each value allows by itself, but not together. `index`: of the DVIPA. */
+export function refuseSourcePorts(file: File, index: number, context: z.core.$RefinementCtx): void {
   const refuse = (path: readonly (string | number)[], message: string) => {
     context.addIssue({ code: 'custom', path: ['dvipas', index, ...path], message });
   };
-  const { source_ports: ports, services = [] } = file.dvipas[index] as RouteFile['dvipas'][number];
+  const { source_ports: ports, services = [] } = file.dvipas[index] as File['dvipas'][number];
   const { from, to, block } = ports;
   const count = file.targets.length;
   if (from > to) {

@@ -58,7 +58,7 @@ export class Acquiring {
 
   /** An SA or a policy is there: what waits may go now. */
   changed(now: number): void {
-    for (const key of [...this.#held.names()]) this.#held.release(key, now, (packet) => this.#mayGo(packet));
+    for (const key of this.#held.names()) this.#held.release(key, now, (packet) => this.#mayGo(packet));
   }
 
   /** Drops what has waited too long. */

@@ -36,8 +36,9 @@ export class HeldPackets {
     return this.#ids.has(name);
   }
 
-  names(): IterableIterator<string> {
-    return this.#ids.keys();
+  /** Of this moment: what is released may be held again. */
+  names(): string[] {
+    return [...this.#ids.keys()];
   }
 
   /** False when full: the caller drops the packet. */
