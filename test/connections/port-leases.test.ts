@@ -99,6 +99,19 @@ describe('flows that targets ask for', () => {
     expect(distributor.open(asked, 2, 90_000)).equal(true);
   });
 
+  it('in the table it is in nobody else’s way, and nobody else can have it', () => {
+    const { table } = distributorOf({ targets: TARGETS });
+    table.addTentative(flow(1), 2, 0);
+    table.confirm(flow(2), 2, 0);
+    expect([1, 2].map((port) => table.open(flow(port), 1, 0))).deep.equal([false, false]);
+    expect([1, 2].map((port) => table.open(flow(port), 2, 0))).deep.equal([true, true]);
+    expect([1, 2, 3].map((port) => table.isOpening(flow(port)))).deep.equal([true, false, false]);
+    expect(table.open(asked, 1, 0)).equal(true);
+    expect(table.open(asked, 2, 0)).equal(false);
+    expect(table.lookup(asked)).equal(1);
+    expect([table.tentativeCount, table.confirmedCount]).deep.equal([0, 3]);
+  });
+
   it('it is confirmed by its own target, takes no turn, and stays for as long as any', () => {
     const distributor = distributorOf({ targets: TARGETS });
     for (let port = 1; port <= 30; port++) {

@@ -63,6 +63,15 @@ describe('a policy that is only a trap', () => {
     expect(bench.asked).deep.equal(['lease-request']);
   });
 
+  it('changes that bring no SA do not make them wait longer', () => {
+    const { bench, acquiring } = setUp();
+    bench.run(text(1));
+    bench.now += 3000;
+    acquiring.changed(bench.now);
+    acquiring.tick(1000 + 4000);
+    expect(counted(bench.drops)).deep.equal({ 'queue-timeout': 1 });
+  });
+
   it('without an SA they time out and are counted; charon is asked again once a second', () => {
     const { bench, acquiring, asked } = setUp();
     const ages = [0, 999, 1000, 1500, 2000];
