@@ -55,6 +55,8 @@ export const DROP_REASONS = [
   'no-number',
   'source-not-dvipa',
   'return-router',
+  'source-port-not-leased',
+  'source-port-taken',
   'reset-withheld',
   'queue-overflow',
   'queue-timeout',

@@ -4,6 +4,7 @@ import { refuseDistribution } from './distribution.ts';
 import { familyOfText } from './fields.ts';
 import type { RouteFile } from './route-file.ts';
 import { refuseRepeats } from './shared.ts';
+import { refuseSourcePorts } from './source-ports.ts';
 
 /** What each value allows by itself, but not together. */
 export function refuseContradictions(file: RouteFile, context: z.core.$RefinementCtx): void {
@@ -48,6 +49,7 @@ export function refuseContradictions(file: RouteFile, context: z.core.$Refinemen
     refuseEndpoints(entry.endpoint, index, dvipas, context);
     refuseFamilies(entry, index, context);
     refuseDistribution(entry, ['dvipas', index], context);
+    refuseSourcePorts(file, index, context);
     const permits = entry.rules?.some(({ action }) => action === 'permit') === true;
     if (entry.clear_text === 'distribute' && !permits) {
       refuse(['dvipas', index, 'clear_text'], 'has no effect, expected a rule that permits something');

@@ -18,6 +18,7 @@ import {
 } from './fields.ts';
 import { adminSection, clusterMtu, clusterPorts, couplingSection, logSection } from './shared.ts';
 import { distributionKeys } from './distribution.ts';
+import { sourcePorts } from './source-ports.ts';
 import { keysExportSection } from './keys-export.ts';
 
 const rule = object({
@@ -53,6 +54,7 @@ const dvipa = object({
   clear_text: oneOf('reject', 'distribute').default('reject'),
   return: oneOf('direct', 'router').default('direct'),
   ...distributionKeys,
+  source_ports: sourcePorts,
   targets: list(hostName, 'target hosts', 32),
 });
 

@@ -4,6 +4,7 @@ import type { KeysExportConfig } from './keys-export.ts';
 import { refuseContradictions } from './route-contradictions.ts';
 import { type RouteFile, routeFile } from './route-file.ts';
 import type { AdminConfig, CouplingConfig, LogConfig } from './shared.ts';
+import { type SourcePortsConfig, sourcePortsOf } from './source-ports.ts';
 
 /** What to do with one kind of inner packet. The first rule that fits decides; none fits: deny. No rules: permit what an SA brought. */
 export interface FilterRule {
@@ -30,6 +31,7 @@ export interface DvipaConfig extends DistributionConfig {
   readonly clearText: 'reject' | 'distribute';
   /** `direct`: targets send to peers themselves; `router`: what has the DVIPA's address, or its endpoint's, leaves from the routing host only. */
   readonly returnVia: 'direct' | 'router';
+  readonly sourcePorts: SourcePortsConfig;
   /** Ports that are distributed in their own ways. */
   readonly services: readonly ServiceConfig[];
 }
@@ -87,6 +89,7 @@ function toConfig(file: RouteFile): RouteConfig {
       })),
       clearText: entry.clear_text,
       returnVia: entry.return,
+      sourcePorts: sourcePortsOf(entry.source_ports, file.targets.length),
       ...distributionOf(entry),
     })),
     cluster: {

@@ -37,6 +37,8 @@ export interface TargetConfig {
   readonly cluster: { readonly interface: string; readonly address: string; readonly mtu: number };
   readonly outside: { readonly interface: string };
   readonly tun: { readonly name: string; readonly mtu: number };
+  /** `manage`: the agent sets the kernel's range of source ports to what is leased to this host. */
+  readonly sourcePorts: { readonly manage: boolean };
   readonly coupling: CouplingConfig;
   readonly admin: AdminConfig;
   readonly log: LogConfig;
@@ -53,6 +55,9 @@ const targetFile = object({
     name: interfaceName.default('dvipa0'),
     // 576: what every IPv4 host must take (RFC 791). 1360 + ESP-in-UDP in tunnel mode fits 1500.
     mtu: integer(576, 65_535, 'bytes').default(1360),
+  }).prefault({}),
+  source_ports: object({
+    manage: z.boolean({ error: 'expected true or false' }).default(false),
   }).prefault({}),
   coupling: couplingSection,
   admin: adminSection(TARGET_ADMIN_SOCKET),
@@ -95,9 +100,10 @@ function refuseContradictions(file: TargetFile, context: z.core.$RefinementCtx):
   }
 }
 
-function toConfig({ router, ...same }: TargetFile): TargetConfig {
+function toConfig({ router, source_ports: sourcePorts, ...same }: TargetFile): TargetConfig {
   return {
     ...same,
+    sourcePorts,
     router: {
       host: router.host,
       address: router.address,

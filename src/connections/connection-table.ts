@@ -2,7 +2,7 @@ import { CLEAR_GROUP, type ConnectionKey, KeyedHash, newConnectionKey } from './
 import { ConnectionSlots, FREE } from './connection-slots.ts';
 import { DEFAULT_CONNECTION_TIMEOUTS, type ConnectionTimeouts } from './timeouts.ts';
 
-export type ConnectionState = 'tentative' | 'established' | 'closing';
+export type ConnectionState = 'tentative' | 'opening' | 'established' | 'closing';
 
 /** One entry as shown to people. */
 export interface ConnectionView extends Readonly<ConnectionKey> {
@@ -22,6 +22,8 @@ export interface ConnectionTableOptions {
   readonly tentativeTotal?: number;
   /** Entries of connections in clear, tentative and confirmed: whoever sends those proves nothing. */
   readonly clearTotal?: number;
+  /** Connections that one target has asked for and not reported as open. */
+  readonly openingPerTarget?: number;
   readonly timeouts?: Partial<ConnectionTimeouts>;
   readonly onChange?: ConnectionListener;
 }
@@ -47,12 +49,14 @@ const DEFAULT_TENTATIVE_PER_GROUP = 256;
 const TENTATIVE = 1;
 const ESTABLISHED = 2;
 const CLOSING = 3;
+const OPENING = 4;
 
 const STATE_NAMES: readonly (ConnectionState | undefined)[] = [
   undefined,
   'tentative',
   'established',
   'closing',
+  'opening',
 ];
 
 /**
@@ -61,7 +65,7 @@ const STATE_NAMES: readonly (ConnectionState | undefined)[] = [
  *
  * - *tentative*: made from a peeked, unauthenticated packet. Capped per SA group and in all, gone after 5 s,
  *   and never in the way of others: when the cap is reached a stateless hash chooses instead.
- * - *confirmed* (established, closing): made and changed only by what targets report as authenticated.
+ * - *confirmed* (opening, established, closing): made and changed only by what targets report as authenticated, or ask for.
  *   Nothing that merely passes by changes or refreshes one; only its own target's reports do.
  *
  * Connections in clear (group 0) have a share of the entries and no more, confirmed ones too: they push out no connection of an SA.
@@ -76,7 +80,9 @@ export class ConnectionTable {
   readonly #tentativePerGroup: number;
   readonly #tentativeTotal: number;
   readonly #clearTotal: number;
+  readonly #openingPerTarget: number;
   readonly #tentativeByGroup = new Map<number, number>();
+  readonly #openingByTarget = new Map<number, number>();
   /** Entries by SA group: a group without one is removed without a look at every slot. */
   readonly #sizeByGroup = new Map<number, number>();
   readonly #onChange: ConnectionListener | undefined;
@@ -98,6 +104,7 @@ export class ConnectionTable {
     this.#onChange = options.onChange;
     this.#tentativeTotal = options.tentativeTotal ?? capacity / 4;
     this.#clearTotal = options.clearTotal ?? capacity / 4;
+    this.#openingPerTarget = options.openingPerTarget ?? capacity / 16;
     this.#tentativePerGroup =
       options.tentativePerGroup ?? Math.min(DEFAULT_TENTATIVE_PER_GROUP, capacity / 8);
   }
@@ -185,6 +192,36 @@ export class ConnectionTable {
     if (state !== ESTABLISHED) this.#enter(slot, key, ESTABLISHED);
     this.#slots.time[slot] = now + this.#timeouts.establishedMs;
     return state === ESTABLISHED ? 'known' : 'new';
+  }
+
+  /**
+   * `target` is about to open the connection itself, and asks whether it may: true, and nobody else may until it reports the
+   * connection, or does not ask again in time. False: another has it, or too many are asked for.
+   */
+  open(key: ConnectionKey, target: number, now: number): boolean {
+    const hash = this.hashOf(key);
+    const found = this.#slots.find(key, hash);
+    const slot = found >= 0 ? found : -1 - found;
+    const state = this.#slots.state[slot] as number;
+    if (state !== FREE && this.#slots.valueAt(slot) !== target) return false;
+    if (state === ESTABLISHED) return true;
+    if (state !== OPENING) {
+      if ((this.#openingByTarget.get(target) ?? 0) >= this.#openingPerTarget) return false;
+      if (state === FREE) {
+        if (!this.#mayGrow(key.group)) return false;
+        this.#slots.occupy(slot, key, hash, FREE);
+        this.#slots.setValue(slot, target);
+      }
+      this.#enter(slot, key, OPENING);
+    }
+    this.#slots.time[slot] = now + this.#timeouts.openingMs;
+    return true;
+  }
+
+  /** Its target has asked for it, and not reported it yet. */
+  isOpening(key: ConnectionKey): boolean {
+    const slot = this.#find(key);
+    return slot >= 0 && this.#slots.state[slot] === OPENING;
   }
 
   /**
@@ -290,15 +327,18 @@ export class ConnectionTable {
       this.#tentative += by;
       addTo(this.#tentativeByGroup, group, by);
     }
+    if (before === OPENING || after === OPENING) {
+      addTo(this.#openingByTarget, this.#slots.valueAt(slot), after === OPENING ? 1 : -1);
+    }
     // `release` frees the slot, and needs to see that it is taken.
     if (after !== FREE) this.#slots.state[slot] = after;
     this.#onChange?.(key, this.#slots.valueAt(slot), STATE_NAMES[before], STATE_NAMES[after]);
   }
 }
 
-/** Counts by group; a group with none is not kept. */
-function addTo(counts: Map<number, number>, group: number, by: 1 | -1): void {
-  const count = (counts.get(group) ?? 0) + by;
-  if (count === 0) counts.delete(group);
-  else counts.set(group, count);
+/** Counts by group or target; one with none is not kept. */
+function addTo(counts: Map<number, number>, of: number, by: 1 | -1): void {
+  const count = (counts.get(of) ?? 0) + by;
+  if (count === 0) counts.delete(of);
+  else counts.set(of, count);
 }

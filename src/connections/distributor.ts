@@ -6,6 +6,7 @@ import { ConnectionTable, type ConnectionTableOptions } from './connection-table
 import { DispatchMemory } from './dispatch-memory.ts';
 import { FragmentTracker } from './fragment-tracker.ts';
 import { Listeners } from './listeners.ts';
+import { PortLeases } from './port-leases.ts';
 import type { DistributedService } from './service.ts';
 import { type DvipaSettings, Services } from './services.ts';
 import {
@@ -36,8 +37,11 @@ export class Distributor {
   readonly fragments: FragmentTracker;
   readonly #services: Services;
   readonly #listeners = new Listeners();
+  readonly #leases = new PortLeases();
   readonly #dispatches = new DispatchMemory();
   readonly #lookAlikes: DistributorOptions['lookAlikes'];
+  /** Targets that are not lost, drained ones among them. */
+  #present: TargetMask = NO_TARGETS;
 
   constructor(options: DistributorOptions) {
     this.#services = new Services(options.seed);
@@ -52,10 +56,13 @@ export class Distributor {
   /** Serves a DVIPA, by round robin unless told otherwise. Twice keeps what is there. */
   addDvipa(dvipa: IpAddress, settings: DvipaSettings = {}): void {
     this.#services.add(dvipa, settings);
+    const { sourcePorts, targets = [] } = settings;
+    if (sourcePorts !== undefined) this.#leases.set(dvipa, sourcePorts, targets);
   }
 
   /** The target is ready to serve the DVIPA. Twice is harmless. */
   addTarget(dvipa: IpAddress, target: number): void {
+    this.#present |= maskOf(target);
     for (const service of this.#services.of(dvipa)) service.addTarget(target);
   }
 
@@ -66,6 +73,7 @@ export class Distributor {
 
   /** The target is lost: it gets nothing any more, and its connections are forgotten. Returns how many. */
   removeTarget(target: number): number {
+    this.#present &= ~maskOf(target);
     for (const service of this.#services.all()) service.removeTarget(target);
     this.#listeners.remove(target);
     this.#dispatches.remove(target);
@@ -95,8 +103,8 @@ export class Distributor {
   }
 
   /**
-   * The target for a peeked packet, or -1 (`no-target`). An entry decides, whatever the packet is. Of what has none, TCP and UDP
-   * go to targets that listen on the port, if any does. `isOpening` (a SYN without ACK, or a UDP datagram): by affinity, then by
+   * The target for a peeked packet, or -1 (`no-target`). An entry decides, whatever the packet is. Of what has none, packets to a
+   * source port go to its lessee, and other TCP and UDP to targets that listen on the port, if any does. `isOpening` (a SYN without ACK, or a UDP datagram): by affinity, then by
    * the distribution method, with a tentative entry within the quotas; UDP so only on a port with a service of its own.
    * Everything else goes by hash and leaves no trace: segments (after a restart the targets' lists fill the table), other
    * protocols, openings over quota, and those for which nothing may be remembered (`mayRemember`), so that the segments that follow
@@ -115,6 +123,8 @@ export class Distributor {
     if (known >= 0) return known;
     const service = this.#services.find(key);
     if (service === undefined) return -1;
+    const lessee = this.#lesseeThere(key, isOpening);
+    if (lessee >= 0) return lessee;
     const usable = this.#usable(key, service);
     const taken = this.#takenByLookAlikes(key);
     const candidates = this.#candidates(key, usable, taken, eligible);
@@ -134,15 +144,23 @@ export class Distributor {
 
   /** As `ConnectionTable.confirm`; shares and affinity move here. */
   confirm(key: ConnectionKey, target: number, now: number): 'new' | 'known' | 'refused' | 'full' {
-    const isDistributed = this.table.lookup(key) >= 0 || !this.#mayBeItsOwn(key, target);
+    const isOwn = this.table.isOpening(key) || (this.table.lookup(key) < 0 && this.#mayBeItsOwn(key, target));
     const outcome = this.table.confirm(key, target, now);
     const service = this.#services.find(key);
     if (service === undefined || outcome === 'refused' || outcome === 'full') return outcome;
-    if (!isDistributed) return outcome;
+    if (isOwn) return outcome;
     const usable = this.#usable(key, service);
     if (outcome === 'new') service.method.confirmed(target, usable);
     service.affinity?.confirmed(key, target, usable, now);
     return outcome;
+  }
+
+  /**
+   * A target asks whether it may open the connection: as `mayReport`. True: it is its own from now on, and what the peer answers
+   * goes there.
+   */
+  open(key: ConnectionKey, target: number, now: number): boolean {
+    return this.mayReport(key, target, now) && this.table.open(key, target, now);
   }
 
   /** As `ConnectionTable.close`. */
@@ -157,14 +175,15 @@ export class Distributor {
 
   /**
    * Invariant 9: is it plausible that the target was given this connection? The table says so; or packets of it were sent there
-   * within the last seconds; or nobody else listens on its port, so that the target may have opened it itself.
+   * within the last seconds; or the target may have opened it itself: its port is leased to it, or to nobody, and nobody else
+   * listens there.
    */
   mayReport(key: ConnectionKey, target: number, now: number): boolean {
     const known = this.table.lookup(key);
     if (known >= 0) return known === target;
     if (this.#dispatches.has(target, this.table.hashOf(key), now)) return true;
-    const listening = this.#listeners.on(key.dvipa, key.protocol, key.destinationPort);
-    return (listening & ~maskOf(target)) === NO_TARGETS;
+    const lessee = this.#leases.lesseeOf(key);
+    return lessee < 0 ? !this.#isListenedByOthers(key, target) : lessee === target;
   }
 
   /** Forgets what has expired: call it about every 50 ms. */
@@ -172,6 +191,20 @@ export class Distributor {
     this.table.sweep(now);
     this.#dispatches.turn(now);
     for (const service of this.#services.all()) service.affinity?.sweep(now);
+  }
+
+  #isListenedByOthers({ dvipa, protocol, destinationPort }: ConnectionKey, target: number): boolean {
+    return (this.#listeners.on(dvipa, protocol, destinationPort) & ~maskOf(target)) !== NO_TARGETS;
+  }
+
+  /**
+   * The lessee of a source port, if it is there; -1: the packet goes as any other. An opening packet for a port that others listen on
+   * answers nobody: it is theirs.
+   */
+  #lesseeThere(key: ConnectionKey, isOpening: boolean): number {
+    const lessee = this.#leases.lesseeOf(key);
+    if (lessee < 0 || !hasTarget(this.#present, lessee)) return -1;
+    return isOpening && this.#isListenedByOthers(key, lessee) ? -1 : lessee;
   }
 
   /** Targets of the service that listen on the port; all that are there if none does, or the protocol has no ports. */

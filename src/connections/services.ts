@@ -3,6 +3,7 @@ import type { IpAddress } from '../packet/address.ts';
 import { HASH_SEED_BYTES, type ConnectionKey } from './connection-key.ts';
 import { listenerKey } from './listeners.ts';
 import { DistributedService, MaglevTables, type ServiceSettings } from './service.ts';
+import type { SourcePorts } from './port-leases.ts';
 import { NO_TARGETS, type TargetMask } from './target-mask.ts';
 
 /** One port that is distributed in its own way. */
@@ -14,6 +15,8 @@ export interface PortServiceSettings extends ServiceSettings {
 
 /** A DVIPA: what holds for all of it, and the ports that are distributed in their own ways. */
 export interface DvipaSettings extends ServiceSettings {
+  /** From where targets open connections; undefined: no port is any target's. */
+  readonly sourcePorts?: SourcePorts;
   readonly services?: readonly PortServiceSettings[];
 }
 

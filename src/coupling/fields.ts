@@ -74,6 +74,16 @@ function isSelector({ family, from, to }: TrafficSelector): boolean {
   return from.length === lengthBytes && to.length === lengthBytes && compareAddressBytes(from, to) <= 0;
 }
 
+/** A connection at a target. */
+export const flow = z.strictObject({
+  dvipa: address,
+  group: u32,
+  protocol: z.int().min(0).max(255),
+  source: address,
+  sourcePort: u16,
+  destinationPort: u16,
+});
+
 /** RFC 3948 ports in packet direction; both 0 without encapsulation. */
 export const outer = z.strictObject({
   source: address,

@@ -39,6 +39,15 @@ export interface DvipaRecord {
   readonly returnVia: 'direct' | 'router';
   /** The routing host's address on the trusted link. */
   readonly router: string;
+  /** Inclusive; absent: no port is leased to anybody. */
+  readonly sourcePorts?: SourcePortsRecord;
+}
+
+/** Ports from which targets open connections of a DVIPA, and those of this target, if there are any. */
+export interface SourcePortsRecord {
+  readonly from: number;
+  readonly to: number;
+  readonly leased?: { readonly from: number; readonly to: number };
 }
 
 /** AES-256 keys of the trusted link between this pair of hosts, one per direction. Ownership passes on. */
@@ -111,6 +120,8 @@ export interface RouteBodies {
    */
   completeness: { readonly dvipa: string; readonly complete: boolean };
   credit: { readonly sa: SaId } & Credit;
+  /** To a `flow-ask`. `isYours`: what the peer answers goes to this target. */
+  'flow-answer': { readonly flow: FlowRecord; readonly isYours: boolean };
 }
 
 /** A connection at a target, seen from the peer: `source` is the peer's inner address. */
@@ -163,6 +174,17 @@ export interface TargetBodies {
     readonly opened: readonly FlowRecord[];
     readonly closed: readonly FlowRecord[];
     readonly full: boolean;
+  };
+  /** May this target open the flow? Its first packet waits for the answer. Of an ICMP echo: `echoKey`. */
+  'flow-ask': { readonly flow: FlowRecord };
+  /** A packet waits for an SA, and its policy has none, only a trap. Ports 0 where there are none. */
+  acquire: {
+    readonly key: string;
+    readonly protocol: number;
+    readonly source: string;
+    readonly sourcePort: number;
+    readonly destination: string;
+    readonly destinationPort: number;
   };
   /** Ports where an application of this target hears what comes for the DVIPA: ascending. The whole list, each time. */
   listeners: { readonly dvipa: string; readonly tcp: readonly number[]; readonly udp: readonly number[] };

@@ -5,6 +5,7 @@ import { type BodyCodecs, converted, plain } from './bodies.ts';
 import {
   address,
   count,
+  flow,
   host,
   network,
   outer,
@@ -45,6 +46,18 @@ const rule = z.strictObject({
   source: network.exactOptional(),
 });
 
+const ports = z
+  .strictObject({ from: u16.min(1), to: u16 })
+  .refine(({ from, to }) => from <= to, 'from is not above to');
+
+const sourcePorts = z
+  .strictObject({ from: u16.min(1), to: u16, leased: ports.exactOptional() })
+  .refine(
+    ({ from, to, leased }) =>
+      from <= to && (leased === undefined || (leased.from >= from && leased.to <= to)),
+    'the lease is within the range',
+  );
+
 const dvipa = z.strictObject({
   address,
   endpoints: z.array(address).min(1).max(ENDPOINTS_MAX),
@@ -53,6 +66,7 @@ const dvipa = z.strictObject({
   clearText: z.enum(['reject', 'distribute']),
   returnVia: z.enum(['direct', 'router']),
   router: address,
+  sourcePorts: sourcePorts.exactOptional(),
 });
 
 const linkKey = z.strictObject({
@@ -127,6 +141,7 @@ export const routeCodecs: BodyCodecs<RouteBodies> = {
   way: plain(z.strictObject({ sa: saId, way: z.enum(['stamping', 'funnel', 'exclusive']) })),
   completeness: plain(z.strictObject({ dvipa: address, complete: z.boolean() })),
   credit: plain(credit.extend({ sa: saId })),
+  'flow-answer': plain(z.strictObject({ flow, isYours: z.boolean() })),
 };
 
 /** An undefined field would travel as an extension type. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type BodyCodecs, plain } from './bodies.ts';
-import { address, bytes, count, host, saId, text, total, u16, u32, u64, window } from './fields.ts';
+import { address, bytes, count, flow, host, saId, text, total, u16, u32, u64, window } from './fields.ts';
 import {
   FLOWS_MAX,
   LISTENED_PORTS_MAX,
@@ -18,15 +18,6 @@ export const targetHello: z.ZodType<TargetHello> = z.strictObject({
   host,
   incarnation: u64,
   epochSeen: u32,
-});
-
-const flow = z.strictObject({
-  dvipa: address,
-  group: u32,
-  protocol: z.int().min(0).max(255),
-  source: address,
-  sourcePort: u16,
-  destinationPort: u16,
 });
 
 /** TCP and UDP have no port 0 that one could answer to. */
@@ -57,6 +48,17 @@ export const targetCodecs: BodyCodecs<TargetBodies> = {
   'mapping-report': plain(z.strictObject({ sa: saId, address, port, sequence: u64 })),
   'lifesize-report': plain(z.strictObject({ sa: saId, bytes: total, packets: total, idleMs: total })),
   'flow-report': plain(z.strictObject({ opened: flows, closed: flows, full: z.boolean() })),
+  'flow-ask': plain(z.strictObject({ flow })),
+  acquire: plain(
+    z.strictObject({
+      key: text(POLICY_KEY_MAX_CHARACTERS),
+      protocol: z.int().min(0).max(255),
+      source: address,
+      sourcePort: u16,
+      destination: address,
+      destinationPort: u16,
+    }),
+  ),
   listeners: plain(z.strictObject({ dvipa: address, tcp: ports, udp: ports })),
   load: plain(z.strictObject({ busyPerMille: z.int().min(0).max(1000) })),
   'lease-request': plain(z.strictObject({ sa: saId, count })),

@@ -4,7 +4,8 @@ import type { FragmentKey } from '../connections/fragment-tracker.ts';
 import { isOpening } from '../connections/tcp-state.ts';
 import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import { ADDRESS_WORDS, copyAddress, type IpAddress, newAddress } from '../packet/address.ts';
-import { IP_PROTOCOL, isIcmp } from '../packet/protocols.ts';
+import { IP_PROTOCOL, isEchoReply, isIcmp } from '../packet/protocols.ts';
+import { echoKey } from './echo-key.ts';
 import type { PacketVector } from './vector.ts';
 
 /** No target yet: the first fragment of its datagram, which shows the ports, has not come. */
@@ -22,12 +23,13 @@ export interface ChoosingSa {
  * Claim 10: which target a peeked packet goes to. TCP: the connection's, or by the distribution method for a SYN. UDP: the
  * pseudo-connection's once its target has answered, else by hash, so that it is the same one each time, or by the method of a service
  * of its own. An ICMP error: to the
- * target of the connection that it quotes. ICMP echo and other messages: by hash of the peer's address, so that one target
+ * target of the connection that it quotes. An echo reply: to the target that asked. Other messages: by hash of the peer's address, so that one target
  * answers. Other protocols: by hash of the addresses. A fragment that shows no ports: where the first one of its datagram went.
  */
 export class TargetChoice {
   readonly #distributor: Distributor;
   readonly #key = newConnectionKey();
+  readonly #echo = newConnectionKey();
   readonly #fragment: FragmentKey = {
     group: 0,
     source: newAddress(),
@@ -72,6 +74,8 @@ export class TargetChoice {
   ): number {
     this.#readConnection(vector, i, entry);
     const key = this.#key;
+    const asker = isReply(vector, i) ? this.#distributor.table.lookup(this.#readEcho(vector, i, entry)) : -1;
+    if (asker >= 0) return asker;
     const isSyn = key.protocol === IP_PROTOCOL.TCP && isOpening(vector.tcpFlags[i] as number);
     const opens = isSyn || (key.protocol === IP_PROTOCOL.UDP && !isQuote(vector, i));
     // Nobody serves the SA yet: the routing host opens for any of them.
@@ -94,6 +98,14 @@ export class TargetChoice {
     else readKey(key, vector, i);
   }
 
+  #readEcho(vector: PacketVector, i: number, entry: ChoosingSa): ConnectionKey {
+    const key = this.#echo;
+    copyAddress(entry.dvipa.address, 0, key.dvipa, 0);
+    copyAddress(vector.innerSource, i * ADDRESS_WORDS, key.source, 0);
+    key.group = entry.sa.group;
+    return echoKey(key, vector.protocol[i] as number, vector.sourcePort[i] as number);
+  }
+
   #fragmentKey(vector: PacketVector, i: number, { sa }: ChoosingSa): FragmentKey {
     const key = this.#fragment;
     key.group = sa.group;
@@ -107,6 +119,11 @@ export class TargetChoice {
   }
 }
 
+function isReply(vector: PacketVector, i: number): boolean {
+  const protocol = vector.protocol[i] as number;
+  return isIcmp(protocol) && isEchoReply(protocol, (vector.destinationPort[i] as number) >>> 8);
+}
+
 /** An ICMP error, which is of the connection that it quotes. */
 function isQuote(vector: PacketVector, i: number): boolean {
   return vector.quotedProtocol[i] !== 0;
@@ -116,8 +133,8 @@ function readKey(key: ConnectionKey, vector: PacketVector, i: number): void {
   const protocol = vector.protocol[i] as number;
   copyAddress(vector.innerSource, i * ADDRESS_WORDS, key.source, 0);
   key.protocol = protocol;
-  key.sourcePort = vector.sourcePort[i] as number;
-  // Type and code are no ports: whatever a peer's ICMP says, one target hears it.
+  // Type, code and identifier are no ports: whatever a peer's ICMP says, one target hears it.
+  key.sourcePort = isIcmp(protocol) ? 0 : (vector.sourcePort[i] as number);
   key.destinationPort = isIcmp(protocol) ? 0 : (vector.destinationPort[i] as number);
 }
 

@@ -2,6 +2,7 @@ import { type DropCounters, KEEP, verdictOf } from '../base/verdict.ts';
 import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { PathFit } from '../ipsec/path-fit.ts';
+import type { LeasedPorts } from './opened-flows.ts';
 import type { ReplayWindow } from '../ipsec/replay-window.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
 import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address.ts';
@@ -32,6 +33,8 @@ const HARD_LIMIT = verdictOf('hard-limit');
 /** Settings of a DVIPA that this target serves. */
 export interface ServedDvipa extends ClearDvipa {
   readonly filterMode: FilterMode;
+  /** Whose source ports are whose; undefined: nobody's. */
+  readonly sourcePorts?: LeasedPorts | undefined;
 }
 
 /** A shadow SA, inbound. */

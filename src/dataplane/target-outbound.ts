@@ -71,12 +71,14 @@ export interface TargetOutboundOptions {
   readonly dvipas: AddressSet;
   /** Which peer a packet is for, where several look alike. */
   readonly choosePolicy: ChoosePolicy;
-  /** May a packet of the kernel leave at all, now that its SA is known? KEEP: yes. */
-  readonly withhold: (vector: PacketVector, i: number, entry: ShadowOutboundSa) => Verdict;
   /** Sends the packets with verdict 0, masked already, to the routing host, which stamps them. */
   readonly sendToStamper: (vector: PacketVector) => void;
   /** Of the routing host that is there, 0: none is. What is masked for another is not sent. */
   readonly epoch: () => number;
+  /** May a packet of the kernel leave at all, now that its SA is known? KEEP: yes. ELSEWHERE: it comes again. */
+  readonly withhold: (vector: PacketVector, i: number, entry: ShadowOutboundSa, now: number) => Verdict;
+  /** For what a policy is about that has no SA: as `withhold`. */
+  readonly acquire: (vector: PacketVector, i: number, now: number) => Verdict;
   /** Seals the packets with verdict 0 for the link and sends them to the routing host; `saSlot` says whose they are. */
   readonly sendToFunnel: (vector: PacketVector) => void;
   /** The holder may have actions, or another deadline. */
@@ -133,6 +135,11 @@ export class TargetOutbound {
     this.#options.onNumbering(entry);
   }
 
+  /** Is there an SA that packet `i` could be sealed with? */
+  hasSa(vector: PacketVector, i: number): boolean {
+    return this.#findSa(vector, i) === KEEP;
+  }
+
   /** The SA is gone: its slot will be another's. What waits for it asks for another SA. */
   removed(entry: ShadowOutboundSa, now: number): void {
     this.#options.fragments.forget(entry.slot);
@@ -172,9 +179,10 @@ export class TargetOutbound {
   #admit(vector: PacketVector, i: number, now: number): number {
     const bad = this.#findSa(vector, i);
     if (bad === NO_POLICY) return this.#options.clear.outbound(vector, i);
+    if (bad === NO_SA) return this.#options.acquire(vector, i, now);
     if (bad !== KEEP) return bad;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
-    const withheld = this.#options.withhold(vector, i, entry);
+    const withheld = this.#options.withhold(vector, i, entry, now);
     if (withheld !== KEEP) return withheld;
     const unfit = this.#fit.check(vector, i, entry, now);
     return unfit === KEEP ? this.#line.admit(vector, i, now) : unfit;

@@ -15,7 +15,7 @@ export interface InnerColumns {
   readonly innerSource: Uint32Array;
   readonly innerDestination: Uint32Array;
   readonly protocol: Uint8Array;
-  /** 0 where the packet shows none. For ICMP the destination port is type << 8 | code, the source port 0. */
+  /** 0 where the packet shows none. For ICMP the destination port is type << 8 | code, the source port an echo's identifier. */
   readonly sourcePort: Uint16Array;
   readonly destinationPort: Uint16Array;
   /** Flags byte of TCP, 0 for other protocols. */

@@ -6,7 +6,7 @@ import {
   readIpv6Address,
   setIpv4Address,
 } from '../packet/address.ts';
-import { ICMP_HEADER_BYTES } from '../packet/icmp.ts';
+import { ICMP_ECHO_ID_OFFSET, ICMP_HEADER_BYTES } from '../packet/icmp.ts';
 import { IPV4_HEADER_BYTES, Ipv4Header, parseIpv4 } from '../packet/ipv4.ts';
 import {
   IPV6_DESTINATION_OFFSET,
@@ -15,7 +15,7 @@ import {
   parseIpv6,
   walkIpv6Extensions,
 } from '../packet/ipv6.ts';
-import { hasPorts, IP_PROTOCOL, isIcmp, isIcmpError } from '../packet/protocols.ts';
+import { hasPorts, IP_PROTOCOL, isIcmp, isIcmpEcho, isIcmpError } from '../packet/protocols.ts';
 import { parseQuote, QuotedPacket } from '../packet/quoted.ts';
 import { TCP_FLAGS_OFFSET } from '../packet/tcp.ts';
 import { FRAGMENT, type InnerColumns } from './inner-columns.ts';
@@ -34,7 +34,8 @@ export interface InnerBytes {
 /**
  * Reads the headers of an inner packet into columns: what a peek decrypted of it, or all of it after the ICV was verified.
  * INCOMPLETE: more must be at hand. Ports stay 0 in later fragments and in protocols without ports; for ICMP the
- * destination "port" is type << 8 | code (RFC 4301 section 4.4.1.1). What else it found stays in its fields until the next call.
+
+ * destination "port" is type << 8 | code (RFC 4301 section 4.4.1.1), the source port an echo's identifier. What else it found stays in its fields until the next call.
  */
 export class InnerHeaderReader {
   readonly #ipv4 = new Ipv4Header();
@@ -143,7 +144,13 @@ export class InnerHeaderReader {
     const upper = at + header;
     if (isIcmp(protocol)) {
       columns.destinationPort[i] = bytes.readUInt16BE(upper);
-      const isError = isIcmpError(protocol, bytes.readUInt8(upper));
+      const type = bytes.readUInt8(upper);
+      const idEnd = header + ICMP_ECHO_ID_OFFSET + 2;
+      if (isIcmpEcho(protocol, type) && idEnd <= this.totalBytes) {
+        if (idEnd > available) return INCOMPLETE;
+        columns.sourcePort[i] = bytes.readUInt16BE(upper + ICMP_ECHO_ID_OFFSET);
+      }
+      const isError = isIcmpError(protocol, type);
       return isError
         ? this.#readQuote({ bytes, at, available }, header + ICMP_HEADER_BYTES, columns, i)
         : KEEP;

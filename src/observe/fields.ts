@@ -41,6 +41,8 @@ export const LOG_FIELDS = [
   'way',
   'senderId',
   'lease',
+  'ports',
+  'leased',
   'kind',
   'record',
   'connections',

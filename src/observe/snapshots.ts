@@ -162,7 +162,7 @@ export interface ConnectionSnapshot {
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly target: string;
-  readonly state: 'tentative' | 'confirmed' | 'closing';
+  readonly state: 'tentative' | 'opening' | 'confirmed' | 'closing';
   /** Routing host: until it is forgotten unless its target reports it again. */
   readonly remainingMs?: number | undefined;
 }

@@ -10,6 +10,9 @@ import { internetChecksum } from './checksum.ts';
  */
 export const ICMP_HEADER_BYTES = 8;
 
+/** Of an echo message of either family, from its beginning (RFC 792, RFC 4443 section 4.1). */
+export const ICMP_ECHO_ID_OFFSET = 4;
+
 export const ICMP_TYPE = {
   ECHO_REPLY: 0,
   DESTINATION_UNREACHABLE: 3,

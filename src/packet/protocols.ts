@@ -35,6 +35,19 @@ export function isIcmp(protocol: number): boolean {
   return protocol === IP_PROTOCOL.ICMP || protocol === IP_PROTOCOL.ICMPV6;
 }
 
+/** Echo request and reply: a message with an identifier (RFC 792; RFC 4443 section 4). */
+export function isIcmpEcho(protocol: number, type: number): boolean {
+  return isEchoRequest(protocol, type) || isEchoReply(protocol, type);
+}
+
+export function isEchoRequest(protocol: number, type: number): boolean {
+  return type === (protocol === IP_PROTOCOL.ICMPV6 ? 128 : 8);
+}
+
+export function isEchoReply(protocol: number, type: number): boolean {
+  return type === (protocol === IP_PROTOCOL.ICMPV6 ? 129 : 0);
+}
+
 /** Messages that quote a packet: RFC 792's unreachable, quench, redirect, time and parameter; RFC 4443's types below 128. */
 export function isIcmpError(protocol: number, type: number): boolean {
   if (protocol === IP_PROTOCOL.ICMPV6) return type < 128;

@@ -34,6 +34,7 @@ export { type ViciFields, type ViciInput, ViciMessage, type ViciValue } from './
 export { decodePacket, encodePacket, type ViciPacket, type ViciPacketType } from './packet.ts';
 export {
   acknowledge,
+  acquireSa,
   expireSa,
   listPlugin,
   type PluginVersion,

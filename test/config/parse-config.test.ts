@@ -23,6 +23,7 @@ describe('configuration of a routing host', () => {
           weights: {},
           affinity: 'none',
           switchBack: true,
+          sourcePorts: { from: 32_768, to: 60_999, block: 14_116 },
           services: [],
           targets: ['target1', 'target2'],
         },
@@ -116,7 +117,7 @@ describe('configuration of a routing host', () => {
       'an unknown key',
       'endpoint:',
       'endpont:',
-      '5:5: dvipas.0.endpont: unknown key, expected one of address, endpoint, inbound_filter, rules, clear_text, return, distribution, weights, affinity, switch_back, services, targets',
+      '5:5: dvipas.0.endpont: unknown key, expected one of address, endpoint, inbound_filter, rules, clear_text, return, distribution, weights, affinity, switch_back, services, source_ports, targets',
     ],
     [
       'an unknown key in braces',
@@ -325,6 +326,7 @@ describe('configuration of a target', () => {
       cluster: { interface: 'cluster0', address: '198.51.100.11', mtu: 1500 },
       outside: { interface: 'outside0' },
       tun: { name: 'dvipa0', mtu: 1360 },
+      sourcePorts: { manage: false },
       coupling: {
         ca: '/etc/dvipa/pki/ca.pem',
         certificate: '/etc/dvipa/pki/target1.pem',

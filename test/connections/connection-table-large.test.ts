@@ -38,7 +38,13 @@ describe('connection table beside a Map', () => {
         fc.array(step, { minLength: 100, maxLength: 200 }),
         fc.uint8Array({ minLength: 8, maxLength: 8 }),
         (steps, seed) => {
-          const table = new ConnectionTable({ seed, capacity: 32, tentativePerGroup: 8, tentativeTotal: 12 });
+          const table = new ConnectionTable({
+            seed,
+            capacity: 32,
+            tentativePerGroup: 8,
+            tentativeTotal: 12,
+            clearTotal: 32,
+          });
           const model = new Map<string, Entry>();
           const tentative = (group?: number) =>
             [...model.values()].filter(

@@ -55,6 +55,15 @@ export function sampleSa(changes: Partial<SecurityAssociation> = {}): SecurityAs
   };
 }
 
+const flow = {
+  dvipa: '203.0.113.10',
+  group: 9,
+  protocol: 6,
+  source: '10.1.1.1',
+  sourcePort: 40_000,
+  destinationPort: 80,
+};
+
 /** One body of every kind. */
 export function routeBodies(): RouteBodies {
   return {
@@ -76,6 +85,7 @@ export function routeBodies(): RouteBodies {
       clearText: 'distribute',
       returnVia: 'direct',
       router: '198.51.100.1',
+      sourcePorts: { from: 32_768, to: 60_999, leased: { from: 32_768, to: 42_177 } },
     },
     'dvipa-remove': { address: '2001:db8::1' },
     'link-key': {
@@ -116,18 +126,11 @@ export function routeBodies(): RouteBodies {
     way: { sa: SA_ID, way: 'funnel' },
     completeness: { dvipa: '203.0.113.10', complete: false },
     credit: { sa: SA_ID, bytes: 1_000_000, packets: 1000 },
+    'flow-answer': { flow, isYours: true },
   };
 }
 
 export function targetBodies(): TargetBodies {
-  const flow = {
-    dvipa: '203.0.113.10',
-    group: 9,
-    protocol: 6,
-    source: '10.1.1.1',
-    sourcePort: 40_000,
-    destinationPort: 80,
-  };
   return {
     'sa-installed': { id: SA_ID, ok: false, reason: 'algorithm 1234 is not supported' },
     'policy-installed': { key: 'out 203.0.113.10/32 10.1.1.1/32' },
@@ -143,6 +146,15 @@ export function targetBodies(): TargetBodies {
     'mapping-report': { sa: SA_ID, address: '192.0.2.99', port: 61_000, sequence: 2n ** 32n + 5n },
     'lifesize-report': { sa: SA_ID, bytes: 2 ** 33, packets: 2 ** 22, idleMs: 12 },
     'flow-report': { opened: [flow], closed: [{ ...flow, source: '2001:db8::2' }], full: true },
+    'flow-ask': { flow: { ...flow, protocol: 1, sourcePort: 8, destinationPort: 4711 } },
+    acquire: {
+      key: 'out 203.0.113.10/32 10.1.1.1/32',
+      protocol: 6,
+      source: '203.0.113.10',
+      sourcePort: 32_768,
+      destination: '10.1.1.1',
+      destinationPort: 80,
+    },
     listeners: { dvipa: '203.0.113.10', tcp: [22, 80, 65535], udp: [1] },
     load: { busyPerMille: 1000 },
     'lease-request': { sa: SA_ID, count: 64 },

@@ -2,7 +2,7 @@ import { FlowTracker } from '../../src/connections/flow-tracker.ts';
 import { WithheldResets } from '../../src/dataplane/withheld-resets.ts';
 import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../../src/base/key-material.ts';
-import { DropCounters, ELSEWHERE, verdictOf } from '../../src/base/verdict.ts';
+import { DropCounters, ELSEWHERE, type Verdict, verdictOf } from '../../src/base/verdict.ts';
 import { pathFitOf } from '../../src/agents/sa-settings.ts';
 import { KeyedHash } from '../../src/connections/connection-key.ts';
 import { FragmentMemory } from '../../src/dataplane/fragment-memory.ts';
@@ -95,6 +95,7 @@ export class OutboundBench {
   now = 1000;
   limits = { outside: 1500, cluster: 1500 };
   choosePolicy: ChoosePolicy = (_vector, _i, best) => best;
+  acquire = (_vector: PacketVector, _i: number, _now: number): Verdict => verdictOf('no-sa');
   /** Connections that are known; unless a test says so, the set of targets is complete. */
   readonly flows = new FlowTracker({ seed: SEED, maxFlows: 64 });
   readonly withheld = new WithheldResets(this.flows);
@@ -122,6 +123,7 @@ export class OutboundBench {
         }
       },
       epoch: () => this.epoch,
+      acquire: (vector, i, now) => this.acquire(vector, i, now),
       sendToFunnel: (vector) => {
         for (let i = 0; i < vector.count; i++) {
           if (vector.verdict[i] === 0) this.funnelled.push(Buffer.from(vector.packet(i)));

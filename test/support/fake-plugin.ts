@@ -75,7 +75,8 @@ export function policySection(id: string, override: ViciFields = {}): ViciFields
 
 /**
  * The plugin's side of the protocol, with its tables in memory: `sas` and `policies` by id, kept states by SA or
- * DVIPA, and numbered events. `received` holds what the agent sent with `ack`, `counters`, `expire` and `mapping`.
+ * DVIPA, and numbered events. `received` holds what the agent sent with `ack`, `acquire`, `counters`, `expire` and
+ * `mapping`.
  */
 export class FakePlugin {
   readonly charon = new FakeCharon();
@@ -98,7 +99,7 @@ export class FakePlugin {
         return this.#listReply();
       })
       .on('put', (message) => this.#put(message));
-    for (const command of ['ack', 'counters', 'expire', 'mapping']) {
+    for (const command of ['ack', 'acquire', 'counters', 'expire', 'mapping']) {
       this.charon.on(command, (message) => {
         this.received.push({ command, message });
         return { success: true };

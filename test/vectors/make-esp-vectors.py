@@ -178,7 +178,7 @@ def make():
                     "integrity": TRANSFORMS[auth] if auth else 0, "integrityKey": integ_key.hex(), "iv": iv.hex(),
                     "esp": esp.hex(), "inner": bytes(inner).hex(),
                     "protocol": IP(bytes(inner)).proto,
-                    "sourcePort": upper.sport if has_ports else 0,
+                    "sourcePort": upper.sport if has_ports else getattr(upper, "id", 0),
                     "destinationPort": upper.dport if has_ports else 0x0800 if isinstance(upper, ICMP) else 0,
                     "tcpFlags": int(upper.flags) if isinstance(upper, TCP) else 0,
                     "isFragment": inner.frag > 0,

@@ -179,6 +179,87 @@ static const char *run_mapping(kernel_dvipa_commands_t *this, chunk_t message)
 }
 
 /**
+ * Get one side of a packet from a message
+ *
+ * @return				NULL if it is none
+ */
+static traffic_selector_t *get_side(chunk_t message, uint64_t protocol,
+									const char *address_name,
+									const char *port_name)
+{
+	char text[INET6_ADDRSTRLEN];
+	uint64_t port;
+	host_t *host;
+	uint8_t bits;
+
+	if (!kernel_dvipa_reader_get_text(message, address_name, text,
+									  sizeof(text)) ||
+		!kernel_dvipa_reader_get_number(message, port_name, UINT16_MAX, &port))
+	{
+		return NULL;
+	}
+	host = kernel_dvipa_address(text, 0);
+	if (!host)
+	{
+		return NULL;
+	}
+	bits = host->get_family(host) == AF_INET ? 32 : 128;
+	/* 0: the protocol has none */
+	return traffic_selector_create_from_subnet(host, bits, protocol, port,
+											   port ?: UINT16_MAX);
+}
+
+/**
+ * acquire { policy = KEY, protocol, src, sport, dst, dport }
+ */
+static const char *run_acquire(kernel_dvipa_commands_t *this, chunk_t message)
+{
+	traffic_selector_t *src, *dst, *src_ts = NULL, *dst_ts = NULL;
+	traffic_selector_t *src_part = NULL, *dst_part = NULL;
+	const char *failed = NULL;
+	uint64_t protocol;
+	uint32_t reqid;
+	chunk_t key;
+
+	if (!kernel_dvipa_reader_get(message, DVIPA_KEY_VALUE, "policy", &key) ||
+		!kernel_dvipa_reader_get_number(message, "protocol", UINT8_MAX,
+										&protocol))
+	{
+		return "expected policy and protocol";
+	}
+	src = get_side(message, protocol, "src", "sport");
+	dst = get_side(message, protocol, "dst", "dport");
+	if (!src || !dst)
+	{
+		failed = "expected addresses and ports of a packet";
+	}
+	else if (!this->spd->get_trap(this->spd, key, &reqid, &src_ts, &dst_ts))
+	{
+		failed = "no such policy without an SA";
+	}
+	else
+	{	/* charon proposes these in front of the configured ones */
+		src_part = src->get_subset(src, src_ts);
+		dst_part = dst->get_subset(dst, dst_ts);
+		if (src_part && dst_part)
+		{
+			this->acquire(this->user, reqid, src_part, dst_part);
+		}
+		else
+		{
+			failed = "a packet that the policy is not about";
+		}
+	}
+	DESTROY_IF(src_part);
+	DESTROY_IF(dst_part);
+	DESTROY_IF(src_ts);
+	DESTROY_IF(dst_ts);
+	DESTROY_IF(src);
+	DESTROY_IF(dst);
+	return failed;
+}
+
+/**
  * put { sa = ID, state } or put { dvipa = ADDRESS, state }
  */
 static const char *run_put(kernel_dvipa_commands_t *this, chunk_t message)
@@ -219,6 +300,7 @@ static const char *run_put(kernel_dvipa_commands_t *this, chunk_t message)
  */
 static const command_t commands[] = {
 	{ "ack", run_ack },
+	{ "acquire", run_acquire },
 	{ "counters", run_counters },
 	{ "expire", run_expire },
 	{ "mapping", run_mapping },

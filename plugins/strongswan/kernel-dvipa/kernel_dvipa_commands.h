@@ -53,7 +53,18 @@ struct kernel_dvipa_commands_t {
 	 */
 	void (*mapping)(void *user, uint32_t spi, host_t *dst, host_t *remote);
 
-	/** first argument of both */
+	/**
+	 * Tells charon that a packet waits for an SA.
+	 *
+	 * @param user		user below
+	 * @param reqid		of the trap
+	 * @param src_ts	of the packet, or of the trap; not owned
+	 * @param dst_ts	the same
+	 */
+	void (*acquire)(void *user, uint32_t reqid, traffic_selector_t *src_ts,
+					traffic_selector_t *dst_ts);
+
+	/** first argument of all of them */
 	void *user;
 };
 

@@ -304,6 +304,27 @@ CALLBACK(raise_mapping, void,
 	charon->kernel->mapping(charon->kernel, IPPROTO_ESP, spi, dst, remote);
 }
 
+CALLBACK(raise_acquire, void,
+	private_kernel_dvipa_ipsec_t *this, uint32_t reqid,
+	traffic_selector_t *src_ts, traffic_selector_t *dst_ts)
+{
+#ifdef HAVE_ACQUIRE_DATA
+	kernel_acquire_data_t data = {
+		.src = src_ts,
+		.dst = dst_ts,
+#ifdef HAVE_SA_CPU
+		.cpu = CPU_ID_MAX,
+#endif
+	};
+
+	charon->kernel->acquire(charon->kernel, reqid, &data);
+#else
+	/* takes them over */
+	charon->kernel->acquire(charon->kernel, reqid, src_ts->clone(src_ts),
+							dst_ts->clone(dst_ts));
+#endif
+}
+
 CALLBACK(run_command, void,
 	private_kernel_dvipa_ipsec_t *this, chunk_t command, chunk_t message,
 	kernel_dvipa_writer_t *writer, bool listed)
@@ -407,6 +428,7 @@ static bool create_threads(private_kernel_dvipa_ipsec_t *this)
 		.daemon_version = this->daemon_version,
 		.expire = raise_expire,
 		.mapping = raise_mapping,
+		.acquire = raise_acquire,
 		.user = this,
 	};
 	this->server = kernel_dvipa_server_create(

@@ -221,6 +221,34 @@ METHOD(kernel_dvipa_spd_t, get_reqid, bool,
 	return policy != NULL;
 }
 
+METHOD(kernel_dvipa_spd_t, get_trap, bool,
+	private_kernel_dvipa_spd_t *this, chunk_t key, uint32_t *reqid,
+	traffic_selector_t **src_ts, traffic_selector_t **dst_ts)
+{
+	enumerator_t *enumerator;
+	kernel_dvipa_policy_t *policy;
+	kernel_dvipa_policy_use_t *use;
+	bool found = FALSE;
+
+	this->journal->lock(this->journal);
+	enumerator = this->policies->ht.create_enumerator(&this->policies->ht);
+	while (!found && enumerator->enumerate(enumerator, NULL, &policy))
+	{
+		use = kernel_dvipa_policy_active(policy);
+		if (policy->dir == POLICY_OUT && use && !use->sa.esp.spi &&
+			chunk_equals(key, chunk_from_str(policy->key)))
+		{
+			*reqid = use->sa.reqid;
+			*src_ts = policy->src_ts->clone(policy->src_ts);
+			*dst_ts = policy->dst_ts->clone(policy->dst_ts);
+			found = TRUE;
+		}
+	}
+	enumerator->destroy(enumerator);
+	this->journal->unlock(this->journal);
+	return found;
+}
+
 /**
  * Take a policy out of the table and tell it. Destroys it.
  */
@@ -355,6 +383,7 @@ kernel_dvipa_spd_t *kernel_dvipa_spd_create(kernel_dvipa_journal_t *journal,
 		.public = {
 			.add = _add,
 			.get_reqid = _get_reqid,
+			.get_trap = _get_trap,
 			.delete = _delete_,
 			.flush = _flush,
 			.encode = _encode,

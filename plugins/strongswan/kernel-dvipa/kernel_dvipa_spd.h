@@ -58,6 +58,18 @@ struct kernel_dvipa_spd_t {
 					  uint32_t *reqid);
 
 	/**
+	 * Get the reqid of an outbound policy that is a trap: without an SA.
+	 *
+	 * @param key		key of the policy
+	 * @param reqid		set to charon's number
+	 * @param src_ts	set to its traffic selectors, to be destroyed
+	 * @param dst_ts	set to its traffic selectors, to be destroyed
+	 * @return			FALSE if there is no such policy, or it has an SA
+	 */
+	bool (*get_trap)(kernel_dvipa_spd_t *this, chunk_t key, uint32_t *reqid,
+					 traffic_selector_t **src_ts, traffic_selector_t **dst_ts);
+
+	/**
 	 * Delete a use of a policy, and the policy with its last use. No fault if
 	 * there is none.
 	 *

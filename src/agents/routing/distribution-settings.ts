@@ -11,6 +11,7 @@ export function distributionOf(dvipa: DvipaConfig, targets: RouteConfig['targets
   const indexes = new Map(targets.map(({ host }, index) => [host, index]));
   return {
     ...settingsOf(dvipa, indexes),
+    sourcePorts: dvipa.sourcePorts,
     services: dvipa.services.map((service) => ({
       ...settingsOf(service, indexes),
       protocol: service.protocol === 'tcp' ? IP_PROTOCOL.TCP : IP_PROTOCOL.UDP,

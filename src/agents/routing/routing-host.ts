@@ -23,6 +23,7 @@ import { VerificationBudget } from '../../ipsec/verification-budget.ts';
 import type { Log } from '../../observe/log.ts';
 import type { CouplingStore } from '../../store/store.ts';
 import type { Requester } from '../../vici/index.ts';
+import { Acquires } from './acquires.ts';
 import { LifesizeLearning } from './lifesize-learning.ts';
 import { LifesizeRunner } from './lifesize-runner.ts';
 import { NumberingRunner } from './numbering-runner.ts';
@@ -249,6 +250,7 @@ export class RoutingHost {
       opening,
       opened,
       completeness,
+      acquires: new Acquires({ ...common, plugin }),
     });
     link.onReceive((packets, peer, protocol, carried) => this.#fromLink(packets, peer, protocol, carried));
   }

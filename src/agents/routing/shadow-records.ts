@@ -1,6 +1,7 @@
-import type { RouteRecord, SaInstallRecord } from '../../coupling/records.ts';
+import { leaseOf } from '../../connections/port-leases.ts';
+import type { DvipaRecord, RouteRecord, SaInstallRecord } from '../../coupling/records.ts';
 import type { AnySa, RoutingSas } from './routing-sas.ts';
-import type { Cluster, TargetPeer } from './target-peers.ts';
+import type { Cluster, DvipaService, TargetPeer } from './target-peers.ts';
 
 /** The SA as this target gets it; undefined while its credit, or its sender id (outbound), is not stored yet. */
 export function saInstallRecord(entry: AnySa, peer: TargetPeer): SaInstallRecord | undefined {
@@ -14,6 +15,14 @@ export function saInstallRecord(entry: AnySa, peer: TargetPeer): SaInstallRecord
   return { sa, credit, senderId, ...(entry.stampKeys && { stamping: entry.stampKeys }) };
 }
 
+/** The DVIPA with the source ports of this target. */
+function dvipaRecord({ record, distribution }: DvipaService, peer: TargetPeer): DvipaRecord {
+  if (distribution.sourcePorts === undefined) return record;
+  const { from, to } = distribution.sourcePorts;
+  const leased = leaseOf(distribution.sourcePorts, peer.index);
+  return { ...record, sourcePorts: { from, to, ...(leased && { leased }) } };
+}
+
 /** Everything that a target must have now: its DVIPAs, their SAs, their outbound policies. */
 export function* snapshotRecords(
   cluster: Cluster,
@@ -21,8 +30,8 @@ export function* snapshotRecords(
   peer: TargetPeer,
   now: number,
 ): Iterable<RouteRecord> {
-  for (const { record, targets } of cluster.dvipas.values()) {
-    if (targets.has(peer.host)) yield { kind: 'dvipa', body: record };
+  for (const service of cluster.dvipas.values()) {
+    if (service.targets.has(peer.host)) yield { kind: 'dvipa', body: dvipaRecord(service, peer) };
   }
   for (const entry of sas.all()) {
     if (!entry.service.targets.has(peer.host)) continue;

@@ -14,6 +14,8 @@ import type { Log } from '../../observe/log.ts';
 import { equalAddresses, parseAddress } from '../../packet/address.ts';
 import { IP_PROTOCOL } from '../../packet/protocols.ts';
 import { drawKey } from '../draw-key.ts';
+import { connectionKeyOf } from '../flow-record.ts';
+import type { Acquires } from './acquires.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { OpeningRunner } from './opening-runner.ts';
@@ -43,6 +45,7 @@ export interface TargetSessionsOptions {
   readonly opening: OpeningInbound<InboundSa>;
   readonly opened: OpeningRunner;
   readonly completeness: TargetCompleteness;
+  readonly acquires: Acquires;
 }
 
 /**
@@ -181,6 +184,10 @@ export class TargetSessions implements RoutingHandlers {
         return this.#lifesizeReport(peer, body);
       case 'flow-report':
         return this.#flowReport(peer, body);
+      case 'flow-ask':
+        return this.#flowAsk(peer, body);
+      case 'acquire':
+        return this.#options.acquires.asked(peer, body);
       case 'listeners':
         return this.#listeners(peer, body);
       case 'load':
@@ -258,6 +265,15 @@ export class TargetSessions implements RoutingHandlers {
     return refused === 0;
   }
 
+  /** Whose answers would come to another target may not be opened; that is the answer, and no lie. */
+  #flowAsk(peer: TargetPeer, { flow }: TargetBodies['flow-ask']): boolean {
+    const { distributor, clock } = this.#options;
+    const key = flow.group === CLEAR_GROUP ? undefined : this.#connectionKey(peer, flow);
+    const isYours = key !== undefined && distributor.open(key, peer.index, clock.now());
+    peer.session?.send('flow-answer', { flow, isYours });
+    return key !== undefined;
+  }
+
   #listeners(peer: TargetPeer, { dvipa, tcp, udp }: TargetBodies['listeners']): boolean {
     const address = parseAddress(dvipa);
     if (address === undefined || !peer.dvipas.has(address)) return false;
@@ -289,18 +305,16 @@ export class TargetSessions implements RoutingHandlers {
   }
 
   #connectionKey(peer: TargetPeer, flow: FlowRecord): ConnectionKey | undefined {
-    const dvipa = parseAddress(flow.dvipa);
-    const source = parseAddress(flow.source);
-    if (dvipa === undefined || source === undefined || !peer.dvipas.has(dvipa)) return undefined;
+    const key = connectionKeyOf(flow);
+    if (key === undefined || !peer.dvipas.has(key.dvipa)) return undefined;
+    const { dvipa } = key;
     const isGiven =
       flow.group === CLEAR_GROUP
         ? peer.services.some(
             ({ address, distributesClear }) => distributesClear && equalAddresses(address, 0, dvipa, 0),
           )
         : this.#options.sas.group(flow.group).size > 0;
-    if (!isGiven) return undefined;
-    const { group, protocol, sourcePort, destinationPort } = flow;
-    return { dvipa, group, protocol, source, sourcePort, destinationPort };
+    return isGiven ? key : undefined;
   }
 
   #sendLinkKey(peer: TargetPeer, session: RoutingSession): void {

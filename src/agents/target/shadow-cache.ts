@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DvipaRecord, SaInstallRecord } from '../../coupling/records.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
 import { InboundSad } from '../../dataplane/inbound-sad.ts';
+import type { LeasedPorts } from '../../dataplane/opened-flows.ts';
 import { OutboundSad } from '../../dataplane/outbound-sad.ts';
 import { CommittedNumbers } from '../../dataplane/replay-reports.ts';
 import type { ServedDvipa, ShadowInboundSa } from '../../dataplane/target-inbound.ts';
@@ -102,7 +103,16 @@ export class ShadowCache {
     const filter = isKnown ? known.filter : inboundFilterOf(record.rules);
     const distributesClear = record.clearText === 'distribute';
     const { filterMode, returnVia } = record;
-    const settings = { record, address, filterMode, filter, distributesClear, returnVia };
+    const sourcePorts = leasedPortsOf(record);
+    const settings = {
+      record,
+      address,
+      filterMode,
+      filter,
+      distributesClear,
+      returnVia,
+      sourcePorts,
+    };
     // Entries point at the object: changed settings count for running SAs too.
     if (known === undefined) this.#dvipas.set(record.address, settings);
     else Object.assign(known, settings);
@@ -284,6 +294,12 @@ export class ShadowCache {
       for (const endpoint of record.endpoints) this.#endpoints.add(addressOf(endpoint));
     }
   }
+}
+
+function leasedPortsOf({ sourcePorts }: DvipaRecord): LeasedPorts | undefined {
+  if (sourcePorts === undefined) return undefined;
+  const { from, to, leased } = sourcePorts;
+  return { all: { from, to }, own: leased };
 }
 
 function sendTo(

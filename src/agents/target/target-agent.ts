@@ -9,6 +9,7 @@ import { startAdminServer } from '../../io/admin-server.ts';
 import { CouplingClient } from '../../io/coupling-client.ts';
 import { cpuTimes } from '../../io/cpu-times.ts';
 import { AGENT_MARK } from '../../io/guard-constants.ts';
+import { KernelPortRange } from '../../io/kernel-ports.ts';
 import { DgramLink } from '../../io/link-dgram.ts';
 import { ListeningSockets } from '../../io/listening-sockets.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
@@ -19,6 +20,7 @@ import type { Log } from '../../observe/log.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
 import { keepGuard } from '../keep-guard.ts';
 import { pathLimits } from '../path-limits.ts';
+import { KernelSourcePorts } from './source-ports.ts';
 import { ROUTER_PEER, TargetHost } from './target-host.ts';
 import { targetAnswers } from './target-snapshots.ts';
 
@@ -69,6 +71,10 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
   const listening = new ListeningSockets({ dvipas: config.dvipas, maxPorts: LISTENED_PORTS_MAX });
   await listening.look(true); // the first report is true
 
+  const range = new KernelPortRange();
+  stops.add(() => range.restore());
+  const sourcePorts = new KernelSourcePorts({ log, range, isManaged: config.sourcePorts.manage });
+
   let guarding = Promise.resolve();
   const host = new TargetHost({
     clock,
@@ -85,6 +91,7 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
       // One after the other: the last word counts.
       guarding = guarding.then(() => guard.allowClear(dvipas)).catch((error: unknown) => stops.fail(error));
     },
+    onSourcePorts: (leases) => void sourcePorts.changed(leases),
     hashSeed: randomBytes(HASH_SEED_BYTES),
   });
   stops.add(() => host.close());

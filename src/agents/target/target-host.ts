@@ -3,6 +3,7 @@ import type { DropCounters } from '../../base/verdict.ts';
 import { ClearConnections } from '../../connections/clear-connections.ts';
 import { CLEAR_GROUP, KeyedHash, newConnectionKey } from '../../connections/connection-key.ts';
 import { FlowTracker } from '../../connections/flow-tracker.ts';
+import { Acquiring } from '../../dataplane/acquiring.ts';
 import { ClearText } from '../../dataplane/clear-text.ts';
 import { DispatchFloor } from '../../dataplane/dispatch-floor.ts';
 import { readFlowKey } from '../../dataplane/flow-key.ts';
@@ -10,11 +11,13 @@ import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
 import { InnerDelivery } from '../../dataplane/inner-delivery.ts';
 import { LookAlikes } from '../../dataplane/look-alikes.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
+import { type LeasedPorts, OpenedFlows } from '../../dataplane/opened-flows.ts';
 import { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
 import { WithheldResets } from '../../dataplane/withheld-resets.ts';
+import { KEEP, type Verdict } from '../../base/verdict.ts';
 import { FRAGMENT } from '../../ipsec/inner-columns.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
 import type { Log } from '../../observe/log.ts';
@@ -54,6 +57,8 @@ export interface TargetHostPorts {
   readonly cpuTimes: () => Promise<CpuTimes>;
   /** From these DVIPAs packets may leave in clear: the host's guard must know. Called when they may be others. */
   readonly onClearText: (dvipas: readonly string[]) => void;
+  /** Source ports of the DVIPAs that this host serves. Called when they may be others. */
+  readonly onSourcePorts: (leases: readonly LeasedPorts[]) => void;
   /** `HASH_SEED_BYTES` random bytes. */
   readonly hashSeed: Uint8Array;
 }
@@ -77,6 +82,8 @@ export class TargetHost {
   readonly listeners: TargetListeners;
   readonly load: TargetLoad;
   readonly resets: WithheldResets;
+  readonly opened: OpenedFlows;
+  readonly acquiring: Acquiring;
   readonly #ports: TargetHostPorts;
   readonly #key = newConnectionKey();
 
@@ -105,6 +112,26 @@ export class TargetHost {
     const { lookAlikes } = this;
     this.reports = new TargetReports(clock, cache, this.flows);
     const { reports } = this;
+    const send = (vector: PacketVector, now: number) => this.outbound.run(vector, now);
+    this.opened = new OpenedFlows({
+      leasesOf: (words, at) => cache.served.get(words, at)?.sourcePorts,
+      flows: this.flows,
+      seed: ports.hashSeed,
+      ask: (key) => reports.askForFlow(key),
+      send,
+      drops,
+    });
+    this.acquiring = new Acquiring({
+      policyOf: (vector, i) => {
+        const best = cache.outbound.policyFor(vector, i);
+        return best === undefined ? undefined : lookAlikes.choose(vector, i, best);
+      },
+      hasSa: (vector, i) => this.outbound.hasSa(vector, i),
+      ask: (policy, vector, i) => reports.askForSa(policy, vector, i),
+      send,
+      drops,
+    });
+    const { opened, acquiring } = this;
     this.relations = new TargetRelations({
       clock,
       log,
@@ -114,8 +141,10 @@ export class TargetHost {
       listeners,
       load,
       resets,
-      onDvipas: () => this.#tellClearText(),
+      onDvipas: () => this.#tellDvipas(),
       outbound: () => this.outbound,
+      opened,
+      acquiring,
     });
     const seed = ports.hashSeed;
     const now = () => clock.now();
@@ -123,7 +152,10 @@ export class TargetHost {
     this.delivery = new InnerDelivery({
       tun,
       admits: (vector, i, group) => lookAlikes.admits(vector, i, group),
-      onAuthenticated: (vector, i, group) => this.#observe(vector, i, true, group),
+      onAuthenticated: (vector, i, group) => {
+        opened.heard(vector, i, group, clock.now());
+        this.#observe(vector, i, true, group);
+      },
     });
     const { delivery } = this;
     this.clearText = new ClearText({
@@ -172,7 +204,8 @@ export class TargetHost {
       clear,
       dvipas: new AddressSet(dvipas.map(addressOf)),
       choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
-      withhold: (vector, i, { sa }) => resets.check(vector, i, sa.group),
+      withhold: (vector, i, { sa }, now) => this.#withhold(vector, i, sa.group, now),
+      acquire: (vector, i, now) => acquiring.hold(vector, i, now),
       sendToStamper: (vector) => void this.#toRouter(vector),
       epoch: () => (this.relations.session === undefined ? 0 : this.relations.epoch),
       sendToFunnel: (vector) => void this.#sealedToRouter(vector, sealForFunnel(cache.outbound)),
@@ -193,6 +226,8 @@ export class TargetHost {
     this.outbound.tick(now);
     this.lookAlikes.tick(now);
     this.clearText.tick(now);
+    this.opened.tick(now);
+    this.acquiring.tick(now);
   }
 
   /** Stops its timers and wipes all keys. */
@@ -224,7 +259,9 @@ export class TargetHost {
     this.reports.inboundHandled(this.inbound.touched);
   }
 
-  #tellClearText(): void {
+  #tellDvipas(): void {
+    const leases = [...this.cache.services].flatMap(({ sourcePorts }) => sourcePorts ?? []);
+    this.#ports.onSourcePorts(leases);
     const clear = this.cache.dvipas.filter(
       ({ clearText, returnVia }) => clearText === 'distribute' && returnVia === 'direct',
     );
@@ -241,6 +278,11 @@ export class TargetHost {
   #toRouter(vector: PacketVector): number {
     vector.target.fill(ROUTER_PEER, 0, vector.count);
     return this.#ports.link.send(vector, ROUTER_PEER, this.relations.epoch);
+  }
+
+  #withhold(vector: PacketVector, i: number, group: number, now: number): Verdict {
+    const withheld = this.resets.check(vector, i, group);
+    return withheld === KEEP ? this.opened.check(vector, i, group, now) : withheld;
   }
 
   /** A later fragment is of a connection that the first one has shown. */

@@ -1,7 +1,6 @@
 import { type Clock, every, type Timer } from '../../base/clock.ts';
 import type { ConnectionKey } from '../../connections/connection-key.ts';
 import type { FlowTracker } from '../../connections/flow-tracker.ts';
-import type { FlowRecord } from '../../coupling/records.ts';
 import type { TargetSession } from '../../coupling/session.ts';
 import type { DispatchFloor } from '../../dataplane/dispatch-floor.ts';
 import { REPORT_BATCH_NUMBERS, REPORT_INTERVAL_MS } from '../../dataplane/replay-reports.ts';
@@ -9,7 +8,10 @@ import type { ShadowInboundSa } from '../../dataplane/target-inbound.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
 import type { LifesizeMeter } from '../../ipsec/lifesize-meter.ts';
 import type { SaId } from '../../ipsec/sa.ts';
+import type { OutboundPolicy } from '../../ipsec/sa.ts';
 import { ADDRESS_WORDS, equalAddresses, formatAddress, isUnicastAddress } from '../../packet/address.ts';
+import { hasPorts } from '../../packet/protocols.ts';
+import { flowRecord } from '../flow-record.ts';
 import type { ShadowCache } from './shadow-cache.ts';
 
 /** How often meters are asked whether a lifesize report is due (it is so once a second, or when credit runs low). */
@@ -120,6 +122,27 @@ export class TargetReports {
     });
   }
 
+  /** May this target open the flow? */
+  askForFlow(key: ConnectionKey): void {
+    this.#session?.send('flow-ask', { flow: flowRecord(key) });
+  }
+
+  /** Packet `i` waits for an SA. False: there is nobody to tell. */
+  askForSa({ key }: OutboundPolicy, vector: PacketVector, i: number): boolean {
+    const protocol = vector.protocol[i] as number;
+    const words = i * ADDRESS_WORDS;
+    const showsPorts = hasPorts(protocol); // what ICMP has in their place means something else each way
+    this.#session?.send('acquire', {
+      key,
+      protocol,
+      source: formatAddress(vector.innerSource, words),
+      sourcePort: showsPorts ? (vector.sourcePort[i] as number) : 0,
+      destination: formatAddress(vector.innerDestination, words),
+      destinationPort: showsPorts ? (vector.destinationPort[i] as number) : 0,
+    });
+    return this.#session !== undefined;
+  }
+
   /** Credit ran low on the way out. */
   meterUsed(entry: MeteredSa): void {
     if (entry.meter.isDue) this.#sendLifesize(entry);
@@ -193,15 +216,4 @@ function takeWrongIcvs(entry: ShadowInboundSa): number {
   const count = entry.wrongIcvs;
   entry.wrongIcvs = 0;
   return Math.min(count, 0xffff_ffff);
-}
-
-function flowRecord(key: ConnectionKey): FlowRecord {
-  return {
-    dvipa: formatAddress(key.dvipa),
-    group: key.group,
-    protocol: key.protocol,
-    source: formatAddress(key.source),
-    sourcePort: key.sourcePort,
-    destinationPort: key.destinationPort,
-  };
 }

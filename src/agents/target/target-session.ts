@@ -5,12 +5,15 @@ import type { CloseReason } from '../../coupling/errors.ts';
 import type { TargetEvent } from '../../coupling/records.ts';
 import type { TargetHandlers, TargetSession } from '../../coupling/session.ts';
 import { DispatchFloor } from '../../dataplane/dispatch-floor.ts';
+import type { Acquiring } from '../../dataplane/acquiring.ts';
+import type { OpenedFlows } from '../../dataplane/opened-flows.ts';
 import type { ShadowOutboundSa, TargetOutbound } from '../../dataplane/target-outbound.ts';
 import type { WithheldResets } from '../../dataplane/withheld-resets.ts';
 import type { HolderAction } from '../../ipsec/numbering-holder.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { LinkKeys } from '../link-keys.ts';
+import { connectionKeyOf } from '../flow-record.ts';
 import { addressOf } from '../sa-settings.ts';
 import type { ShadowCache } from './shadow-cache.ts';
 import type { TargetListeners } from './target-listeners.ts';
@@ -30,6 +33,9 @@ export interface TargetRelationsOptions {
   readonly onDvipas: () => void;
   /** The way out; it is made after this, since it asks for numbers here. */
   readonly outbound: () => TargetOutbound;
+  /** What waits for this session's answers. */
+  readonly opened: OpenedFlows;
+  readonly acquiring: Acquiring;
 }
 
 /**
@@ -117,6 +123,8 @@ export class TargetRelations implements TargetHandlers {
         break;
       case 'snapshot-end':
         this.isSnapshotComplete = true;
+        this.#options.opened.sessionOpened();
+        this.#options.acquiring.sessionOpened(now);
         log.info('snapshot complete', { sas: cache.inbound.size + cache.outbound.size });
         break;
       case 'dvipa':
@@ -151,6 +159,7 @@ export class TargetRelations implements TargetHandlers {
         const fields = { sa: sa.id, spi: formatSpi(sa.spi), direction: sa.direction, dvipa: sa.dvipa };
         if (reason === undefined) log.info('SA installed', fields);
         else log.warn('SA refused', { ...fields, reason });
+        this.#options.acquiring.changed(now);
         break;
       }
       case 'sa-update':
@@ -174,6 +183,7 @@ export class TargetRelations implements TargetHandlers {
       case 'policy-install':
         cache.outbound.installPolicy(event.body.policy);
         session.send('policy-installed', { key: event.body.policy.key });
+        this.#options.acquiring.changed(now);
         break;
       case 'policy-remove':
         cache.outbound.removePolicy(event.body.key);
@@ -201,6 +211,11 @@ export class TargetRelations implements TargetHandlers {
         cache.inbound.get(event.body.sa)?.meter.granted(event.body);
         cache.outbound.get(event.body.sa)?.meter.granted(event.body);
         break;
+      case 'flow-answer': {
+        const key = connectionKeyOf(event.body.flow);
+        if (key !== undefined) this.#options.opened.answered(key, event.body.isYours, now);
+        break;
+      }
     }
   }
 

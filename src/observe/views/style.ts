@@ -23,7 +23,11 @@ export function paint(text: string, tone: Tone | undefined, style: Style): strin
 /** The tone of a state's name, the same in every view. */
 export function toneOf(state: string): Tone | undefined {
   if (['up', 'serving', 'confirmed', 'in-time'].includes(state)) return 'good';
-  if (['connecting', 'snapshot', 'installing', 'rekeying', 'tentative', 'closing', 'late'].includes(state))
+  if (
+    ['connecting', 'snapshot', 'installing', 'rekeying', 'tentative', 'opening', 'closing', 'late'].includes(
+      state,
+    )
+  )
     return 'waiting';
   return ['down', 'refused', 'hard-limit'].includes(state) || state.endsWith(', attacked')
     ? 'bad'

@@ -112,6 +112,27 @@ export async function reportMapping(
   await requester.request('mapping', ViciMessage.of({ sa, address, port }), options);
 }
 
+/** A packet that waits for an SA: its policy has none, only a trap. Ports 0 where its protocol has none. */
+export interface WaitingPacket {
+  /** The policy's key. */
+  readonly policy: string;
+  readonly protocol: number;
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly destination: string;
+  readonly destinationPort: number;
+}
+
+/** Asks charon for an SA of a policy that is a trap; resolves when charon was told, before it has one. */
+export async function acquireSa(
+  requester: Requester,
+  { policy, protocol, source, sourcePort, destination, destinationPort }: WaitingPacket,
+  options?: CallOptions,
+): Promise<void> {
+  const packet = { protocol, src: source, sport: sourcePort, dst: destination, dport: destinationPort };
+  await requester.request('acquire', ViciMessage.of({ policy, ...packet }), options);
+}
+
 /** Keeps the agent's bytes, at most 1024, with an SA or a DVIPA; resolves once they are stored. `list` gives them back. */
 export async function putState(
   requester: Requester,

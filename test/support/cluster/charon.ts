@@ -40,6 +40,8 @@ export class MemoryCharon {
   readonly #saStates = new Map<string, Buffer>();
   readonly #dvipaStates = new Map<string, Buffer>();
   readonly acknowledged = new Set<string>();
+  /** Policies that an SA was asked for, each time. */
+  readonly acquires: string[] = [];
   /** Last totals pushed, by the plugin's SA id. */
   readonly counters = new Map<string, { bytes: number; packets: number }>();
   listener: ((change: PluginChange) => void) | undefined;
@@ -93,6 +95,27 @@ export class MemoryCharon {
     };
     this.#policies.set(pair.client, policy);
     this.listener?.({ type: 'policy-add', policy });
+  }
+
+  /** A policy without an SA, for everything between the DVIPA and the client. Its key. */
+  addTrap(client: number): string {
+    const key = `out ${DVIPA}/32 === ${this.inner(client)}/32 trap`;
+    const policy: PluginPolicy = {
+      id: `t${client}`,
+      key,
+      direction: 'out',
+      sourceSelector: selector(DVIPA),
+      destinationSelector: selector(this.inner(client)),
+      source: ENDPOINT,
+      destination: '0.0.0.0',
+      reqid: 100 + client,
+      group: 0,
+      priority: 2_000_000,
+      spi: undefined,
+    };
+    this.#policies.set(-client, policy);
+    this.listener?.({ type: 'policy-add', policy });
+    return key;
   }
 
   deletePair(pair: SaPair): void {
@@ -159,6 +182,7 @@ export class MemoryCharon {
     return {
       request: async (command, message) => {
         if (command === 'ack') this.acknowledged.add(message?.text('sa') ?? message?.text('policy') ?? '');
+        if (command === 'acquire') this.acquires.push(message?.text('policy') ?? '');
         if (command === 'mapping') this.#mapping(message ?? ViciMessage.of({}));
         if (command === 'counters') this.#count(message ?? ViciMessage.of({}));
         return ViciMessage.of({ success: true });

@@ -51,6 +51,7 @@ export function routeConfig(
         weights: {},
         affinity: 'none',
         switchBack: true,
+        sourcePorts: { from: 32_768, to: 60_999, block: 1024 },
         services: [],
         targets: hosts.slice(0, authorised),
         ...dvipa,

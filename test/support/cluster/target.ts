@@ -79,6 +79,7 @@ export class MemoryTarget {
       onClearText: (dvipas) => {
         this.clearFrom = dvipas;
       },
+      onSourcePorts: () => {},
       hashSeed: Buffer.alloc(8, 9),
     });
     const housekeeping = every(clock, 50, () => this.parts.tick(clock.now()));

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { openSession } from '../../../src/vici/connect.ts';
 import {
   acknowledge,
+  acquireSa,
   expireSa,
   listPlugin,
   pluginVersion,
@@ -81,6 +82,19 @@ describe('vici plugin commands', () => {
       ['expire', { sa: '1', hard: 'yes' }],
       ['mapping', { sa: '1', address: '192.0.2.200', port: '1024' }],
     ]);
+  });
+
+  it('vici plugin acquire names a policy and the packet that waits', async () => {
+    await acquireSa(session, {
+      policy: 'out trap',
+      protocol: 17,
+      source: '203.0.113.10',
+      sourcePort: 32_768,
+      destination: '10.1.1.1',
+      destinationPort: 0,
+    });
+    const packet = { protocol: '17', src: '203.0.113.10', sport: '32768', dst: '10.1.1.1', dport: '0' };
+    expect(received()).to.deep.equal([['acquire', { policy: 'out trap', ...packet }]]);
   });
 
   it('vici plugin put keeps bytes with an SA or a DVIPA, and list gives them back', async () => {

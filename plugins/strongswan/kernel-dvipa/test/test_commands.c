@@ -39,6 +39,12 @@ static void note_mapping(void *user, uint32_t spi, host_t *dst, host_t *remote)
 	snprintf(told, sizeof(told), "mapping %.8x %#H", ntohl(spi), remote);
 }
 
+static void note_acquire(void *user, uint32_t reqid,
+						 traffic_selector_t *src_ts, traffic_selector_t *dst_ts)
+{
+	snprintf(told, sizeof(told), "acquire %u %R %R", reqid, src_ts, dst_ts);
+}
+
 /**
  * Run a command, return its error message or NULL
  */
@@ -180,6 +186,64 @@ static void test_mapping()
 	expect(!*told);
 }
 
+/**
+ * Expect an acquire for a packet of a policy to be taken, or refused
+ */
+#define expect_acquire(key, why, proto, from, sp, to, dp) \
+	expect_run("acquire", why, "policy", key, "protocol", proto, "src", from, \
+			   "sport", sp, "dst", to, "dport", dp)
+
+static void test_acquire()
+{
+	kernel_ipsec_policy_id_t id;
+	ipsec_sa_cfg_t cfg;
+	fixture_t *f;
+	char *trap = "out 203.0.113.10-203.0.113.10/0/0-65535 "
+				 "10.1.1.1-10.1.1.1/0/0-65535 group 0";
+
+	f = fixture_create();
+	fixture_outbound(f);
+	id = fixture_policy(f, POLICY_OUT);
+	cfg = f->sa_cfg;
+	cfg.esp.spi = 0;
+	cfg.reqid = 7;
+	f->manage.sa = &cfg;
+	f->manage.prio = POLICY_PRIORITY_ROUTED;
+	expect_acquire(trap, "no such policy without an SA", "6",
+				   "203.0.113.10", "32768", "10.1.1.1", "80");
+	commands.spd->add(commands.spd, &id, &f->manage);
+	expect_acquire(trap, NULL, "6", "203.0.113.10", "32768", "10.1.1.1", "80");
+	expect(streq(told, "acquire 7 203.0.113.10/32[tcp/32768] "
+				 "10.1.1.1/32[tcp/http]"));
+	expect_acquire(trap, NULL, "1", "203.0.113.10", "0", "10.1.1.1", "0");
+	expect(streq(told, "acquire 7 203.0.113.10/32[icmp] 10.1.1.1/32[icmp]"));
+	expect_acquire(trap, "a packet that the policy is not about", "6",
+				   "203.0.113.11", "32768", "10.1.1.1", "80");
+	expect_acquire(trap, "a packet that the policy is not about", "6",
+				   "203.0.113.10", "32768", "10.1.1.2", "80");
+	expect_acquire(trap, "a packet that the policy is not about", "6",
+				   "2001:db8::1", "32768", "2001:db8::2", "80");
+	expect_acquire(trap, "expected addresses and ports of a packet", "6",
+				   "203.0.113.10", "65536", "10.1.1.1", "80");
+	expect_acquire(trap, "expected addresses and ports of a packet", "6",
+				   "203.0.113.10", "1", "nowhere", "80");
+	expect_acquire(trap, "expected policy and protocol", "256",
+				   "203.0.113.10", "1", "10.1.1.1", "80");
+	expect_acquire("out of nothing", "no such policy without an SA", "6",
+				   "203.0.113.10", "1", "10.1.1.1", "80");
+	expect(!*told);
+	/* the same policy, now with an SA */
+	cfg.esp.spi = htonl(0xc1000001);
+	f->manage.prio = POLICY_PRIORITY_DEFAULT;
+	commands.spd->add(commands.spd, &id, &f->manage);
+	expect_acquire(trap, "no such policy without an SA", "6",
+				   "203.0.113.10", "32768", "10.1.1.1", "80");
+	expect(!*told);
+	commands.spd->delete(commands.spd, &id, &f->manage);
+	expect_acquire(trap, NULL, "17", "203.0.113.10", "53", "10.1.1.1", "53");
+	fixture_destroy(f);
+}
+
 static void test_others()
 {
 	expect_run("expire", NULL, "sa", "2", "hard", "no");
@@ -232,7 +296,7 @@ static void test_list()
 		answer = chunk_skip(answer, 4 + len);
 		count++;
 	}
-	expect(count == 3);
+	expect(count == 4);
 	answer = chunk_skip(answer, 5);
 	append_items(answer, "dvipas", text);
 	append_items(answer, "endpoints", text);
@@ -306,9 +370,10 @@ static chunk_t mutate(chunk_t seed)
 static void test_mutated()
 {
 	static const char *names[] = {
-		"ack", "counters", "expire", "mapping", "put", "list", "version", "",
+		"ack", "acquire", "counters", "expire", "mapping", "put", "list",
+		"version", "",
 	};
-	chunk_t seeds[7], part, packets;
+	chunk_t seeds[8], part, packets;
 	kernel_dvipa_writer_t *writer;
 	const char *name;
 	u_int i, valid = 0;
@@ -325,6 +390,10 @@ static void test_mutated()
 					   NULL);
 	seeds[5] = message("dvipa", "2001:db8:1::10", "state", "0123456789", NULL);
 	seeds[6] = message("sa", "3", "state", "0123456789", NULL);
+	seeds[7] = message("policy", "out 203.0.113.10-203.0.113.10/0/0-65535 "
+					   "10.1.1.1-10.1.1.1/0/0-65535 group 0", "protocol", "6",
+					   "src", "203.0.113.10", "sport", "1", "dst", "10.1.1.1",
+					   "dport", "2", NULL);
 	for (i = 0; i < ROUNDS; i++)
 	{
 		part = mutate(seeds[draw(countof(seeds))]);
@@ -362,12 +431,14 @@ void test_commands()
 		.daemon_version = "test",
 		.expire = note_expire,
 		.mapping = note_mapping,
+		.acquire = note_acquire,
 	};
 	commands.sad = kernel_dvipa_sad_create(commands.journal, 0, 0);
 	commands.spd = kernel_dvipa_spd_create(commands.journal, commands.sad);
 	add_sas();
 	test_mapping();
 	test_others();
+	test_acquire();
 	test_list();
 	test_mutated();
 	commands.spd->destroy(commands.spd);

@@ -1,0 +1,57 @@
+import { AddressMap } from '../packet/address-map.ts';
+import type { IpAddress } from '../packet/address.ts';
+import { IP_PROTOCOL } from '../packet/protocols.ts';
+import type { ConnectionKey } from './connection-key.ts';
+
+/** Ports from which targets open connections, of a DVIPA. Target number i of the configuration has block number i. */
+export interface SourcePorts {
+  /** Inclusive. */
+  readonly from: number;
+  readonly to: number;
+  /** Ports of one target. */
+  readonly block: number;
+}
+
+/** Inclusive. */
+export interface Ports {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The block of the target with this index; undefined: the range ends before it. */
+export function leaseOf({ from, to, block }: SourcePorts, target: number): Ports | undefined {
+  const first = from + target * block;
+  return first + block - 1 > to ? undefined : { from: first, to: first + block - 1 };
+}
+
+interface DvipaLeases {
+  readonly ports: SourcePorts;
+  /** By index: may the target serve the DVIPA? */
+  readonly isHolder: readonly boolean[];
+}
+
+/**
+ * Which target a source port of a DVIPA is leased to (docs/distribution.md). Nothing is granted or stored: the configuration alone
+ * decides, so a lease is the same after a restart of anybody, and known before the first packet.
+ */
+export class PortLeases {
+  readonly #dvipas = new AddressMap<DvipaLeases>();
+
+  /** `holders`: indexes of the targets that may serve the DVIPA. */
+  set(dvipa: IpAddress, ports: SourcePorts, holders: readonly number[]): void {
+    const isHolder: boolean[] = [];
+    for (const holder of holders) isHolder[holder] = true;
+    this.#dvipas.set(dvipa, { ports, isHolder });
+  }
+
+  /** The target that the connection's port at the DVIPA is leased to; -1: nobody. Allocates nothing. */
+  lesseeOf({ dvipa, protocol, destinationPort }: Readonly<ConnectionKey>): number {
+    if (protocol !== IP_PROTOCOL.TCP && protocol !== IP_PROTOCOL.UDP) return -1;
+    const leases = this.#dvipas.get(dvipa);
+    if (leases === undefined) return -1;
+    const { from, to, block } = leases.ports;
+    if (destinationPort < from || destinationPort > to) return -1;
+    const target = Math.floor((destinationPort - from) / block);
+    return leases.isHolder[target] === true ? target : -1;
+  }
+}
