@@ -48,9 +48,8 @@ describe('plan of the interoperability matrix', () => {
     for (const peer of PEERS) {
       const possible = plan.filter((cell) => cell.peer === peer && cell.obstacle === undefined);
       const chosen = possible.filter(({ isEveryTime }) => isEveryTime);
-      expect(new Set(chosen.map(({ wrapping }) => wrapping))).to.deep.equal(
-        new Set(possible.map(({ wrapping }) => wrapping)),
-      );
+      const wrappings = (some: typeof possible) => new Set(some.map(({ wrapping }) => wrapping)).size;
+      expect(wrappings(chosen), peer).to.equal(wrappings(possible));
     }
     const possible = plan.filter(({ obstacle }) => obstacle === undefined);
     expect(possible.filter(({ isEveryTime }) => isEveryTime).length / possible.length).to.be.below(0.4);

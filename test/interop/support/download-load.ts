@@ -33,18 +33,18 @@ export interface DownloadLoad {
  * load begin at different times: together they would be in step to the end.
  */
 const SCRIPT = `
-end=$(($(date +%s%3N) + $2 * 1000))
+parallel=$1 end=$(($(date +%s%3N) + $2 * 1000)) url=$3 limit=$4
 line() {
   sleep "$(($1 % 4)).$(($1 * 29 % 10))"
   while [ "$(date +%s%3N)" -lt "$end" ]; do
     started=$(date +%s%3N)
-    said=$({ curl -s --connect-timeout 10 --max-time "$4" \
-      -w '%{stderr}%{exitcode} %{size_download} %header{x-dvipa-host}.' "$3" | sha256sum >&2; } 2>&1 | tr '\n' ' ')
+    said=$({ curl -s --connect-timeout 10 --max-time "$limit" \
+      -w '%{stderr}%{exitcode} %{size_download} %header{x-dvipa-host}.' "$url" | sha256sum >&2; } 2>&1 | tr '\n' ' ')
     echo "$started $(date +%s%3N) $said"
   done
 }
 i=0
-while [ $i -lt "$1" ]; do line $i & i=$((i + 1)); done
+while [ $i -lt "$parallel" ]; do line $i & i=$((i + 1)); done
 wait`;
 
 /** Has a client download from the cluster for a while, and tells of every download when the last one has ended. */

@@ -1,7 +1,8 @@
+import { SILENCE_MS } from '../../../src/ipsec/numbering-constants.ts';
 import { espIn } from '../../../src/lab/esp-repeats.ts';
 import type { PcapFile } from '../../../src/lab/pcap.ts';
 
-/** Numbers of an SA that nobody saw, one after the other. */
+/** Numbers of an SA that nobody saw, one after the other, between two that were seen. */
 export interface Gap {
   readonly first: number;
   readonly count: number;
@@ -15,11 +16,17 @@ export interface EspNumbers {
   readonly sa: string;
   readonly destination: string;
   readonly packets: number;
-  readonly highest: number;
   readonly gaps: readonly Gap[];
   /** How far a packet came behind the highest number seen before it: what a window must take. */
   readonly skew: number;
-  readonly firstAtUs: number;
+}
+
+/**
+ * Numbers that are missing though nothing was silent before them. Those behind a silence are the rest of a lease that nobody gave back,
+ * burnt: no packet ever had them, and the owner sends nothing for 20 ms before it goes on behind them (docs/outbound.md, section 6).
+ */
+export function lostNumbers(gaps: readonly Gap[]): readonly Gap[] {
+  return gaps.filter(({ silenceMs }) => silenceMs < SILENCE_MS);
 }
 
 /** The sequence numbers of each SA in a capture: numbers that are missing, and how far out of order they came. */
@@ -40,8 +47,7 @@ export function espNumbers(capture: PcapFile): EspNumbers[] {
       skew = Math.max(skew, highest - sequence);
       highest = Math.max(highest, sequence);
     }
-    const firstAtUs = seen[0]?.[1] ?? 0;
-    return { sa, destination, packets: seen.length, highest, gaps: gapsOf(seen), skew, firstAtUs };
+    return { sa, destination, packets: seen.length, gaps: gapsOf(seen), skew };
   });
 }
 
@@ -55,7 +61,8 @@ function gapsOf(seen: readonly (readonly [sequence: number, atUs: number])[]): G
     earliest[i] = atUs;
   }
   const gaps: Gap[] = [];
-  let next = 1;
+  // An SA may be older than the capture.
+  let next = ordered[0]?.[0] ?? 1;
   let latest = Number.NEGATIVE_INFINITY;
   for (const [i, [sequence, seenAt]] of ordered.entries()) {
     if (sequence > next) {

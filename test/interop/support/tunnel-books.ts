@@ -1,3 +1,4 @@
+import type { LabHostPlan } from '../../../src/lab/addresses.ts';
 import type { Host } from '../../../src/lab/host.ts';
 import type { Cluster, Drops } from './cluster.ts';
 
@@ -15,11 +16,14 @@ export interface TunnelBooks {
   readonly peers: ReadonlyMap<string, PeerBooks>;
 }
 
+/** All of it is UDP to the peer: ESP and IKE. */
 export interface PeerBooks {
-  /** Packets that the peer has opened (kernel-libipsec), or that came to its XFRM (a kernel, which counts errors itself). */
+  /** Datagrams that were read from the peer's socket, or taken by its XFRM (which counts errors itself). */
   readonly received: number;
-  /** Dropped by the peer's kernel because a queue of the peer was full. */
+  /** Dropped by a kernel because a queue of the peer was full. */
   readonly overflow: number;
+  /** Packets that kernel-libipsec has opened and written to its TUN. */
+  readonly opened?: number;
 }
 
 interface LinkCounters {
@@ -33,33 +37,19 @@ async function linkOf(host: Host, name: string): Promise<LinkCounters> {
   return link;
 }
 
-/** Has a guest count the ESP in UDP that comes to it. */
-export async function countArrivals(kernel: Host, endpoint: string): Promise<void> {
-  await kernel.must(['nft', '-f', '-'], {
-    input: `table ip arrivals {
-      counter esp { }
-      chain arriving {
-        type filter hook prerouting priority -300;
-        ip saddr ${endpoint} udp sport 4500 udp length > 12 @th,64,32 != 0 counter name esp;
-      }
-    }`,
-  });
-}
-
-async function libipsecBooks(client: Host): Promise<PeerBooks> {
-  const { stats64 } = await linkOf(client, 'ipsec0');
-  const snmp = await client.must(['cat', '/proc/net/snmp']);
+async function peerBooks(cluster: Cluster, { kind, name }: LabHostPlan): Promise<PeerBooks> {
+  const peer = cluster.lab.host(name);
+  const snmp = await peer.must(['cat', '/proc/net/snmp']);
   const [names = [], values = []] = snmp
     .split('\n')
     .filter((line) => line.startsWith('Udp:'))
     .map((line) => line.split(' '));
-  return { received: stats64.rx.packets, overflow: Number(values[names.indexOf('RcvbufErrors')]) };
-}
-
-async function kernelBooks(cluster: Cluster, kernel: Host): Promise<PeerBooks> {
-  const said = await kernel.must(['nft', 'list', 'counters', 'table', 'ip', 'arrivals']);
-  const { stats64 } = await linkOf(cluster.lab.host('outside'), kernel.name);
-  return { received: Number(/packets (\d+)/.exec(said)?.[1]), overflow: stats64.tx.dropped };
+  const udp = (counter: string) => Number(values[names.indexOf(counter)]);
+  const [received, overflow] = [udp('InDatagrams'), udp('RcvbufErrors')];
+  if (kind === 'client')
+    return { received, overflow, opened: (await linkOf(peer, 'ipsec0')).stats64.rx.packets };
+  const tap = await linkOf(cluster.lab.host('outside'), name);
+  return { received, overflow: overflow + tap.stats64.tx.dropped };
 }
 
 /** Looks into all books. They agree with each other only while nothing is under way. */
@@ -68,8 +58,9 @@ export async function readBooks(cluster: Cluster): Promise<TunnelBooks> {
   const tuns = await Promise.all(lab.hostsOf('target').map((target) => linkOf(target, 'dvipa0')));
   const sum = (key: 'packets' | 'dropped') => tuns.reduce((total, { stats64 }) => total + stats64.tx[key], 0);
   const peers = new Map<string, PeerBooks>();
-  for (const client of lab.hostsOf('client')) peers.set(client.name, await libipsecBooks(client));
-  for (const kernel of lab.hostsOf('kernel')) peers.set(kernel.name, await kernelBooks(cluster, kernel));
+  for (const plan of lab.plan)
+    if (plan.kind === 'client' || plan.kind === 'kernel')
+      peers.set(plan.name, await peerBooks(cluster, plan));
   return {
     taken: sum('packets'),
     tunOverflow: sum('dropped'),
