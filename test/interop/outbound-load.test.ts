@@ -18,7 +18,7 @@ const SHARE_OF_SATURATION = 0.6;
 const FIXED_MBIT = process.env['DVIPA_LOAD_MBIT'];
 const EVEN_SECONDS = 60;
 const SATURATED_SECONDS = 20;
-const SATURATED_BYTES = 2_000_000;
+const SATURATED_BYTES = 1_000_000;
 const REKEY_SECONDS = 7;
 /** A machine that stands still for longer lets leases and waiting packets run out: what is lost then says nothing of us. */
 const STALL_MS = 100;

@@ -49,7 +49,7 @@ wait`;
 
 /** Has a client download from the cluster for a while, and tells of every download when the last one has ended. */
 export async function runDownloads(client: Host, load: DownloadLoad): Promise<LoadedDownload[]> {
-  const { dvipa, parallel, seconds, bytes, bytesPerSecond, marker, downloadSeconds = 40 } = load;
+  const { dvipa, parallel, seconds, bytes, bytesPerSecond, marker, downloadSeconds = 90 } = load;
   const rate = bytesPerSecond === undefined ? '' : `&rate=${Math.round(bytesPerSecond)}`;
   const url = `http://${dvipa}/bytes/${bytes}?marker=${marker}${rate}`;
   const argv = ['sh', '-c', SCRIPT, 'downloads', ...[parallel, seconds, url, downloadSeconds].map(String)];
