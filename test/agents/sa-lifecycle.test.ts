@@ -29,6 +29,25 @@ describe('the life of SAs on the routing host', () => {
     expect([...charon.acknowledged]).to.deep.equal(['d']);
   });
 
+  it('lets a target send on the old SA until it has the new one, whose sender id is stored late', async () => {
+    const { cluster, charon, router, port } = await setUp();
+    charon.storeDelayMs = 300;
+    const pair = charon.addPair(1);
+    cluster.client(1).accept(pair);
+    charon.usePair(pair);
+    const during = await load(cluster, port, 200);
+    const target = cluster.target(1).cache.outbound;
+    expect(target.policies().map(({ spi }) => spi)).to.not.deep.equal([pair.spiOut]);
+    await cluster.run(400);
+    const after = await load(cluster, port, 50);
+    await cluster.run(100);
+    expect(target.policies().map(({ spi }) => spi)).to.deep.equal([pair.spiOut]);
+    expect(answers(cluster, during)).to.equal(200);
+    expect(answers(cluster, after)).to.equal(50);
+    const sent = [...router.sas.outbound.values()].find(({ sa }) => sa.spi === pair.spiOut);
+    expect(sent?.numbering.nextSequence).to.be.greaterThan(50);
+  });
+
   it('removes a policy by its key', async () => {
     const { cluster, router, policy, change } = await setUp();
     change({ type: 'policy-delete', id: policy.id, key: policy.key });

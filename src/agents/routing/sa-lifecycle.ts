@@ -163,10 +163,15 @@ export class SaLifecycle {
     });
   }
 
-  /** Sends the SA to one target, in the form that is its. */
+  /** Sends the SA to one target, in the form that is its, and what has waited for it. */
   install(entry: AnySa, peer: TargetPeer): void {
     const record = saInstallRecord(entry, peer);
-    if (record !== undefined) peer.session?.send('sa-install', record);
+    if (record === undefined) return;
+    peer.session?.send('sa-install', record);
+    const { outbound } = this.#options.sas;
+    if (!('numbering' in entry)) return;
+    for (const policy of outbound.policies())
+      if (outbound.saOf(policy) === entry) peer.session?.send('policy-install', { policy });
   }
 
   #add(instance: string, given: PluginSa, agedAt: number): void {
@@ -329,12 +334,17 @@ export class SaLifecycle {
       this.#acknowledgePolicyId(replaced);
     this.#policyIds.set(policy.key, given.id);
     sas.outbound.installPolicy(policy);
-    if (before !== undefined && before.spi !== policy.spi) this.#switched(before);
+    const isSwitch = before !== undefined && before.spi !== policy.spi;
+    if (isSwitch) this.#switched(before);
     const entry = sas.outbound.saOf(policy);
     const service = entry?.service ?? cluster.serviceOf(policy);
     const peers = service === undefined ? [] : cluster.connected(service);
     this.#unacknowledgedPolicies.set(policy.key, new Set(peers.map(({ host }) => host)));
-    for (const peer of peers) peer.session?.send('policy-install', { policy });
+    for (const peer of peers) {
+      // Until a target can send on the new SA (charon waits for that, but not for ever) it goes on with the old one.
+      const isLate = isSwitch && entry !== undefined && !peer.senderIds.has(entry.sa.id);
+      if (!isLate) peer.session?.send('policy-install', { policy });
+    }
     if (peers.length === 0) this.#acknowledgePolicy(policy.key);
   }
 
