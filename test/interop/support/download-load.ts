@@ -17,7 +17,7 @@ export interface DownloadLoad {
   readonly dvipa: string;
   /** Downloads that run at once, each followed by the next. */
   readonly parallel: number;
-  /** No download begins after that; what runs goes on to its end. */
+  /** No download begins after that but the first of each; what runs goes on to its end. */
   readonly seconds: number;
   /** Of one download. */
   readonly bytes: number;
@@ -26,21 +26,23 @@ export interface DownloadLoad {
   readonly marker: string;
   /** A download that takes longer has failed. */
   readonly downloadSeconds?: number;
+  /** The first downloads begin one after another within this time: in step, a load comes in bursts. Default 3 s. */
+  readonly spreadSeconds?: number;
 }
 
-/**
- * One line for each download: start and end in ms, what curl says (exit code, bytes, who answered), SHA-256. The lines of a
- * load begin at different times: together they would be in step to the end.
- */
+/** One line for each download: start and end in ms, what curl says (exit code, bytes, who answered), SHA-256. */
 const SCRIPT = `
-parallel=$1 end=$(($(date +%s%3N) + $2 * 1000)) url=$3 limit=$4
+parallel=$1 end=$(($(date +%s%3N) + $2 * 1000)) url=$3 limit=$4 spread=$5
 line() {
-  sleep "$(($1 % 4)).$(($1 * 29 % 10))"
-  while [ "$(date +%s%3N)" -lt "$end" ]; do
+  wait=$(($1 * spread * 1000 / parallel))
+  sleep "$((wait / 1000)).$(printf %03d $((wait % 1000)))"
+  while :; do
     started=$(date +%s%3N)
     said=$({ curl -s --connect-timeout 10 --max-time "$limit" \
       -w '%{stderr}%{exitcode} %{size_download} %header{x-dvipa-host}.' "$url" | sha256sum >&2; } 2>&1 | tr '\n' ' ')
-    echo "$started $(date +%s%3N) $said"
+    ended=$(date +%s%3N)
+    echo "$started $ended $said"
+    [ "$ended" -lt "$end" ] || break
   done
 }
 i=0
@@ -49,10 +51,25 @@ wait`;
 
 /** Has a client download from the cluster for a while, and tells of every download when the last one has ended. */
 export async function runDownloads(client: Host, load: DownloadLoad): Promise<LoadedDownload[]> {
-  const { dvipa, parallel, seconds, bytes, bytesPerSecond, marker, downloadSeconds = 90 } = load;
+  const {
+    dvipa,
+    parallel,
+    seconds,
+    bytes,
+    bytesPerSecond,
+    marker,
+    downloadSeconds = 90,
+    spreadSeconds = 3,
+  } = load;
   const rate = bytesPerSecond === undefined ? '' : `&rate=${Math.round(bytesPerSecond)}`;
   const url = `http://${dvipa}/bytes/${bytes}?marker=${marker}${rate}`;
-  const argv = ['sh', '-c', SCRIPT, 'downloads', ...[parallel, seconds, url, downloadSeconds].map(String)];
+  const argv = [
+    'sh',
+    '-c',
+    SCRIPT,
+    'downloads',
+    ...[parallel, seconds, url, downloadSeconds, spreadSeconds].map(String),
+  ];
   const said = await client.must(argv, { timeoutMs: (seconds + downloadSeconds + 30) * 1000 });
   const sha256 = byteStreamSha256(bytes, marker);
   return said
