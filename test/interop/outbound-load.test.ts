@@ -20,8 +20,12 @@ const EVEN_SECONDS = 60;
 const SATURATED_SECONDS = 20;
 const SATURATED_BYTES = 1_000_000;
 const REKEY_SECONDS = 7;
-/** A machine that stands still for longer lets leases and waiting packets run out: what is lost then says nothing of us. */
+/**
+ * A machine that stands still for longer lets leases, barriers and waiting packets run out. It gets a second try; what it then drops
+ * still, for these reasons only, is counted and told.
+ */
 const STALL_MS = 100;
+const BY_STALLS = /^\S+ (no-sa|queue-timeout)$/;
 
 const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
 
@@ -115,16 +119,18 @@ describe('outbound load', function () {
     const bytes = Math.round(5 * bytesPerSecond);
     const load = { parallel: PARALLEL, seconds: EVEN_SECONDS, bytes, bytesPerSecond, marker };
     console.log(`      ${mbit} Mbit/s`);
+    const isPerfect = (seen: ObservedLoad) => Object.keys(seen.drops).length === 0 && seen.tunOverflow === 0;
     let seen = await observeLoad(cluster, PEERS, load);
     tell(seen);
     judge(seen);
-    const isStalled = seen.stallMs > STALL_MS && Object.keys(seen.drops).length > 0;
-    if (isStalled) {
+    if (!isPerfect(seen) && seen.stallMs > STALL_MS) {
       seen = await observeLoad(cluster, PEERS, load);
       tell(seen);
       judge(seen);
     }
-    expect([seen.drops, seen.tunOverflow]).to.deep.equal([{}, 0]);
+    const excused = (what: string) => seen.stallMs > STALL_MS && BY_STALLS.test(what);
+    expect(Object.entries(seen.drops).filter(([what]) => !excused(what))).to.deep.equal([]);
+    expect(seen.tunOverflow).to.equal(0);
     for (const [name, { sas, overflow }] of Object.entries(seen.peers)) {
       expect(overflow, name).to.equal(0);
       expect(sas, name).to.be.within(EVEN_SECONDS / 10, EVEN_SECONDS / 5 + 2);

@@ -29,7 +29,7 @@ const LONE_SECONDS = 5;
  * counts.
  */
 describe('replay windows of peers', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: Cluster;
   let wire: Capture;
   const marker = newMarker(`replay-windows ${process.pid}`);

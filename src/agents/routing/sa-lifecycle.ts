@@ -35,6 +35,9 @@ const NOBODY = '(lost)';
 /** Targets that had an SA before this agent was restarted have so long to return their windows. */
 const WINDOWS_WAIT_MS = 1500;
 
+/** Longer than a link packet takes on a busy host. strongSwan keeps its own end of a rekeyed SA for 5 s (delete_rekeyed_delay). */
+const REPLACED_LINGERS_MS = 300;
+
 export interface SaLifecycleOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -100,7 +103,7 @@ export class SaLifecycle {
         this.#update(saIdOf(instance, change.sa.id), change.sa);
         break;
       case 'sa-delete':
-        this.#remove(saIdOf(instance, change.id));
+        this.#deleted(saIdOf(instance, change.id));
         break;
       case 'policy-add':
         this.#addPolicy(change.policy);
@@ -285,6 +288,18 @@ export class SaLifecycle {
     sas.overlaps.update(sa);
     for (const peer of cluster.connected(entry.service))
       peer.session?.send('sa-update', { id, outer: sa.outer, hasUdpEncapsulation: sa.hasUdpEncapsulation });
+  }
+
+  /**
+   * charon has deleted an SA. What targets sealed on an outbound one before they switched may still be on its way to the stamper: charon's
+   * barrier waits for their switch, not for the link. The peer takes it, as what is on the wire outside.
+   */
+  #deleted(id: SaId): void {
+    const { sas, clock } = this.#options;
+    const entry = sas.get(id);
+    if (entry !== undefined && 'numbering' in entry && entry.isReplaced)
+      clock.after(REPLACED_LINGERS_MS, () => this.#remove(id));
+    else this.#remove(id);
   }
 
   #remove(id: SaId): void {
