@@ -23,6 +23,7 @@ import { outerHeaderOf, pathFitOf } from '../sa-settings.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { PeerMoves } from './peer-moves.ts';
+import { PolicyBarriers } from './policy-barriers.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
 import { UNDECIDED } from './sa-marks.ts';
@@ -68,10 +69,9 @@ export interface SaLifecycleOptions {
  */
 export class SaLifecycle {
   readonly #options: SaLifecycleOptions;
-  /** The plugin's id of each policy, by key: it names the use that charon switched to last. */
-  readonly #policyIds = new Map<string, string>();
-  /** Policies whose barrier in charon waits for targets. */
-  readonly #unacknowledgedPolicies = new Map<string, Set<string>>();
+  readonly #barriers = new PolicyBarriers((policy) =>
+    this.#tell(acknowledge(this.#options.plugin, { policy })),
+  );
   /** charon's SAs and policies have been listed in this life: what no policy is about is known to be so. */
   isListed = false;
 
@@ -125,10 +125,7 @@ export class SaLifecycle {
   }
 
   policyServed(key: string, host: string): void {
-    const waiting = this.#unacknowledgedPolicies.get(key);
-    if (waiting === undefined) return;
-    waiting.delete(host);
-    if (waiting.size === 0) this.#acknowledgePolicy(key);
+    this.#barriers.served(key, host);
   }
 
   /**
@@ -325,7 +322,7 @@ export class SaLifecycle {
 
   #addPolicy(given: PluginPolicy): void {
     if (!isOutbound(given)) {
-      this.#acknowledgePolicyId(given.id); // nobody waits for it, and nothing depends on it
+      this.#barriers.pass(given.id); // nobody waits for it, and nothing depends on it
       return;
     }
     const translated = toOutboundPolicy(given);
@@ -340,27 +337,23 @@ export class SaLifecycle {
         policy: given.key,
         reason: 'dvipa-not-configured',
       });
-      this.#acknowledgePolicyId(given.id);
+      this.#barriers.pass(given.id);
       return;
     }
     const before = sas.outbound.policy(policy.key);
-    const replaced = this.#policyIds.get(policy.key);
-    if (replaced !== undefined && replaced !== given.id && this.#unacknowledgedPolicies.has(policy.key))
-      this.#acknowledgePolicyId(replaced);
-    this.#policyIds.set(policy.key, given.id);
     sas.outbound.installPolicy(policy);
     const isSwitch = before !== undefined && before.spi !== policy.spi;
     if (isSwitch) this.#switched(before);
     const entry = sas.outbound.saOf(policy);
     const service = entry?.service ?? cluster.serviceOf(policy);
     const peers = service === undefined ? [] : cluster.connected(service);
-    this.#unacknowledgedPolicies.set(policy.key, new Set(peers.map(({ host }) => host)));
     for (const peer of peers) {
       // Until a target can send on the new SA (charon waits for that, but not for ever) it goes on with the old one.
       const isLate = isSwitch && entry !== undefined && !peer.senderIds.has(entry.sa.id);
       if (!isLate) peer.session?.send('policy-install', { policy });
     }
-    if (peers.length === 0) this.#acknowledgePolicy(policy.key);
+    const hosts = peers.map(({ host }) => host);
+    this.#barriers.begin(policy.key, given.id, hosts);
   }
 
   /** charon switched to another outbound SA: the old one needs no rekey any more. */
@@ -374,8 +367,7 @@ export class SaLifecycle {
 
   #removePolicy(key: string): void {
     const { sas, cluster } = this.#options;
-    this.#policyIds.delete(key);
-    this.#unacknowledgedPolicies.delete(key);
+    this.#barriers.removed(key);
     if (sas.outbound.removePolicy(key) === undefined) return;
     for (const peer of cluster.peers) if (peer.hasSnapshot) peer.session?.send('policy-remove', { key });
   }
@@ -384,16 +376,6 @@ export class SaLifecycle {
     if (entry.isAcknowledged) return;
     entry.isAcknowledged = true;
     this.#tell(acknowledge(this.#options.plugin, { sa: entry.pluginId }));
-  }
-
-  #acknowledgePolicy(key: string): void {
-    this.#unacknowledgedPolicies.delete(key);
-    const id = this.#policyIds.get(key);
-    if (id !== undefined) this.#acknowledgePolicyId(id);
-  }
-
-  #acknowledgePolicyId(policy: string): void {
-    this.#tell(acknowledge(this.#options.plugin, { policy }));
   }
 
   /** charon's barrier ends by itself; a lost acknowledgement costs its wait. */
