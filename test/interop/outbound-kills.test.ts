@@ -77,8 +77,12 @@ describe(`outbound load under kill -9, seed ${SEED}`, function () {
     const { dvipa } = cluster;
     const options = {
       dvipa,
-      ...{ parallel: PARALLEL, seconds: SECONDS, bytes: DOWNLOAD_BYTES, bytesPerSecond: BYTES_PER_SECOND },
-      ...{ marker, downloadSeconds: 25 },
+      parallel: PARALLEL,
+      seconds: SECONDS,
+      bytes: DOWNLOAD_BYTES,
+      bytesPerSecond: BYTES_PER_SECOND,
+      marker,
+      downloadSeconds: 25,
     };
     const killing = killAtRandom(Date.now() + SECONDS * 1000);
     const done = cluster.clients.map((name) => runDownloads(cluster.lab.host(name), options));
