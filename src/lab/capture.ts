@@ -41,6 +41,16 @@ export class Capture {
   }
 }
 
+/** Enough for the headers up to an ESP packet's IV, in UDP and in IPv6 too. */
+const HEADER_BYTES = 96;
+
+export interface CaptureOptions {
+  /** Expressions of tcpdump. */
+  readonly filter?: readonly string[];
+  /** Only the start of each packet, in large pieces: for a whole load, of which the capture must not be a part. */
+  readonly headersOnly?: boolean;
+}
+
 /**
  * Captures everything on an interface of a host into a pcap file; resolves when tcpdump is listening. `host` may also
  * stand for one of the two networks, whose interface is the bridge.
@@ -49,7 +59,7 @@ export async function startCapture(
   host: Host,
   networkInterface: string | undefined,
   file: string,
-  filter: readonly string[] = [],
+  { filter = [], headersOnly = false }: CaptureOptions = {},
 ): Promise<Capture> {
   if (!file.endsWith('.pcap'))
     throw new Error(`${file}: the name must end in .pcap (AppArmor rules of tcpdump)`);
@@ -68,10 +78,10 @@ export async function startCapture(
     '-i',
     name,
     '-s',
-    '262144',
+    headersOnly ? String(HEADER_BYTES) : '262144',
     '-B',
     '65536',
-    '-U',
+    ...(headersOnly ? [] : ['-U']),
     '-Z',
     'root',
     '-w',

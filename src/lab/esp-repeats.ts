@@ -68,7 +68,8 @@ export interface EspUse {
  */
 export function findEspRepeats(capture: PcapFile, of: (seen: EspSighting) => boolean = () => true): EspUse {
   const perSa = new Map<string, number>();
-  const first = new Map<string, number>();
+  // By SA, so that no text is made for each packet: a load has hundreds of thousands.
+  const first = new Map<string, Record<EspRepeat['of'], Map<number | bigint, number>>>();
   const repeats: EspRepeat[] = [];
   let packets = 0;
   for (const [index, { bytes }] of capture.packets.entries()) {
@@ -77,13 +78,11 @@ export function findEspRepeats(capture: PcapFile, of: (seen: EspSighting) => boo
     packets += 1;
     const sa = `${seen.destination} ${seen.spi.toString(16).padStart(8, '0')}`;
     perSa.set(sa, (perSa.get(sa) ?? 0) + 1);
-    for (const [kind, value] of [
-      ['sequence', seen.sequence],
-      ['iv', seen.iv],
-    ] as const) {
-      const key = `${sa} ${kind} ${value}`;
-      const before = first.get(key);
-      if (before === undefined) first.set(key, index);
+    const used = first.get(sa) ?? { sequence: new Map(), iv: new Map() };
+    first.set(sa, used);
+    for (const kind of ['sequence', 'iv'] as const) {
+      const before = used[kind].get(seen[kind]);
+      if (before === undefined) used[kind].set(seen[kind], index);
       else repeats.push({ ...seen, of: kind, packets: [before, index] });
     }
   }

@@ -59,7 +59,15 @@ export async function buildNetworks(
   for (const host of hosts.filter(isNamespace)) {
     await ipBatch(hostNamespace(prefix, host.name), hostCommands(scenario, host));
   }
+  for (const namespace of namespacesOf(prefix, hosts))
+    await must(['ip', 'netns', 'exec', namespace, 'sh', '-c', KEEP_ORDER]);
 }
+
+/**
+ * A wire keeps order. A veth has a queue for each CPU instead, and packets of a thread that moves to another CPU while the machine is busy
+ * overtake its earlier ones: all of them shall go through the queue of one.
+ */
+const KEEP_ORDER = 'for queue in /sys/class/net/*/queues/rx-*/rps_cpus; do echo 1 >"$queue"; done';
 
 /** The host's port at a bridge. */
 function portCommands(prefix: string, network: NetworkName, host: LabHostPlan): string[] {

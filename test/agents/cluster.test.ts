@@ -4,6 +4,9 @@ import { counted } from '../support/dataplane-parts.ts';
 import { ESP_SUITES } from '../support/esp-peer.ts';
 import { answers, connection, drops, load } from './cluster-helpers.ts';
 
+/** So long after charon has deleted it a replaced outbound SA is gone everywhere. */
+const LINGERING_MS = 400;
+
 describe('a cluster in memory', () => {
   for (const suite of ESP_SUITES) {
     it(`spreads connections over its targets, and each target answers for itself (${suite})`, async () => {
@@ -98,7 +101,7 @@ describe('a cluster in memory', () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     await rekeyed;
-    await cluster.run(50);
+    await cluster.run(LINGERING_MS);
     expect(answers(cluster, sent)).to.equal(sent.length);
     expect(cluster.targets.map(({ cache }) => [cache.inbound.size, cache.outbound.size])).to.deep.equal([
       [1, 1],
@@ -118,7 +121,7 @@ describe('a cluster in memory', () => {
     );
     expect(keys.filter(({ isWiped }) => isWiped)).to.have.lengthOf(0);
     await cluster.rekey(1);
-    await cluster.run(10);
+    await cluster.run(LINGERING_MS);
     expect(keys).to.have.lengthOf(8);
     expect(keys.filter(({ isWiped }) => !isWiped)).to.have.lengthOf(0);
   });
@@ -248,7 +251,7 @@ describe('a cluster in memory', () => {
       await cluster.run(100);
     }
     const sent = await load(cluster, port, 20);
-    await cluster.run(20);
+    await cluster.run(LINGERING_MS);
     expect(answers(cluster, sent)).to.equal(20);
     expect([...cluster.target(1).cache.outbound.values()].map(({ iv }) => iv?.senderId)).to.deep.equal([1]);
     expect(cluster.allViolations).to.deep.equal([]);

@@ -57,7 +57,7 @@ describe('the path MTU to a peer', () => {
   it('is what it was after a rekey', async () => {
     const { cluster } = await setUp();
     await cluster.rekey(1);
-    await cluster.run(10);
+    await cluster.run(400);
     expect(mtusOf(cluster)).to.deep.equal([[1300], [1300], [1300]]);
   });
 
@@ -92,7 +92,7 @@ describe('the path MTU to a peer', () => {
   it('is not what a message about an SA that is gone says', async () => {
     const { cluster, pair } = await setUp();
     await cluster.rekey(1);
-    await cluster.run(100);
+    await cluster.run(400);
     cluster.router.captured(fragmentationNeeded(pair, 1000));
     await cluster.run(10);
     expect(mtusOf(cluster)).to.deep.equal([[1300], [1300], [1300]]);

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import type { PluginPolicy, PluginSnapshot } from '../../src/vici/index.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
+import { NO_FAULTS } from '../support/cluster/network.ts';
+import { counted } from '../support/dataplane-parts.ts';
 import { addr } from '../support/inner-packets.ts';
 import { answers, connection, load } from './cluster-helpers.ts';
 
@@ -27,6 +29,60 @@ describe('the life of SAs on the routing host', () => {
     router.lifecycle.snapshot(again);
     await cluster.run(20);
     expect([...charon.acknowledged]).to.deep.equal(['d']);
+  });
+
+  it('lets a target send on the old SA until it has the new one, whose sender id is stored late', async () => {
+    const { cluster, charon, router, port } = await setUp();
+    charon.storeDelayMs = 300;
+    const pair = charon.addPair(1);
+    cluster.client(1).accept(pair);
+    charon.usePair(pair);
+    const during = await load(cluster, port, 200);
+    const target = cluster.target(1).cache.outbound;
+    expect(target.policies().map(({ spi }) => spi)).to.not.deep.equal([pair.spiOut]);
+    await cluster.run(400);
+    const after = await load(cluster, port, 50);
+    await cluster.run(100);
+    expect(target.policies().map(({ spi }) => spi)).to.deep.equal([pair.spiOut]);
+    expect(answers(cluster, during)).to.equal(200);
+    expect(answers(cluster, after)).to.equal(50);
+    const sent = [...router.sas.outbound.values()].find(({ sa }) => sa.spi === pair.spiOut);
+    expect(sent?.numbering.nextSequence).to.be.greaterThan(50);
+  });
+
+  it('sends what was sealed on the old SA before the switch, though it comes when charon has deleted that SA', async () => {
+    const cluster = new MemoryCluster({ peerWindow: 1024 });
+    await cluster.up();
+    const { charon, router } = cluster;
+    const connections = [await connection(cluster), await connection(cluster)];
+    expect(new Set(connections.map(({ at }) => at)).size).to.equal(2);
+    const [old] = charon.pairs;
+    if (old === undefined) throw new Error('not up');
+    const rounds = async (count: number) => {
+      for (let i = 0; i < count; i++) for (const { port } of connections) await load(cluster, port, 1);
+    };
+    await rounds(10);
+    cluster.network.faults = { ...NO_FAULTS, jitterMs: 60 }; // of the link, while the sessions are quick
+    await rounds(50);
+    const pair = charon.addPair(1);
+    cluster.client(1).accept(pair);
+    await rounds(10);
+    cluster.client(1).use(pair);
+    charon.usePair(pair);
+    await rounds(5);
+    charon.deletePair(old);
+    await rounds(10);
+    await cluster.run(200);
+    for (const { drops } of [router, ...cluster.targets])
+      expect(counted(drops)).to.not.have.property('no-sa');
+    await cluster.run(1000);
+    expect([...router.sas.outbound.values()].map(({ sa }) => sa.spi)).to.deep.equal([pair.spiOut]);
+    expect(
+      cluster
+        .target(1)
+        .cache.outbound.policies()
+        .map(({ spi }) => spi),
+    ).to.deep.equal([pair.spiOut]);
   });
 
   it('removes a policy by its key', async () => {

@@ -62,8 +62,8 @@ const FAULTS: readonly DropReason[] = [
   'inner-not-dvipa',
 ];
 /**
- * A stock client (kernel-libipsec) with every algorithm that it can do. Two targets: replies of the second go through the
- * funnel, so the routing host seals as well.
+ * A stock client (kernel-libipsec) with every algorithm that it can do. Two targets: replies of the second go by way of the
+ * routing host, which stamps or seals them.
  */
 describe('algorithms, with a stock peer', function () {
   this.timeout(60_000);

@@ -26,11 +26,9 @@ describe('clear packets to a target', () => {
   });
 
   async function answersInClear(name: string): Promise<number> {
-    const capture = await startCapture(lab.host('outside'), undefined, join(folder, `${name}.pcap`), [
-      'src',
-      'host',
-      lab.scenario.dvipa,
-    ]);
+    const capture = await startCapture(lab.host('outside'), undefined, join(folder, `${name}.pcap`), {
+      filter: ['src', 'host', lab.scenario.dvipa],
+    });
     expect(await whoAnswers(lab.host('client1'), lab.scenario.dvipa, 1)).to.equal(undefined);
     return readPcap((await capture.stop()).file).packets.length;
   }

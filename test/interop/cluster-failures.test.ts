@@ -171,9 +171,9 @@ describe('cluster, failures', function () {
         const before = await cluster.ask('router1', 'status');
         const sasBefore = await cluster.ask('router1', 'sas');
         const listedBefore = (await listedSas(cluster.lab.router)).children;
-        // One alone is sent by its target, two of one client by the routing host (the funnel).
+        // One alone is sent by its target, two of one client by way of the routing host.
         const downloads = await slowDownloads(client('client1'), dvipa, round === 1 ? 1 : 2, 6, marker);
-        await waitForWay(cluster, '192.0.2.101:4500', round === 1 ? /^exclusive:/ : /^funnel$/);
+        await waitForWay(cluster, '192.0.2.101:4500', round === 1 ? /^exclusive:/ : /^stamping$/);
         const load = Load.start(cluster, 'client2');
         await load.answered(5, 0);
 

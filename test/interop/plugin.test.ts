@@ -128,7 +128,9 @@ describe('plugin kernel-dvipa in charon', () => {
 
   it('tells the keys that the peer uses: a packet of the stock client opens with them', async () => {
     const file = path.join(PLUGIN_LAB.folder, 'keys.pcap');
-    const capture = await startCapture(lab.router, 'outside0', file, ['udp', 'port', '4500']);
+    const capture = await startCapture(lab.router, 'outside0', file, {
+      filter: ['udp', 'port', '4500'],
+    });
     await lab.host('client1').exec(['ping', '-c', '1', '-W', '1', lab.scenario.dvipa]);
     await capture.stop();
     const spi = watcher.newest('in').spi;

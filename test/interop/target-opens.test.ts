@@ -79,7 +79,9 @@ describe('connections that targets open from the DVIPA', function () {
   }
 
   it('all succeed, from several targets at once and over kill -9 of the routing agent, and no two have a port', async () => {
-    const inside = await startCapture(host('client1'), 'ipsec0', cluster.file('opened.pcap'), ['tcp']);
+    const inside = await startCapture(host('client1'), 'ipsec0', cluster.file('opened.pcap'), {
+      filter: ['tcp'],
+    });
     const all = cluster.targets.map((target) => connect(target, AT_ONCE));
     await waitFor(
       'connections are open',

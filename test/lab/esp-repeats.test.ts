@@ -20,7 +20,7 @@ function frame(spi: number, sequence: number, iv: bigint, options: { bare?: bool
 }
 
 function capture(...frames: Buffer[]): PcapFile {
-  return { linkType: 1, packets: frames.map((bytes) => ({ bytes, originalLength: bytes.length })) };
+  return { linkType: 1, packets: frames.map((bytes) => ({ atUs: 0, bytes, originalLength: bytes.length })) };
 }
 
 describe('esp repeats', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { PROJECT_ROOT } from '../../src/lab/program.ts';
 import { SUITES, WRAPPINGS } from '../interop/support/matrix/cells.ts';
-import { exampleOf, OBSTACLES, PEERS, planMatrix } from '../interop/support/matrix/plan.ts';
+import { exampleOf, OBSTACLES, pairsOf, PEERS, planMatrix } from '../interop/support/matrix/plan.ts';
 import { renderPage } from '../interop/support/matrix/table.ts';
 
 describe('plan of the interoperability matrix', () => {
@@ -29,6 +29,30 @@ describe('plan of the interoperability matrix', () => {
     for (const peer of PEERS) {
       for (const obstacle of OBSTACLES[peer]) expect(exampleOf(obstacle, plan)?.obstacle).to.equal(obstacle);
     }
+  });
+
+  it('runs every suite every time, in wrappings of which every two properties that the peer can do come together', () => {
+    for (const peer of PEERS) {
+      for (const suite of SUITES) {
+        const cells = plan.filter((cell) => cell.peer === peer && cell.suite === suite);
+        const possible = cells.filter(({ obstacle }) => obstacle === undefined);
+        const pairs = (some: typeof cells) =>
+          [...new Set(some.flatMap(({ wrapping }) => pairsOf(wrapping)))].toSorted();
+        const chosen = possible.filter(({ isEveryTime }) => isEveryTime);
+        expect(pairs(chosen), `${peer} ${suite.proposal}`).to.deep.equal(pairs(possible));
+      }
+    }
+  });
+
+  it('runs every wrapping every time, with some suite, and no more than four in ten cells', () => {
+    for (const peer of PEERS) {
+      const possible = plan.filter((cell) => cell.peer === peer && cell.obstacle === undefined);
+      const chosen = possible.filter(({ isEveryTime }) => isEveryTime);
+      const wrappings = (some: typeof possible) => new Set(some.map(({ wrapping }) => wrapping)).size;
+      expect(wrappings(chosen), peer).to.equal(wrappings(possible));
+    }
+    const possible = plan.filter(({ obstacle }) => obstacle === undefined);
+    expect(possible.filter(({ isEveryTime }) => isEveryTime).length / possible.length).to.be.below(0.4);
   });
 
   it('is what docs/interoperability.md shows; a failed cell would show there', () => {

@@ -24,6 +24,7 @@ import type { LifesizeLearning } from './lifesize-learning.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { PeerMoves } from './peer-moves.ts';
+import { PolicyBarriers } from './policy-barriers.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
 import { UNDECIDED } from './sa-marks.ts';
@@ -35,6 +36,9 @@ const NOBODY = '(lost)';
 
 /** Targets that had an SA before this agent was restarted have so long to return their windows. */
 const WINDOWS_WAIT_MS = 1500;
+
+/** Longer than a link packet takes on a busy host. strongSwan keeps its own end of a rekeyed SA for 5 s (delete_rekeyed_delay). */
+const REPLACED_LINGERS_MS = 300;
 
 export interface SaLifecycleOptions {
   readonly clock: Clock;
@@ -66,10 +70,9 @@ export interface SaLifecycleOptions {
  */
 export class SaLifecycle {
   readonly #options: SaLifecycleOptions;
-  /** The plugin's id of each policy, by key: it names the use that charon switched to last. */
-  readonly #policyIds = new Map<string, string>();
-  /** Policies whose barrier in charon waits for targets. */
-  readonly #unacknowledgedPolicies = new Map<string, Set<string>>();
+  readonly #barriers = new PolicyBarriers((policy) =>
+    this.#tell(acknowledge(this.#options.plugin, { policy })),
+  );
   /** charon's SAs and policies have been listed in this life: what no policy is about is known to be so. */
   isListed = false;
 
@@ -101,7 +104,7 @@ export class SaLifecycle {
         this.#update(saIdOf(instance, change.sa.id), change.sa);
         break;
       case 'sa-delete':
-        this.#remove(saIdOf(instance, change.id));
+        this.#deleted(saIdOf(instance, change.id));
         break;
       case 'policy-add':
         this.#addPolicy(change.policy);
@@ -123,10 +126,7 @@ export class SaLifecycle {
   }
 
   policyServed(key: string, host: string): void {
-    const waiting = this.#unacknowledgedPolicies.get(key);
-    if (waiting === undefined) return;
-    waiting.delete(host);
-    if (waiting.size === 0) this.#acknowledgePolicy(key);
+    this.#barriers.served(key, host);
   }
 
   /**
@@ -164,10 +164,15 @@ export class SaLifecycle {
     });
   }
 
-  /** Sends the SA to one target, in the form that is its. */
+  /** Sends the SA to one target, in the form that is its, and what has waited for it. */
   install(entry: AnySa, peer: TargetPeer): void {
     const record = saInstallRecord(entry, peer);
-    if (record !== undefined) peer.session?.send('sa-install', record);
+    if (record === undefined) return;
+    peer.session?.send('sa-install', record);
+    const { outbound } = this.#options.sas;
+    if (!('numbering' in entry)) return;
+    for (const policy of outbound.policies())
+      if (outbound.saOf(policy) === entry) peer.session?.send('policy-install', { policy });
   }
 
   #add(instance: string, given: PluginSa, agedAt: number): void {
@@ -284,6 +289,18 @@ export class SaLifecycle {
       peer.session?.send('sa-update', { id, outer: sa.outer, hasUdpEncapsulation: sa.hasUdpEncapsulation });
   }
 
+  /**
+   * charon has deleted an SA. What targets sealed on an outbound one before they switched may still be on its way to the stamper: charon's
+   * barrier waits for their switch, not for the link. The peer takes it, as what is on the wire outside.
+   */
+  #deleted(id: SaId): void {
+    const { sas, clock } = this.#options;
+    const entry = sas.get(id);
+    if (entry !== undefined && 'numbering' in entry && entry.isReplaced)
+      clock.after(REPLACED_LINGERS_MS, () => this.#remove(id));
+    else this.#remove(id);
+  }
+
   #remove(id: SaId): void {
     const { sas, store, cluster, numbering, lifesize, log, clock, funnel, stamping, distributor, moves } =
       this.#options;
@@ -307,7 +324,7 @@ export class SaLifecycle {
 
   #addPolicy(given: PluginPolicy): void {
     if (!isOutbound(given)) {
-      this.#acknowledgePolicyId(given.id); // nobody waits for it, and nothing depends on it
+      this.#barriers.pass(given.id); // nobody waits for it, and nothing depends on it
       return;
     }
     const translated = toOutboundPolicy(given);
@@ -322,22 +339,23 @@ export class SaLifecycle {
         policy: given.key,
         reason: 'dvipa-not-configured',
       });
-      this.#acknowledgePolicyId(given.id);
+      this.#barriers.pass(given.id);
       return;
     }
     const before = sas.outbound.policy(policy.key);
-    const replaced = this.#policyIds.get(policy.key);
-    if (replaced !== undefined && replaced !== given.id && this.#unacknowledgedPolicies.has(policy.key))
-      this.#acknowledgePolicyId(replaced);
-    this.#policyIds.set(policy.key, given.id);
     sas.outbound.installPolicy(policy);
-    if (before !== undefined && before.spi !== policy.spi) this.#switched(before);
+    const isSwitch = before !== undefined && before.spi !== policy.spi;
+    if (isSwitch) this.#switched(before);
     const entry = sas.outbound.saOf(policy);
     const service = entry?.service ?? cluster.serviceOf(policy);
     const peers = service === undefined ? [] : cluster.connected(service);
-    this.#unacknowledgedPolicies.set(policy.key, new Set(peers.map(({ host }) => host)));
-    for (const peer of peers) peer.session?.send('policy-install', { policy });
-    if (peers.length === 0) this.#acknowledgePolicy(policy.key);
+    for (const peer of peers) {
+      // Until a target can send on the new SA (charon waits for that, but not for ever) it goes on with the old one.
+      const isLate = isSwitch && entry !== undefined && !peer.senderIds.has(entry.sa.id);
+      if (!isLate) peer.session?.send('policy-install', { policy });
+    }
+    const hosts = peers.map(({ host }) => host);
+    this.#barriers.begin(policy.key, given.id, hosts);
   }
 
   /** charon switched to another outbound SA: the old one needs no rekey any more. */
@@ -352,8 +370,7 @@ export class SaLifecycle {
 
   #removePolicy(key: string): void {
     const { sas, cluster } = this.#options;
-    this.#policyIds.delete(key);
-    this.#unacknowledgedPolicies.delete(key);
+    this.#barriers.removed(key);
     if (sas.outbound.removePolicy(key) === undefined) return;
     for (const peer of cluster.peers) if (peer.hasSnapshot) peer.session?.send('policy-remove', { key });
   }
@@ -362,16 +379,6 @@ export class SaLifecycle {
     if (entry.isAcknowledged) return;
     entry.isAcknowledged = true;
     this.#tell(acknowledge(this.#options.plugin, { sa: entry.pluginId }));
-  }
-
-  #acknowledgePolicy(key: string): void {
-    this.#unacknowledgedPolicies.delete(key);
-    const id = this.#policyIds.get(key);
-    if (id !== undefined) this.#acknowledgePolicyId(id);
-  }
-
-  #acknowledgePolicyId(policy: string): void {
-    this.#tell(acknowledge(this.#options.plugin, { policy }));
   }
 
   /** charon's barrier ends by itself; a lost acknowledgement costs its wait. */

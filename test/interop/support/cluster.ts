@@ -134,11 +134,12 @@ export class Cluster {
   }
 
   /** Captures a network into a file of its own; `where` is `outside`, `cluster`, or a target (its TUN). */
-  capture(where: string, filter: readonly string[] = []): Promise<Capture> {
+  capture(where: string, filter: readonly string[] = [], headersOnly = false): Promise<Capture> {
     this.#captures += 1;
     const isNetwork = where === 'outside' || where === 'cluster';
     const file = this.file(`${String(this.#captures).padStart(2, '0')}-${where}.pcap`);
-    return startCapture(this.lab.host(where), isNetwork ? undefined : 'dvipa0', file, filter);
+    const options = { filter, headersOnly };
+    return startCapture(this.lab.host(where), isNetwork ? undefined : 'dvipa0', file, options);
   }
 
   async down(): Promise<void> {

@@ -5,6 +5,9 @@ import type { PcapFile } from '../../../src/lab/pcap.ts';
 import { waitFor } from '../../../src/lab/wait-for.ts';
 import type { Cluster } from './cluster.ts';
 
+/** What kernel-libipsec says in charon's log of a packet that it refuses: replay, integrity, form, policy. */
+export const PEER_REFUSES = /ESP .*failed|error: IPsec SA is not inbound|discarding inbound/;
+
 /** A CHILD_SA as `swanctl --list-sas` shows it. */
 export interface ListedChild {
   readonly name: string;

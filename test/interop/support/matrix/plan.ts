@@ -9,8 +9,8 @@ import {
 } from './cells.ts';
 
 /**
- * Which cells there are, and which of them a peer cannot do. There is the product of all dimensions with the shortest key of
- * each pair of algorithms, and the longer keys in the base wrapping.
+ * Which cells there are, which of them a peer cannot do, and which are run every time. There is the product of all dimensions with the
+ * shortest key of each pair of algorithms, and the longer keys in the base wrapping.
  */
 
 export const PEERS: readonly PeerKind[] = ['kernel', 'libipsec', 'scapy'];
@@ -72,6 +72,35 @@ export function exampleOf(obstacle: Obstacle, cells: readonly PlannedCell[]): Pl
 
 export interface PlannedCell extends Cell {
   readonly obstacle: Obstacle | undefined;
+  /** Is run by every `make test`, not by `make soak` only. */
+  readonly isEveryTime: boolean;
+}
+
+/** Two peers take turns that are far apart, so that together they have more of a suite's wrappings. */
+const PEER_TURN = 9;
+
+/** `mode=tunnel way=udp` and so on: every two properties of a wrapping together. */
+export function pairsOf(wrapping: Wrapping): string[] {
+  const properties = Object.entries(wrapping).map(([name, value]) => `${name}=${value}`);
+  return properties.flatMap((one, index) => properties.slice(index + 1).map((other) => `${one} ${other}`));
+}
+
+/**
+ * Some of these wrappings, among which is every pair of properties that there is among all of them: mostly a fault of a wrapping is one
+ * of a property or of two that meet. `turn` says where to begin to look: with other turns come other wrappings.
+ */
+export function coveringWrappings(all: readonly Wrapping[], turn: number): Wrapping[] {
+  const from = turn % Math.max(all.length, 1);
+  const turned = [...all.slice(from), ...all.slice(0, from)];
+  const missing = new Set(all.flatMap(pairsOf));
+  const chosen: Wrapping[] = [];
+  while (missing.size > 0) {
+    const gain = (wrapping: Wrapping) => pairsOf(wrapping).filter((pair) => missing.has(pair)).length;
+    const best = turned.reduce((most, other) => (gain(other) > gain(most) ? other : most));
+    for (const pair of pairsOf(best)) missing.delete(pair);
+    chosen.push(best);
+  }
+  return chosen;
 }
 
 /** Every cell, in the order of the table. */
@@ -81,11 +110,22 @@ export function planMatrix(): PlannedCell[] {
     (suite.isShortest ? WRAPPINGS : base).map((wrapping) => ({ suite, wrapping })),
   );
   const cells = PEERS.flatMap((peer) => product.map((cell) => ({ peer, ...cell })));
+  const obstacleOf = (peer: PeerKind, wrapping: Wrapping, suite: Suite) =>
+    OBSTACLES[peer].find(({ stops }) => stops(wrapping, suite));
+  const everyTime = new Map<string, readonly Wrapping[]>();
+  for (const [peerTurn, peer] of PEERS.entries()) {
+    for (const [suiteTurn, suite] of SUITES.entries()) {
+      const possible = WRAPPINGS.filter((wrapping) => obstacleOf(peer, wrapping, suite) === undefined);
+      const chosen = coveringWrappings(possible, suiteTurn + peerTurn * PEER_TURN);
+      everyTime.set(`${peer} ${suite.proposal}`, suite.isShortest ? chosen : base);
+    }
+  }
   return cells.map(({ peer, suite, wrapping }, index) => ({
     peer,
     suite,
     wrapping,
     port: FIRST_PORT + index,
-    obstacle: OBSTACLES[peer].find(({ stops }) => stops(wrapping, suite)),
+    obstacle: obstacleOf(peer, wrapping, suite),
+    isEveryTime: everyTime.get(`${peer} ${suite.proposal}`)?.includes(wrapping) === true,
   }));
 }

@@ -9,7 +9,7 @@ export type Job =
       readonly kind: 'exchange';
       readonly label: string;
       readonly fileBytes: number;
-      /** For each cell; 20 s unless said otherwise. */
+      /** For each cell; 40 s unless said otherwise. */
       readonly timeoutMs?: number;
       readonly cells: readonly ExchangeEnds[];
     }

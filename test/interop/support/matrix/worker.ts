@@ -20,7 +20,8 @@ import type { Answer, Faults, Job, ListedChild } from './worker-jobs.ts';
 
 const POLL_MS = 20;
 const AT_ONCE = 6;
-const EXCHANGE_MS = 20_000;
+/** Not how long it may take, but when a busy machine is no excuse any more. */
+const EXCHANGE_MS = 40_000;
 const INITIATE_MS = 15_000;
 
 const [folder = '.'] = process.argv.slice(2);
