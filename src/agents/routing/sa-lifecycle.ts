@@ -5,26 +5,25 @@ import type { OpeningInbound } from '../../dataplane/opening-inbound.ts';
 import type { RoutingInbound } from '../../dataplane/routing-inbound.ts';
 import type { Funnel } from '../../dataplane/funnel.ts';
 import type { Stamping } from '../../dataplane/stamping.ts';
-import { formatSpi, type OutboundPolicy, type SaId } from '../../ipsec/sa.ts';
+import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { parseSaState } from '../../store/state-codec.ts';
 import type { CouplingStore, SaState } from '../../store/store.ts';
 import {
   acknowledge,
   type PluginChange,
-  type PluginPolicy,
   type PluginSa,
   type PluginSnapshot,
   type Requester,
   wipePluginSa,
 } from '../../vici/index.ts';
-import { saIdOf, toOutboundPolicy, toSecurityAssociation, withUpdate } from '../plugin-sa.ts';
+import { saIdOf, toSecurityAssociation, withUpdate } from '../plugin-sa.ts';
 import { outerHeaderOf, pathFitOf } from '../sa-settings.ts';
 import type { LifesizeLearning } from './lifesize-learning.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { PeerMoves } from './peer-moves.ts';
-import { PolicyBarriers } from './policy-barriers.ts';
+import { PolicyLifecycle } from './policy-lifecycle.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
 import { UNDECIDED } from './sa-marks.ts';
@@ -65,19 +64,21 @@ export interface SaLifecycleOptions {
 }
 
 /**
- * The life of SAs and policies on the routing host: what charon installs and deletes (over the plugin) becomes
+ * The life of SAs on the routing host, with that of their policies: what charon installs and deletes (over the plugin) becomes
  * entries here and shadow SAs on the authorised targets (claim 1), and charon is told when one of them serves.
  */
 export class SaLifecycle {
   readonly #options: SaLifecycleOptions;
-  readonly #barriers = new PolicyBarriers((policy) =>
-    this.#tell(acknowledge(this.#options.plugin, { policy })),
-  );
+  readonly policies: PolicyLifecycle;
   /** charon's SAs and policies have been listed in this life: what no policy is about is known to be so. */
   isListed = false;
 
   constructor(options: SaLifecycleOptions) {
     this.#options = options;
+    this.policies = new PolicyLifecycle({
+      ...options,
+      acknowledge: (policy) => this.#tell(acknowledge(options.plugin, { policy })),
+    });
   }
 
   /** The whole truth: what is not named is gone. Ages in it are of `askedAt` or later, so an SA never seems younger. */
@@ -89,9 +90,7 @@ export class SaLifecycle {
       if (sas.get(saIdOf(snapshot.instance, sa.id)) === undefined) this.#add(snapshot.instance, sa, askedAt);
       else wipePluginSa(sa);
     }
-    const keys = new Set(snapshot.policies.filter(isOutbound).map(({ key }) => key));
-    for (const { key } of sas.outbound.policies()) if (!keys.has(key)) this.#removePolicy(key);
-    for (const policy of snapshot.policies) this.#addPolicy(policy);
+    this.policies.snapshot(snapshot.policies);
     this.isListed = true;
   }
 
@@ -107,10 +106,10 @@ export class SaLifecycle {
         this.#deleted(saIdOf(instance, change.id));
         break;
       case 'policy-add':
-        this.#addPolicy(change.policy);
+        this.policies.add(change.policy);
         break;
       case 'policy-delete':
-        this.#removePolicy(change.key);
+        this.policies.remove(change.key);
         break;
     }
   }
@@ -123,10 +122,6 @@ export class SaLifecycle {
       this.#options.inbound().release(entry.sa.spi, this.#options.clock.now());
     } else entry.installedOn.add(peer.host);
     this.#acknowledge(entry);
-  }
-
-  policyServed(key: string, host: string): void {
-    this.#barriers.served(key, host);
   }
 
   /**
@@ -322,59 +317,6 @@ export class SaLifecycle {
     log.info('SA removed', { sa: id, spi: formatSpi(entry.sa.spi), direction: entry.sa.direction });
   }
 
-  #addPolicy(given: PluginPolicy): void {
-    if (!isOutbound(given)) {
-      this.#barriers.pass(given.id); // nobody waits for it, and nothing depends on it
-      return;
-    }
-    const translated = toOutboundPolicy(given);
-    if (!translated.ok) {
-      this.#options.log.warn('policy cannot be served', { policy: given.key, reason: translated.reason });
-      return;
-    }
-    const { sas, cluster } = this.#options;
-    const policy = translated.value;
-    if (cluster.serviceOf(policy) === undefined) {
-      this.#options.log.warn('policy cannot be served', {
-        policy: given.key,
-        reason: 'dvipa-not-configured',
-      });
-      this.#barriers.pass(given.id);
-      return;
-    }
-    const before = sas.outbound.policy(policy.key);
-    sas.outbound.installPolicy(policy);
-    const isSwitch = before !== undefined && before.spi !== policy.spi;
-    if (isSwitch) this.#switched(before);
-    const entry = sas.outbound.saOf(policy);
-    const service = entry?.service ?? cluster.serviceOf(policy);
-    const peers = service === undefined ? [] : cluster.connected(service);
-    for (const peer of peers) {
-      // Until a target can send on the new SA (charon waits for that, but not for ever) it goes on with the old one.
-      const isLate = isSwitch && entry !== undefined && !peer.senderIds.has(entry.sa.id);
-      if (!isLate) peer.session?.send('policy-install', { policy });
-    }
-    const hosts = peers.map(({ host }) => host);
-    this.#barriers.begin(policy.key, given.id, hosts);
-  }
-
-  /** charon switched to another outbound SA: the old one needs no rekey any more. */
-  #switched(before: OutboundPolicy): void {
-    const old = this.#options.sas.outbound.saOf(before);
-    if (old === undefined) return;
-    old.isReplaced = true;
-    old.numbering.replaced();
-    old.lifesize.replaced();
-    this.#options.learning.switched(old, this.#options.clock.now());
-  }
-
-  #removePolicy(key: string): void {
-    const { sas, cluster } = this.#options;
-    this.#barriers.removed(key);
-    if (sas.outbound.removePolicy(key) === undefined) return;
-    for (const peer of cluster.peers) if (peer.hasSnapshot) peer.session?.send('policy-remove', { key });
-  }
-
   #acknowledge(entry: AnySa): void {
     if (entry.isAcknowledged) return;
     entry.isAcknowledged = true;
@@ -392,8 +334,4 @@ export class SaLifecycle {
 /** Nobody can read what was kept: nothing is sent on the SA, and nothing of it is dispatched, until it is rekeyed. */
 function doubtful(direction: 'in' | 'out'): SaState {
   return direction === 'in' ? { marks: UNDECIDED } : {};
-}
-
-function isOutbound(policy: PluginPolicy): boolean {
-  return policy.direction === 'out';
 }

@@ -151,7 +151,7 @@ export class TargetSessions implements RoutingHandlers {
       case 'sa-installed':
         return this.#installed(peer, body);
       case 'policy-installed':
-        lifecycle.policyServed(body.key, peer.host);
+        lifecycle.policies.served(body.key, peer.host);
         return true;
       case 'window': {
         const entry = this.#inbound(body.sa, peer);
