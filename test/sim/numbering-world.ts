@@ -23,9 +23,9 @@ export interface Faults {
   readonly blocks: MarkBlocks;
 }
 
-const FAULTS_END = 1000;
-const TRAFFIC_END = 1600;
-const END = 3000;
+const FAULTS_END = 900;
+const TRAFFIC_END = 1200;
+const END = 2600;
 
 interface LinkPacket {
   readonly target: Target;
