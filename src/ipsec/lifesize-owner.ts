@@ -58,6 +58,8 @@ export class LifesizeOwner {
   readonly #actions = new Outbox<LifesizeAction>();
   readonly #rate: LifesizeRate;
   #learned: { readonly percentage: number; readonly rekeyMs: number };
+  /** What it has of that was learned, here or in an earlier life of the agent; else it is what a new configuration starts with. */
+  hasLearned: boolean;
   /** Their next report is of older use, too. */
   readonly #catchingUp = new Set<string>();
   #lastUseAt: number | undefined;
@@ -73,6 +75,7 @@ export class LifesizeOwner {
       percentage: marks?.percentage ?? options.percentage,
       rekeyMs: marks?.rekeyMs ?? options.rekeyMs ?? DEFAULT_REKEY_MS,
     };
+    this.hasLearned = marks !== undefined;
     this.#isUnknown = options.isRestored === true && marks === undefined;
     this.#awaitsUntil = marks === undefined ? Number.NEGATIVE_INFINITY : options.now + RETURN_MS;
     this.#rate = new LifesizeRate(options.now);
@@ -97,6 +100,7 @@ export class LifesizeOwner {
 
   /** What was learned of the configuration: for later grants, and kept with the marks. */
   learned(percentage: number, rekeyMs: number): void {
+    this.hasLearned = true;
     if (percentage === this.percentage && rekeyMs === this.rekeyMs) return;
     if (this.isLimited) this.#ledger.touch();
     this.#learned = { percentage, rekeyMs };

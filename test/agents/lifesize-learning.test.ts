@@ -6,10 +6,17 @@ import type { DvipaService } from '../../src/agents/routing/target-peers.ts';
 import type { LogFields } from '../../src/observe/fields.ts';
 import type { Log } from '../../src/observe/log.ts';
 import type { Requester } from '../../src/vici/index.ts';
+import type { LifesizeMarks } from '../../src/ipsec/lifesize-marks.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { testSa } from '../support/test-sas.ts';
 
 const LIMITS = { soft: 0, hard: 0 };
+const NONE = { bytes: 0, packets: 0 };
+const NO_MARKS: Omit<LifesizeMarks, 'percentage' | 'rekeyMs'> = {
+  closedCharged: NONE,
+  closedReported: NONE,
+  accounts: [],
+};
 const service = { targets: new Set(['target1', 'target2']) } as unknown as DvipaService;
 
 function make() {
@@ -31,14 +38,20 @@ function make() {
   });
   const add = (
     spi: number,
-    { bytes = LIMITS, seconds = LIMITS, createdAt = 0, group = 1 } = {},
+    {
+      bytes = LIMITS,
+      seconds = LIMITS,
+      createdAt = 0,
+      group = 1,
+      marks = undefined as LifesizeMarks | undefined,
+    } = {},
   ): OutboundSa => {
     const sa = {
       ...testSa({ spi, direction: 'out' }),
       group,
       lifetime: { bytes, packets: LIMITS, seconds },
     };
-    const lifesize = learning.termsOf(sa, service, undefined);
+    const lifesize = learning.termsOf(sa, service, marks);
     const numbering = { origin: 'new', epoch: 1, now: 0 } as const;
     const entry = sas.add({ sa, pluginId: sa.id, service, numbering, lifesize, createdAt, now: 0 });
     return entry as OutboundSa;
@@ -75,6 +88,16 @@ describe('what is learned of lifesize', () => {
     expect(learning.assign(asked)?.credit.history[0]).to.include({ rekeyMs: 200, outcome: 'in-time' });
     expect(lines.at(-1)?.fields).to.include({ reason: 'bytes', durationMs: 200, percentage: 12.5 });
     expect(rekeyer.book.entries().map(([reason]) => reason)).to.deep.equal(['other', 'bytes']);
+  });
+
+  it('a restart goes on with what the store brought, though charon names an SA first that it made meanwhile', () => {
+    const { learning, add, name } = make();
+    const bytes = { soft: 1000, hard: 2000 };
+    add(0x2001, { bytes, marks: { ...NO_MARKS, percentage: 19.5, rekeyMs: 700 } });
+    const younger = add(0x2002, { bytes });
+    name(younger);
+    expect(learning.assign(younger)?.credit).to.include({ percentage: 19.5, rekeyMs: 700 });
+    expect(younger.lifesize.percentage).to.equal(19.5);
   });
 
   it('a new SA has the percentage of its predecessor, before charon tells its name', () => {

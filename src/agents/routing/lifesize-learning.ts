@@ -142,8 +142,11 @@ export class LifesizeLearning {
     const key = JSON.stringify([names.ike, names.child, names.peer]);
     const known = this.#configurations.get(key);
     if (known !== undefined) return known;
-    // What a restored SA brought from the store is what the configuration had learned.
-    const { percentage, rekeyMs } = entry.lifesize;
+    // What restored SAs brought from the store is what the configuration had learned; one that charon made meanwhile brought nothing.
+    const learned = [...this.#options.sas.group(entry.sa.group)].findLast(
+      ({ lifesize }) => lifesize.hasLearned,
+    );
+    const { percentage, rekeyMs } = (learned ?? entry).lifesize;
     const configuration = { names, credit: new CreditPercentage(percentage, rekeyMs), sas: new Set<AnySa>() };
     this.#configurations.set(key, configuration);
     this.#forgetOldest();
