@@ -12,8 +12,9 @@ const ENDPOINT = '192.0.2.10';
 /** Where the peer believes the endpoint to be. */
 const MAPPED = '192.0.2.99';
 const PEER = '192.0.2.101';
-const KEEP_ALIVE_SECONDS = 2;
-const IDLE_SECONDS = 5 * KEEP_ALIVE_SECONDS;
+/** What targets sent is known to charon after a second or two, whole seconds. */
+const KEEP_ALIVE_SECONDS = 4;
+const IDLE_SECONDS = 12;
 
 /** The routing host behind a NAT: who keeps the mapping alive (RFC 3948 section 4)? */
 describe('a routing host behind a NAT', function () {
