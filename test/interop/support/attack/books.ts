@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { DropReason } from '../../../../src/base/verdict.ts';
 import type { Counters } from '../../../../src/observe/snapshots.ts';
 import { waitFor } from '../../../../src/lab/wait-for.ts';
@@ -131,4 +132,10 @@ export function lostAtSockets(...hosts: readonly HostBooks[]): number {
     (sum, { drops }) => sum + LOST.reduce((lost, reason) => lost + (drops[reason] ?? 0), 0),
     0,
   );
+}
+
+/** What the kernel of this machine lost between two interfaces since it runs: its queue of a CPU was full. Of all labs on it. */
+export function lostInKernel(): number {
+  const cpus = readFileSync('/proc/net/softnet_stat', 'utf8').trim().split('\n');
+  return cpus.reduce((sum, line) => sum + Number.parseInt(line.split(' ')[1] ?? '', 16), 0);
 }

@@ -4,7 +4,7 @@ import { requestMany } from '../../../../src/lab/demo/traffic.ts';
 import type { Cluster } from '../cluster.ts';
 import { macOf } from '../observe.ts';
 import { Attacker } from './attacker.ts';
-import { type Books, booksAtRest, booksBetween } from './books.ts';
+import { type Books, booksAtRest, booksBetween, lostInKernel } from './books.ts';
 import { Intruders } from './intruders.ts';
 import { type Counts, KINDS, noCounts } from './kinds.ts';
 import { type Sample, Sampler, sampleOf } from './sampler.ts';
@@ -38,6 +38,8 @@ export interface AttackRun {
   /** What the agents counted over the attack, and all that they have counted. */
   readonly books: Books;
   readonly total: Books;
+  /** Packets that this machine's kernel lost between the hosts meanwhile. */
+  readonly lostInKernel: number;
   /** ESP packets of the client over the attack, and since its SAs are there. */
   readonly genuine: number;
   readonly genuineInAll: number;
@@ -69,6 +71,7 @@ export async function attackRun(cluster: Cluster, marker: string): Promise<Attac
       (port) => new HeldTransfer(cluster, client, { port, bytes: HELD_BYTES, marker }),
     );
     const earlier = { books: await booksAtRest(cluster), arrived: await witness.arrived() };
+    const lostBefore = lostInKernel();
     const before = await sampleOf(cluster);
     const again = await sentAgain(cluster);
     const odd = await oddCaptures(cluster, await macOf(attacker.host, 'outside0'));
@@ -103,6 +106,7 @@ export async function attackRun(cluster: Cluster, marker: string): Promise<Attac
       after: await sampleOf(cluster),
       books: booksBetween(earlier.books, total),
       total,
+      lostInKernel: lostInKernel() - lostBefore,
       genuine: genuine - earlier.arrived.genuine,
       genuineInAll: genuine,
       sentAgain: (await sentAgain(cluster)) - again,
