@@ -1,4 +1,4 @@
-import { type DropCounters, ELSEWHERE, type Verdict, verdictOf } from '../base/verdict.ts';
+import { type DropCounters, ELSEWHERE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { CLEAR_GROUP, type ConnectionKey } from '../connections/connection-key.ts';
 import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
@@ -38,6 +38,7 @@ export class ClearReturn {
   readonly #check: ClearCheck;
   readonly #out: PacketVector;
   packets = 0;
+  bytes = 0;
 
   constructor(options: ClearReturnOptions) {
     this.#options = options;
@@ -56,6 +57,7 @@ export class ClearReturn {
     const out = this.#out;
     if (out.count === 0) return;
     this.packets += this.#options.raw.send(out);
+    for (let i = 0; i < out.count; i++) if (out.verdict[i] === KEEP) this.bytes += out.length[i] as number;
     out.countDrops(this.#options.drops);
     out.reset();
   }

@@ -41,7 +41,7 @@ export interface StampingOptions<Entry extends StampedSa> {
 export class Stamping<Entry extends StampedSa> {
   readonly #options: StampingOptions<Entry>;
   readonly #line: WaitingLine;
-  readonly #sending: Omit<SendingParts, 'crypto'>;
+  readonly #sending: SendingParts;
   readonly #header = new StampHeader();
   /** SAs whose numbering was used in this vector; told after it, because that may lead back to `resume`. */
   readonly #touched = new Set<Entry>();

@@ -1,12 +1,3 @@
-/** What the numbering of an outbound SA can tell; the port of whoever checks lifesize against it. */
-export interface GrantedNumbers {
-  /**
-   * Numbers that the target may have sealed with, or had stamped, since its present incarnation began: leases, whole, and stamps.
-   * Undefined: not known (this agent is younger than the SA), so nothing can be said.
-   */
-  numbersUsableBy(target: string): number | undefined;
-}
-
 interface Usage {
   readonly packets: number;
   readonly bytes: number;

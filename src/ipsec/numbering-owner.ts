@@ -1,6 +1,5 @@
 import { Outbox } from '../base/outbox.ts';
 import { LeaseDesk } from './lease-desk.ts';
-import type { GrantedNumbers } from './granted-numbers.ts';
 import type {
   NumberingOwnerOptions,
   NumberingRekeyCause,
@@ -38,7 +37,7 @@ import { IvCounter } from './sender-ids.ts';
  * lease exists, a dead lease is burnt whole, and a holder gives back only what it will never use.
  * A jump (burnt lease, restart) is followed by no packet before `SILENCE_MS` without traffic.
  */
-export class NumberingOwner implements GrantedNumbers {
+export class NumberingOwner {
   readonly #marks: NumberingMarks | undefined;
   readonly #rekeyAt: number;
   readonly sharedWay: SharedWay;
@@ -99,7 +98,7 @@ export class NumberingOwner implements GrantedNumbers {
     return this.#senders.idOf(target);
   }
 
-  /** See `GrantedNumbers`. What goes to be stamped may be on its way, or lost on it: so much is believed beyond what came. */
+  /** What the target can have sealed in this incarnation, with what may be on its way to be stamped. Undefined: not known, of a restored SA. */
   numbersUsableBy(target: string): number | undefined {
     if (this.#isRestored) return undefined;
     const given = this.#senders.givenTo(target);

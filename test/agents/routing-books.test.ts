@@ -1,10 +1,12 @@
 import { expect } from 'chai';
 import { routingAnswers } from '../../src/agents/routing/routing-snapshots.ts';
-import type { SaSnapshot } from '../../src/observe/snapshots.ts';
+import { targetAnswers } from '../../src/agents/target/target-snapshots.ts';
+import type { TargetConfig } from '../../src/config/index.ts';
+import type { SaSnapshot, StatusSnapshot } from '../../src/observe/snapshots.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
 import { routeConfig } from '../support/cluster/router.ts';
 import { tcp } from '../support/inner-packets.ts';
-import { connection, drops } from './cluster-helpers.ts';
+import { connection, drops, load } from './cluster-helpers.ts';
 
 /** Where the inner TCP ports lie in ESP in UDP: behind IPv4, UDP, ESP, IV and the inner IPv4 header. */
 const INNER_PORTS_AT = 20 + 8 + 8 + 8 + 20;
@@ -49,6 +51,32 @@ describe('the books of a routing agent', () => {
     expect(inbound.reduce((sum, { openedHere }) => sum + openedHere, 0)).to.equal(counters.opened);
     cluster.close();
   });
+
+  for (const way of ['stamping', 'funnel'] as const) {
+    it(`have what targets had sent by way of the routing host (${way}), as their own books do`, async () => {
+      const cluster = new MemoryCluster({ stamping: way === 'stamping' ? 'on' : 'off' });
+      await cluster.up();
+      const [one, two] = [await connection(cluster), await connection(cluster)];
+      for (let i = 0; i < 30; i++) for (const { port } of [one, two]) await load(cluster, port, 1);
+      await cluster.run(50);
+      const router = cluster.router.answers.status().counters;
+      const targets = cluster.targets.map(({ parts, drops: counted, n }) => {
+        const config = { host: `target${n}`, router: { host: 'router1', address: '' } } as TargetConfig;
+        const { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows } = parts;
+        const all = { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows };
+        const answers = targetAnswers({ ...all, config, startedAt: 0, now: () => 0, drops: counted });
+        return (answers.status() as StatusSnapshot).counters;
+      });
+      const sum = (of: 'linkOut' | 'sealed' | 'packetsOut') =>
+        targets.reduce((all, counters) => all + counters[of], 0);
+      expect(router.linkIn).to.equal(sum('linkOut')).and.to.be.greaterThan(40);
+      expect(router.packetsOut).to.equal(sum('linkOut'));
+      expect(router.bytesOut).to.be.greaterThan(40 * router.packetsOut);
+      expect(router.sealed + sum('sealed')).to.equal(router.packetsOut + sum('packetsOut'));
+      expect(router.sealed).to.equal(way === 'stamping' ? 0 : router.packetsOut);
+      cluster.close();
+    });
+  }
 
   it('have what came in clear and went on', async () => {
     const rules = [{ action: 'permit', protocol: 'tcp', ports: { from: 80, to: 80 } }] as const;

@@ -60,7 +60,8 @@ export function routingAnswers(parts: RoutingParts): AdminHandlers {
 
 function status(parts: RoutingParts): StatusSnapshot {
   const { config, now, epoch, cluster, charon, drops } = parts;
-  const { startedAt, inbound, funnel, opening, sealedSender, clearSender } = parts.host;
+  const { startedAt, inbound, funnel, stamping, clearReturn, opening, sealedSender, clearSender } =
+    parts.host;
   return {
     role: 'route',
     host: config.host,
@@ -85,12 +86,12 @@ function status(parts: RoutingParts): StatusSnapshot {
     })),
     counters: {
       packetsIn: inbound.packets,
-      packetsOut: funnel.sent.packets,
+      packetsOut: funnel.sent.packets + stamping.sent.packets + clearReturn.packets,
       bytesIn: inbound.bytes,
-      bytesOut: funnel.sent.bytes,
+      bytesOut: funnel.sent.bytes + stamping.sent.bytes + clearReturn.bytes,
       opened: opening.opened,
       sealed: funnel.sent.sealed,
-      linkIn: funnel.linkPackets,
+      linkIn: funnel.linkPackets + stamping.linkPackets,
       linkOut: inbound.dispatched + sealedSender.sent + clearSender.sent,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },

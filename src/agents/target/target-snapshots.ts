@@ -91,9 +91,9 @@ function status({
       bytesIn: delivery.bytes,
       bytesOut: outbound.sent.bytes + clearText.bytes,
       opened: inbound.opened,
-      sealed: outbound.sent.sealed,
+      sealed: outbound.sent.sealed + outbound.stamped,
       linkIn: inbound.linkPackets + sealedInbound.packets,
-      linkOut: outbound.funnelled + clearText.handedOver,
+      linkOut: outbound.funnelled + outbound.stamped + clearText.handedOver,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
   };
