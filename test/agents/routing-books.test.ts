@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { routingAnswers } from '../../src/agents/routing/routing-snapshots.ts';
 import { targetAnswers } from '../../src/agents/target/target-snapshots.ts';
 import type { TargetConfig } from '../../src/config/index.ts';
-import type { SaSnapshot, StatusSnapshot } from '../../src/observe/snapshots.ts';
+import type { SaSnapshot } from '../../src/observe/snapshots.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
 import { routeConfig } from '../support/cluster/router.ts';
 import { tcp } from '../support/inner-packets.ts';
@@ -65,7 +65,7 @@ describe('the books of a routing agent', () => {
         const { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows } = parts;
         const all = { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows };
         const answers = targetAnswers({ ...all, config, startedAt: 0, now: () => 0, drops: counted });
-        return (answers.status() as StatusSnapshot).counters;
+        return answers.status().counters;
       });
       const sum = (of: 'linkOut' | 'sealed' | 'packetsOut') =>
         targets.reduce((all, counters) => all + counters[of], 0);
