@@ -2,41 +2,49 @@ import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { ROUTE_ADMIN_SOCKET, TARGET_ADMIN_SOCKET } from '../config/admin-sockets.ts';
 import type { AdminAnswers, AdminCommand } from '../observe/snapshots.ts';
-import { type Style, styleFor } from '../observe/views/style.ts';
+import type { Style } from '../observe/views/style.ts';
+import type { AdminArguments } from '../io/admin-protocol.ts';
 import { CommandError, EXIT } from './exit.ts';
+import { type OutputOptions, printAnswer, withOutputOptions } from './output.ts';
 
 const DEFAULT_SOCKETS = [ROUTE_ADMIN_SOCKET, TARGET_ADMIN_SOCKET];
 
-interface AskCommandOptions {
+export interface SocketOption {
   readonly socket?: string;
-  readonly json?: true;
 }
 
-/** A command that asks the agent one thing and prints the answer: as a view for people, or as JSON. */
+/** A command that asks the agent for one list or state and prints the answer. */
 export function askCommand<Name extends AdminCommand>(
   name: Name,
   description: string,
   render: (answer: AdminAnswers[Name], style: Style) => string,
 ): Command {
-  return new Command(name)
-    .description(description)
-    .option('--json', 'print JSON (docs/cli-json.md)')
-    .option('--socket <path>', `admin socket of the agent (default: ${DEFAULT_SOCKETS.join(' or ')})`)
-    .action(async (options: AskCommandOptions) => {
-      const answer = (await ask(name, options.socket)) as AdminAnswers[Name];
-      const style = styleFor(process.stdout.isTTY, process.env);
-      process.stdout.write(options.json ? `${JSON.stringify(answer, null, 2)}\n` : render(answer, style));
-    });
+  const command = withSocketOption(new Command(name).description(description));
+  return withOutputOptions(command, 'list').action(async (options: SocketOption & OutputOptions) => {
+    const answer = (await ask(name, options.socket)) as AdminAnswers[Name];
+    await printAnswer(name, answer, options, render);
+  });
+}
+
+export function withSocketOption(command: Command): Command {
+  return command.option(
+    '--socket <path>',
+    `admin socket of the agent (default: ${DEFAULT_SOCKETS.join(' or ')})`,
+  );
 }
 
 /** Asks the agent on this socket, or the first that answers where agents usually are. */
-export async function ask(name: string, socket: string | undefined): Promise<unknown> {
+export async function ask(
+  name: string,
+  socket: string | undefined,
+  args: AdminArguments = {},
+): Promise<unknown> {
   const { AgentUnreachableError, askAgent } = await import('../io/admin-client.ts');
   const paths = socket === undefined ? DEFAULT_SOCKETS.filter((path) => existsSync(path)) : [socket];
   const failures: string[] = [];
   for (const path of paths) {
     try {
-      return await askAgent(path, name);
+      return await askAgent(path, name, { args });
     } catch (error) {
       // A file left by a killed routing agent must not hide the target agent beside it.
       if (!(error instanceof AgentUnreachableError)) throw error;

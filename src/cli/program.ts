@@ -15,24 +15,21 @@ import { versionCommand } from './version.ts';
 const HELP_EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable.`;
 
-/** Commands with sub-commands and much code behind them: loaded only if the command line names them. */
-const LATER = [
-  {
-    name: 'pki',
+/** Commands with much code behind them: loaded only if the command line names them. */
+const LATER = {
+  pki: {
     summary: 'certificates of the coupling channel',
     load: async (): Promise<Command> => (await import('./pki.ts')).pkiCommand(),
   },
-  {
-    name: 'keys',
+  keys: {
     summary: 'keys of the SAs, for Wireshark',
     load: async (): Promise<Command> => (await import('./keys.ts')).keysCommand(),
   },
-  {
-    name: 'lab',
+  lab: {
     summary: 'a cluster of network namespaces on this machine',
     load: async (): Promise<Command> => (await import('./lab.ts')).labCommand(),
   },
-] as const;
+};
 
 /** Runs one command line (without the program's own name) and returns the exit code. */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -55,28 +52,35 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     // `lab exec HOST -- CMD --its-own-options` hands options through.
     .enablePositionalOptions()
     .exitOverride();
-  const commands = [
-    routeCommand(),
-    targetCommand(),
-    checkConfigCommand(),
-    statusCommand(),
-    sasCommand(),
-    targetsCommand(),
-    connectionsCommand(),
-    filtersCommand(),
-    lifesizeCommand(),
-    dropsCommand(),
-    versionCommand(),
+  const groups: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
+    ['Agents:', [routeCommand(), targetCommand(), checkConfigCommand()]],
+    [
+      'What goes on:',
+      [
+        statusCommand(),
+        sasCommand(),
+        targetsCommand(),
+        connectionsCommand(),
+        filtersCommand(),
+        lifesizeCommand(),
+        dropsCommand(),
+      ],
+    ],
+    ['Find out why:', [await later('keys', args)]],
+    ['Set up:', [await later('pki', args), await later('lab', args), versionCommand()]],
   ];
-  for (const later of LATER) {
-    const isNamed = args.includes(later.name);
-    commands.push(isNamed ? await later.load() : new Command(later.name).summary(later.summary));
-  }
-  for (const command of commands) {
-    overrideExit(command);
-    program.addCommand(command);
+  for (const [heading, commands] of groups) {
+    for (const command of commands) {
+      overrideExit(command.helpGroup(heading));
+      program.addCommand(command);
+    }
   }
   return program;
+}
+
+async function later(name: keyof typeof LATER, args: readonly string[]): Promise<Command> {
+  const { summary, load } = LATER[name];
+  return args.includes(name) ? load() : new Command(name).summary(summary);
 }
 
 /** commander hands `exitOverride` down only to commands it makes itself. */

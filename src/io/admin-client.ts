@@ -42,8 +42,9 @@ export function askAgent(path: string, command: string, options: AskOptions = {}
       if (line === undefined && !lines.isOverflown) return;
       const reply = line === undefined ? undefined : parseAnswer(line);
       if (reply === undefined) reject(new AdminCommandError(`${path}: not the answer of a dvipa agent`));
-      else if (reply.ok) resolve(reply.answer);
-      else reject(new AdminCommandError(reply.error));
+      else if (!reply.ok) reject(new AdminCommandError(reply.error));
+      else if ('answer' in reply) resolve(reply.answer);
+      else reject(new AdminCommandError(`${path}: ${command} is a stream`));
       socket.destroy();
     });
     socket.on('error', (error: NodeJS.ErrnoException) => unreachable(reasonOf(error), error));
@@ -52,7 +53,8 @@ export function askAgent(path: string, command: string, options: AskOptions = {}
   });
 }
 
-function reasonOf(error: NodeJS.ErrnoException): string {
+/** An error of the system in words that tell what to look at. */
+export function reasonOf(error: NodeJS.ErrnoException): string {
   switch (error.code) {
     case 'ENOENT':
       return 'no such socket, is the agent running?';

@@ -1,7 +1,8 @@
 /**
  * The admin socket's protocol: lines of JSON over an AF_UNIX stream. A request is
  * `{"command": text, "args": {...}}`, the answer `{"ok": true, "answer": ...}` or `{"ok": false, "error": text}`,
- * one line each, in the order of the requests.
+ * one line each, in the order of the requests. A command that goes on answers any number of
+ * `{"ok": true, "item": ...}`, and `{"ok": true, "end": true}` when no more will come; whoever has enough closes.
  */
 
 export const MAX_REQUEST_BYTES = 64 * 1024;
@@ -15,6 +16,8 @@ export type AdminArguments = Readonly<Record<string, unknown>>;
 
 export type AdminAnswer =
   | { readonly ok: true; readonly answer: unknown }
+  | { readonly ok: true; readonly item: unknown }
+  | { readonly ok: true; readonly end: true }
   | { readonly ok: false; readonly error: string };
 
 /** One line. 64-bit numbers become decimal text: JSON has none. */
@@ -41,6 +44,8 @@ export function parseAnswer(line: string): AdminAnswer | undefined {
   const value = parseObject(line);
   if (value === undefined) return undefined;
   if (value['ok'] === true && Object.hasOwn(value, 'answer')) return { ok: true, answer: value['answer'] };
+  if (value['ok'] === true && Object.hasOwn(value, 'item')) return { ok: true, item: value['item'] };
+  if (value['ok'] === true && value['end'] === true) return { ok: true, end: true };
   if (value['ok'] === false && typeof value['error'] === 'string')
     return { ok: false, error: value['error'] };
   return undefined;

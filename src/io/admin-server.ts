@@ -13,7 +13,11 @@ import {
 } from './admin-protocol.ts';
 import { isAgentListening } from './admin-probe.ts';
 
-/** One function per command; what it returns (or resolves to) is the answer, what it throws the error text. */
+/**
+ * One function per command; what it returns (or resolves to) is the answer, what it throws the error text. An
+ * AsyncIterable is a stream of items: it is asked for the next one when the client has room, and `return`ed when the
+ * client has gone. Its own bound is its own matter.
+ */
 export type AdminCommands = Readonly<Record<string, (args: AdminArguments) => unknown>>;
 
 export interface AdminServer {
@@ -71,7 +75,8 @@ function serve(socket: Socket, handlers: Handlers): void {
       socket.pause();
       queue = queue.then(async () => {
         const reply = await answer(line, handlers);
-        if (!socket.destroyed) socket.write(encodeLine(reply));
+        if (reply.ok && 'answer' in reply && isStream(reply.answer)) await stream(socket, reply.answer);
+        else send(socket, reply);
         socket.resume();
       });
     }
@@ -81,6 +86,47 @@ function serve(socket: Socket, handlers: Handlers): void {
       encodeLine({ ok: false, error: `request too large, expected at most ${MAX_REQUEST_BYTES} bytes` }),
     );
   });
+}
+
+function send(socket: Socket, reply: AdminAnswer): boolean {
+  return socket.destroyed || socket.write(encodeLine(reply));
+}
+
+function isStream(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+async function stream(socket: Socket, items: AsyncIterable<unknown>): Promise<void> {
+  socket.setTimeout(0);
+  const iterator = items[Symbol.asyncIterator]();
+  const gone = new Promise<undefined>((resolve) => socket.once('close', () => resolve(undefined)));
+  // A paused socket does not tell that its client has gone.
+  socket.resume();
+  try {
+    while (!socket.destroyed) {
+      const next = await Promise.race([iterator.next(), gone]);
+      if (next === undefined) break;
+      if (next.done === true) {
+        send(socket, { ok: true, end: true });
+        break;
+      }
+      if (!send(socket, { ok: true, item: next.value })) await Promise.race([drained(socket), gone]);
+    }
+  } catch (cause) {
+    send(socket, { ok: false, error: messageOf(cause) });
+  } finally {
+    // Not waited for: a generator that waits for its next item returns only after it.
+    iterator.return?.()?.catch(() => {});
+    socket.setTimeout(IDLE_TIMEOUT_MS);
+  }
+}
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once('drain', resolve));
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : 'failed';
 }
 
 async function answer(line: string, handlers: Handlers): Promise<AdminAnswer> {
@@ -94,7 +140,7 @@ async function answer(line: string, handlers: Handlers): Promise<AdminAnswer> {
   try {
     return { ok: true, answer: (await handler(request.args)) ?? null };
   } catch (cause) {
-    return { ok: false, error: cause instanceof Error ? cause.message : 'failed' };
+    return { ok: false, error: messageOf(cause) };
   }
 }
 
