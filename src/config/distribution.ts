@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { hostName, integer, list, object, oneOf, port } from './fields.ts';
+import { flag, hostName, integer, list, object, oneOf, port } from './fields.ts';
+import { inputOf } from './option.ts';
 import { refuseRepeats } from './shared.ts';
 
 export type Distribution = 'round-robin' | 'weighted-active' | 'server-load' | 'hot-standby' | 'maglev';
@@ -25,9 +26,14 @@ export interface ServiceConfig extends DistributionConfig {
 }
 
 const AFFINITY = 'expected none, sa or { source_seconds: 1 to 86400 }';
-const sourceAffinity = object({ source_seconds: integer(1, 86_400, 'seconds') });
+const sourceAffinity = object({
+  source_seconds: integer(1, 86_400, 'seconds').meta({
+    description: 'How long a source address stays with its target after its last connection.',
+  }),
+});
 
 /** A word, or a mapping; complaints about the mapping name its key. */
+const affinityInput = z.union([z.enum(['none', 'sa']), sourceAffinity]);
 const affinity = z.unknown().transform((value, context): AffinityConfig => {
   if (value === 'none' || value === 'sa') return value;
   const isMapping = value !== null && typeof value === 'object' && !Array.isArray(value);
@@ -42,26 +48,62 @@ const WEIGHTS = 'expected a mapping of targets to weights, such as { target2: 3 
 const weights = z.record(z.string(), integer(1, 100, 'a weight'), { error: WEIGHTS });
 
 const common = {
-  weights: weights.optional(),
-  affinity: affinity.optional(),
-  switch_back: z.boolean({ error: 'expected true or false' }).optional(),
+  weights: weights.optional().meta({
+    description: 'Shares of the targets, by name. A target that is not named has weight 1.',
+    kind: 'mapping of targets to weights from 1 to 100',
+    example: { target2: 3 },
+  }),
+  affinity: affinity.optional().meta({
+    description:
+      'What keeps a client on one target: nothing, its SA, or its source address for some seconds after its last connection.',
+    kind: '`none`, `sa`, or `{ source_seconds: N }` with N from 1 to 86400',
+    anyOf: inputOf(affinityInput).anyOf,
+    example: { source_seconds: 300 },
+  }),
+  switch_back: flag.optional().meta({
+    description: 'For hot-standby: whether the first target takes over again when it returns.',
+    example: false,
+  }),
 };
 
-const distribution = oneOf('round-robin', 'weighted-active', 'server-load', 'hot-standby', 'maglev');
-
-const service = object({
-  protocol: oneOf('tcp', 'udp'),
-  port,
-  distribution: distribution.optional(),
-  ...common,
-  targets: list(hostName, 'target hosts', 32).optional(),
+const distribution = oneOf('round-robin', 'weighted-active', 'server-load', 'hot-standby', 'maglev').meta({
+  description: 'Which target gets a new connection (distribution.md).',
 });
 
-/** Keys of a DVIPA. */
+const OF_THE_DVIPA = { absent: 'as for the DVIPA' };
+
+const service = object({
+  protocol: oneOf('tcp', 'udp').meta({ description: 'Protocol of the service.' }),
+  port: port.meta({ description: 'Its port: a destination port of the DVIPA.' }),
+  distribution: distribution.optional().meta({ ...OF_THE_DVIPA, example: 'hot-standby' }),
+  weights: common.weights.meta(OF_THE_DVIPA),
+  affinity: common.affinity.meta(OF_THE_DVIPA),
+  switch_back: common.switch_back.meta(OF_THE_DVIPA),
+  targets: list(hostName, 'target hosts', 32)
+    .optional()
+    .meta({
+      description: 'Its targets, in the order of hot-standby: some of those of the DVIPA.',
+      example: ['target2', 'target1'],
+      ...OF_THE_DVIPA,
+    }),
+});
+
+/** Keys of a DVIPA. What is implied is no default in the schema: services inherit only what is written. */
 export const distributionKeys = {
   distribution: distribution.default('round-robin'),
-  ...common,
-  services: list(service, 'services', 64).optional(),
+  weights: common.weights.meta({ absent: 'each has 1' }),
+  affinity: common.affinity.meta({ implied: 'none' }),
+  switch_back: common.switch_back.meta({ implied: true }),
+  services: list(service, 'services', 64)
+    .optional()
+    .meta({
+      description: 'Ports that are distributed in their own way. UDP of no service goes by hash.',
+      absent: 'none',
+      example: [
+        { protocol: 'tcp', port: 443 },
+        { protocol: 'udp', port: 53, distribution: 'weighted-active' },
+      ],
+    }),
 };
 
 /** What a DVIPA's file has of it. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { formatAddress, type IpAddress, isIpv4, isUnicastAddress, parseAddress } from '../packet/address.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
+import { inputOf } from './option.ts';
 
 /**
  * The kinds of values in our files. Every message says what was expected; what was found, and where,
@@ -34,28 +35,35 @@ export function oneOf<const Choice extends readonly [string, ...string[]]>(...ch
 
 export function integer(min: number, max: number, what: string) {
   const error = `expected ${what} from ${min} to ${max}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
+  const kind = `${what} from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error }).meta({ kind });
 }
+
+export const flag = z.boolean({ error: 'expected true or false' });
 
 /** Name of a cluster host, as in its certificate. */
 export const hostName = text(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/,
   253,
   'a host name (letters a-z, digits, hyphens)',
-);
+).meta({ kind: 'host name' });
 
 /** IFNAMSIZ is 16 with the final zero. */
 export const interfaceName = text(
   /^(?!\.{1,2}$)[A-Za-z0-9_.:@-]+$/,
   15,
   'the name of a network interface (at most 15 characters)',
-);
+).meta({ kind: 'interface name' });
 
 /** Taken from the folder of the configuration file if relative; no control characters. */
-export const filePath = text(/^[^\p{Cc}]+$/u, 4096, 'the path of a file');
+export const filePath = text(/^[^\p{Cc}]+$/u, 4096, 'the path of a file').meta({ kind: 'path' });
 
 /** `sun_path` holds 108 bytes with the final zero. */
-export const socketPath = text(/^\/[^\p{Cc}]+$/u, 107, 'the absolute path of a socket (at most 107 bytes)');
+export const socketPath = text(
+  /^\/[^\p{Cc}]+$/u,
+  107,
+  'the absolute path of a socket (at most 107 bytes)',
+).meta({ kind: 'absolute path' });
 
 export const port = integer(1, 65535, 'a port');
 
@@ -64,7 +72,8 @@ const HOST_ADDRESS = 'the address of one host, IPv4 or IPv6';
 /** The unicast address of a host in its one canonical spelling (IPv6: RFC 5952), of more than one link, without zone. */
 export const hostAddress = z
   .string({ error: `expected ${HOST_ADDRESS}` })
-  .superRefine((value, context) => refuseSpelling(value, HOST_ADDRESS, context));
+  .superRefine((value, context) => refuseSpelling(value, HOST_ADDRESS, context))
+  .meta({ kind: 'address', anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] });
 
 const CLUSTER_ADDRESS = 'the IPv4 address of one host (the cluster network is IPv4)';
 
@@ -72,7 +81,8 @@ const CLUSTER_ADDRESS = 'the IPv4 address of one host (the cluster network is IP
 export const clusterAddress = z
   .string({ error: `expected ${CLUSTER_ADDRESS}` })
   .refine((value) => !value.includes(':'), { error: `expected ${CLUSTER_ADDRESS}`, abort: true })
-  .superRefine((value, context) => refuseSpelling(value, CLUSTER_ADDRESS, context));
+  .superRefine((value, context) => refuseSpelling(value, CLUSTER_ADDRESS, context))
+  .meta({ kind: 'IPv4 address', format: 'ipv4' });
 
 /** The family of an address or a network that has been checked. */
 export function familyOfText(text: string): 'IPv4' | 'IPv6' {
@@ -87,8 +97,12 @@ function refuseSpelling(value: string, what: string, context: z.core.$Refinement
     error(`expected its canonical spelling: ${formatAddress(address)}`);
 }
 
+const networkText = z
+  .string({ error: 'expected a network' })
+  .meta({ pattern: '^[0-9a-f:.]+(/[0-9]{1,3})?$' });
+
 /** `address/length` without bits right of the prefix, canonical; a lone address is /32 or /128. */
-export const network = z.string({ error: 'expected a network' }).transform((value, context) => {
+export const network = networkText.meta({ kind: 'network' }).transform((value, context) => {
   const error = (message: string) => {
     context.addIssue({ code: 'custom', message });
     return z.NEVER;
@@ -118,11 +132,16 @@ function firstOfNetwork(address: IpAddress, length: number): IpAddress {
 
 /** One value, or a list of 1 to `max` of them. The output is as in the file. */
 export function oneOrMore(item: z.ZodType<string>, what: string, max: number) {
-  return z.unknown().transform((value, context): string | string[] => {
-    const result = (Array.isArray(value) ? list(item, what, max) : item).safeParse(value);
+  const several = list(item, what, max);
+  const transformed = z.unknown().transform((value, context): string | string[] => {
+    const result = (Array.isArray(value) ? several : item).safeParse(value);
     if (result.success) return result.data;
     for (const { path, message } of result.error.issues) context.addIssue({ code: 'custom', path, message });
     return z.NEVER;
+  });
+  return transformed.meta({
+    kind: `${item.meta()?.kind ?? 'one'}, or list of 1 to ${max}`,
+    anyOf: [inputOf(item), inputOf(several)],
   });
 }
 
@@ -143,6 +162,10 @@ export const ruleProtocol = z
   .superRefine((protocol, context) => {
     const name = typeof protocol === 'number' ? NUMBERS_OF_NAMES.get(protocol) : undefined;
     if (name !== undefined) context.addIssue({ code: 'custom', message: `expected its name: ${name}` });
+  })
+  .meta({
+    kind: `${NAMED_PROTOCOLS.map((name) => `\`${name}\``).join(', ')}, or a number from 1 to 255`,
+    not: { enum: [...NUMBERS_OF_NAMES.keys()] },
   });
 
 /** Inclusive. */
@@ -163,4 +186,11 @@ export const portRange = z
       return z.NEVER;
     }
     return { from, to };
+  })
+  .meta({
+    kind: 'port, or range such as `1024-65535`',
+    anyOf: [
+      { type: 'integer', minimum: 0, maximum: 65_535 },
+      { type: 'string', pattern: '^[0-9]{1,5}(-[0-9]{1,5})?$' },
+    ],
   });

@@ -6,4 +6,15 @@ export interface KeysExportConfig {
   readonly file: string;
 }
 
-export const keysExportSection = object({ file: filePath }).optional();
+export const keysExportSection = object({
+  file: filePath.meta({
+    description: 'The file, for Wireshark. Whoever has it reads the traffic.',
+    example: '/root/keys/esp_sa',
+  }),
+})
+  .optional()
+  .meta({
+    description: 'Allows `dvipa keys export` to write the keys of all SAs to one file.',
+    absent: 'no export',
+    reload: 'restart',
+  });

@@ -14,10 +14,20 @@ const port = integer(1024, 65_535, 'a port');
 
 /** Linux's own range (`net.ipv4.ip_local_port_range`), so that a kernel takes ports of it already. */
 export const sourcePorts = object({
-  from: port.default(32_768),
-  to: port.default(60_999),
-  block: integer(1, 64_512, 'ports').optional(),
-}).prefault({});
+  from: port.default(32_768).meta({ description: 'The first port.' }),
+  to: port.default(60_999).meta({ description: 'The last port.' }),
+  block: integer(1, 64_512, 'ports').optional().meta({
+    description:
+      'Ports of one target. With it, targets that are added at the end of the list move no block of others.',
+    absent: 'the range is shared out among the targets',
+    example: 4096,
+  }),
+})
+  .prefault({})
+  .meta({
+    description:
+      'Ports from which targets open connections of the DVIPA: a block for each target, in their order. No service may be on one.',
+  });
 
 type FileSourcePorts = z.output<typeof sourcePorts>;
 

@@ -1,8 +1,9 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { TARGET_ADMIN_SOCKET } from './admin-sockets.ts';
 import {
   clusterAddress,
   familyOfText,
+  flag,
   hostAddress,
   hostName,
   integer,
@@ -13,13 +14,18 @@ import {
 import {
   type AdminConfig,
   adminSection,
+  CLUSTER,
+  clusterInterface,
   clusterMtu,
   clusterPorts,
   type CouplingConfig,
   couplingSection,
   type LogConfig,
   logSection,
+  outsideSection,
+  ownName,
   refuseRepeats,
+  roleOf,
 } from './shared.ts';
 
 export interface TargetConfig {
@@ -44,21 +50,49 @@ export interface TargetConfig {
   readonly log: LogConfig;
 }
 
-const targetFile = object({
-  role: z.literal('target'),
-  host: hostName,
-  dvipas: list(hostAddress, 'DVIPAs', 64),
-  router: object({ host: hostName, address: clusterAddress, ...clusterPorts }),
-  cluster: object({ interface: interfaceName, address: clusterAddress, mtu: clusterMtu }),
-  outside: object({ interface: interfaceName }),
+/** The file's own spelling, before contradictions are looked for. */
+export const targetFile = object({
+  role: roleOf('target'),
+  host: ownName('target1'),
+  dvipas: list(hostAddress, 'DVIPAs', 64).meta({
+    description: 'DVIPAs that this host serves. Rules and endpoints come from the routing host.',
+    reload: 'hot',
+    example: ['203.0.113.10'],
+  }),
+  router: object({
+    host: hostName.meta({ description: 'Its name, as in its certificate.', example: 'router1' }),
+    address: clusterAddress.meta({
+      description: 'Its address on the cluster network.',
+      example: '198.51.100.1',
+    }),
+    ...clusterPorts,
+  }).meta({ description: 'The routing host.', reload: 'restart' }),
+  cluster: object({
+    interface: clusterInterface,
+    address: clusterAddress.meta({ description: 'Address of this host on it.', example: '198.51.100.11' }),
+    mtu: clusterMtu,
+  }).meta(CLUSTER),
+  outside: outsideSection,
   tun: object({
-    name: interfaceName.default('dvipa0'),
+    name: interfaceName.default('dvipa0').meta({ description: 'Its name: of no other interface.' }),
     // 576: what every IPv4 host must take (RFC 791). 1360 + ESP-in-UDP in tunnel mode fits 1500.
-    mtu: integer(576, 65_535, 'bytes').default(1360),
-  }).prefault({}),
+    mtu: integer(576, 65_535, 'bytes')
+      .default(1360)
+      .meta({ description: 'Its MTU. With an IPv6 DVIPA at least 1280.' }),
+  })
+    .prefault({})
+    .meta({
+      description: 'The TUN interface between the kernel, with its applications, and the agent.',
+      reload: 'restart',
+    }),
   source_ports: object({
-    manage: z.boolean({ error: 'expected true or false' }).default(false),
-  }).prefault({}),
+    manage: flag.default(false).meta({
+      description:
+        "Whether the agent sets the kernel's net.ipv4.ip_local_port_range to what is leased to this host. Otherwise it only warns.",
+    }),
+  })
+    .prefault({})
+    .meta({ description: 'Ports from which this host opens connections of its DVIPAs.', reload: 'restart' }),
   coupling: couplingSection,
   admin: adminSection(TARGET_ADMIN_SOCKET),
   log: logSection,
