@@ -20,6 +20,11 @@ export function commentedExample(role: Role): string {
   return [HEAD(role), ...parts].join('\n');
 }
 
+/** The file with everything in it that is commented out; prose has a space behind its `#`. */
+export function uncommented(example: string): string {
+  return example.replaceAll(/^( *)#(?=[^ \n])/gm, '$1');
+}
+
 /** `given`: the value that an example of what is around it has; `isLive`: that is not commented out itself. */
 function linesOf(option: Option, given: unknown, indent: string, isLive: boolean): string[] {
   const isWritten = isLive && (option.isRequired || given !== undefined);
