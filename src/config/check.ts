@@ -1,9 +1,13 @@
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { type ConfigDocument, type KeyPath, parseYaml } from './document.ts';
+import { keysOf } from './fields.ts';
+import { shortened } from './printable.ts';
 import { ConfigError, type ConfigProblem } from './problem.ts';
+import { routeFile } from './route-file.ts';
 import { type RouteConfig, routeSchema } from './route.ts';
-import { type TargetConfig, targetSchema } from './target.ts';
+import { type TargetConfig, targetFile, targetSchema } from './target.ts';
+import { unknownKeyMessage } from './unknown-key.ts';
 
 export type Config = RouteConfig | TargetConfig;
 
@@ -35,12 +39,23 @@ function schemaFor(document: ConfigDocument) {
 function problemsOf(issue: z.core.$ZodIssue, document: ConfigDocument): ConfigProblem[] {
   const path = issue.path as KeyPath;
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => document.keyProblem([...path, key], `unknown key, ${issue.message}`));
+    const known = keysOf(issue.message);
+    const elsewhere = path.length === 0 ? otherRole(document.value) : undefined;
+    return issue.keys.map((key) =>
+      document.keyProblem([...path, key], unknownKeyMessage(key, known, elsewhere)),
+    );
   }
   const found = shown(valueAt(document.value, path));
   // Contradictions start with "is ..."; field messages with "expected ...".
   const separator = issue.message.startsWith('expected') ? ', ' : ' ';
   return [document.problem(path, `${found}${separator}${issue.message}`)];
+}
+
+/** Keys of the role that this file is not of. */
+function otherRole(value: unknown): { role: string; keys: string[] } {
+  const isRoute = valueAt(value, ['role']) === 'route';
+  const [role, file] = isRoute ? (['target', targetFile] as const) : (['route', routeFile] as const);
+  return { role, keys: Object.keys(file.shape) };
 }
 
 function valueAt(value: unknown, path: KeyPath): unknown {
@@ -59,7 +74,7 @@ function shown(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === 'object') return 'a mapping';
   const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
-  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+  return shortened(text);
 }
 
 function resolvePaths(config: Config, folder: string): Config {

@@ -1,14 +1,12 @@
-import { isAlias, isCollection, isMap, isScalar, isSeq, Lexer, LineCounter, parseDocument } from 'yaml';
-import type { Document, Pair } from 'yaml';
+import { isAlias, isCollection, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import type { Document } from 'yaml';
+import { shortened } from './printable.ts';
 import { ConfigError, type ConfigProblem } from './problem.ts';
+import { placeIn, tooDeepAt } from './yaml-nesting.ts';
+import { keyText, lastAliasOf, MAX_ALIASES, yamlRefusals } from './yaml-refusals.ts';
 
 /** A configuration is a page or two; what is larger is a mistake or an attack. */
 export const MAX_FILE_BYTES = 64 * 1024;
-/** How many nodes aliases may expand to (a few anchors are fine, an alias bomb is not). */
-const MAX_ALIASES = 100;
-/** Columns of indentation plus brackets and dashes: far more than a configuration needs. */
-const MAX_NESTING = 100;
-
 export type KeyPath = readonly (string | number)[];
 
 /** A parsed YAML file: its plain value, and where in the file each part of it stands. */
@@ -21,12 +19,16 @@ export interface ConfigDocument {
   keyProblem(path: KeyPath, message: string): ConfigProblem;
 }
 
-/** Parses YAML text (1.2, one document). Throws `ConfigError` with every syntax error, and nothing else. */
+/** Parses YAML text (1.2, one document, no tags but the core ones). Throws `ConfigError` with every fault, and nothing else. */
 export function parseYaml(text: string, file: string): ConfigDocument {
   const lines = new LineCounter();
   const whole = (message: string) => new ConfigError([{ file, line: 0, column: 0, path: '', message }]);
   if (text.length > MAX_FILE_BYTES) throw whole(`too large, expected at most ${MAX_FILE_BYTES} bytes`);
-  if (!isShallow(text)) throw whole('nested too deeply, expected a few levels');
+  const deep = tooDeepAt(text);
+  if (deep !== undefined) {
+    const message = 'nested too deeply, expected a few levels';
+    throw new ConfigError([{ file, ...placeIn(text, deep), path: '', message }]);
+  }
 
   let document: Document.Parsed;
   try {
@@ -35,6 +37,9 @@ export function parseYaml(text: string, file: string): ConfigDocument {
       prettyErrors: false,
       version: '1.2',
       logLevel: 'error',
+      // `!!omap` and `!!set` would be objects whose content no schema sees.
+      resolveKnownTags: false,
+      uniqueKeys: false,
     });
   } catch (cause) {
     throw whole(`not readable as YAML: ${messageOf(cause)}`);
@@ -43,21 +48,26 @@ export function parseYaml(text: string, file: string): ConfigDocument {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
-  const faults = [...document.errors, ...document.warnings];
-  if (faults.length > 0) {
+  const faults = [...document.errors, ...document.warnings].map((fault) => {
+    return { offset: fault.pos[0], message: syntaxMessage(fault) };
+  });
+  // What is no YAML has no keys and aliases to look at.
+  const refusals = faults.length > 0 ? faults : yamlRefusals(document, text);
+  if (refusals.length > 0) {
     throw new ConfigError(
-      faults.map((fault) => ({ file, ...placeAt(fault.pos[0]), path: '', message: syntaxMessage(fault) })),
+      refusals.map(({ offset, message }) => ({ file, ...placeAt(offset), path: '', message })),
     );
   }
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
-  } catch (cause) {
-    throw whole(`aliases cannot be resolved: ${messageOf(cause)}, expected at most ${MAX_ALIASES} of them`);
+  } catch {
+    const message = `aliases expand to too much, expected at most ${MAX_ALIASES} nodes`;
+    throw new ConfigError([{ file, ...placeAt(lastAliasOf(document)), path: '', message }]);
   }
   const report = (path: KeyPath, message: string, atKey: boolean): ConfigProblem => {
     const offset = offsetOf(document, path, atKey);
-    return { file, ...placeAt(offset), path: path.join('.'), message };
+    return { file, ...placeAt(offset), path: path.map((key) => shortened(String(key))).join('.'), message };
   };
   return {
     file,
@@ -67,30 +77,7 @@ export function parseYaml(text: string, file: string): ConfigDocument {
   };
 }
 
-/**
- * Bounds the nesting before the parser recurses: with 100 000 levels it does not throw but takes the process
- * down (out of memory in a regular expression). A block level costs at least a column or an indicator.
- */
-function isShallow(text: string): boolean {
-  let brackets = 0;
-  let indicators = 0;
-  let indentation = 0;
-  let isLineStart = true;
-  for (const token of new Lexer().lex(text)) {
-    const isSpace = /^[ \t]+$/.test(token);
-    if (/^\r?\n/.test(token)) indicators = indentation = 0;
-    else if (token === '[' || token === '{') brackets++;
-    else if (token === ']' || token === '}') brackets--;
-    else if (token === '-' || token === '?') indicators++;
-    else if (isSpace && isLineStart) indentation += token.length;
-    isLineStart = token.endsWith('\n') || (isLineStart && (isSpace || token === '-' || token === '?'));
-    if (brackets + indicators + indentation > MAX_NESTING) return false;
-  }
-  return true;
-}
-
 function syntaxMessage(fault: { code: string; message: string }): string {
-  if (fault.code === 'DUPLICATE_KEY') return 'this key is there twice, expected each key once';
   if (fault.code === 'MULTIPLE_DOCS')
     return 'a second document starts here, expected one document in the file';
   return `${fault.message} (YAML)`;
@@ -120,10 +107,6 @@ function offsetOf(document: Document.Parsed, path: KeyPath, atKey: boolean): num
     }
   }
   return offset;
-}
-
-function keyText(pair: Pair): string {
-  return isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
 }
 
 function startOf(node: unknown): number | undefined {

@@ -8,12 +8,19 @@ import { inputOf } from './option.ts';
  * is added by `check.ts`.
  */
 
+const EXPECTED_KEYS = 'expected one of ';
+
+/** The keys that `object` names in its complaint about an unknown one. */
+export function keysOf(message: string): string[] {
+  return message.slice(EXPECTED_KEYS.length).split(', ');
+}
+
 /** A mapping with exactly these keys. An unknown key is reported with the ones that exist. */
 export function object<Shape extends z.ZodRawShape>(shape: Shape) {
   const known = Object.keys(shape).join(', ');
   return z.strictObject(shape, {
     error: (issue) =>
-      issue.code === 'unrecognized_keys' ? `expected one of ${known}` : `expected a mapping with ${known}`,
+      issue.code === 'unrecognized_keys' ? `${EXPECTED_KEYS}${known}` : `expected a mapping with ${known}`,
   });
 }
 

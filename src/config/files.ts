@@ -2,6 +2,7 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { type ConfigDocument, MAX_FILE_BYTES } from './document.ts';
 import { ConfigError, type ConfigProblem } from './problem.ts';
 import type { CouplingConfig } from './shared.ts';
+import { placeIn } from './yaml-nesting.ts';
 
 /** Reads a configuration file as UTF-8. Throws `ConfigError`. */
 export function readConfigFile(file: string): string {
@@ -19,8 +20,18 @@ export function readConfigFile(file: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw refuse('not UTF-8 text, expected a YAML file');
+    const message = 'not UTF-8 text, expected a YAML file';
+    throw new ConfigError([{ file, ...firstNonUtf8(bytes), path: '', message }]);
   }
+}
+
+/** Place of the first bytes that are no UTF-8. */
+function firstNonUtf8(bytes: Buffer): { line: number; column: number } {
+  // What is none becomes a character of three bytes.
+  const again = Buffer.from(bytes.toString('utf8'));
+  const at = bytes.findIndex((byte, i) => byte !== again[i]);
+  const before = bytes.toString('utf8', 0, at);
+  return placeIn(before, before.length);
 }
 
 /** Looks at the files that the configuration names; a key that others may read is refused. */

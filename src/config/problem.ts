@@ -1,3 +1,5 @@
+import { printable } from './printable.ts';
+
 /** One thing that is wrong with a configuration file. `line` and `column` count from 1; 0 = the file as a whole. */
 export interface ConfigProblem {
   readonly file: string;
@@ -9,12 +11,11 @@ export interface ConfigProblem {
   readonly message: string;
 }
 
-/** `file:line:column: path: message`, the form that editors jump to. */
+/** `file:line:column: path: message`, the form that editors jump to; one line that no terminal obeys. */
 export function formatProblem(problem: ConfigProblem): string {
   const place = problem.line > 0 ? `${problem.file}:${problem.line}:${problem.column}` : problem.file;
-  return problem.path === ''
-    ? `${place}: ${problem.message}`
-    : `${place}: ${problem.path}: ${problem.message}`;
+  const parts = [place, problem.path, problem.message].filter((part) => part !== '');
+  return printable(parts.join(': '));
 }
 
 /** A list longer than a screen or two helps nobody. */
@@ -27,10 +28,11 @@ export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
-    const sorted = [...problems]
-      .toSorted((a, b) => a.line - b.line || a.column - b.column)
-      .slice(0, MAX_PROBLEMS);
-    super(sorted.map(formatProblem).join('\n'));
-    this.problems = sorted;
+    // A value that is wrong in two ways, of which the message is the same, is told once.
+    const each = new Map(problems.map((problem) => [formatProblem(problem), problem]));
+    const sorted = [...each].toSorted(([, a], [, b]) => a.line - b.line || a.column - b.column);
+    const told = sorted.slice(0, MAX_PROBLEMS);
+    super(told.map(([line]) => line).join('\n'));
+    this.problems = told.map(([, problem]) => problem);
   }
 }

@@ -69,9 +69,18 @@ describe('configuration file on disk', () => {
     expect(problems()).to.deep.equal([': not a regular file, expected a YAML file']);
   });
 
+  it('a configuration file may begin with a byte order mark, and end its lines as Windows does', () => {
+    writeFileSync(file, `\uFEFF${TARGET_YAML.replaceAll('\n', '\r\n')}`);
+    expect(loadConfig(file)).to.have.property('host', 'target1');
+  });
+
   it('a configuration file that is not UTF-8, or too large, is refused', () => {
     writeFileSync(file, Buffer.from('role: \xff\xfe', 'latin1'));
-    expect(problems()).to.deep.equal(['/dvipa.yaml: not UTF-8 text, expected a YAML file']);
+    expect(problems()).to.deep.equal(['/dvipa.yaml:1:7: not UTF-8 text, expected a YAML file']);
+    writeFileSync(file, Buffer.from('# \xc3\xa4\nrole: \xe4\n', 'latin1'));
+    expect(problems()).to.deep.equal(['/dvipa.yaml:2:7: not UTF-8 text, expected a YAML file']);
+    writeFileSync(file, Buffer.from(`\uFEFF${TARGET_YAML}`, 'utf16le'));
+    expect(problems()).to.deep.equal(['/dvipa.yaml:1:1: not UTF-8 text, expected a YAML file']);
     writeFileSync(file, Buffer.alloc(65_537, ' '));
     expect(problems()).to.deep.equal(['/dvipa.yaml: too large, expected at most 65536 bytes']);
   });

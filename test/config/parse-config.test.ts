@@ -117,7 +117,7 @@ describe('configuration of a routing host', () => {
       'an unknown key',
       'endpoint:',
       'endpont:',
-      '5:5: dvipas.0.endpont: unknown key, expected one of address, endpoint, inbound_filter, rules, clear_text, return, distribution, weights, affinity, switch_back, services, source_ports, targets',
+      '5:5: dvipas.0.endpont: unknown key (did you mean endpoint?), expected one of address, endpoint, inbound_filter, rules, clear_text, return, distribution, weights, affinity, switch_back, services, source_ports, targets',
     ],
     [
       'an unknown key in braces',
@@ -265,13 +265,13 @@ describe('configuration of a routing host', () => {
       'a key of the other role',
       'role: route',
       'role: route\ntun: {}',
-      '3:1: tun: unknown key, expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, keys_export, admin, log',
+      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, keys_export, admin, log',
     ],
     [
       'a __proto__ key',
       'role: route',
       'role: route\n__proto__: { role: target }',
-      '3:1: __proto__: unknown key, expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, keys_export, admin, log',
+      '3:1: unknown key __proto__, expected the name of an option or of a target',
     ],
     [
       'an unsafe path',

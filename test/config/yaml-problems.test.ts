@@ -25,19 +25,42 @@ describe('configuration file as YAML', () => {
       'role: [route\n',
       ':2:1: Flow sequence in block collection must be sufficiently indented and end with a ] (YAML)',
     ],
-    [
-      'an alias of nothing',
-      'role: *nothing\n',
-      ': aliases cannot be resolved: Unresolved alias (the anchor must be set before the alias): nothing',
-    ],
-    ['deep brackets', '['.repeat(60_000), ': nested too deeply, expected a few levels'],
-    ['deep dashes', '- '.repeat(30_000), ': nested too deeply, expected a few levels'],
-    ['deep anchored dashes', '- &a '.repeat(13_000), ': nested too deeply, expected a few levels'],
+    ['an alias of nothing', 'role: *nothing\n', ':1:7: an alias of nothing, expected &nothing before it'],
+    ['deep brackets', '['.repeat(60_000), ':1:101: nested too deeply, expected a few levels'],
+    ['deep dashes', '- '.repeat(30_000), ':1:201: nested too deeply, expected a few levels'],
+    ['deep anchored dashes', '- &a '.repeat(13_000), ':1:501: nested too deeply, expected a few levels'],
     [
       'deep indentation',
       Array.from({ length: 300 }, (_, i) => `${' '.repeat(i)}a:`).join('\n'),
-      ': nested too deeply, expected a few levels',
+      ':102:1: nested too deeply, expected a few levels',
     ],
+    [
+      'a key twice, as a number and as a text',
+      'dvipas: [{ weights: { 7: 1, "7": 2 } }]',
+      ':1:29: this key is there twice, expected each key once',
+    ],
+    ['a list as a key', '? [a]\n: 1\n', ':1:3: a key that is no word, expected a word'],
+    ['an empty key', 'role: route\n: 1\n', ':2:1: a key that is no word, expected a word'],
+    ['an alias as a key', 'role: &a route\n*a : 1\n', ':2:1: a key that is no word, expected a word'],
+    [
+      'an alias of what is around it',
+      'role: &a [*a]\nhost: *b\n',
+      ':2:7: an alias of nothing, expected &b before it',
+    ],
+    [
+      'aliases without end',
+      `role: &a x\nhost: [${'*a, '.repeat(101)}]\n`,
+      ':2:408: one alias too many, expected at most 100',
+    ],
+    [
+      'another dialect',
+      '# of old\n%YAML 1.1\n---\nrole: route\n',
+      ':2:1: not YAML 1.2, expected no %YAML line',
+    ],
+    ['a set', 'log: !!set { level }\n', ':1:6: Unresolved tag: tag:yaml.org,2002:set (YAML)'],
+    ['an ordered map', 'log: !!omap [level: info]\n', ':1:6: Unresolved tag: tag:yaml.org,2002:omap (YAML)'],
+    ['bytes', 'host: !!binary aGk=\n', ':1:7: Unresolved tag: tag:yaml.org,2002:binary (YAML)'],
+    ['a merge key', 'role: route\n<<: { host: a }\n', ':1:1: host: missing'],
     ['a file over its cap', 'a'.repeat(65_537), ': too large, expected at most 65536 bytes'],
   ];
   for (const [what, text, want] of cases) {
@@ -54,9 +77,51 @@ describe('configuration file as YAML', () => {
       return `${name}: &${name} [${Array(10).fill(part).join(', ')}]`;
     });
     expect(problemsOf(`role: route\n${levels.join('\n')}\n`)[0]).to.match(
-      /^dvipa\.yaml: aliases cannot be resolved: /,
+      /^dvipa\.yaml:9:44: aliases expand to too much, expected at most 100 nodes$/,
     );
   });
+
+  it('the configuration refuses __proto__ wherever it is, also where targets are named', () => {
+    const refused = 'unknown key __proto__, expected the name of an option or of a target';
+    const weights = ROUTE_YAML.replace('distribution: round-robin', 'weights: { __proto__: 3 }');
+    expect(problemsOf(weights)).to.deep.equal([`dvipa.yaml:10:16: ${refused}`]);
+    const outside = ROUTE_YAML.replace('{ interface: outside0 }', '{ "__proto__": { interface: outside0 } }');
+    expect(problemsOf(outside)).to.deep.equal([`dvipa.yaml:12:12: ${refused}`]);
+  });
+
+  it('a problem is one line of modest length that no terminal obeys, whatever keys and values are', () => {
+    const hostile = `"\\e[2J${'k'.repeat(900)}": 1\n"a\\nb": 1\nstamping: "\\e[2J\\x9b\\u202e"\n`;
+    const problems = problemsOf(ROUTE_YAML + hostile);
+    expect(problems).to.have.lengthOf(3);
+    for (const problem of problems) expect(problem).to.match(/^[ -~]{1,300}$/);
+    expect(problems[2]).to.contain('\\u001b[2J\\u009b\\u202e');
+  });
+
+  it('a value that is wrong in two ways with one message is told once', () => {
+    expect(problemsOf(`${ROUTE_YAML}connection_table: { entries: 1e23 }\n`)).to.have.lengthOf(1);
+  });
+
+  const typos: [written: string, meant: string | undefined][] = [
+    ['lgo', 'log'],
+    ['cuopling', 'coupling'],
+    ['Stamping', 'stamping'],
+    ['trusted-link', 'trusted_link'],
+    ['connection_tables', 'connection_table'],
+    ['verificaton', 'verification'],
+    ['lo', 'log'],
+    ['hsot', 'host'],
+    ['l', undefined],
+    ['constructor', undefined],
+    ['heartbeat_ms', undefined],
+  ];
+  for (const [written, meant] of typos) {
+    it(`an unknown key ${written} ${meant === undefined ? 'is near to none' : `may mean ${meant}`}`, () => {
+      const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
+      const problems = problemsOf(`${ROUTE_YAML}${written}: {}\n`);
+      expect(problems).to.have.lengthOf(1);
+      expect(problems[0]).to.contain(`${written}: unknown key${hint}, expected one of role, host, `);
+    });
+  }
 
   it('the configuration follows an alias to the place of a wrong value', () => {
     const text = ROUTE_YAML.replace('{ interface: outside0 }', '&here { interface: "" }').replace(
