@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build check test quick demo install-plugin mutants fresh soak bench clean
+.PHONY: help build check test quick demo docs install-plugin mutants fresh soak bench clean
 
 help: ## what can be made here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ quick: ## the loop while writing: checkers and the tests that need no root
 
 check: ## types, format, lint, unused code; and that each of these checkers can fail
 	@scripts/check
+
+docs: ## what is made from the schema of the configuration: tables, examples, JSON Schema
+	@npm run -s docs
 
 install-plugin: ## build the charon plugin and install it on this host (critical by default)
 	@scripts/build-plugin --install
