@@ -70,6 +70,12 @@ for (const role of ROLES) {
       expect(parseConfig(uncommented(example), 'dvipa.yaml').role).to.equal(role);
     });
 
+    it('names the schema in its first line, as the YAML language server wants it', () => {
+      const [, schema = ''] = /^# yaml-language-server: \$schema=(\S+)\n/.exec(example) ?? [];
+      const place = new URL(schema, new URL('../../docs/examples/', import.meta.url));
+      expect(JSON.parse(readFileSync(place, 'utf8'))).to.have.property('definitions');
+    });
+
     it('has only what is required, and commented out every other option', () => {
       const [bare, whole]: unknown[] = [parse(example), parse(uncommented(example))];
       for (const option of options) {

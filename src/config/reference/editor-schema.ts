@@ -10,7 +10,7 @@ import { flatten, type Option, optionsOf, type Role, ROLES } from './options.ts'
 export function editorSchema(): InputSchema {
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
-    title: 'Configuration of a strongswan-dvipa host',
+    // No title: the language server would put it above, and into, all that it says of any option.
     type: 'object',
     properties: { role: { enum: [...ROLES], description: 'What this host is.' } },
     required: ['role'],
