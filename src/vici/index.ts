@@ -5,6 +5,7 @@
  * - one short conversation: `connect`, `ViciConnection`, a command such as `version` or `listSas`
  * - a lasting one: `ViciSession` (or `openSession`), with `subscribeSaEvents` or `subscribe`
  * - the plugin kernel-dvipa: `PluginSession` and its commands
+ * - messages as text, as swanctl prints them: `formatRaw`, `formatPretty`, `parsePretty`
  * - below all that: `ViciMessage`, `encodePacket`, `decodePacket`, `FrameReader`
  */
 export type { Clock, Timer } from '../base/clock.ts';
@@ -50,3 +51,5 @@ export { parseSaEvent, SA_EVENTS, type SaEvent, subscribeSaEvents } from './char
 export { type ChildSa, type IkeSa, parseChildSa, parseIkeSa } from './charon/sa-list.ts';
 export { type EventHandler, type SessionOptions, type SessionState, ViciSession } from './session.ts';
 export type { ByteSink, ByteStream } from './stream.ts';
+export { formatPretty, formatRaw } from './text.ts';
+export { type LabelledMessage, parsePretty } from './text-parse.ts';

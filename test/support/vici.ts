@@ -1,6 +1,5 @@
 import { expect } from 'chai';
 import { ViciError, type ViciErrorCode } from '../../src/vici/error.ts';
-import { type ViciMessage, type ViciValue, isList } from '../../src/vici/message.ts';
 import { readVectors } from './vectors.ts';
 
 export interface CharonVector {
@@ -20,17 +19,6 @@ export function charonVector(name: string): CharonVector {
   const vector = charonVectors.find((candidate) => candidate.name === name);
   if (vector === undefined) throw new Error(`no such vector: ${name}`);
   return vector;
-}
-
-/** A message as `swanctl --raw` prints it. */
-export function rawText(message: ViciMessage): string {
-  return message.entries.map(([key, value]) => rawEntry(key, value)).join(' ');
-}
-
-function rawEntry(key: string, value: ViciValue): string {
-  if (Buffer.isBuffer(value)) return `${key}=${value.toString('utf8')}`;
-  if (isList(value)) return `${key}=[${value.map((item) => item.toString('utf8')).join(' ')}]`;
-  return `${key} {${rawText(value)}}`;
 }
 
 /** Expects that `work` throws a ViciError with this code. */
