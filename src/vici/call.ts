@@ -7,6 +7,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Overrides the connection's own; commands such as `initiate` may take long. */
   readonly timeoutMs?: number;
+  /** The request carries a secret: its bytes are overwritten as soon as they are answered, or will never be sent. */
+  readonly isSecret?: boolean;
 }
 
 /** Events that stream in before the reply. */
@@ -98,13 +100,20 @@ export class Call {
     return true;
   }
 
+  /** It will not be sent (any more). */
+  wipe(): void {
+    if (this.options.isSecret === true) this.bytes.fill(0);
+  }
+
   resolve(message: ViciMessage): void {
     this.#disarm();
+    this.wipe();
     this.#settle(() => this.#parts.resolve(message));
   }
 
   reject(reason: ViciError): void {
     this.#disarm();
+    this.wipe();
     this.#settle(() => this.#parts.reject(reason));
   }
 

@@ -134,7 +134,7 @@ export class ViciConnection implements Requester {
         throw new ViciError('too-big', 'too many calls are waiting', { subject });
       const bytes = encodePacket(packet);
       const call = new Call({ answer, subject, bytes, options, streamed, resolve, reject });
-      if (call.isSettled) return; // aborted before it began
+      if (call.isSettled) return call.wipe(); // aborted before it began
       this.#queue.push(call);
       this.#sendNext();
     });
@@ -144,7 +144,10 @@ export class ViciConnection implements Requester {
     while (this.#current === undefined && this.#ended === undefined) {
       const call = this.#queue.shift();
       if (call === undefined) return;
-      if (call.isSettled) continue; // aborted while it waited
+      if (call.isSettled) {
+        call.wipe(); // aborted while it waited
+        continue;
+      }
       this.#current = call;
       const timeoutMs = call.options.timeoutMs ?? this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
       call.arm(this.#options.clock, timeoutMs, (error) => this.#end(error));

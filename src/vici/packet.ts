@@ -70,7 +70,9 @@ export function encodePacket(packet: ViciPacket): Buffer {
   length.writeUInt32BE(head.length + message.length);
   if (head.length + message.length > MAX_FRAME_BYTES)
     throw new ViciError('too-big', 'packet is over 512 KiB');
-  return Buffer.concat([length, head, message]);
+  const bytes = Buffer.concat([length, head, message]);
+  message.fill(0); // it may have carried a key, and `bytes` is what the sender overwrites
+  return bytes;
 }
 
 function readName(bytes: Buffer): { name: string; end: number } {

@@ -5,6 +5,8 @@ import { decodePacket, encodePacket, type ViciPacket } from '../../src/vici/pack
 /** The far end of a VICI connection in memory, in the hands of a test: `sent` is what the client sent. */
 export class ScriptedStream implements ByteStream {
   readonly sent: ViciPacket[] = [];
+  /** The very bytes that were written, not copies. */
+  readonly written: Uint8Array[] = [];
   isClosed = false;
   #sink: ByteSink | undefined;
   readonly #frames = new FrameReader();
@@ -14,6 +16,7 @@ export class ScriptedStream implements ByteStream {
   }
 
   write(bytes: Uint8Array): void {
+    this.written.push(bytes);
     for (const frame of this.#frames.push(bytes)) this.sent.push(decodePacket(frame));
   }
 

@@ -182,6 +182,20 @@ describe('vici connection', () => {
     expect((await second).text('n')).to.equal('2');
   });
 
+  it('vici connection overwrites a secret request once it is answered, or will not be', async () => {
+    const ask = (secret: string) =>
+      connection.request('load-shared', ViciMessage.of({ data: secret }), { isSecret: true });
+    const [first, second] = [ask('s3cret-1'), ask('s3cret-2')];
+    const sent = () => stream.written.map((bytes) => Buffer.from(bytes).includes('s3cret'));
+    expect(sent()).to.deep.equal([true]);
+    stream.say(reply({ success: 'no', errmsg: 'x' }));
+    await expectRejects('refused', first);
+    expect(sent()).to.deep.equal([false, true]);
+    connection.close();
+    await expectRejects('closed', second);
+    expect(sent()).to.deep.equal([false, false]);
+  });
+
   it('vici connection still ends if the answer of an aborted call never comes', async () => {
     const abort = new AbortController();
     const call = connection.request('first', undefined, { signal: abort.signal, timeoutMs: 100 });
