@@ -42,6 +42,22 @@ export class Fields {
     return this.has(key) ? this.number(key, max) : undefined;
   }
 
+  /** A decimal number of 64 bits, exact. */
+  bigint(key: string): bigint {
+    const value = BigInt(this.match(key, /^(?:0|[1-9]\d{0,19})$/, 'a decimal number'));
+    return value < 1n << 64n ? value : this.#fail(key, 'a number of 64 bits');
+  }
+
+  /** The items of a list as text; none if the key is not there. */
+  list(key: string): string[] {
+    return this.has(key) ? (this.message.list(key) ?? this.#fail(key, 'a list')) : [];
+  }
+
+  /** `yes`; `no` if the key is not there. */
+  optionalFlag(key: string): boolean {
+    return this.has(key) && this.flag(key);
+  }
+
   /** `yes` or `no`; other text is invalid. */
   flag(key: string): boolean {
     return this.oneOf(key, ['yes', 'no']) === 'yes';
@@ -61,6 +77,11 @@ export class Fields {
   /** 8 hex digits in host reading order, 0 included. */
   spi(key: string): number {
     return Number.parseInt(this.match(key, /^[0-9a-f]{8}$/, '8 hex digits'), 16);
+  }
+
+  /** 8 hex digits if the key is there. */
+  optionalHex(key: string): number | undefined {
+    return this.has(key) ? this.spi(key) : undefined;
   }
 
   /** An IPv4 (dotted, four parts) or IPv6 address without zone, as text in its shortest form. */

@@ -14,19 +14,33 @@ export { KeyMaterial } from '../base/key-material.ts';
 export { type BackoffOptions, DEFAULT_BACKOFF } from './backoff.ts';
 export type { CallOptions } from './call.ts';
 export { decodeMessage, encodeMessage, MAX_DEPTH, MAX_ELEMENTS, MAX_FRAME_BYTES } from './codec.ts';
-export {
-  type DaemonStats,
-  type DaemonVersion,
-  initiate,
-  type ListSasFilter,
-  type LongCommandOptions,
-  listSas,
-  rekey,
-  type SaChoice,
-  stats,
-  terminate,
-  version,
-} from './charon/commands.ts';
+export { type Alert, parseAlert, subscribeAlerts } from './charon/alerts.ts';
+export { type Algorithm, type Algorithms, getAlgorithms } from './charon/algorithms.ts';
+export * from './charon/authorities.ts';
+export * from './charon/certificates.ts';
+export type {
+  AuthConfig,
+  BytesOption,
+  CertificateSource,
+  ChildAction,
+  ChildConfig,
+  ConnectionConfig,
+  TimeOption,
+} from './charon/connection-config.ts';
+export * from './charon/connection-list.ts';
+export { getConnections, loadConnection, unloadConnection } from './charon/connections.ts';
+export * from './charon/control.ts';
+export { type LogLine, parseLogLine, subscribeLog } from './charon/control-log.ts';
+export * from './charon/counters.ts';
+export * from './charon/credentials.ts';
+export * from './charon/daemon.ts';
+export { type IkeUpdate, parseIkeUpdate, subscribeIkeUpdates } from './charon/ike-update.ts';
+export { listPolicies, type ListPoliciesFilter, parsePolicy, type Policy } from './charon/policies.ts';
+export * from './charon/pools.ts';
+export { parseSaEvent, SA_EVENTS, type SaEvent, subscribeSaEvents } from './charon/sa-events.ts';
+export * from './charon/sa-list.ts';
+export { listSas, type ListSasFilter } from './charon/sas.ts';
+export { STOCK_COMMANDS, STOCK_EVENTS } from './charon/stock.ts';
 export { connect, DEFAULT_URI, openSession } from './connect.ts';
 export { type ConnectionOptions, type Requester, ViciConnection } from './connection.ts';
 export { ViciError, type ViciErrorCode } from './error.ts';
@@ -47,8 +61,6 @@ export {
 } from './plugin/commands.ts';
 export { type PluginHandlers, PluginSession } from './plugin/session.ts';
 export * from './plugin/types.ts';
-export { parseSaEvent, SA_EVENTS, type SaEvent, subscribeSaEvents } from './charon/sa-events.ts';
-export { type ChildSa, type IkeSa, parseChildSa, parseIkeSa } from './charon/sa-list.ts';
 export { type EventHandler, type SessionOptions, type SessionState, ViciSession } from './session.ts';
 export type { ByteSink, ByteStream } from './stream.ts';
 export { formatPretty, formatRaw } from './text.ts';

@@ -36,8 +36,11 @@ export class CharonPair {
   readonly right: CharonHost;
   readonly #folder = mkdtempSync(path.join(tmpdir(), 'vci-'));
   readonly #children = new Map<string, ChildProcess>();
+  readonly #morePlugins: string;
 
-  constructor() {
+  /** `morePlugins`: of strongSwan, loaded beside those that a tunnel needs. */
+  constructor({ morePlugins = '' } = {}) {
+    this.#morePlugins = morePlugins;
     const host = (name: string, address: string, inner: string): CharonHost => {
       const folder = path.join(this.#folder, name);
       return {
@@ -58,7 +61,7 @@ export class CharonPair {
       [this.left, this.right],
       [this.right, this.left],
     ] as const) {
-      writeConfiguration(host, peer);
+      writeConfiguration(host, peer, this.#morePlugins);
       await this.startCharon(host);
     }
   }
@@ -129,14 +132,14 @@ export class CharonPair {
   }
 }
 
-function writeConfiguration(host: CharonHost, peer: CharonHost): void {
+function writeConfiguration(host: CharonHost, peer: CharonHost, morePlugins: string): void {
   mkdirSync(`${host.folder}/run`, { recursive: true });
   const plugins =
     'random nonce aes sha1 sha2 hmac kdf pem openssl kernel-libipsec kernel-netlink socket-default vici';
   writeFileSync(
     `${host.folder}/strongswan.conf`,
     `charon {
-  load = ${plugins}
+  load = ${plugins} ${morePlugins}
   filelog {
     log {
       path = ${host.folder}/charon.log

@@ -20,7 +20,7 @@ export const SA_EVENTS = ['ike-updown', 'ike-rekey', 'child-updown', 'child-reke
 
 /** Parses an event of one of the SA_EVENTS. Throws ViciError `invalid`. */
 export function parseSaEvent(type: SaEvent['type'], message: ViciMessage): SaEvent {
-  const [name, section] = only(message, type);
+  const [name, section] = onlySection(message, type);
   const isUp = message.text('up') === 'yes';
   switch (type) {
     case 'ike-updown':
@@ -34,7 +34,7 @@ export function parseSaEvent(type: SaEvent['type'], message: ViciMessage): SaEve
         new: parseIkeSa(name, part(section, 'new', type)),
       };
     case 'child-rekey': {
-      const [, child] = only(part(section, 'child-sas', type), type);
+      const [, child] = onlySection(part(section, 'child-sas', type), type);
       return {
         type,
         ike: parseIkeSa(name, withoutChildren(section)),
@@ -58,7 +58,8 @@ export async function subscribeSaEvents(
   };
 }
 
-function only(message: ViciMessage, type: string): [string, ViciMessage] {
+/** The one section of an event, with its name. Throws ViciError `invalid`. */
+export function onlySection(message: ViciMessage, type: string): [string, ViciMessage] {
   const [first] = message.sections();
   if (first === undefined) throw new ViciError('invalid', `${type}: expected a section`);
   return first;

@@ -17,6 +17,19 @@ export interface ChildSa {
   /** As seen by this charon: `in` is towards it. Host reading order; undefined before installation. */
   readonly spiIn: number | undefined;
   readonly spiOut: number | undefined;
+  /** Compression Parameter Indexes, with IPComp. */
+  readonly cpiIn: number | undefined;
+  readonly cpiOut: number | undefined;
+  readonly markIn: Mark | undefined;
+  readonly markOut: Mark | undefined;
+  /** XFRM interface IDs. */
+  readonly ifIdIn: number | undefined;
+  readonly ifIdOut: number | undefined;
+  /** Per-CPU SAs, from 6.0 on: whether the CHILD_SA has such, and the CPU that this one is for. */
+  readonly isPerCpu: boolean;
+  readonly cpu: number | undefined;
+  /** Security label, hex. */
+  readonly label: string | undefined;
   readonly bytesIn: number;
   readonly packetsIn: number;
   readonly bytesOut: number;
@@ -31,8 +44,23 @@ export interface ChildSa {
   readonly encryption: string | undefined;
   readonly encryptionKeyBits: number | undefined;
   readonly integrity: string | undefined;
+  readonly integrityKeyBits: number | undefined;
+  /** Of the last rekey with perfect forward secrecy, e.g. CURVE_25519. */
+  readonly keyExchange: string | undefined;
+  /** RFC 9370, from 6.0 on: e.g. ML_KEM_768. */
+  readonly additionalKeyExchanges: readonly string[];
+  readonly hasEsn: boolean;
   readonly localSelectors: readonly string[];
   readonly remoteSelectors: readonly string[];
+  /** The section as it came: what a newer charon adds is here. */
+  readonly message: ViciMessage;
+}
+
+/** A Netfilter mark. */
+export interface Mark {
+  readonly value: number;
+  /** 0xffffffff if charon names none. */
+  readonly mask: number;
 }
 
 /** An IKE_SA with its CHILD_SAs as charon lists it. */
@@ -50,13 +78,44 @@ export interface IkeSa {
   readonly remoteHost: string;
   readonly remotePort: number | undefined;
   readonly remoteId: string | undefined;
+  /** Where it differs from `remoteId`: of IKEv1, and of IKEv2. */
+  readonly remoteXauthId: string | undefined;
+  readonly remoteEapId: string | undefined;
   readonly isInitiator: boolean;
   /** 16 hex digits. */
   readonly initiatorSpi: string | undefined;
   readonly responderSpi: string | undefined;
+  /** What NAT there is: before this side, before the other, feigned, or any of these. */
+  readonly nat: {
+    readonly local: boolean;
+    readonly remote: boolean;
+    readonly fake: boolean;
+    readonly any: boolean;
+  };
+  readonly ifIdIn: number | undefined;
+  readonly ifIdOut: number | undefined;
+  readonly encryption: string | undefined;
+  readonly encryptionKeyBits: number | undefined;
+  readonly integrity: string | undefined;
+  readonly integrityKeyBits: number | undefined;
+  readonly prf: string | undefined;
+  readonly keyExchange: string | undefined;
+  /** RFC 9370, from 6.0 on. */
+  readonly additionalKeyExchanges: readonly string[];
+  /** A post-quantum pre-shared key was used (RFC 8784). */
+  readonly usesPpk: boolean;
   readonly establishedSeconds: number | undefined;
   readonly rekeyInSeconds: number | undefined;
+  readonly reauthInSeconds: number | undefined;
+  /** Virtual addresses that the other side gave this one, and the other way round. */
+  readonly localVirtualIps: readonly string[];
+  readonly remoteVirtualIps: readonly string[];
+  readonly tasksQueued: readonly string[];
+  readonly tasksActive: readonly string[];
+  readonly tasksPassive: readonly string[];
   readonly children: readonly ChildSa[];
+  /** The section as it came: what a newer charon adds is here. */
+  readonly message: ViciMessage;
 }
 
 /**
@@ -76,12 +135,37 @@ export function parseIkeSa(name: string, section: ViciMessage): IkeSa {
     remoteHost: fields.text('remote-host'),
     remotePort: fields.optionalNumber('remote-port', 0xffff),
     remoteId: section.text('remote-id'),
+    remoteXauthId: section.text('remote-xauth-id'),
+    remoteEapId: section.text('remote-eap-id'),
     isInitiator: section.text('initiator') === 'yes',
     initiatorSpi: section.text('initiator-spi'),
     responderSpi: section.text('responder-spi'),
+    nat: {
+      local: fields.optionalFlag('nat-local'),
+      remote: fields.optionalFlag('nat-remote'),
+      fake: fields.optionalFlag('nat-fake'),
+      any: fields.optionalFlag('nat-any'),
+    },
+    ifIdIn: fields.optionalHex('if-id-in'),
+    ifIdOut: fields.optionalHex('if-id-out'),
+    encryption: section.text('encr-alg'),
+    encryptionKeyBits: fields.optionalNumber('encr-keysize'),
+    integrity: section.text('integ-alg'),
+    integrityKeyBits: fields.optionalNumber('integ-keysize'),
+    prf: section.text('prf-alg'),
+    keyExchange: section.text('dh-group'),
+    additionalKeyExchanges: additionalKeyExchanges(section),
+    usesPpk: fields.optionalFlag('ppk'),
     establishedSeconds: fields.optionalNumber('established'),
     rekeyInSeconds: optionalSeconds(fields, 'rekey-time'),
+    reauthInSeconds: optionalSeconds(fields, 'reauth-time'),
+    localVirtualIps: fields.list('local-vips'),
+    remoteVirtualIps: fields.list('remote-vips'),
+    tasksQueued: fields.list('tasks-queued'),
+    tasksActive: fields.list('tasks-active'),
+    tasksPassive: fields.list('tasks-passive'),
     children: (section.section('child-sas')?.sections() ?? []).map(([, child]) => parseChildSa(child)),
+    message: section,
   };
 }
 
@@ -96,8 +180,17 @@ export function parseChildSa(section: ViciMessage): ChildSa {
     mode: fields.text('mode'),
     protocol: section.text('protocol'),
     hasUdpEncapsulation: section.text('encap') === 'yes',
-    spiIn: fields.has('spi-in') ? fields.spi('spi-in') : undefined,
-    spiOut: fields.has('spi-out') ? fields.spi('spi-out') : undefined,
+    spiIn: fields.optionalHex('spi-in'),
+    spiOut: fields.optionalHex('spi-out'),
+    cpiIn: optionalCpi(fields, 'cpi-in'),
+    cpiOut: optionalCpi(fields, 'cpi-out'),
+    markIn: optionalMark(fields, 'mark-in', 'mark-mask-in'),
+    markOut: optionalMark(fields, 'mark-out', 'mark-mask-out'),
+    ifIdIn: fields.optionalHex('if-id-in'),
+    ifIdOut: fields.optionalHex('if-id-out'),
+    isPerCpu: fields.optionalFlag('per-cpu-sas'),
+    cpu: fields.optionalNumber('cpu', 0xffffffff),
+    label: section.text('label'),
     bytesIn: fields.optionalNumber('bytes-in') ?? 0,
     packetsIn: fields.optionalNumber('packets-in') ?? 0,
     bytesOut: fields.optionalNumber('bytes-out') ?? 0,
@@ -110,9 +203,30 @@ export function parseChildSa(section: ViciMessage): ChildSa {
     encryption: section.text('encr-alg'),
     encryptionKeyBits: fields.optionalNumber('encr-keysize'),
     integrity: section.text('integ-alg'),
-    localSelectors: section.list('local-ts') ?? [],
-    remoteSelectors: section.list('remote-ts') ?? [],
+    integrityKeyBits: fields.optionalNumber('integ-keysize'),
+    keyExchange: section.text('dh-group'),
+    additionalKeyExchanges: additionalKeyExchanges(section),
+    hasEsn: section.text('esn') === '1',
+    localSelectors: fields.list('local-ts'),
+    remoteSelectors: fields.list('remote-ts'),
+    message: section,
   };
+}
+
+function optionalCpi(fields: Fields, key: string): number | undefined {
+  return fields.has(key)
+    ? Number.parseInt(fields.match(key, /^[0-9a-f]{4}$/, '4 hex digits'), 16)
+    : undefined;
+}
+
+function optionalMark(fields: Fields, key: string, maskKey: string): Mark | undefined {
+  const value = fields.optionalHex(key);
+  return value === undefined ? undefined : { value, mask: fields.optionalHex(maskKey) ?? 0xffffffff };
+}
+
+/** `ake1` to `ake7`, those that are there. */
+function additionalKeyExchanges(section: ViciMessage): string[] {
+  return [1, 2, 3, 4, 5, 6, 7].flatMap((number) => section.text(`ake${number}`) ?? []);
 }
 
 /**

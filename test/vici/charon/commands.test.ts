@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { initiate, listSas, rekey, stats, terminate, version } from '../../../src/vici/charon/commands.ts';
+import { initiate, listSas, rekey, stats, terminate, version } from '../../../src/vici/index.ts';
 import { openSession } from '../../../src/vici/connect.ts';
 import type { ViciSession } from '../../../src/vici/session.ts';
 import { decodePacket } from '../../../src/vici/packet.ts';
