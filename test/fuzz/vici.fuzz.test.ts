@@ -5,8 +5,15 @@ import { ViciError } from '../../src/vici/error.ts';
 import { FrameReader } from '../../src/vici/framing.ts';
 import { ViciMessage, type ViciValue } from '../../src/vici/message.ts';
 import { decodePacket } from '../../src/vici/packet.ts';
-import { parseIkeSa } from '../../src/vici/charon/sa-list.ts';
+import { parseAlert } from '../../src/vici/charon/alerts.ts';
+import { parseAuthority } from '../../src/vici/charon/authorities.ts';
+import { parseCertificate } from '../../src/vici/charon/certificates.ts';
+import { parseConnection } from '../../src/vici/charon/connection-list.ts';
+import { parseLogLine } from '../../src/vici/charon/control-log.ts';
+import { parseIkeUpdate } from '../../src/vici/charon/ike-update.ts';
+import * as policies from '../../src/vici/charon/policies.ts';
 import { parseSaEvent, SA_EVENTS } from '../../src/vici/charon/sa-events.ts';
+import { parseIkeSa } from '../../src/vici/charon/sa-list.ts';
 import { parseListReply, parsePluginEvent, parsePolicy, parseSa } from '../../src/vici/plugin/parse.ts';
 import { PLUGIN_EVENTS } from '../../src/vici/plugin/types.ts';
 import { policySection, saSection } from '../support/fake-plugin.ts';
@@ -90,7 +97,14 @@ describe('vici fuzz', () => {
           const packet = decodePacket(frame);
           if (packet.type !== 'event') return;
           for (const type of SA_EVENTS) onlyViciErrors(() => parseSaEvent(type, packet.message));
-          for (const [name, section] of packet.message.sections()) parseIkeSa(name, section);
+          for (const parse of [parseLogLine, parseCertificate, parseAlert, parseIkeUpdate]) {
+            onlyViciErrors(() => parse(packet.message));
+          }
+          for (const [name, section] of packet.message.sections()) {
+            for (const parse of [parseConnection, parseAuthority, policies.parsePolicy, parseIkeSa]) {
+              onlyViciErrors(() => parse(name, section));
+            }
+          }
         }),
       ),
       RUNS,
