@@ -1,34 +1,49 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { PROJECT_ROOT } from '../../src/lab/program.ts';
+import { STOCK_COMMANDS, STOCK_EVENTS } from '../../src/vici/index.ts';
+import { BuiltPackage } from '../support/built-package.ts';
 import { FakeCharon } from '../support/fake-charon.ts';
+import { examplesOf } from '../support/page-examples.ts';
 
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const examples = examplesOf('docs/vici.md');
+const codes = Object.fromEntries(examples.map(({ name, code }) => [name, code]));
 
-const file = (relative: string) => new URL(`../../${relative}`, import.meta.url);
+/** What must compile, and what must not: the marked lines are errors, or the compiler complains. */
+const CONSUMER = `
+import { type ChildSa, connect, KeyMaterial, listSas, loadShared, STOCK_COMMANDS, systemClock, ViciConnection, ViciError }
+  from 'strongswan-dvipa/vici';
+const connection = new ViciConnection(await connect(), { clock: systemClock });
+const children: ChildSa[] = (await listSas(connection)).flatMap((ike) => [...ike.children]);
+const bytes: number | undefined = children[0]?.bytesIn;
+const versions: Promise<{ version: string }> = STOCK_COMMANDS.version(connection);
+// @ts-expect-error a secret is KeyMaterial, not text
+await loadShared(connection, { type: 'IKE', secret: 'text' });
+await loadShared(connection, { type: 'PPK', secret: KeyMaterial.copyOf(Buffer.from('x')) });
+// @ts-expect-error no such type
+await loadShared(connection, { type: 'RSA', secret: KeyMaterial.copyOf(Buffer.from('x')) });
+// @ts-expect-error no such command
+STOCK_COMMANDS['no-such-command'];
+export const error: ViciError | undefined = undefined;
+export { bytes, versions };
+`;
 
-/** The first TypeScript block of the page, with the package's name replaced by its source. */
-function exampleOf(page: string): string {
-  const code = /```ts\n(?<code>[^]*?)```/.exec(readFileSync(file(page), 'utf8'))?.groups?.['code'];
-  if (code === undefined) throw new Error(`no example in ${page}`);
-  return code.replace("'strongswan-dvipa/vici'", `'${file('src/vici/index.ts').href}'`);
-}
-
-function runScript(script: string, argument: string): Promise<{ status: number | null; output: string }> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--import', tsx, script, argument]);
-    let output = '';
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.once('close', (status) => resolve({ status, output }));
+describe('docs/vici.md', function () {
+  this.timeout(60_000);
+  let built: BuiltPackage;
+  before(async () => {
+    built = await BuiltPackage.build();
   });
-}
+  after(() => built?.remove());
 
-describe('docs/vici.md', () => {
+  it('docs/vici.md has examples, and the package types, that compile where they are imported by name', async () => {
+    expect(examples).to.have.length(4);
+    expect(await built.compile({ ...codes, consumer: CONSUMER })).to.equal('');
+    expect(await built.compile({ wrong: "import { nothing } from 'strongswan-dvipa/vici';" })).to.contain(
+      'TS2305',
+    );
+  });
+
   it('docs/vici.md has an example that runs, prints what the page says, and ends by itself', async () => {
     const charon = await new FakeCharon()
       .knows('list-sa', 'ike-updown', 'ike-rekey', 'child-updown', 'child-rekey')
@@ -54,16 +69,20 @@ describe('docs/vici.md', () => {
         return {};
       })
       .start();
-    const folder = mkdtempSync(path.join(tmpdir(), 'vici-docs-'));
     try {
-      const script = path.join(folder, 'example.mts');
-      writeFileSync(script, exampleOf('docs/vici.md'));
-      const { status, output } = await runScript(script, charon.uri);
-      expect(output).to.equal('strongSwan 5.9.8\ndvipa web 1 INSTALLED\nto rekey: 1\n');
+      const { stdout, stderr, status } = await built.execute('example1', charon.uri);
+      expect(stderr).to.equal('');
+      expect(stdout).to.match(examples[0]?.prints as RegExp);
       expect(status).to.equal(0);
     } finally {
-      rmSync(folder, { recursive: true });
       await charon.destroy();
     }
-  }).timeout(30_000);
+  });
+
+  it('docs/vici.md has a row for every stock command and event, with the function that is for it', () => {
+    const page = readFileSync(`${PROJECT_ROOT}/docs/vici.md`, 'utf8');
+    const rows = [...page.matchAll(/^\| `([a-z-]+)` \| `(\w+)` \|/gm)].map(([, name, by]) => [name, by]);
+    const all = [...Object.entries(STOCK_COMMANDS), ...Object.entries(STOCK_EVENTS)];
+    expect(rows).to.deep.equal(all.map(([name, by]) => [name, by.name]));
+  });
 });
