@@ -18,6 +18,7 @@ export { type Alert, parseAlert, subscribeAlerts } from './charon/alerts.ts';
 export { type Algorithm, type Algorithms, getAlgorithms } from './charon/algorithms.ts';
 export * from './charon/authorities.ts';
 export * from './charon/certificates.ts';
+export { type ChildSa, type Mark, parseChildSa } from './charon/child-sa.ts';
 export type {
   AuthConfig,
   BytesOption,
@@ -38,7 +39,7 @@ export { type IkeUpdate, parseIkeUpdate, subscribeIkeUpdates } from './charon/ik
 export { listPolicies, type ListPoliciesFilter, parsePolicy, type Policy } from './charon/policies.ts';
 export * from './charon/pools.ts';
 export { parseSaEvent, SA_EVENTS, type SaEvent, subscribeSaEvents } from './charon/sa-events.ts';
-export * from './charon/sa-list.ts';
+export { type IkeSa, parseIkeSa } from './charon/ike-sa.ts';
 export { listSas, type ListSasFilter } from './charon/sas.ts';
 export { STOCK_COMMANDS, STOCK_EVENTS } from './charon/stock.ts';
 export { connect, DEFAULT_URI, openSession } from './connect.ts';

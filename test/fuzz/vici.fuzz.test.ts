@@ -13,7 +13,7 @@ import { parseLogLine } from '../../src/vici/charon/control-log.ts';
 import { parseIkeUpdate } from '../../src/vici/charon/ike-update.ts';
 import * as policies from '../../src/vici/charon/policies.ts';
 import { parseSaEvent, SA_EVENTS } from '../../src/vici/charon/sa-events.ts';
-import { parseIkeSa } from '../../src/vici/charon/sa-list.ts';
+import { parseIkeSa } from '../../src/vici/charon/ike-sa.ts';
 import { parseListReply, parsePluginEvent, parsePolicy, parseSa } from '../../src/vici/plugin/parse.ts';
 import { PLUGIN_EVENTS } from '../../src/vici/plugin/types.ts';
 import { policySection, saSection } from '../support/fake-plugin.ts';

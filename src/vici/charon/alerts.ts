@@ -2,7 +2,7 @@ import { Fields } from '../fields.ts';
 import type { ViciMessage } from '../message.ts';
 import type { ViciSession } from '../session.ts';
 import { onlySection } from './sa-events.ts';
-import { type IkeSa, parseIkeSa } from './sa-list.ts';
+import { type IkeSa, parseIkeSa } from './ike-sa.ts';
 
 /** Something went wrong in charon. */
 export interface Alert {

@@ -2,7 +2,7 @@ import { Fields } from '../fields.ts';
 import type { ViciMessage } from '../message.ts';
 import type { ViciSession } from '../session.ts';
 import { onlySection } from './sa-events.ts';
-import { type IkeSa, parseIkeSa } from './sa-list.ts';
+import { type IkeSa, parseIkeSa } from './ike-sa.ts';
 
 /** An IKE_SA is about to get other endpoints (MOBIKE, or a NAT that mapped anew). */
 export interface IkeUpdate {

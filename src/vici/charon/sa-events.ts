@@ -1,6 +1,7 @@
 import { ViciError } from '../error.ts';
 import { ViciMessage } from '../message.ts';
-import { type ChildSa, type IkeSa, parseChildSa, parseIkeSa } from './sa-list.ts';
+import { type ChildSa, parseChildSa } from './child-sa.ts';
+import { type IkeSa, parseIkeSa } from './ike-sa.ts';
 import type { ViciSession } from '../session.ts';
 
 /** What happens to SAs, as charon tells it. In `up` and `down`, `ike.children` are those concerned (none with ike-updown). */

@@ -1,6 +1,6 @@
 import type { CallOptions } from '../call.ts';
 import type { Requester } from '../connection.ts';
-import { type IkeSa, parseIkeSa } from './sa-list.ts';
+import { type IkeSa, parseIkeSa } from './ike-sa.ts';
 import { listSections } from './stream.ts';
 
 export interface ListSasFilter {

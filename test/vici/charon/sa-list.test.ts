@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { parseIkeSa } from '../../../src/vici/charon/sa-list.ts';
+import { parseIkeSa } from '../../../src/vici/charon/ike-sa.ts';
 import { parseSaEvent, type SaEvent } from '../../../src/vici/charon/sa-events.ts';
 import { decodeMessage, encodeMessage } from '../../../src/vici/codec.ts';
 import { type ViciFields, ViciMessage } from '../../../src/vici/message.ts';
