@@ -5,6 +5,7 @@ import * as vici from '../../src/vici/index.ts';
 import { CharonPair, missingForCharonPair } from '../support/charon-pair.ts';
 import { TestAuthority } from '../support/coupling-certificates.ts';
 import { expectRejects } from '../support/vici.ts';
+import { SoftToken } from './support/soft-token.ts';
 import { masked, Overheard } from './support/vici-compare.ts';
 
 /**
@@ -15,6 +16,7 @@ describe('vici commands with a real charon', function () {
   this.timeout(60_000);
   let pair: CharonPair;
   let authority: TestAuthority;
+  const token = new SoftToken();
   let session: vici.ViciSession;
   let left: Overheard;
   let right: Overheard;
@@ -30,13 +32,19 @@ describe('vici commands with a real charon', function () {
   };
 
   before(async function () {
-    const missing = missingForCharonPair();
+    const missing = [...missingForCharonPair(), ...SoftToken.missing()];
     if (missing.length > 0) {
       console.log(`    SKIPPED, vici commands are not tested with charon here: no ${missing.join(', ')}`);
       this.skip();
     }
-    pair = new CharonPair({ morePlugins: 'x509 pubkey pkcs1 revocation counters' });
     authority = await TestAuthority.create();
+    const { key } = await authority.issue('target', 'token');
+    await token.fill(await must(['openssl', 'pkcs8', '-topk8', '-nocrypt'], { input: key }));
+    pair = new CharonPair({
+      morePlugins: 'x509 pubkey pkcs1 pkcs8 pkcs11 revocation counters',
+      pluginSettings: `pkcs11 { modules { soft { path = ${SoftToken.module} } } }`,
+      env: token.env,
+    });
     await pair.start();
     session = await vici.openSession(pair.right.uri);
     sessions.push(session, await vici.openSession(pair.left.uri));
@@ -45,6 +53,7 @@ describe('vici commands with a real charon', function () {
   after(async () => {
     for (const one of sessions) one.close();
     await pair?.stop();
+    token.remove();
   });
 
   it('vici version, stats and getAlgorithms answer what swanctl prints', async () => {
@@ -90,12 +99,21 @@ describe('vici commands with a real charon', function () {
     expect(error.errmsg).to.equal('key not found');
   });
 
-  it('vici loadKey and loadToken are refused without a word of the key', async () => {
+  it('vici loadToken: charon has the key that is on a token, if the PIN is right', async () => {
+    const { handle } = token;
+    const load = (pin: string) =>
+      vici.loadToken(right, { handle, module: 'soft', pin: vici.KeyMaterial.copyOf(Buffer.from(pin)) });
+    const error = await expectRejects('refused', load('314159'));
+    expect(error.message).to.equal('load-token: loading private key from token failed');
+    const id = await load(token.pin);
+    expect(await vici.getKeys(right)).to.deep.equal([id]);
+    await vici.unloadKey(right, id);
+  });
+
+  it('vici loadKey is refused without a word of the key', async () => {
     const noKey = vici.KeyMaterial.copyOf(Buffer.from('no key at all'));
     const error = await expectRejects('refused', vici.loadKey(right, { type: 'rsa', data: noKey }));
     expect(error.message).to.equal('load-key: parsing RSA private key failed');
-    const token = vici.loadToken(right, { handle: 'c0ffee', slot: 1, module: 'none', pin: noKey });
-    expect((await expectRejects('refused', token)).errmsg).to.equal('loading private key from token failed');
   });
 
   it('vici loadAuthority: charon lists it, and unloadAuthority takes it away', async () => {
@@ -147,6 +165,15 @@ describe('vici commands with a real charon', function () {
     expect([direct?.mode, never?.mode, never?.priority]).to.deep.equal(['PASS', 'DROP', 77]);
     await vici.listConnections(right);
     expect(right.printed('list-conns reply')).to.equal(await swanctl('--list-conns'));
+    const pretty = (await run(pair.swanctl(pair.right, '--list-conns', '--pretty'))).stdout;
+    const reread = vici.parsePretty(pretty).map(({ label, message }) => vici.formatPretty(message, label));
+    expect(reread.join('')).to.equal(pretty);
+    expect(
+      vici
+        .parsePretty(pretty)
+        .map(({ label, message }) => vici.formatRaw(message, label))
+        .join(''),
+    ).to.equal(right.printed('list-conns reply'));
 
     const wrong = { local: { auth: 'psk' }, remote: { auth: 'psk' }, more: { no_such_option: 'x' } };
     const error = await expectRejects('refused', vici.loadConnection(right, 'wrong', wrong));

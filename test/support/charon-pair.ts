@@ -26,6 +26,15 @@ export interface CharonHost {
   readonly uri: string;
 }
 
+export interface CharonPairOptions {
+  /** Plugins of strongSwan, loaded beside those that a tunnel needs. */
+  readonly morePlugins?: string;
+  /** Settings of plugins, as in strongswan.conf. */
+  readonly pluginSettings?: string;
+  /** Environment of the charons. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /**
  * Two real charons in network namespaces of their own, joined by a veth pair, each with a private /run: `left`
  * (192.0.2.101, the client) and `right` (192.0.2.10). Connection `dvipa`, CHILD_SA `web`, pre-shared key, ESP by the
@@ -36,11 +45,10 @@ export class CharonPair {
   readonly right: CharonHost;
   readonly #folder = mkdtempSync(path.join(tmpdir(), 'vci-'));
   readonly #children = new Map<string, ChildProcess>();
-  readonly #morePlugins: string;
+  readonly #options: CharonPairOptions;
 
-  /** `morePlugins`: of strongSwan, loaded beside those that a tunnel needs. */
-  constructor({ morePlugins = '' } = {}) {
-    this.#morePlugins = morePlugins;
+  constructor(options: CharonPairOptions = {}) {
+    this.#options = options;
     const host = (name: string, address: string, inner: string): CharonHost => {
       const folder = path.join(this.#folder, name);
       return {
@@ -61,7 +69,7 @@ export class CharonPair {
       [this.left, this.right],
       [this.right, this.left],
     ] as const) {
-      writeConfiguration(host, peer, this.#morePlugins);
+      writeConfiguration(host, peer, this.#options);
       await this.startCharon(host);
     }
   }
@@ -70,7 +78,12 @@ export class CharonPair {
   async startCharon(host: CharonHost): Promise<void> {
     const { netns, folder } = host;
     const script = `mount --make-rprivate / && mount --bind ${folder}/run /run && exec ${CHARON}`;
-    const env = { ...process.env, STRONGSWAN_CONF: `${folder}/strongswan.conf`, NOTIFY_SOCKET: '' };
+    const env = {
+      ...process.env,
+      ...this.#options.env,
+      STRONGSWAN_CONF: `${folder}/strongswan.conf`,
+      NOTIFY_SOCKET: '',
+    };
     const argv = ['netns', 'exec', netns, 'unshare', '-m', 'sh', '-c', script];
     const child = spawn('ip', argv, { env, stdio: 'ignore' });
     this.#children.set(netns, child);
@@ -132,7 +145,8 @@ export class CharonPair {
   }
 }
 
-function writeConfiguration(host: CharonHost, peer: CharonHost, morePlugins: string): void {
+function writeConfiguration(host: CharonHost, peer: CharonHost, options: CharonPairOptions): void {
+  const { morePlugins = '', pluginSettings = '' } = options;
   mkdirSync(`${host.folder}/run`, { recursive: true });
   const plugins =
     'random nonce aes sha1 sha2 hmac kdf pem openssl kernel-libipsec kernel-netlink socket-default vici';
@@ -140,6 +154,9 @@ function writeConfiguration(host: CharonHost, peer: CharonHost, morePlugins: str
     `${host.folder}/strongswan.conf`,
     `charon {
   load = ${plugins} ${morePlugins}
+  plugins {
+    ${pluginSettings}
+  }
   filelog {
     log {
       path = ${host.folder}/charon.log
