@@ -1,9 +1,6 @@
 import { spawn } from 'node:child_process';
 import { Command, InvalidArgumentError } from 'commander';
-import { isGuestRunning, labStatus, readLabHost } from '../lab/attach.ts';
-import { enterHost } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
-import { followCommand, pidOf, startCommand } from '../lab/uml/mailbox.ts';
+import { withExamples } from './examples.ts';
 
 /** `dvipa lab`: hosts as network namespaces of this machine. */
 export function labCommand(): Command {
@@ -23,6 +20,7 @@ export function labCommand(): Command {
     .option('--no-tunnels', 'do not bring the tunnels up')
     .action(async (scenario: string, options: UpOptions) => {
       const { set: values, ...rest } = options;
+      const { Lab } = await import('../lab/lab.ts');
       const up = await Lab.up({ ...rest, scenario, values, progress: (line) => console.error(line) });
       await up.release();
       console.log(
@@ -33,13 +31,15 @@ export function labCommand(): Command {
   lab
     .command('exec')
     .description('run a command in a host: dvipa lab exec client1 -- curl http://203.0.113.10/')
-    .argument('<host>')
-    .argument('<command...>')
+    .argument('<lab-host>', 'name of the host')
+    .argument('<command-line...>', 'what to run there')
     .allowUnknownOption()
     .passThroughOptions()
     .action(async (host: string, command: string[]) => {
       // The separator is ours, whatever comes after it is theirs.
       const argv = command[0] === '--' ? command.slice(1) : command;
+      const { readLabHost } = await import('../lab/attach.ts');
+      const { enterHost } = await import('../lab/host.ts');
       const record = readLabHost(host);
       process.exitCode =
         record.guest === undefined
@@ -51,7 +51,8 @@ export function labCommand(): Command {
     .command('status')
     .description('what of the lab is there')
     .option('--json', 'as JSON')
-    .action((options: { json?: boolean }) => {
+    .action(async (options: { json?: boolean }) => {
+      const { labStatus } = await import('../lab/attach.ts');
       const status = labStatus();
       if (options.json === true) console.log(JSON.stringify(status, undefined, 2));
       else if (!status.up) console.log('the lab is down');
@@ -68,6 +69,7 @@ export function labCommand(): Command {
     .command('down')
     .description('end and remove the lab; nothing to do is no fault')
     .action(async () => {
+      const { Lab } = await import('../lab/lab.ts');
       const was = await Lab.downAny({ progress: (line) => console.error(line) });
       console.log(was ? 'the lab is down' : 'there was no lab');
     });
@@ -96,7 +98,9 @@ function parseSetting(text: string, earlier: Record<string, string>): Record<str
 }
 
 /** The same for a guest, without input. */
-function runInGuest(host: string, folder: string, argv: readonly string[]): Promise<number> {
+async function runInGuest(host: string, folder: string, argv: readonly string[]): Promise<number> {
+  const { isGuestRunning } = await import('../lab/attach.ts');
+  const { followCommand, pidOf, startCommand } = await import('../lab/uml/mailbox.ts');
   const command = startCommand(folder, argv);
   process.on('SIGINT', () => startCommand(folder, ['kill', '-INT', String(pidOf(command) ?? 0)]));
   const tell = (kind: 'out' | 'err', bytes: Buffer) =>
