@@ -8,8 +8,11 @@ export function labCommand(): Command {
     .description('a routing host, targets and clients as network namespaces of this machine')
     .enablePositionalOptions();
 
-  lab
-    .command('up')
+  withExamples(
+    lab.command('up'),
+    ['dvipa lab up', 'one client, one routing host, three targets'],
+    ['dvipa lab up matrix --targets 2 --no-tunnels', 'another scenario'],
+  )
     .description('build and start the lab; cleans up first what an earlier one left')
     .argument('[scenario]', 'a folder of strongswan-conf/', 'endpoint')
     .option('--targets <count>', 'target hosts', parseCount, 3)
@@ -28,9 +31,12 @@ export function labCommand(): Command {
       );
     });
 
-  lab
-    .command('exec')
-    .description('run a command in a host: dvipa lab exec client1 -- curl http://203.0.113.10/')
+  withExamples(
+    lab.command('exec'),
+    ['dvipa lab exec client1 -- curl -s http://203.0.113.10/', 'ask the DVIPA'],
+    ['dvipa lab exec router1 -- swanctl --list-sas', 'as on a real host'],
+  )
+    .description('run a command in a host, and exit as it does')
     .argument('<lab-host>', 'name of the host')
     .argument('<command-line...>', 'what to run there')
     .allowUnknownOption()
@@ -47,8 +53,7 @@ export function labCommand(): Command {
           : await runInGuest(host, record.guest, argv);
     });
 
-  lab
-    .command('status')
+  withExamples(lab.command('status'), ['dvipa lab status', 'hosts and processes'])
     .description('what of the lab is there')
     .option('--json', 'as JSON')
     .action(async (options: { json?: boolean }) => {
@@ -65,8 +70,7 @@ export function labCommand(): Command {
       process.exitCode = status.up ? 0 : 1;
     });
 
-  lab
-    .command('down')
+  withExamples(lab.command('down'), ['dvipa lab down', 'all of it'])
     .description('end and remove the lab; nothing to do is no fault')
     .action(async () => {
       const { Lab } = await import('../lab/lab.ts');
@@ -74,7 +78,12 @@ export function labCommand(): Command {
       console.log(was ? 'the lab is down' : 'there was no lab');
     });
 
-  return lab;
+  return withExamples(
+    lab,
+    ['dvipa lab up', 'make it'],
+    ['dvipa lab exec target1 -- dvipa status', 'look into a host'],
+    ['dvipa lab down', 'remove it'],
+  );
 }
 
 interface UpOptions {

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { withExamples } from './examples.ts';
 import { CommandError } from './exit.ts';
 
 const DEFAULT_FOLDER = '/etc/dvipa/pki';
@@ -38,10 +39,21 @@ export function pkiCommand(): Command {
       const { dir, role, days } = options;
       print(await orExplain(issueCertificate(dir, { role, host }, days)), options);
     });
-  return new Command('pki')
+  const pki = new Command('pki')
     .description("certificates of the coupling channel, made with strongSwan's pki")
-    .addCommand(init)
-    .addCommand(issue);
+    .addCommand(withExamples(init, ['dvipa pki init --dir ./pki', 'once, on a safe host']))
+    .addCommand(
+      withExamples(
+        issue,
+        ['dvipa pki issue --role route router1', 'for the routing host'],
+        ['dvipa pki issue --role target --days 90 target1', 'for a target, for three months'],
+      ),
+    );
+  return withExamples(
+    pki,
+    ['dvipa pki init', 'first the authority'],
+    ['dvipa pki issue --role target target1', 'then one certificate for each host'],
+  );
 }
 
 function parseDays(text: string): number {

@@ -3,6 +3,7 @@ import { checkConfigCommand } from './check-config.ts';
 import { completionCommand, runningValuesCommand } from './completion.ts';
 import { connectionsCommand } from './connections.ts';
 import { dropsCommand } from './drops.ts';
+import { withExamples } from './examples.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { filtersCommand } from './filters.ts';
 import { helpCommand } from './help.ts';
@@ -87,7 +88,12 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     }
   }
   program.addCommand(overrideExit(runningValuesCommand()), { hidden: true });
-  return program;
+  return withExamples(
+    program,
+    ['dvipa check-config /etc/dvipa/dvipa.yaml', 'before an agent is started'],
+    ['dvipa status', 'is everything there?'],
+    ['dvipa help sas', 'the help of a command'],
+  );
 }
 
 /** With every command as it is when it runs: what completion, man page and reference are made from. */
