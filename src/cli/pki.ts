@@ -29,7 +29,9 @@ export function pkiCommand(): Command {
     .description("make a host's key and certificate: HOST.pem, HOST.key")
     .argument('<host>', 'the host name in the configuration')
     .addOption(
-      new Option('--role <role>', 'what the host does').choices(['route', 'target']).makeOptionMandatory(),
+      new Option('--role <role>', 'what the host does; required')
+        .choices(['route', 'target'])
+        .makeOptionMandatory(),
     )
     .option('--dir <folder>', 'where the authority is', DEFAULT_FOLDER)
     .option('--days <days>', 'how long the certificate is valid', parseDays, DAYS)

@@ -16,7 +16,7 @@ export function agentCommand<Role extends Config['role']>(
 ): Command {
   const command = new Command(role)
     .description(description)
-    .requiredOption('-c, --config <file>', 'YAML file')
+    .requiredOption('-c, --config <file>', 'the configuration, a YAML file; required')
     .action(async (options: { config: string }) => {
       const { loadConfig } = await import('../config/index.ts');
       const { missingPrivileges } = await import('./privileges.ts');

@@ -102,6 +102,7 @@ describe('reference of dvipa', () => {
     expect(filled).to.equal('before\n<!-- begin -->\n\nnew\nlines\n\n<!-- end -->\nafter\n');
     expect(fillRegion(filled, 'begin', 'end', 'new\nlines\n')).to.equal(filled);
     expect(() => fillRegion('<!-- begin -->\n', 'begin', 'end', '')).to.throw('found 0');
+    expect(() => fillRegion('begin\nbegin\nend\n', 'begin', 'end', '')).to.throw('found 2');
     expect(() => fillRegion('end\nbegin\n', 'begin', 'end', '')).to.throw('before');
   });
 });
