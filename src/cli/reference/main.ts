@@ -3,7 +3,7 @@ import { commandTree } from '../command-tree.ts';
 import { wholeProgram } from '../program.ts';
 import { PAGES } from './pages.ts';
 
-/** `scripts/man`: writes into the pages of the project what follows from the commands. */
+/** `npm run docs`: writes what is made from the commands. */
 const program = commandTree(await wholeProgram());
 for (const { path, fill } of PAGES) {
   const url = new URL(`../../../${path}`, import.meta.url);
