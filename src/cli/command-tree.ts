@@ -63,7 +63,8 @@ export function commandTree(command: Command, path: readonly string[] = []): Com
       usage: option.flags,
       flags: [option.short, option.long].filter((flag) => flag !== undefined),
       description: help.optionDescription(option),
-      value: option.required || option.optional ? valueOf(placeholderOf(option), option) : undefined,
+      value:
+        option.required || option.optional ? valueOf(placeholderOf(option), option, option.long) : undefined,
     })),
     examples: examplesOf(command),
     subcommands: visible.map((sub) => commandTree(sub, [...path, sub.name()])),
@@ -75,8 +76,8 @@ export function everyCommand(entry: CommandEntry): CommandEntry[] {
   return [entry, ...entry.subcommands.flatMap(everyCommand)];
 }
 
-function valueOf(name: string, { argChoices }: Option | Argument): ValueEntry {
-  return { name, kind: valueKind(name), choices: argChoices ?? [] };
+function valueOf(name: string, { argChoices }: Option | Argument, option?: string): ValueEntry {
+  return { name, kind: valueKind(name, option), choices: argChoices ?? [] };
 }
 
 function placeholderOf(option: Option): string {

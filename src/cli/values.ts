@@ -1,5 +1,5 @@
 /** What a running agent, or the lab, can be asked for while a command line is being typed. */
-export const RUNNING_KINDS = ['target', 'dvipa', 'spi', 'lab-host'] as const;
+export const RUNNING_KINDS = ['target', 'dvipa', 'spi', 'ike', 'child', 'lab-host'] as const;
 export type RunningKind = (typeof RUNNING_KINDS)[number];
 
 /**
@@ -10,6 +10,7 @@ export type ValueKind = RunningKind | 'file' | 'folder' | 'command-name' | 'comm
 
 /** Kind by the name between the angle brackets of a usage: one name means one thing in all commands. */
 const KINDS: Readonly<Record<string, ValueKind>> = {
+  address: 'free',
   command: 'command-name',
   'command-line': 'command-line',
   count: 'free',
@@ -19,16 +20,28 @@ const KINDS: Readonly<Record<string, ValueKind>> = {
   folder: 'folder',
   host: 'free',
   'lab-host': 'lab-host',
+  name: 'free',
   'name=value': 'free',
+  network: 'free',
+  number: 'free',
   path: 'file',
   scenario: 'free',
+  seconds: 'free',
   spi: 'spi',
   target: 'target',
 };
 
+/** Kind by the name of the option itself, whatever its brackets say: `--target <host>`. */
+const KINDS_OF_OPTIONS: Readonly<Record<string, ValueKind>> = {
+  '--child': 'child',
+  '--dvipa': 'dvipa',
+  '--ike': 'ike',
+  '--target': 'target',
+};
+
 /** Undefined: nobody has said what this name means; a test sees to it that there is none. */
-export function valueKind(name: string): ValueKind | undefined {
-  return KINDS[name];
+export function valueKind(name: string, option = ''): ValueKind | undefined {
+  return KINDS_OF_OPTIONS[option] ?? KINDS[name];
 }
 
 export function isRunningKind(kind: string): kind is RunningKind {

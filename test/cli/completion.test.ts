@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +30,9 @@ function sampleProgram(): Command {
       new Command('trace')
         .description('packets')
         .addOption(socket())
-        .option('--dvipa <dvipa>', 'of one DVIPA')
+        .option('--dvipa <address>', 'of one DVIPA')
+        .option('--ike <name>', 'of one IKE_SA')
+        .option('--child <name>', 'of one CHILD_SA')
         .addArgument(new Argument('<when>').choices(['before', 'after']))
         .argument('<spi>'),
     )
@@ -50,6 +52,8 @@ const QUERIES: readonly (readonly [line: string, offers: readonly string[]])[] =
   ['dvipa trace --socket SOCKET a', ['after']],
   ['dvipa trace --socket SOCKET after c', ['c0ffee01']],
   ['dvipa trace after --dv', ['--dvipa']],
+  ['dvipa trace --socket SOCKET --ike ', ['dvipa']],
+  ['dvipa trace --socket SOCKET --child ', ['web']],
   ['dvipa lab ', ['exec']],
 ];
 
@@ -162,16 +166,26 @@ describe('dvipa completion', function () {
     ]);
   });
 
-  for (const [shell, start] of [
-    ['bash', ['bash', '--noprofile', '--norc', '-i']],
-    ['zsh', ['zsh', '-f', '-i']],
+  for (const [shell, how, start, load] of [
+    ['bash', 'sources the script', ['bash', '--noprofile', '--norc', '-i'], '. FOLDER/_dvipa'],
+    [
+      'zsh',
+      'sources the script',
+      ['zsh', '-f', '-i'],
+      'autoload -Uz compinit; compinit -D -u; . FOLDER/_dvipa',
+    ],
+    [
+      'zsh',
+      'finds it in fpath',
+      ['zsh', '-f', '-i'],
+      'fpath=(FOLDER $fpath); autoload -Uz compinit; compinit -D -u',
+    ],
   ] as const) {
-    it(`${shell} completes at a terminal when TAB is pressed`, async function () {
+    it(`${shell} that ${how} completes at a terminal when TAB is pressed`, async function () {
       needs(this, shell);
       const socket = join(folder, 'sock');
-      const script = scriptOf(shell, commandTree(sampleProgram()));
-      const load = shell === 'zsh' ? 'autoload -Uz compinit; compinit -D -u; ' : '';
-      const said = await typeInto(start, [`${load}. ${script}`], {
+      copyFileSync(scriptOf(shell, commandTree(sampleProgram())), join(folder, '_dvipa'));
+      const said = await typeInto(start, [load.replace('FOLDER', folder)], {
         env: environment(),
         lines: [
           'dvipa la\tex\t',

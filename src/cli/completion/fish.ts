@@ -73,7 +73,11 @@ function optionLine(key: string, { flags, description, value }: OptionEntry, pro
   const spellings = flags.map((flag) =>
     flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`,
   );
-  const offer = value === undefined ? [] : ['-r', offerOf(value, program)].filter((part) => part !== '');
+  // Without -x fish offers files beside all else.
+  const offer =
+    value === undefined
+      ? []
+      : [value.kind === 'file' ? '-r' : '-x', offerOf(value, program)].filter((part) => part !== '');
   return lineOf(key, '', [...spellings, ...offer, `-d ${fishQuoted(firstLine(description))}`].join(' '));
 }
 

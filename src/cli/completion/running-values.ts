@@ -41,5 +41,14 @@ async function askFor(
         spi,
         `${direction}, ${peer}`,
       ]);
+    case 'ike':
+    case 'child': {
+      const sas = (await ask('sas')) as SaSnapshot[];
+      const names = sas.flatMap(({ ikeName, childName, peer }): RunningValue[] => {
+        const name = kind === 'ike' ? ikeName : childName;
+        return name === undefined ? [] : [[name, peer]];
+      });
+      return [...new Map(names)];
+    }
   }
 }
