@@ -26,7 +26,8 @@ describe('reference of dvipa', () => {
   for (const { path, fill } of PAGES) {
     it(`${path} has commands and keys as they are (else: npm run docs)`, () => {
       const page = read(path);
-      expect(fill(page, program)).to.equal(page);
+      // Whole pages side by side would hide what to do.
+      expect(fill(page, program) === page, 'up to date').to.equal(true);
     });
   }
 
