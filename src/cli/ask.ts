@@ -7,7 +7,8 @@ import type { AdminArguments } from '../io/admin-protocol.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { type OutputOptions, printAnswer, withOutputOptions } from './output.ts';
 
-const DEFAULT_SOCKETS = [ROUTE_ADMIN_SOCKET, TARGET_ADMIN_SOCKET];
+/** Where agents usually are; the routing host's first. */
+export const DEFAULT_SOCKETS = [ROUTE_ADMIN_SOCKET, TARGET_ADMIN_SOCKET];
 
 export interface SocketOption {
   readonly socket?: string;

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Config } from '../config/index.ts';
+import { withExamples } from './examples.ts';
 import { CommandError } from './exit.ts';
 
 interface CheckConfigOptions {
@@ -9,7 +10,7 @@ interface CheckConfigOptions {
 }
 
 export function checkConfigCommand(): Command {
-  return new Command('check-config')
+  const command = new Command('check-config')
     .description('check a configuration file and the files it names; touches nothing')
     .argument('<file>', 'YAML file of either role')
     .option('--no-files', 'do not look at the certificate and key files')
@@ -31,6 +32,11 @@ export function checkConfigCommand(): Command {
         throw new CommandError(`configuration is not valid\n${error.message}`);
       }
     });
+  return withExamples(
+    command,
+    ['dvipa check-config /etc/dvipa/dvipa.yaml', 'before the agent is started'],
+    ['dvipa check-config --no-files --json new.yaml', 'for a program, where the certificates are not'],
+  );
 }
 
 function summaryOf(config: Config): string {

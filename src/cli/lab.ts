@@ -1,9 +1,6 @@
 import { spawn } from 'node:child_process';
 import { Command, InvalidArgumentError } from 'commander';
-import { isGuestRunning, labStatus, readLabHost } from '../lab/attach.ts';
-import { enterHost } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
-import { followCommand, pidOf, startCommand } from '../lab/uml/mailbox.ts';
+import { withExamples } from './examples.ts';
 
 /** `dvipa lab`: hosts as network namespaces of this machine. */
 export function labCommand(): Command {
@@ -11,8 +8,11 @@ export function labCommand(): Command {
     .description('a routing host, targets and clients as network namespaces of this machine')
     .enablePositionalOptions();
 
-  lab
-    .command('up')
+  withExamples(
+    lab.command('up'),
+    ['dvipa lab up', 'one client, one routing host, three targets'],
+    ['dvipa lab up matrix --targets 2 --no-tunnels', 'another scenario'],
+  )
     .description('build and start the lab; cleans up first what an earlier one left')
     .argument('[scenario]', 'a folder of strongswan-conf/', 'endpoint')
     .option('--targets <count>', 'target hosts', parseCount, 3)
@@ -23,6 +23,7 @@ export function labCommand(): Command {
     .option('--no-tunnels', 'do not bring the tunnels up')
     .action(async (scenario: string, options: UpOptions) => {
       const { set: values, ...rest } = options;
+      const { Lab } = await import('../lab/lab.ts');
       const up = await Lab.up({ ...rest, scenario, values, progress: (line) => console.error(line) });
       await up.release();
       console.log(
@@ -30,16 +31,21 @@ export function labCommand(): Command {
       );
     });
 
-  lab
-    .command('exec')
-    .description('run a command in a host: dvipa lab exec client1 -- curl http://203.0.113.10/')
-    .argument('<host>')
-    .argument('<command...>')
+  withExamples(
+    lab.command('exec'),
+    ['dvipa lab exec client1 -- curl -s http://203.0.113.10/', 'ask the DVIPA'],
+    ['dvipa lab exec router1 -- swanctl --list-sas', 'as on a real host'],
+  )
+    .description('run a command in a host, and exit as it does')
+    .argument('<lab-host>', 'name of the host')
+    .argument('<command-line...>', 'what to run there')
     .allowUnknownOption()
     .passThroughOptions()
     .action(async (host: string, command: string[]) => {
       // The separator is ours, whatever comes after it is theirs.
       const argv = command[0] === '--' ? command.slice(1) : command;
+      const { readLabHost } = await import('../lab/attach.ts');
+      const { enterHost } = await import('../lab/host.ts');
       const record = readLabHost(host);
       process.exitCode =
         record.guest === undefined
@@ -47,11 +53,11 @@ export function labCommand(): Command {
           : await runInGuest(host, record.guest, argv);
     });
 
-  lab
-    .command('status')
+  withExamples(lab.command('status'), ['dvipa lab status', 'hosts and processes'])
     .description('what of the lab is there')
     .option('--json', 'as JSON')
-    .action((options: { json?: boolean }) => {
+    .action(async (options: { json?: boolean }) => {
+      const { labStatus } = await import('../lab/attach.ts');
       const status = labStatus();
       if (options.json === true) console.log(JSON.stringify(status, undefined, 2));
       else if (!status.up) console.log('the lab is down');
@@ -64,15 +70,20 @@ export function labCommand(): Command {
       process.exitCode = status.up ? 0 : 1;
     });
 
-  lab
-    .command('down')
+  withExamples(lab.command('down'), ['dvipa lab down', 'all of it'])
     .description('end and remove the lab; nothing to do is no fault')
     .action(async () => {
+      const { Lab } = await import('../lab/lab.ts');
       const was = await Lab.downAny({ progress: (line) => console.error(line) });
       console.log(was ? 'the lab is down' : 'there was no lab');
     });
 
-  return lab;
+  return withExamples(
+    lab,
+    ['dvipa lab up', 'make it'],
+    ['dvipa lab exec target1 -- dvipa status', 'look into a host'],
+    ['dvipa lab down', 'remove it'],
+  );
 }
 
 interface UpOptions {
@@ -96,7 +107,9 @@ function parseSetting(text: string, earlier: Record<string, string>): Record<str
 }
 
 /** The same for a guest, without input. */
-function runInGuest(host: string, folder: string, argv: readonly string[]): Promise<number> {
+async function runInGuest(host: string, folder: string, argv: readonly string[]): Promise<number> {
+  const { isGuestRunning } = await import('../lab/attach.ts');
+  const { followCommand, pidOf, startCommand } = await import('../lab/uml/mailbox.ts');
   const command = startCommand(folder, argv);
   process.on('SIGINT', () => startCommand(folder, ['kill', '-INT', String(pidOf(command) ?? 0)]));
   const tell = (kind: 'out' | 'err', bytes: Buffer) =>

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { withExamples } from './examples.ts';
 import { CommandError } from './exit.ts';
 
 const DEFAULT_FOLDER = '/etc/dvipa/pki';
@@ -28,7 +29,9 @@ export function pkiCommand(): Command {
     .description("make a host's key and certificate: HOST.pem, HOST.key")
     .argument('<host>', 'the host name in the configuration')
     .addOption(
-      new Option('--role <role>', 'what the host does').choices(['route', 'target']).makeOptionMandatory(),
+      new Option('--role <role>', 'what the host does; required')
+        .choices(['route', 'target'])
+        .makeOptionMandatory(),
     )
     .option('--dir <folder>', 'where the authority is', DEFAULT_FOLDER)
     .option('--days <days>', 'how long the certificate is valid', parseDays, DAYS)
@@ -38,10 +41,21 @@ export function pkiCommand(): Command {
       const { dir, role, days } = options;
       print(await orExplain(issueCertificate(dir, { role, host }, days)), options);
     });
-  return new Command('pki')
+  const pki = new Command('pki')
     .description("certificates of the coupling channel, made with strongSwan's pki")
-    .addCommand(init)
-    .addCommand(issue);
+    .addCommand(withExamples(init, ['dvipa pki init --dir ./pki', 'once, on a safe host']))
+    .addCommand(
+      withExamples(
+        issue,
+        ['dvipa pki issue --role route router1', 'for the routing host'],
+        ['dvipa pki issue --role target --days 90 target1', 'for a target, for three months'],
+      ),
+    );
+  return withExamples(
+    pki,
+    ['dvipa pki init', 'first the authority'],
+    ['dvipa pki issue --role target target1', 'then one certificate for each host'],
+  );
 }
 
 function parseDays(text: string): number {

@@ -1,9 +1,12 @@
 import { Command, CommanderError } from 'commander';
 import { checkConfigCommand } from './check-config.ts';
+import { completionCommand, runningValuesCommand } from './completion.ts';
 import { connectionsCommand } from './connections.ts';
 import { dropsCommand } from './drops.ts';
+import { withExamples } from './examples.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { filtersCommand } from './filters.ts';
+import { helpCommand } from './help.ts';
 import { lifesizeCommand } from './lifesize.ts';
 import { routeCommand } from './route.ts';
 import { sasCommand } from './sas.ts';
@@ -47,8 +50,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
 async function buildProgram(args: readonly string[]): Promise<Command> {
   const program = new Command('dvipa')
     .description('IPsec for a cluster of hosts behind one Dynamic Virtual IP address')
-    .helpCommand('help [command]', 'show the help of a command')
-    .addHelpText('after', HELP_EXIT_CODES)
+    .helpCommand(false)
+    .addHelpText('afterAll', HELP_EXIT_CODES)
     // `lab exec HOST -- CMD --its-own-options` hands options through.
     .enablePositionalOptions()
     .exitOverride();
@@ -67,7 +70,16 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
       ],
     ],
     ['Find out why:', [await later('keys', args)]],
-    ['Set up:', [await later('pki', args), await later('lab', args), versionCommand()]],
+    [
+      'Set up:',
+      [
+        await later('pki', args),
+        await later('lab', args),
+        versionCommand(),
+        completionCommand(wholeProgram),
+        helpCommand(),
+      ],
+    ],
   ];
   for (const [heading, commands] of groups) {
     for (const command of commands) {
@@ -75,7 +87,18 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
       program.addCommand(command);
     }
   }
-  return program;
+  program.addCommand(overrideExit(runningValuesCommand()), { hidden: true });
+  return withExamples(
+    program,
+    ['dvipa check-config /etc/dvipa/dvipa.yaml', 'before an agent is started'],
+    ['dvipa status', 'is everything there?'],
+    ['dvipa help sas', 'the help of a command'],
+  );
+}
+
+/** With every command as it is when it runs: what completion, man page and reference are made from. */
+export function wholeProgram(): Promise<Command> {
+  return buildProgram(Object.keys(LATER));
 }
 
 async function later(name: keyof typeof LATER, args: readonly string[]): Promise<Command> {
@@ -84,7 +107,7 @@ async function later(name: keyof typeof LATER, args: readonly string[]): Promise
 }
 
 /** commander hands `exitOverride` down only to commands it makes itself. */
-function overrideExit(command: Command): void {
-  command.exitOverride();
+function overrideExit(command: Command): Command {
   for (const sub of command.commands) overrideExit(sub);
+  return command.exitOverride();
 }

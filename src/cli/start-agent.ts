@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { Config } from '../config/index.ts';
 import type { Log } from '../observe/log.ts';
 import type { RunningAgent } from '../agents/running-agent.ts';
+import { withExamples } from './examples.ts';
 import { CommandError } from './exit.ts';
 
 type ConfigOf<Role extends Config['role']> = Extract<Config, { role: Role }>;
@@ -13,9 +14,9 @@ export function agentCommand<Role extends Config['role']>(
   description: string,
   load: () => Promise<StartAgent<Role>>,
 ): Command {
-  return new Command(role)
+  const command = new Command(role)
     .description(description)
-    .requiredOption('-c, --config <file>', 'YAML file')
+    .requiredOption('-c, --config <file>', 'the configuration, a YAML file; required')
     .action(async (options: { config: string }) => {
       const { loadConfig } = await import('../config/index.ts');
       const { missingPrivileges } = await import('./privileges.ts');
@@ -39,6 +40,10 @@ export function agentCommand<Role extends Config['role']>(
         log,
       );
     });
+  return withExamples(command, [
+    `dvipa ${role} -c /etc/dvipa/dvipa.yaml`,
+    'in the foreground, until SIGTERM',
+  ]);
 }
 
 function hasRole<Role extends Config['role']>(config: Config, role: Role): config is ConfigOf<Role> {

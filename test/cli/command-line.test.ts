@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -27,13 +27,6 @@ describe('dvipa command line', function () {
     const names = 'route target check-config status sas targets connections drops version pki lab';
     for (const name of names.split(' ')) expect(stdout).to.match(new RegExp(`^  ${name} `, 'm'));
     expect(stdout).to.contain('Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable.');
-  });
-
-  it('dvipa version is the version of package.json', async () => {
-    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-    const [text, json] = await Promise.all([dvipa('version'), dvipa('version', '--json')]);
-    expect(text.stdout).to.equal(`dvipa ${version} (Node.js ${process.versions.node})\n`);
-    expect(JSON.parse(json.stdout)).to.deep.equal({ dvipa: version, node: process.versions.node });
   });
 
   for (const args of [

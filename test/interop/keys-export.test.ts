@@ -2,14 +2,18 @@ import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { terminate } from '../../src/lab/charon.ts';
+import type { Host } from '../../src/lab/host.ts';
 import { dvipaCommand, PROJECT_ROOT } from '../../src/lab/program.ts';
 import type { KeysExportSnapshot } from '../../src/observe/snapshots.ts';
+import { type Answer, schemaViolations } from '../support/json-schema.ts';
 import { Cluster, missingForCluster } from './support/cluster.ts';
 import { tshark } from './support/tshark.ts';
 
 const DOWNLOAD_BYTES = 100_000;
 /** ESP proposals, as swanctl.conf writes them, that Wireshark can read and check. */
 const SUITES = ['aes128gcm16', 'aes256gcm8', 'aes256-sha256', 'aes128-sha1', 'aes192ctr-sha512'];
+/** Commands that list what an agent knows. */
+const LISTS = ['status', 'sas', 'targets', 'connections', 'filters', 'lifesize', 'drops'];
 const INNER = ['ip.src', 'ip.dst', 'tcp.srcport', 'tcp.dstport', 'http.request.full_uri'];
 const ICV = ['esp.icv_good', 'esp.icv_bad', 'ip.dst'];
 
@@ -127,6 +131,19 @@ describe('dvipa keys export', function () {
     const { rows, stderr } = tshark(pcap, file, ['frame.number'], 'tcp');
     expect(rows).to.deep.equal([]);
     expect(stderr).to.not.contain('Error loading');
+  });
+
+  it('and all lists answer in the form of docs/cli.schema.json, on both hosts', async () => {
+    const answers: Answer[] = [['dvipa keys export', await exportKeys()]];
+    const ask = async (host: Host, list: string): Promise<Answer> => [
+      `dvipa ${list}`,
+      JSON.parse(await host.must(dvipaCommand(list, '--json'))),
+    ];
+    for (const host of [router(), cluster.lab.host('target1')])
+      answers.push(...(await Promise.all(LISTS.map((list) => ask(host, list)))));
+    answers.push(['dvipa version', JSON.parse(await router().must(dvipaCommand('version', '--json')))]);
+    expect(schemaViolations(answers)).to.deep.equal([]);
+    expect(answers.at(-1)?.[1]).to.have.keys('dvipa', 'node', 'strongswan', 'plugin');
   });
 
   it('left no key in the log of the agent', () => {
