@@ -96,9 +96,15 @@ function jsonLine(entry: Entry): string {
 
 function textLine(entry: Entry, isJournal: boolean): string {
   const { timestamp, level, message, fields } = entry as Entry & { fields?: object; timestamp?: string };
-  const pairs = Object.entries(fields ?? {}).map(([name, value]) => ` ${name}=${textValue(value)}`);
   const head = isJournal ? '' : `${timestamp} ${level.padEnd(5)} `;
-  return `${head}${String(message)}${pairs.join('')}`;
+  return `${head}${String(message)}${fieldPairs(fields ?? {})}`;
+}
+
+/** ` name=value` for each field. */
+export function fieldPairs(fields: object): string {
+  return Object.entries(fields)
+    .map(([name, value]) => ` ${name}=${textValue(value)}`)
+    .join('');
 }
 
 function textValue(value: unknown): string {

@@ -52,7 +52,7 @@ export function keyExport({ config, sas, log, write }: KeyExportParts): () => Pr
       table.bytes.fill(0);
     }
     const { count, leftOut } = table;
-    log.warn('keys exported', { ...audit, sas: count, count: leftOut.length });
+    log.warn('keys exported', { ...audit, sas: count, count: leftOut.length, event: 'keys-exported' });
     return { file, sas: count, leftOut };
   };
   return async () => {

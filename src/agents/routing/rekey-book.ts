@@ -1,9 +1,15 @@
 import type { NumberingRekeyCause } from '../../ipsec/numbering-actions.ts';
 
 /** Why this agent asks charon for a rekey. */
-export type RekeyCause = 'bytes' | 'packets' | NumberingRekeyCause | 'replay-undecided' | 'windows-lost';
+export type RekeyCause =
+  | 'bytes'
+  | 'packets'
+  | NumberingRekeyCause
+  | 'replay-undecided'
+  | 'windows-lost'
+  | 'operator';
 
-/** Why an SA was rekeyed: besides, its soft limit of time (the plugin tells charon), or the peer or an operator. */
+/** Why an SA was rekeyed: besides, its soft limit of time (the plugin tells charon), or the peer, or somebody who asked charon itself. */
 export type RekeyReason = RekeyCause | 'time' | 'other';
 
 /** What an SA needed, and when. */

@@ -14,8 +14,12 @@ import { RawSocket } from '../../io/raw-socket.ts';
 import { RouterGuard } from '../../io/router-guard.ts';
 import { writeSecretFile } from '../../io/secret-file.ts';
 import { readCredentials } from '../../io/tls-options.ts';
+import { recordingLog } from '../../observe/event-log.ts';
 import type { Log } from '../../observe/log.ts';
+import { packageVersion } from '../../observe/version.ts';
 import { PluginStore } from '../../store/plugin-store.ts';
+import { reportDrops } from '../drop-reports.ts';
+import { newEventLog } from '../events-answer.ts';
 import { keepGuard } from '../keep-guard.ts';
 import { pathLimits } from '../path-limits.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
@@ -25,6 +29,7 @@ import { addressOf } from '../sa-settings.ts';
 import { CharonLink } from './charon-link.ts';
 import { KEYS_EXPORT, keyExport } from './key-export.ts';
 import { Rekeyer } from './rekeyer.ts';
+import { routingCommands } from './routing-commands.ts';
 import { RoutingHost } from './routing-host.ts';
 import { routingAnswers } from './routing-snapshots.ts';
 import { Cluster } from './target-peers.ts';
@@ -50,8 +55,10 @@ export async function startRoutingAgent(config: RouteConfig, log: Log): Promise<
   }
 }
 
-async function start(config: RouteConfig, log: Log, stops: StopList): Promise<void> {
+async function start(config: RouteConfig, given: Log, stops: StopList): Promise<void> {
   const clock = systemClock;
+  const events = newEventLog();
+  const log = recordingLog(given, events);
   const drops = new DropCounters();
   const cluster = new Cluster(config);
   const tls = await readCredentials(config.coupling);
@@ -90,7 +97,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
   const limits = await pathLimits(config.outside.interface, config.cluster.mtu);
   const charon = new CharonLink({ config, clock, log });
   const store = new PluginStore(pluginStatePort(charon.plugin), (of) =>
-    log.warn('stored state is doubtful', { sa: of }),
+    log.warn('stored state is doubtful', { sa: of, event: 'store-doubtful' }),
   );
   const plugin = charon.plugin.session;
   const rekeyer = new Rekeyer({ charon: charon.stock, plugin, log, clock });
@@ -134,6 +141,8 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     capture.countLosses(drops);
   });
   stops.add(() => housekeeping.cancel());
+  const dropReports = reportDrops(clock, log, drops);
+  stops.add(() => dropReports.cancel());
   const guardCheck = every(clock, GUARD_CHECK_MS, () => {
     keepGuard(guard, log).catch((error: unknown) => stops.fail(error));
     link.countLosses().catch(() => {});
@@ -144,6 +153,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     lifecycle,
     store,
     onNames: () => rekeyer.refreshNames(),
+    onRestored: (dvipa, state) => host.drains.restored(dvipa, state),
     onOwner: async (epochs) => {
       const server = new CouplingServer({
         address: config.cluster.address,
@@ -169,7 +179,7 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     onFailure: (error) => stops.fail(error),
   });
 
-  const answers = routingAnswers({
+  const parts = {
     config,
     now: () => clock.now(),
     epoch: () => charon.epoch,
@@ -178,9 +188,13 @@ async function start(config: RouteConfig, log: Log, stops: StopList): Promise<vo
     rekeyer,
     host,
     drops,
-  });
+  };
   const exported = keyExport({ config: config.keysExport, sas: host.sas, log, write: writeSecretFile });
-  const admin = await startAdminServer(config.admin.socket, { ...answers, [KEYS_EXPORT]: exported });
+  const admin = await startAdminServer(config.admin.socket, {
+    ...routingAnswers(parts),
+    ...routingCommands(parts, events),
+    [KEYS_EXPORT]: exported,
+  });
   stops.add(() => admin.close());
-  log.info('routing agent started', { role: 'route' });
+  log.info('routing agent started', { role: 'route', version: packageVersion(), event: 'agent-started' });
 }

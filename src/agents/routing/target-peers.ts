@@ -11,6 +11,7 @@ import { containsAddress } from '../../ipsec/traffic-selector.ts';
 import { AddressSet } from '../../packet/address-map.ts';
 import { addressOf } from '../sa-settings.ts';
 import type { DvipaRecord } from '../../coupling/records.ts';
+import type { CouplingState } from '../../observe/snapshots.ts';
 
 /** A DVIPA as configured, with what the data plane needs of it. */
 export interface DvipaService extends RoutedDvipa {
@@ -77,6 +78,12 @@ export class TargetPeer {
     const low = Number(reported & 0xffff_ffffn);
     return Math.max(0, this.#dispatches - ((this.#dispatches - low) >>> 0));
   }
+}
+
+/** What people are told of a target. */
+export function couplingState({ session, hasSnapshot }: TargetPeer): CouplingState {
+  if (session?.isOpen !== true) return 'down';
+  return hasSnapshot ? 'up' : 'snapshot';
 }
 
 /** The configured DVIPAs and targets. */

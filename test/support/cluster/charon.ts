@@ -46,6 +46,7 @@ export class MemoryCharon {
   readonly counters = new Map<string, { bytes: number; packets: number }>();
   listener: ((change: PluginChange) => void) | undefined;
   storeFailure = 0;
+  dvipaStoreFails = false;
   /** The store takes so long for an SA's state. */
   storeDelayMs = 0;
   /** Moves of peers that it was told, `address:port` each. */
@@ -173,7 +174,10 @@ export class MemoryCharon {
         if (!fails || this.#random.chance(0.5)) this.#saStates.set(number, Buffer.from(state));
         if (fails) throw new Error('the store did not answer');
       },
-      putDvipa: async (dvipa, state) => void this.#dvipaStates.set(dvipa, Buffer.from(state)),
+      putDvipa: async (dvipa, state) => {
+        if (this.dvipaStoreFails) throw new Error('the store did not answer');
+        this.#dvipaStates.set(dvipa, Buffer.from(state));
+      },
     };
   }
 
