@@ -261,8 +261,11 @@ export class MemoryCharon {
   }
 }
 
-export const innerOf = (client: number) => `10.1.${client}.1`;
-export const outerOf = (client: number) => `192.0.2.${100 + client}`;
+/** Of clients beyond the first hundred, others: a bench has thousands. */
+export const innerOf = (client: number) =>
+  client <= 100 ? `10.1.${client}.1` : `10.${2 + (client >>> 8)}.${client & 255}.1`;
+export const outerOf = (client: number) =>
+  client <= 100 ? `192.0.2.${100 + client}` : `198.18.${client >>> 8}.${client & 255}`;
 
 function selector(address: string) {
   return { family: 4, from: address, to: address, protocol: 0, fromPort: 0, toPort: 65_535 } as const;
