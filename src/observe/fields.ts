@@ -112,3 +112,15 @@ export function cleanText(text: string): string {
     return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }
+
+/** ` name=value` for each field. */
+export function fieldPairs(fields: object): string {
+  return Object.entries(fields)
+    .map(([name, value]) => ` ${name}=${textValue(value)}`)
+    .join('');
+}
+
+function textValue(value: unknown): string {
+  const text = String(value);
+  return /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text);
+}

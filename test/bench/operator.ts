@@ -1,8 +1,7 @@
 /**
  * What an operator waits for: `dvipa` as it was built, each figure the median of several runs of a process, in milliseconds.
  * `*_ms` of a list: the whole command against a routing host in memory with SAS SAs and CONNECTIONS connections, whose admin socket
- * this process serves; `agent_*_ms`: how long the agent is busy with it. `help_*`: how much longer a help text takes than Node doing
- * nothing (`node_ms`), by turns in one run.
+ * this process serves; `agent_*_ms`: how long the agent is busy with it.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,7 +18,6 @@ const SAS = 10_000;
 const CONNECTIONS = 50_000;
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 9);
 const MAIN = join(PROJECT_ROOT, 'dist/cli/main.js');
-const NOTHING = ['-e', '0'];
 const LISTS = [
   ['status'],
   ['sas'],
@@ -28,19 +26,6 @@ const LISTS = [
   ['numbering'],
   ['connections', '--count'],
   ['connections', '--top', '10'],
-];
-/** Each loads what belongs to it only. */
-const HELPS = [
-  '',
-  'status',
-  'sas',
-  'targets',
-  'connections',
-  'numbering',
-  'events',
-  'rekey',
-  'drain',
-  'maintenance',
 ];
 
 function millisecondsOf(argv: readonly string[]): Promise<number> {
@@ -55,16 +40,10 @@ function millisecondsOf(argv: readonly string[]): Promise<number> {
   });
 }
 
-async function medianOf(measure: () => Promise<number>): Promise<number> {
+async function medianOf(argv: readonly string[]): Promise<number> {
   const times: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) times.push(await measure());
+  for (let round = 0; round < ROUNDS; round++) times.push(await millisecondsOf(argv));
   return Math.round(median(times));
-}
-
-/** Of the same moment, since the machine's load changes. */
-async function moreThanNode(argv: readonly string[]): Promise<number> {
-  const nothing = await millisecondsOf(NOTHING);
-  return (await millisecondsOf(argv)) - nothing;
 }
 
 /** A routing host with its targets up, SAs of many clients, and connections of theirs. */
@@ -92,18 +71,13 @@ const server = await startAdminServer(socket, answers);
 try {
   const served = answers.sas().length;
   if (served !== SAS) throw new Error(`${served} SAs, expected ${SAS}`);
-  figures['node_ms'] = await medianOf(() => millisecondsOf(NOTHING));
-  for (const name of HELPS) {
-    const argv = [MAIN, ...(name === '' ? [] : [name]), '--help'];
-    const label = name === '' ? 'help' : `help_${name}`;
-    figures[`${label}_more_ms`] = await medianOf(() => moreThanNode(argv));
-  }
+  figures['node_ms'] = await medianOf(['-e', '0']);
   for (const list of LISTS) {
     const label = list
       .filter((word) => !/^\d/.test(word))
       .join('_')
       .replaceAll('-', '');
-    figures[`${label}_ms`] = await medianOf(() => millisecondsOf([MAIN, ...list, '--socket', socket]));
+    figures[`${label}_ms`] = await medianOf([MAIN, ...list, '--socket', socket]);
   }
   for (const name of ['status', 'sas', 'targets', 'numbering'] as const) {
     const times = Array.from({ length: ROUNDS }, () => {

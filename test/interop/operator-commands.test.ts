@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { requestMany } from '../../src/lab/demo/traffic.ts';
@@ -9,6 +7,7 @@ import { waitFor } from '../../src/lab/wait-for.ts';
 import type { AgentEvent } from '../../src/observe/event-item.ts';
 import type { RekeySnapshot } from '../../src/observe/operator-snapshots.ts';
 import type { TargetSnapshot } from '../../src/observe/snapshots.ts';
+import { type Answer, missingForSchemas, schemaViolations } from '../support/json-schema.ts';
 import { Cluster, missingForCluster } from './support/cluster.ts';
 import { runDownloads } from './support/download-load.ts';
 
@@ -64,15 +63,13 @@ describe("the operator's commands", function () {
 
   it('print JSON whose every key is documented, on a routing host and on a target', async () => {
     expect(await servers()).to.deep.equal([DRAINED, OTHER]);
-    const page = readFileSync(join(PROJECT_ROOT, 'docs/cli-json.md'), 'utf8');
-    const documented = new Set([...page.matchAll(/`([A-Za-z][A-Za-z-]*)`/g)].map(([, word]) => word));
-    for (const host of ['router1', DRAINED]) {
-      for (const list of LISTS) {
-        const answer = JSON.parse(await must(host, ...list, '--json')) as unknown;
-        for (const key of keysOf(answer))
-          expect([...documented], `${host}: ${list.join(' ')}: ${key}`).to.include(key);
-      }
-    }
+    const answers: Answer[] = [];
+    for (const host of ['router1', DRAINED])
+      for (const list of LISTS)
+        answers.push([`dvipa ${list[0]}`, JSON.parse(await must(host, ...list, '--json'))]);
+    answers.push(['dvipa maintenance', JSON.parse(await must(DRAINED, 'maintenance', 'status', '--json'))]);
+    expect(missingForSchemas()).to.equal(undefined);
+    expect(schemaViolations(answers)).to.deep.equal([]);
   });
 
   it('a drain under load loses no request, sends new connections elsewhere, and waits for the last one', async () => {
@@ -155,6 +152,7 @@ describe("the operator's commands", function () {
       .split('\n')
       .map((line) => JSON.parse(line) as AgentEvent);
     expect(events.map(({ seq }) => seq)).to.deep.equal(events.map((_, i) => i + 1));
+    expect(schemaViolations(events.map((event) => ['dvipa events', event]))).to.deep.equal([]);
     const story = [
       'agent-started',
       'target-up',
@@ -176,13 +174,3 @@ describe("the operator's commands", function () {
     expect(events.find(({ event }) => event === 'rekey-finished')?.fields).to.include({ reason: 'operator' });
   });
 });
-
-/** Names of members of all objects in it. */
-function keysOf(value: unknown): Set<string> {
-  if (typeof value !== 'object' || value === null) return new Set();
-  const inside = Object.entries(value).flatMap(([key, member]) => [
-    ...(Array.isArray(value) ? [] : [key]),
-    ...keysOf(member),
-  ]);
-  return new Set(inside);
-}

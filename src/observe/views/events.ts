@@ -1,6 +1,5 @@
 import type { EventItem } from '../event-item.ts';
-import { cleanText } from '../fields.ts';
-import { fieldPairs } from '../log.ts';
+import { cleanFields, cleanText, fieldPairs } from '../fields.ts';
 import { paint, type Style } from './style.ts';
 
 const NAME_WIDTH = 18;
@@ -11,5 +10,5 @@ export function renderEvent(item: EventItem, style: Style): string {
   const { seq, time, event, level, message, fields } = item;
   const tone = level === 'error' ? 'bad' : level === 'warn' ? 'waiting' : undefined;
   const name = paint(cleanText(event).padEnd(NAME_WIDTH), tone, style);
-  return `${cleanText(time)} ${String(seq).padStart(6)} ${name} ${cleanText(message)}${cleanText(fieldPairs(fields))}\n`;
+  return `${cleanText(time)} ${String(seq).padStart(6)} ${name} ${cleanText(message)}${fieldPairs(cleanFields(fields))}\n`;
 }
