@@ -77,7 +77,11 @@ describe("the operator's commands", function () {
     // Both go on when the drain begins; the long ones are the last that are left.
     const long = runDownloads(client(), {
       ...download,
-      ...{ parallel: 4, seconds: 0, bytes: 400_000, bytesPerSecond: 50_000, spreadSeconds: 0 },
+      parallel: 4,
+      seconds: 0,
+      bytes: 400_000,
+      bytesPerSecond: 50_000,
+      spreadSeconds: 0,
     });
     const short = runDownloads(client(), {
       ...download,

@@ -85,7 +85,8 @@ describe('event log', () => {
     expect(numbers([(await next).value as EventItem])).to.deep.equal([1]);
     const waiting = reader.next();
     await reader.return();
-    expect(await waiting).to.deep.equal({ done: true, value: undefined });
+    const soon = new Promise((resolve) => setImmediate(resolve, 'still waits'));
+    expect(await Promise.race([waiting, soon])).to.deep.equal({ done: true, value: undefined });
     expect(await reader.next()).to.deep.equal({ done: true, value: undefined });
   });
 
