@@ -19,6 +19,8 @@ export interface PacketIo {
     program: Uint8Array,
     receiveBufferBytes: number,
   ): NativeHandle;
+  /** Whole frames of one EtherType (ARP, IPv6) on one interface, in and out. */
+  linkOpen(interfaceName: string, etherType: number): NativeHandle;
   rawOpen(mark: number, sendBufferBytes: number): NativeHandle;
   /** A bound descriptor with large buffers, for node:dgram to take over and close. */
   udpSocket(address: string, port: number, bufferBytes: number): number;

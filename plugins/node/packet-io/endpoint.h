@@ -5,7 +5,7 @@
 
 /**
  * An endpoint: a file descriptor that packets come from or go to, with its
- * counters and its place in the event loop. tun.c, capture.c and raw.c make
+ * counters and its place in the event loop. tun.c, capture.c, link.c and raw.c make
  * them; they differ in how a batch is moved and in nothing else.
  */
 
@@ -99,6 +99,9 @@ napi_value tun_open(napi_env env, napi_callback_info info);
 
 /** captureOpen(interfaceName, ethertype, program, receiveBufferBytes) */
 napi_value capture_open(napi_env env, napi_callback_info info);
+
+/** linkOpen(interfaceName, ethertype) */
+napi_value link_open(napi_env env, napi_callback_info info);
 
 /** rawOpen(mark, sendBufferBytes) */
 napi_value raw_open(napi_env env, napi_callback_info info);

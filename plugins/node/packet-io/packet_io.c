@@ -5,7 +5,7 @@
 
 /**
  * What JavaScript sees of packet-io: see README.md one folder up. This file
- * checks arguments; the work is in tun.c, capture.c and raw.c.
+ * checks arguments; the work is in tun.c, capture.c, link.c and raw.c.
  */
 
 #include "endpoint.h"
@@ -124,6 +124,7 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 	const napi_property_descriptor properties[] = {
 		EXPORT("tunOpen", tun_open),
 		EXPORT("captureOpen", capture_open),
+		EXPORT("linkOpen", link_open),
 		EXPORT("rawOpen", raw_open),
 		EXPORT("udpSocket", udp_socket),
 		EXPORT("receive", packet_io_receive),

@@ -15,6 +15,8 @@ export interface PluginVersion {
   readonly daemon: string;
   /** Names this life of charon. */
   readonly instance: string;
+  /** Whether SAs that concern no DVIPA go to the kernel's own backend; undefined: the plugin does not say. */
+  readonly delegates?: boolean;
 }
 
 export async function pluginVersion(requester: Requester, options?: CallOptions): Promise<PluginVersion> {
@@ -23,6 +25,7 @@ export async function pluginVersion(requester: Requester, options?: CallOptions)
     plugin: fields.text('plugin'),
     daemon: fields.text('daemon'),
     instance: fields.match('instance', /^[0-9a-f]{16}$/, '16 hex digits'),
+    ...(fields.has('delegates') && { delegates: fields.flag('delegates') }),
   };
 }
 

@@ -1,0 +1,66 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { parseIdentity } from '../../io/peer-identity.ts';
+import { CommandError, runCommand } from '../../io/run-command.ts';
+import type { Finding } from '../finding.ts';
+import { type CertificateFacts, type CredentialFacts, judgeCredentials } from '../judge/certificates.ts';
+import { reasonOf } from './outcome.ts';
+import type { Situation } from './situation.ts';
+
+export async function lookAtCertificates({ config }: Situation): Promise<Finding[]> {
+  const { coupling: files, role, host } = config;
+  const unreadable: { file: string; reason: string }[] = [];
+  const read = async <T>(file: string, parse: (text: string) => T): Promise<T | undefined> => {
+    try {
+      return parse(await readFile(file, 'latin1'));
+    } catch (error) {
+      unreadable.push({ file, reason: reasonOf(error) });
+      return undefined;
+    }
+  };
+  const ca = await read(files.ca, (text) => new X509Certificate(text));
+  const certificate = await read(files.certificate, (text) => new X509Certificate(text));
+  const key = await read(files.key, (text) => createPrivateKey(text));
+  return judgeCredentials({
+    now: Date.now(),
+    role,
+    host,
+    ca: ca && datesOf(files.ca, ca),
+    certificate: certificate && {
+      ...datesOf(files.certificate, certificate),
+      identity: parseIdentity(certificate.subjectAltName),
+      isOfKey: key && certificate.checkPrivateKey(key),
+      isIssuedByCa: ca && isIssuedBy(certificate, ca),
+    },
+    key: await keyFile(files.key, key),
+    unreadable,
+    isClockSynchronised: await isClockSynchronised(),
+  });
+}
+
+function datesOf(file: string, certificate: X509Certificate): CertificateFacts {
+  const { validFrom, validTo } = certificate;
+  return { file, notBefore: Date.parse(validFrom), notAfter: Date.parse(validTo) };
+}
+
+function isIssuedBy(certificate: X509Certificate, ca: X509Certificate): boolean {
+  return certificate.checkIssued(ca) && certificate.verify(ca.publicKey);
+}
+
+async function keyFile(file: string, key: KeyObject | undefined): Promise<CredentialFacts['key']> {
+  if (key === undefined) return undefined;
+  const { mode, uid } = await stat(file);
+  return { file, mode: mode & 0o777, isOurs: uid === 0 || uid === process.geteuid?.() };
+}
+
+async function isClockSynchronised(): Promise<boolean | undefined> {
+  if (!existsSync('/run/systemd/system')) return undefined;
+  try {
+    const text = await runCommand('timedatectl', ['show', '--property', 'NTPSynchronized', '--value']);
+    return text.trim() === 'yes';
+  } catch (error) {
+    if (error instanceof CommandError) return undefined;
+    throw error;
+  }
+}
