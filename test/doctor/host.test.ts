@@ -231,11 +231,16 @@ describe('doctor: the MTUs', () => {
   const cases: readonly [string, Partial<MtuFacts>, string][] = [
     ['mtu-cluster fail', { clusterMtu: 1400 }, 'the configuration says 1500, the interface 1400'],
     ['mtu-cluster warn', { clusterMtu: 9000 }, 'are cut that need not be'],
-    ['mtu-path fail', { paths: [{ host: 'h', address: 'a', fit: 'too-big' }] }, 'do not leave eth1'],
+    ['mtu-path fail', { paths: [{ host: 'h', address: 'a', fit: 'too-big' }] }, 'a link between is narrower'],
     ['mtu-path warn', { paths: [{ host: 'h', address: 'a', fit: 'no-answer' }] }, 'no answer to ping'],
     ['mtu-tun fail', { tun: { name: 'dvipa0', configured: 1360, present: 1500 } }, 'the device has 1500'],
     ['mtu-tun warn', { tun: { name: 'dvipa0', configured: 1480, present: 1480 } }, 'fits with no algorithm'],
   ];
+
+  it('of the way to others are not measured where the own interface is too narrow already', () => {
+    const paths = [{ host: 'h', address: 'a', fit: 'no-answer' }] as const;
+    expect(faults(judgeMtu({ ...mtu, clusterMtu: 1400, paths }))).to.deep.equal(['mtu-cluster fail']);
+  });
 
   it('are in order where all agree, and where nothing can be measured', () => {
     expect(faults(judgeMtu(mtu))).to.deep.equal([]);

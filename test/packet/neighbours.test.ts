@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { formatAddress, type IpAddress, parseAddress } from '../../src/packet/address.ts';
 import { type AddressClaim, encodeArpProbe, parseArpClaim } from '../../src/packet/arp.ts';
 import { formatLinkAddress, parseLinkAddress } from '../../src/packet/ethernet.ts';

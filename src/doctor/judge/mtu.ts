@@ -51,9 +51,14 @@ function judgeCluster({ cluster: { interface: name, configured }, clusterMtu }: 
   return ok('mtu-cluster', `${configured}, as the interface`, name);
 }
 
-function judgePath({ host, address, fit }: MtuFacts['paths'][number], { cluster }: MtuFacts): Finding {
+function judgePath(
+  { host, address, fit }: MtuFacts['paths'][number],
+  { cluster, clusterMtu }: MtuFacts,
+): Finding {
   const about = `${host} (${address})`;
   const { configured, interface: name } = cluster;
+  if (clusterMtu !== undefined && configured > clusterMtu)
+    return skipped('mtu-path', `${name} itself is narrower`, about);
   switch (fit) {
     case 'fits':
       return ok('mtu-path', `packets of ${configured} bytes arrive`, about);
@@ -62,8 +67,8 @@ function judgePath({ host, address, fit }: MtuFacts['paths'][number], { cluster 
     case 'too-big':
       return fail(
         'mtu-path',
-        `packets of ${configured} bytes do not leave ${name}`,
-        `ip link set ${name} mtu ${configured}, or a smaller cluster: { mtu } on every host`,
+        `packets of ${configured} bytes do not get there: a link between is narrower`,
+        'widen that link, or set a smaller cluster: { mtu } on every host',
         about,
       );
     case 'no-answer':
