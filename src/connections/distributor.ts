@@ -170,6 +170,28 @@ export class Distributor {
     now: number,
     mayRemember = true,
   ): number {
+    return this.#route(key, isOpening, eligible, now, mayRemember, true);
+  }
+
+  /** What `route` would return; nothing is noted. */
+  preview(
+    key: ConnectionKey,
+    isOpening: boolean,
+    eligible: EligibleTargets,
+    now: number,
+    mayRemember = true,
+  ): number {
+    return this.#route(key, isOpening, eligible, now, mayRemember, false);
+  }
+
+  #route(
+    key: ConnectionKey,
+    isOpening: boolean,
+    eligible: EligibleTargets,
+    now: number,
+    mayRemember: boolean,
+    notes: boolean,
+  ): number {
     const known = this.table.lookup(key);
     if (known >= 0) return known;
     const service = this.#services.find(key);
@@ -186,7 +208,15 @@ export class Distributor {
     const target =
       service.affinity === undefined
         ? this.#chooseFor(service, candidates, hash, remembers)
-        : this.#chooseForClient(key, service, usable & ~taken, candidates, remembers, now);
+        : this.#chooseForClient(
+            key,
+            service,
+            usable & ~taken,
+            candidates,
+            remembers,
+            notes ? now : undefined,
+          );
+    if (!notes) return target;
     if (remembers) this.table.addTentative(key, target, now);
     // An entry may be gone before its target reports; then this says that it was asked.
     this.#dispatches.note(target, hash, now);
@@ -287,7 +317,7 @@ export class Distributor {
 
   /**
    * With affinity: the client's target, or one for the client. Where none may be remembered, or the known one is not to be had,
-   * the hash of the client names one, so that all its connections still meet.
+   * the hash of the client names one, so that all its connections still meet. `notedAt` undefined: nothing is noted.
    */
   #chooseForClient(
     key: ConnectionKey,
@@ -295,7 +325,7 @@ export class Distributor {
     usable: TargetMask,
     candidates: TargetMask,
     remembers: boolean,
-    now: number,
+    notedAt: number | undefined,
   ): number {
     const affinity = service.affinity as NonNullable<DistributedService['affinity']>;
     const known = affinity.lookup(key);
@@ -303,7 +333,7 @@ export class Distributor {
     const hash = affinity.hashOf(key);
     const isNew = remembers && known < 0 && affinity.hasRoomFor(key.group);
     const target = this.#chooseFor(service, candidates, hash, isNew);
-    if (isNew) affinity.remember(key, target, now);
+    if (isNew && notedAt !== undefined) affinity.remember(key, target, notedAt);
     return target;
   }
 

@@ -83,14 +83,30 @@ export class InboundFilter {
     return this.#decide(vector, i, true) ? KEEP : CLEAR;
   }
 
+  /**
+   * Number of the rule that decides about packet `i`, and whether it is permitted; `rules.length`: no rule matches. Counts
+   * nothing.
+   */
+  preview(vector: PacketVector, i: number, isClear: boolean): { rule: number; isPermitted: boolean } {
+    const rule = this.#ruleOf(vector, i, isClear);
+    return { rule, isPermitted: this.#allows(rule, isClear) };
+  }
+
   /** Packets that rule number `rule` decided about; `rules.length`: those that no rule matched. */
   countOf(rule: number): RuleCount {
     return { ipsec: this.#counts[2 * rule] ?? 0, clear: this.#counts[2 * rule + 1] ?? 0 };
   }
 
   #decide(vector: PacketVector, i: number, isClear: boolean): boolean {
+    const rule = this.#ruleOf(vector, i, isClear);
+    const counter = 2 * rule + (isClear ? 1 : 0);
+    this.#counts[counter] = (this.#counts[counter] as number) + 1;
+    return this.#allows(rule, isClear);
+  }
+
+  #ruleOf(vector: PacketVector, i: number, isClear: boolean): number {
     const isUnseen = vector.fragment[i] === FRAGMENT.LATER;
-    const rule = this.#find(
+    return this.#find(
       vector.protocol[i] as number,
       vector.innerSource,
       i * ADDRESS_WORDS,
@@ -98,9 +114,6 @@ export class InboundFilter {
       isUnseen ? UNSEEN_PORT : (vector.destinationPort[i] as number),
       isClear,
     );
-    const counter = 2 * rule + (isClear ? 1 : 0);
-    this.#counts[counter] = (this.#counts[counter] as number) + 1;
-    return this.#allows(rule, isClear);
   }
 
   /** Number of the rule that decides; `rules.length`: none. */

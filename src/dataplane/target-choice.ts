@@ -10,6 +10,7 @@ import type { PacketVector } from './vector.ts';
 
 /** No target yet: the first fragment of its datagram, which shows the ports, has not come. */
 export const AWAITS_FIRST_FRAGMENT = -2;
+const UNKNOWN_DATAGRAM = -3;
 
 /** The SA of a packet, as far as a choice depends on it. */
 export interface ChoosingSa {
@@ -50,14 +51,26 @@ export class TargetChoice {
    */
   choose(vector: PacketVector, i: number, entry: ChoosingSa, now: number, mayRemember = true): number {
     const fragment = vector.fragment[i];
-    if (fragment === FRAGMENT.WHOLE) return this.#byConnection(vector, i, entry, now, mayRemember);
-    const key = this.#fragmentKey(vector, i, entry);
-    const known = this.#distributor.fragments.lookup(key, now);
-    if (known >= 0) return known;
-    if (fragment === FRAGMENT.LATER) return AWAITS_FIRST_FRAGMENT;
-    const target = this.#byConnection(vector, i, entry, now, mayRemember);
-    if (target >= 0) this.#distributor.fragments.learn(key, target, now);
+    if (fragment === FRAGMENT.WHOLE) return this.#byConnection(vector, i, entry, now, mayRemember, true);
+    const known = this.#byFragment(vector, i, entry, now);
+    if (known !== UNKNOWN_DATAGRAM) return known;
+    const target = this.#byConnection(vector, i, entry, now, mayRemember, true);
+    if (target >= 0) this.#distributor.fragments.learn(this.#fragmentKey(vector, i, entry), target, now);
     return target;
+  }
+
+  /** What `choose` would return; nothing is noted. */
+  preview(vector: PacketVector, i: number, entry: ChoosingSa, now: number, mayRemember = true): number {
+    const known =
+      vector.fragment[i] === FRAGMENT.WHOLE ? UNKNOWN_DATAGRAM : this.#byFragment(vector, i, entry, now);
+    return known === UNKNOWN_DATAGRAM ? this.#byConnection(vector, i, entry, now, mayRemember, false) : known;
+  }
+
+  /** Where the datagram of fragment `i` goes; `UNKNOWN_DATAGRAM`: this is its first one. */
+  #byFragment(vector: PacketVector, i: number, entry: ChoosingSa, now: number): number {
+    const known = this.#distributor.fragments.lookup(this.#fragmentKey(vector, i, entry), now);
+    if (known >= 0) return known;
+    return vector.fragment[i] === FRAGMENT.LATER ? AWAITS_FIRST_FRAGMENT : UNKNOWN_DATAGRAM;
   }
 
   /** A number for the datagram of fragment `i`, to wait under: two datagrams may share one. */
@@ -71,6 +84,7 @@ export class TargetChoice {
     entry: ChoosingSa,
     now: number,
     mayRemember: boolean,
+    notes: boolean,
   ): number {
     this.#readConnection(vector, i, entry);
     const key = this.#key;
@@ -80,7 +94,9 @@ export class TargetChoice {
     const opens = isSyn || (key.protocol === IP_PROTOCOL.UDP && !isQuote(vector, i));
     // Nobody serves the SA yet: the routing host opens for any of them.
     const eligible = entry.serving.size === 0 ? undefined : entry.serving;
-    return this.#distributor.route(key, opens, eligible, now, mayRemember);
+    return notes
+      ? this.#distributor.route(key, opens, eligible, now, mayRemember)
+      : this.#distributor.preview(key, opens, eligible, now, mayRemember);
   }
 
   /** Has a target reported the connection of packet `i` as authenticated? A fragment shows none. */

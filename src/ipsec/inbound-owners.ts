@@ -102,28 +102,21 @@ export class InboundOwners {
    * names the outer address and port that it came from (`OuterSources`), for `moved`. No allocation after the first call.
    */
   decide(high: number, low: number, target: number, dispatch: number, source = 0): Verdict {
-    if (!this.#window.check(high, low)) return REPLAY;
-    if (this.#window.packets === 0) return KEEP;
-    this.#ring ??= this.#pool.take();
+    const verdict = this.preview(high, low, target);
+    if (this.#window.packets === 0 || verdict === REPLAY) return verdict;
+    if (this.#ring !== undefined) this.#isUsed = true;
+    if (verdict !== KEEP) return verdict;
+    this.#ring ??= this.#pool.take() as UnsettledRing; // there is one, or it were `OPEN_HERE`
     const ring = this.#ring;
-    if (ring === undefined) return OPEN_HERE;
     this.#isUsed = true;
     const slot = low & this.#mask;
     const isSame = ring.low[slot] === low && ring.high[slot] === high;
     const owner = ring.owner[slot] as number;
-
-    if (this.#claims.size > 0 && this.#claims.has(slot)) return isSame ? REPLAY : OPEN_HERE;
     if (owner === BURNT) {
-      if (isSame) return REPLAY;
-      if (!this.#window.burn(ring.high[slot] as number, ring.low[slot] as number)) return OPEN_HERE;
-    } else if (owner !== FREE && !this.#isSettled(owner, ring.dispatch[slot] as number)) {
-      if (
-        isSame ? owner !== target : this.#window.check(ring.high[slot] as number, ring.low[slot] as number)
-      ) {
-        return OPEN_HERE;
-      }
+      this.#window.burn(ring.high[slot] as number, ring.low[slot] as number);
+    } else if (!isSame && owner !== FREE && !this.#isSettled(owner, ring.dispatch[slot] as number)) {
       // The window has passed the other number: it is refused without its entry, which guards nothing any more.
-      if (!isSame) this.#evicted.set(owner, (this.#evicted.get(owner) ?? 0) + 1);
+      this.#evicted.set(owner, (this.#evicted.get(owner) ?? 0) + 1);
     }
     // Twice from two places: a target's word says nothing about which of them was genuine.
     const isDoubtful = isSame && owner === target && ring.source[slot] !== source;
@@ -133,6 +126,27 @@ export class InboundOwners {
     ring.owner[slot] = target;
     ring.dispatch[slot] = dispatch;
     return KEEP;
+  }
+
+  /** What `decide` would say; nothing changes. */
+  preview(high: number, low: number, target: number): Verdict {
+    if (!this.#window.check(high, low)) return REPLAY;
+    if (this.#window.packets === 0) return KEEP;
+    const ring = this.#ring;
+    if (ring === undefined) return this.#pool.isExhausted ? OPEN_HERE : KEEP;
+    const slot = low & this.#mask;
+    const isSame = ring.low[slot] === low && ring.high[slot] === high;
+    const owner = ring.owner[slot] as number;
+    if (this.#claims.size > 0 && this.#claims.has(slot)) return isSame ? REPLAY : OPEN_HERE;
+    if (owner === BURNT) {
+      if (isSame) return REPLAY;
+      return this.#window.isBeyondTop(ring.high[slot] as number, ring.low[slot] as number) ? OPEN_HERE : KEEP;
+    }
+    if (owner === FREE || this.#isSettled(owner, ring.dispatch[slot] as number)) return KEEP;
+    const isTaken = isSame
+      ? owner !== target
+      : this.#window.check(ring.high[slot] as number, ring.low[slot] as number);
+    return isTaken ? OPEN_HERE : KEEP;
   }
 
   /** A target was given the number, and may have delivered it: `opened` would claim it, or has. */

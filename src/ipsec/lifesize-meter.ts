@@ -77,21 +77,24 @@ export class LifesizeMeter {
     return this.#refused;
   }
 
+  /** Whether `count` would count; nothing changes. */
+  covers(packets: number, bytes: number): boolean {
+    const isOver =
+      (this.#enforceBytes && this.#bytes + bytes > this.#creditBytes) ||
+      (this.#enforcePackets && this.#packets + packets > this.#creditPackets);
+    return !isOver;
+  }
+
   /** Counts; false (nothing is counted): the credit does not cover it, drop with `hard-limit`. No allocation. */
   count(packets: number, bytes: number): boolean {
-    const newBytes = this.#bytes + bytes;
-    const newPackets = this.#packets + packets;
-    if (
-      (this.#enforceBytes && newBytes > this.#creditBytes) ||
-      (this.#enforcePackets && newPackets > this.#creditPackets)
-    ) {
+    if (!this.covers(packets, bytes)) {
       this.#refused += packets;
       if (!this.#isStarved) this.#hasAsked = false; // ask once more, though it was asked at three quarters
       this.#isStarved = true;
       return false;
     }
-    this.#bytes = Math.min(newBytes, Number.MAX_SAFE_INTEGER);
-    this.#packets = Math.min(newPackets, Number.MAX_SAFE_INTEGER);
+    this.#bytes = Math.min(this.#bytes + bytes, Number.MAX_SAFE_INTEGER);
+    this.#packets = Math.min(this.#packets + packets, Number.MAX_SAFE_INTEGER);
     return true;
   }
 

@@ -94,21 +94,28 @@ export class NumberingHolder {
    * while numbers are there.
    */
   take(count: number, now: number): number {
-    if (isShared(this.#state)) return this.#state === 'stamping' ? TAKE_STAMP : TAKE_FUNNEL;
+    const first = this.preview(count, now);
+    if (first === TAKE_STAMP || first === TAKE_FUNNEL) return first;
     const lease = this.#lease;
-    if (lease === undefined || this.available(now) < count) {
+    if (lease === undefined || first === TAKE_WAIT) {
       this.#isWaiting = true;
       this.#waitingCount = count;
       this.#expire(now);
       this.#ask(now);
       return TAKE_WAIT;
     }
-    const first = lease.next;
     lease.next += count;
     this.#inFlight += count;
     this.#takenSinceAsking += count;
     if (lease.end - lease.next < this.#traffic / 2) this.#ask(now);
     return first;
+  }
+
+  /** What `take` would return; nothing changes. */
+  preview(count: number, now: number): number {
+    if (isShared(this.#state)) return this.#state === 'stamping' ? TAKE_STAMP : TAKE_FUNNEL;
+    const lease = this.#lease;
+    return lease === undefined || this.available(now) < count ? TAKE_WAIT : lease.next;
   }
 
   /** The send call for `count` taken numbers has returned. */

@@ -69,6 +69,11 @@ export class ReplayWindow {
     return true;
   }
 
+  /** Higher than every number that was accepted. */
+  isBeyondTop(high: number, low: number): boolean {
+    return this.#behindTop(high, low) < 0;
+  }
+
   /**
    * Refuses the number from now on without accepting a packet. Never moves the window, because a burnt
    * number need not be genuine: false if it is beyond the top, where the caller must remember it itself.

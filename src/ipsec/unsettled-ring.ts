@@ -53,6 +53,11 @@ export class RingPool {
     return this.#made - this.#spare.length;
   }
 
+  /** `take` would return undefined. */
+  get isExhausted(): boolean {
+    return this.#spare.length === 0 && this.#made >= this.capacity;
+  }
+
   /** An empty ring, or undefined if all are in use. */
   take(): UnsettledRing | undefined {
     const spare = this.#spare.pop();
