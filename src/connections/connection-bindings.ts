@@ -89,6 +89,12 @@ export class ConnectionBindings {
     return true;
   }
 
+  /** Whether `admit` would; nothing is bound. */
+  mayAdmit(key: ConnectionKey, group: number, now: number): boolean {
+    const owner = this.groupOf(key, now);
+    return owner < 0 ? this.#hasRoomFor(group) : owner === group;
+  }
+
   /** A packet of our own kernel, to the peer: the group that it is for, or -1. */
   answer(key: ConnectionKey, now: number, tcpFlags?: number): number {
     const slot = this.#find(key, now);
@@ -148,14 +154,18 @@ export class ConnectionBindings {
       found = this.#slots.find(key, hash);
     }
     if (found >= 0) return this.#slots.valueAt(found) === group ? found : -1;
+    if (!this.#hasRoomFor(group)) return -1;
     const size = this.#sizeByGroup.get(group) ?? 0;
-    if (this.#size >= this.#capacity || size >= this.#perGroup) return -1;
     const slot = -1 - found;
     this.#slots.occupy(slot, key, hash, TCP_OPENING);
     this.#slots.setValue(slot, group);
     this.#sizeByGroup.set(group, size + 1);
     this.#size++;
     return slot;
+  }
+
+  #hasRoomFor(group: number): boolean {
+    return this.#size < this.#capacity && (this.#sizeByGroup.get(group) ?? 0) < this.#perGroup;
   }
 
   #find(key: ConnectionKey, now: number): number {

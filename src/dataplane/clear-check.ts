@@ -59,6 +59,15 @@ export class ClearCheck {
 
   /** KEEP, or why packet `i` is refused: `clear`, or what is wrong with its headers. Fills in the inner columns. Counts by rule. */
   inbound(vector: PacketVector, i: number): Verdict {
+    return this.#inbound(vector, i, true);
+  }
+
+  /** The same, and counts nothing. */
+  preview(vector: PacketVector, i: number): Verdict {
+    return this.#inbound(vector, i, false);
+  }
+
+  #inbound(vector: PacketVector, i: number, counts: boolean): Verdict {
     const bad = readInnerHeaders(vector, i);
     if (bad !== KEEP) return bad;
     const words = i * ADDRESS_WORDS;
@@ -73,8 +82,10 @@ export class ClearCheck {
     if (isError(vector, i)) {
       if (vector.quotedProtocol[i] === 0 || !this.#permits(filter, key)) return CLEAR;
     } else {
-      const refused = filter.clearVerdict(vector, i);
-      if (refused !== KEEP) return refused;
+      const isPermitted = counts
+        ? filter.clearVerdict(vector, i) === KEEP
+        : filter.preview(vector, i, true).isPermitted;
+      if (!isPermitted) return CLEAR;
     }
     return this.#covers(key) ? CLEAR : KEEP;
   }

@@ -92,6 +92,17 @@ export class ClearRouting {
     this.#sealed.length = 0;
   }
 
+  /** The target that packet `i` in clear would go to, or why it is refused; nothing is noted. The outer columns were read. */
+  preview(vector: PacketVector, i: number, now: number): { target: number } | { refused: Verdict } {
+    const { dvipas, isReady } = this.#options;
+    const dvipa = dvipas.get(vector.outerDestination, i * ADDRESS_WORDS);
+    if (!isReady() || dvipa?.distributesClear !== true) return { refused: CLEAR };
+    const refused = this.#check.preview(vector, i);
+    if (refused !== KEEP) return { refused };
+    const target = this.#choice.preview(vector, i, clearSaOf(dvipa), now);
+    return target < 0 ? { refused: NO_TARGET } : { target };
+  }
+
   #take(vector: PacketVector, i: number, dvipa: ClearDvipa, now: number): Verdict {
     const refused = this.#check.inbound(vector, i);
     if (refused !== KEEP) return refused;

@@ -36,6 +36,26 @@ export interface InnerFitOptions {
   readonly hash: WordHash;
 }
 
+/** `fits`: as it is, whatever becomes of the outer packet. `too-long`: nobody is told. */
+type Fit = 'fits' | 'cut' | 'refuse' | 'too-long' | 'reassemble';
+
+/** What has to become of inner packet `i`, whose headers were read, to be sealed. Changes nothing: `dvipa trace` asks it as well. */
+export function fitOf(
+  vector: PacketVector,
+  i: number,
+  { outer, fit }: SendingSa,
+  wasReassembled: boolean,
+): Fit {
+  const isTransport = outer.mode === 'transport';
+  if (isTransport && vector.fragment[i] !== FRAGMENT.WHOLE) return 'reassemble';
+  const length = vector.length[i] as number;
+  if (length <= fit.innerBytes) return 'fits';
+  if (length > MAX_INNER_BYTES) return 'too-long';
+  if (vector.family[i] === 6) return length > fit.innerMtu6 && !wasReassembled ? 'refuse' : 'fits';
+  if (vector.dontFragment[i] === 1) return 'refuse';
+  return isTransport ? 'fits' : 'cut';
+}
+
 /**
  * Makes inner packets fit their SA before they get a number (RFC 4301 section 8, RFC 4303 section 3.3.4). A SYN gets an MSS that fits. What is
  * too long and may not be cut is refused, and the sender told; IPv4 that may be is cut inside a tunnel, so that the peer gets whole ESP packets.
@@ -64,21 +84,23 @@ export class InnerFit {
   }
 
   /** KEEP: packet `i` is fit to be sealed. ELSEWHERE: what it becomes comes out of `drain`. Else why it is dropped. */
-  check(vector: PacketVector, i: number, { outer, fit }: SendingSa, now: number): Verdict {
-    const isTransport = outer.mode === 'transport';
-    if (isTransport && vector.fragment[i] !== FRAGMENT.WHOLE) return this.#reassemble(vector, i, now);
+  check(vector: PacketVector, i: number, sa: SendingSa, now: number): Verdict {
+    const { fit } = sa;
     fit.refresh(now);
-    clampSyn(vector, i, fit);
-    const length = vector.length[i] as number;
-    if (length <= fit.innerBytes) return KEEP;
-    if (length > MAX_INNER_BYTES) return TOO_BIG;
-    if (vector.family[i] === 6) {
-      if (length > fit.innerMtu6 && !this.#isOfReassembly(vector))
-        return this.#refuse(vector, i, fit.innerMtu6);
-      return KEEP;
+    const becomes = fitOf(vector, i, sa, this.#isOfReassembly(vector));
+    if (becomes !== 'reassemble') clampSyn(vector, i, fit);
+    switch (becomes) {
+      case 'reassemble':
+        return this.#reassemble(vector, i, now);
+      case 'too-long':
+        return TOO_BIG;
+      case 'refuse':
+        return this.#refuse(vector, i, vector.family[i] === 6 ? fit.innerMtu6 : fit.innerBytes);
+      case 'cut':
+        return this.#cut(vector, i, fit.innerBytes);
+      case 'fits':
+        return KEEP;
     }
-    if (vector.dontFragment[i] === 1) return this.#refuse(vector, i, fit.innerBytes);
-    return isTransport ? KEEP : this.#cut(vector, i, fit.innerBytes);
   }
 
   /** There may not be room for what the next packet becomes: call `drain` first. */

@@ -52,18 +52,35 @@ export class LookAlikes implements OverlapListener {
 
   /** Inbound, authenticated, tunnel check passed. False: `look-alike`, nobody may have it. */
   admits(vector: PacketVector, i: number, group: number): boolean {
+    return this.#admits(vector, i, group, true);
+  }
+
+  /** What `admits` would say; nothing is bound. */
+  previewInbound(vector: PacketVector, i: number, group: number): boolean {
+    return this.#admits(vector, i, group, false);
+  }
+
+  #admits(vector: PacketVector, i: number, group: number, binds: boolean): boolean {
     if (!this.#options.overlaps.has(group)) return true;
     const now = this.#options.now();
     const fragment = vector.fragment[i];
-    if (fragment !== FRAGMENT.WHOLE && !this.#fragments.admit(this.#datagram(vector, i), group, now))
-      return false;
+    if (fragment !== FRAGMENT.WHOLE) {
+      const datagram = this.#datagram(vector, i);
+      const isOurs = binds
+        ? this.#fragments.admit(datagram, group, now)
+        : this.#fragments.mayAdmit(datagram, group, now);
+      if (!isOurs) return false;
+    }
     if (fragment === FRAGMENT.LATER) return true;
     if (vector.quotedProtocol[i] !== 0) {
       // An error about a connection is believed of its own peer; it makes no binding.
       const owner = this.#connections.groupOf(this.#quotedByPeer(vector, i), now);
       return owner < 0 || owner === group;
     }
-    return this.#connections.admit(this.#fromPeer(vector, i), group, now, vector.tcpFlags[i]);
+    const key = this.#fromPeer(vector, i);
+    return binds
+      ? this.#connections.admit(key, group, now, vector.tcpFlags[i])
+      : this.#connections.mayAdmit(key, group, now);
   }
 
   /**
@@ -71,8 +88,17 @@ export class LookAlikes implements OverlapListener {
    * it is `best`, the newest peer's, but for the middle of a connection. Undefined: `look-alike`, nobody knows whose it is.
    */
   choose(vector: PacketVector, i: number, best: OutboundPolicy): OutboundPolicy | undefined {
+    return this.#choose(vector, i, best, true);
+  }
+
+  /** What `choose` would return; no binding is kept alive or made. */
+  previewOutbound(vector: PacketVector, i: number, best: OutboundPolicy): OutboundPolicy | undefined {
+    return this.#choose(vector, i, best, false);
+  }
+
+  #choose(vector: PacketVector, i: number, best: OutboundPolicy, binds: boolean): OutboundPolicy | undefined {
     if (!this.#options.overlaps.has(best.group)) return best;
-    const group = this.#groupToAnswer(vector, i, best);
+    const group = this.#groupToAnswer(vector, i, best, binds);
     if (group < 0 || group === best.group) return group < 0 ? undefined : best;
     return this.#options.sad.policyOfGroup(vector, i, group);
   }
@@ -96,17 +122,22 @@ export class LookAlikes implements OverlapListener {
     this.#fragments.removeGroup(group);
   }
 
-  #groupToAnswer(vector: PacketVector, i: number, best: OutboundPolicy): number {
+  #groupToAnswer(vector: PacketVector, i: number, best: OutboundPolicy, binds: boolean): number {
     const now = this.#options.now();
     const fragment = vector.fragment[i];
-    if (fragment === FRAGMENT.LATER) return this.#fragments.answer(this.#datagram(vector, i), now);
+    if (fragment === FRAGMENT.LATER) {
+      const datagram = this.#datagram(vector, i);
+      return binds ? this.#fragments.answer(datagram, now) : this.#fragments.groupOf(datagram, now);
+    }
     const isError = vector.quotedProtocol[i] !== 0;
-    const bound = isError
-      ? this.#connections.groupOf(this.#quotedByUs(vector, i), now)
-      : this.#connections.answer(this.#toPeer(vector, i), now, vector.tcpFlags[i]);
+    const key = isError ? this.#quotedByUs(vector, i) : this.#toPeer(vector, i);
+    const bound =
+      isError || !binds
+        ? this.#connections.groupOf(key, now)
+        : this.#connections.answer(key, now, vector.tcpFlags[i]);
     if (bound < 0 && (isError || isAmid(vector, i))) return -1;
     const group = bound < 0 ? best.group : bound;
-    if (fragment === FRAGMENT.FIRST) this.#fragments.assign(this.#datagram(vector, i), group, now);
+    if (binds && fragment === FRAGMENT.FIRST) this.#fragments.assign(this.#datagram(vector, i), group, now);
     return group;
   }
 

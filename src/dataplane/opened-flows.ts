@@ -22,6 +22,9 @@ const SETTLED_FLOWS = 2 ** 13;
 /** Half of what the routing host keeps an unreported flow for, so that it is asked again well before. */
 const SETTLED_MS = 30_000;
 
+/** Of `preview`: the packet passes, and the routing host is asked again before its answer is too old. */
+export const ASK_AGAIN: Verdict = 251;
+
 /** Source ports of a DVIPA: those that are leased to anybody, and those of this target. */
 export interface LeasedPorts {
   readonly all: Ports;
@@ -63,7 +66,16 @@ export class OpenedFlows {
 
   /** Outbound packet `i` of an SA group, whose headers were read. ELSEWHERE: it waits. */
   check(vector: PacketVector, i: number, group: number, now: number): Verdict {
-    if (!mayOpen(vector, i) || this.#isReleasing) return KEEP;
+    if (this.#isReleasing) return KEEP;
+    const verdict = this.preview(vector, i, group, now);
+    if (verdict === ELSEWHERE) return this.#hold(this.#key, vector, i, now);
+    if (verdict === ASK_AGAIN) this.#askOnce(nameOf(this.#key), this.#key);
+    return verdict === ASK_AGAIN ? KEEP : verdict;
+  }
+
+  /** What `check` would say; nothing is held and nobody is asked. `ASK_AGAIN`: it passes. */
+  preview(vector: PacketVector, i: number, group: number, now: number): Verdict {
+    if (!mayOpen(vector, i)) return KEEP;
     const protocol = vector.protocol[i] as number;
     const key = readFlowKey(this.#key, vector, i, false, group);
     if (isIcmp(protocol)) echoKey(key, protocol, vector.sourcePort[i] as number);
@@ -78,9 +90,8 @@ export class OpenedFlows {
       }
     }
     const remainingMs = this.#settled.remainingMs(key, now);
-    if (remainingMs === 0) return this.#hold(key, vector, i, now);
-    if (remainingMs < SETTLED_MS / 2) this.#askOnce(nameOf(key), key);
-    return KEEP;
+    if (remainingMs === 0) return ELSEWHERE;
+    return remainingMs < SETTLED_MS / 2 ? ASK_AGAIN : KEEP;
   }
 
   /** An authenticated packet of the peer: this target may answer, from whichever port. */

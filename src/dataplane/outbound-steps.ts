@@ -45,6 +45,21 @@ export function findOutboundSa(
   fragments: FragmentMemory,
   overlaps: GroupOverlaps,
 ): Verdict {
+  const verdict = previewOutboundSa(vector, i, sad, choose, fragments, overlaps);
+  if (verdict === KEEP && vector.fragment[i] === FRAGMENT.FIRST)
+    fragments.learn(vector, i, OWN, vector.saSlot[i] as number);
+  return verdict;
+}
+
+/** The same, and remembers nothing of a first fragment; `choose` is the caller's. */
+export function previewOutboundSa(
+  vector: PacketVector,
+  i: number,
+  sad: OutboundSad<SendingSa>,
+  choose: ChoosePolicy,
+  fragments: FragmentMemory,
+  overlaps: GroupOverlaps,
+): Verdict {
   const fragment = vector.fragment[i];
   if (fragment === FRAGMENT.LATER) {
     const slot = fragments.lookup(vector, i, OWN);
@@ -61,7 +76,6 @@ export function findOutboundSa(
   const entry = sad.saOf(policy);
   if (entry === undefined) return NO_SA;
   vector.saSlot[i] = entry.slot;
-  if (fragment === FRAGMENT.FIRST) fragments.learn(vector, i, OWN, entry.slot);
   return KEEP;
 }
 

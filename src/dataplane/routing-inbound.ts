@@ -7,8 +7,8 @@ import type { InboundOwners } from '../ipsec/inbound-owners.ts';
 import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { Peeker } from '../ipsec/peek.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
-import { ADDRESS_WORDS, equalAddresses } from '../packet/address.ts';
-import { type ClusterAddresses, classify, isFromOurselves } from './classify.ts';
+import { ADDRESS_WORDS } from '../packet/address.ts';
+import { type ClusterAddresses, classify } from './classify.ts';
 import type { ClearDvipa } from './clear-check.ts';
 import type { ClearRouting } from './clear-routing.ts';
 import { putHighHalf } from './extended-dispatch.ts';
@@ -19,15 +19,13 @@ import type { SendingSa } from './sending-sa.ts';
 import type { PathMtuMessages } from './path-mtu-messages.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
 import { OuterReassembly } from './outer-reassembly.ts';
+import { checkPeeked, findInbound, isFilteredHere, isOpenedFirst } from './routing-steps.ts';
 import { AWAITS_FIRST_FRAGMENT, type TargetChoice } from './target-choice.ts';
 import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 
 const NOT_ESP = verdictOf('not-esp');
 const CLEAR = verdictOf('clear');
 const UNKNOWN_SPI = verdictOf('unknown-spi');
-const REPLAY = verdictOf('replay');
-const INNER_NOT_DVIPA = verdictOf('inner-not-dvipa');
-const TUNNEL_CHECK = verdictOf('tunnel-check');
 const REPLAY_CONFLICT = verdictOf('replay-conflict');
 const NO_TARGET = verdictOf('no-target');
 const SA_NOT_SERVING = verdictOf('sa-not-serving');
@@ -199,26 +197,12 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     const { sad, addresses } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination, i * ADDRESS_WORDS);
-      const entry = sad.at(slot);
-      if (entry === undefined) {
+      const verdict = findInbound(vector, i, sad, addresses);
+      if (verdict === UNKNOWN_SPI) {
         vector.verdict[i] = this.#holdBack(this.#unknown, vector, i, now) ? ELSEWHERE : UNKNOWN_SPI;
-        continue;
-      }
-      if (isFromOurselves(vector, i, addresses)) {
-        vector.verdict[i] = TUNNEL_CHECK;
-        continue;
-      }
-      const isServed = entry.serving.size > 0 || entry.isFallbackReady;
-      if (!isServed || entry.isWaitingForWindows) {
-        vector.verdict[i] = this.#holdForTarget(vector, i, entry, now);
-        continue;
-      }
-      const low = vector.sequenceLow[i] as number;
-      const high = entry.sa.hasEsn ? entry.owners.inferHigh(low) : 0;
-      vector.saSlot[i] = slot;
-      vector.sequenceHigh[i] = high;
-      if (!entry.owners.check(high, low)) vector.verdict[i] = REPLAY;
+      } else if (verdict === SA_NOT_SERVING) {
+        vector.verdict[i] = this.#holdForTarget(vector, i, sad.bySpi(vector.spi[i] as number) as Sa, now);
+      } else vector.verdict[i] = verdict;
     }
   }
 
@@ -231,20 +215,15 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     return queue.hold(vector.packet(i), vector.spi[i] as number, now);
   }
 
-  /**
-   * Claims 3, 8 and (mode filter) 7, on what the peek showed. The target repeats 3 and 8 on what is authenticated. A later
-   * fragment shows no ports: it goes on only where the first one of its datagram, which was checked, has gone.
-   */
+  /** Claims 3, 8 and (mode filter) 7, on what the peek showed. */
   #checkPeeked(vector: PacketVector): void {
     const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as Sa;
-      const isDvipa = equalAddresses(vector.innerDestination, i * ADDRESS_WORDS, entry.dvipa.address, 0);
-      if (!isDvipa) vector.verdict[i] = INNER_NOT_DVIPA;
-      else if (vector.fragment[i] === FRAGMENT.LATER) continue;
-      else if (!passesTunnelCheck(vector, i, entry)) vector.verdict[i] = TUNNEL_CHECK;
-      else if (entry.dvipa.filterMode === 'filter') vector.verdict[i] = entry.dvipa.filter.verdict(vector, i);
+      const refused = checkPeeked(vector, i, entry);
+      if (refused !== KEEP) vector.verdict[i] = refused;
+      else if (isFilteredHere(vector, i, entry)) vector.verdict[i] = entry.dvipa.filter.verdict(vector, i);
     }
   }
 
@@ -261,10 +240,8 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     const { sad, opening } = this.#options;
     const entry = sad.at(vector.saSlot[i] as number) as Sa;
     const isAttacked = entry.suspicion.isRaised(now);
-    // A fragment is of a connection that its datagram's first one shows: those wait for each other as ever.
-    const isVerified =
-      isAttacked && vector.fragment[i] === FRAGMENT.WHOLE && !this.#choice.isConfirmed(vector, i, entry);
-    if (isVerified && opening.take(vector, i, entry, now)) return ELSEWHERE;
+    if (isAttacked && isOpenedFirst(vector, i, entry, this.#choice) && opening.take(vector, i, entry, now))
+      return ELSEWHERE;
     const target = this.#choice.choose(vector, i, entry, now, !isAttacked);
     const isFirst = vector.fragment[i] === FRAGMENT.FIRST;
     if (isFirst) this.#firstFragments.push(this.#choice.datagramOf(vector, i, entry));
@@ -306,9 +283,4 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
       this.dispatched += link.send(vector, target, epoch());
     }
   }
-}
-
-function passesTunnelCheck(vector: PacketVector, i: number, { sa, check }: RoutingInboundSa): boolean {
-  const mayHaveMoved = sa.mode === 'transport' && sa.hasUdpEncapsulation;
-  return mayHaveMoved ? check.permitsFromAnywhere(vector, i) : check.permits(vector, i);
 }

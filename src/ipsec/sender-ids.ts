@@ -20,6 +20,11 @@ export class IvCounter {
     return this.#next - 1;
   }
 
+  /** No counter is left. */
+  get isSpent(): boolean {
+    return this.#next > LAST_IV_COUNTER;
+  }
+
   /** First of `count` consecutive counters, or -1 when the 48 bits would run out: then nothing may be sealed. */
   take(count: number): number {
     const first = this.#next;

@@ -24,6 +24,7 @@ import { keepGuard } from '../keep-guard.ts';
 import { pathLimits } from '../path-limits.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
+import { routingTraceAnswer } from '../trace-answers.ts';
 import { AddressSet } from '../../packet/address-map.ts';
 import { addressOf } from '../sa-settings.ts';
 import { CharonLink } from './charon-link.ts';
@@ -195,6 +196,12 @@ async function start(config: RouteConfig, given: Log, stops: StopList): Promise<
     ...routingCommands(parts, events),
     [KEYS_EXPORT]: exported,
   });
+  const trace = routingTraceAnswer(
+    host.trace,
+    () => clock.now(),
+    (target) => cluster.peers[target]?.host ?? String(target),
+  );
+  const admin = await startAdminServer(config.admin.socket, { ...answers, [KEYS_EXPORT]: exported, trace });
   stops.add(() => admin.close());
   log.info('routing agent started', { role: 'route', version: packageVersion(), event: 'agent-started' });
 }

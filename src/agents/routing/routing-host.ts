@@ -16,6 +16,7 @@ import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
 import { SealedSender } from '../../dataplane/sealed-sender.ts';
 import { Stamping } from '../../dataplane/stamping.ts';
 import { TargetChoice } from '../../dataplane/target-choice.ts';
+import { RoutingTrace } from '../../dataplane/trace/routing-trace.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
 import { AddressMap } from '../../packet/address-map.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
@@ -83,6 +84,8 @@ export class RoutingHost {
   readonly distributor: Distributor;
   readonly inbound: RoutingInbound<InboundSa>;
   readonly opening: OpeningInbound<InboundSa>;
+  /** What `inbound` would do. */
+  readonly trace: RoutingTrace<InboundSa>;
   readonly budget: VerificationBudget;
   readonly sealedSender: SealedSender;
   readonly clearSender: SealedSender;
@@ -199,6 +202,14 @@ export class RoutingHost {
       epoch,
     });
     this.drains = new DrainedTargets({ ...common, store, epoch });
+    this.trace = new RoutingTrace({
+      sad: sas.inbound,
+      addresses: ports.addresses,
+      peek: sas.peeker,
+      choice,
+      clear,
+      nameOf: (target) => cluster.peers[target]?.host ?? `#${target}`,
+    });
     const moves = new PeerMoves({ clock, log, plugin, sources });
     this.lifecycle = new SaLifecycle({
       ...common,

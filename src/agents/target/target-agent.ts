@@ -25,6 +25,7 @@ import { type RunningAgent, StopList } from '../running-agent.ts';
 import { reportDrops } from '../drop-reports.ts';
 import { newEventLog } from '../events-answer.ts';
 import { keepGuard } from '../keep-guard.ts';
+import { targetTraceAnswer } from '../trace-answers.ts';
 import { pathLimits } from '../path-limits.ts';
 import { KernelSourcePorts } from './source-ports.ts';
 import { ROUTER_PEER, TargetHost } from './target-host.ts';
@@ -170,6 +171,7 @@ async function start(config: TargetConfig, given: Log, stops: StopList): Promise
   const admin = await startAdminServer(config.admin.socket, {
     ...answers,
     ...targetCommands({ maintenance, flows, host: config.host }, events),
+    trace: targetTraceAnswer(host.trace, () => clock.now()),
   });
   stops.add(() => admin.close());
   log.info('target agent started', { role: 'target', version: packageVersion(), event: 'agent-started' });

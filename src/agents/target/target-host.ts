@@ -4,6 +4,7 @@ import { ClearConnections } from '../../connections/clear-connections.ts';
 import { CLEAR_GROUP, KeyedHash, newConnectionKey } from '../../connections/connection-key.ts';
 import { FlowTracker } from '../../connections/flow-tracker.ts';
 import { Acquiring } from '../../dataplane/acquiring.ts';
+import { ClearCheck } from '../../dataplane/clear-check.ts';
 import { ClearText } from '../../dataplane/clear-text.ts';
 import { DispatchFloor } from '../../dataplane/dispatch-floor.ts';
 import { readFlowKey } from '../../dataplane/flow-key.ts';
@@ -15,6 +16,7 @@ import { type LeasedPorts, OpenedFlows } from '../../dataplane/opened-flows.ts';
 import { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import { TargetInbound } from '../../dataplane/target-inbound.ts';
 import { TargetOutbound } from '../../dataplane/target-outbound.ts';
+import { TargetTrace } from '../../dataplane/trace/target-trace.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
 import { WithheldResets } from '../../dataplane/withheld-resets.ts';
 import { KEEP, type Verdict } from '../../base/verdict.ts';
@@ -88,6 +90,8 @@ export class TargetHost {
   readonly resets: WithheldResets;
   readonly opened: OpenedFlows;
   readonly acquiring: Acquiring;
+  /** What `inbound` and `outbound` would do. */
+  readonly trace: TargetTrace;
   readonly #ports: TargetHostPorts;
   readonly #key = newConnectionKey();
 
@@ -198,25 +202,42 @@ export class TargetHost {
       onMoved: (entry, vector, i) => reports.peerMoved(entry, vector, i),
       onReportDue: (entry) => reports.numbersDue(entry),
     });
+    const ownDvipas = new AddressSet(dvipas.map(addressOf));
+    const outboundFragments = new FragmentMemory({ seed, now });
     this.outbound = new TargetOutbound({
       sad: cache.outbound,
       overlaps: cache.overlaps,
       crypto: cache.sealing,
       raw,
       kernel: tun,
-      fragments: new FragmentMemory({ seed, now }),
+      fragments: outboundFragments,
       fragmentHash: new KeyedHash(seed),
       drops,
       clear,
-      dvipas: new AddressSet(dvipas.map(addressOf)),
+      dvipas: ownDvipas,
       choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
       withhold: (vector, i, { sa }, now) => this.#withhold(vector, i, sa.group, now),
       acquire: (vector, i, now) => acquiring.hold(vector, i, now),
       sendToStamper: (vector) => void this.#toRouter(vector),
-      epoch: () => (this.relations.session === undefined ? 0 : this.relations.epoch),
+      epoch: () => this.#sessionEpoch(),
       sendToFunnel: (vector) => void this.#sealedToRouter(vector, sealForFunnel(cache.outbound)),
       onNumbering: (entry) => this.relations.numberingChanged(entry),
       onOutbound: (vector, i, { sa }) => this.#observe(vector, i, false, sa.group),
+    });
+    this.trace = new TargetTrace({
+      inbound: cache.inbound,
+      outbound: cache.outbound,
+      addresses: () => cache.addresses,
+      crypto: cache.opening,
+      inboundFragments: fragments,
+      outboundFragments,
+      overlaps: cache.overlaps,
+      lookAlikes,
+      dvipas: ownDvipas,
+      resets,
+      opened,
+      clear: new ClearCheck(cache.served, (connection) => cache.outbound.covers(connection)),
+      epoch: () => this.#sessionEpoch(),
     });
     link.onReceive((packets, _peer, protocol, epoch) => this.#fromLink(packets, protocol, epoch));
   }
@@ -284,6 +305,10 @@ export class TargetHost {
   #toRouter(vector: PacketVector): number {
     vector.target.fill(ROUTER_PEER, 0, vector.count);
     return this.#ports.link.send(vector, ROUTER_PEER, this.relations.epoch);
+  }
+
+  #sessionEpoch(): number {
+    return this.relations.session === undefined ? 0 : this.relations.epoch;
   }
 
   #withhold(vector: PacketVector, i: number, group: number, now: number): Verdict {
