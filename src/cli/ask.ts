@@ -38,6 +38,37 @@ export function withSocketOption(command: Command): Command {
   );
 }
 
+/** Follows the stream of the agent on this socket, or of the first one that is where agents usually are. */
+export async function followFirst(
+  name: string,
+  socket: string | undefined,
+  args: AdminArguments = {},
+): Promise<AsyncGenerator<unknown, void, undefined>> {
+  const { isAgentListening } = await import('../io/admin-probe.ts');
+  for (const path of socket === undefined ? DEFAULT_SOCKETS : [socket]) {
+    if (socket !== undefined || (await isAgentListening(path))) return follow(path, name, args);
+  }
+  throw new CommandError(
+    `no agent is running here (looked at ${DEFAULT_SOCKETS.join(', ')})`,
+    EXIT.UNREACHABLE,
+  );
+}
+
+async function* follow(
+  path: string,
+  name: string,
+  args: AdminArguments,
+): AsyncGenerator<unknown, void, undefined> {
+  const { followAgent } = await import('../io/admin-stream.ts');
+  const { AgentUnreachableError } = await import('../io/admin-client.ts');
+  try {
+    yield* followAgent(path, name, args);
+  } catch (error) {
+    if (error instanceof AgentUnreachableError) throw new CommandError(error.message, EXIT.UNREACHABLE);
+    throw error;
+  }
+}
+
 /** Asks the agent on this socket, or the first that answers where agents usually are. */
 export async function ask(
   name: string,

@@ -16,10 +16,12 @@ import { HoldQueue, TAKEN } from './hold-queue.ts';
 import type { FilterMode } from './inbound-filter.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import type { SendingSa } from './sending-sa.ts';
+import { PacketTap } from './packet-tap.ts';
 import type { PathMtuMessages } from './path-mtu-messages.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
 import { OuterReassembly } from './outer-reassembly.ts';
 import { checkPeeked, findInbound, isFilteredHere, isOpenedFirst } from './routing-steps.ts';
+import { ofArrival } from './tap-subjects.ts';
 import { AWAITS_FIRST_FRAGMENT, type TargetChoice } from './target-choice.ts';
 import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
 
@@ -83,6 +85,8 @@ export interface RoutingInboundOptions<Sa extends RoutingInboundSa = RoutingInbo
   /** What came to a DVIPA in clear. */
   readonly clear: Pick<ClearRouting, 'run'>;
   readonly link: TrustedLink;
+  /** For captures. */
+  readonly tap?: PacketTap;
   readonly drops: DropCounters;
   /** Number of the next dispatch to a target, ascending from 1. */
   readonly nextDispatch: (target: number) => number;
@@ -107,6 +111,7 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
   readonly #releasedLarge = new PacketVector(LARGE_PACKETS, LARGE_SLOT_BYTES);
   readonly #reassembly: OuterReassembly;
   readonly #choice: TargetChoice;
+  readonly #tap: PacketTap;
   /** Datagrams whose first fragment is in this vector. */
   readonly #firstFragments: number[] = [];
   readonly #targetsUsed = new Set<number>();
@@ -118,6 +123,7 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     this.#options = options;
     this.#reassembly = new OuterReassembly({ hash: options.fragmentHash, drops: options.drops });
     this.#choice = options.choice;
+    this.#tap = options.tap ?? new PacketTap();
   }
 
   /** Packets that wait: for an SA, for a target, for the first fragment. */
@@ -127,12 +133,14 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
 
   /** One vector from the capture. */
   run(vector: PacketVector, now: number): void {
+    const watched = this.#tap.isOn ? this.#tap.watch(vector) : undefined;
     this.packets += vector.count;
     for (let i = 0; i < vector.count; i++) this.bytes += vector.length[i] as number;
     classify(vector, this.#options.addresses);
     this.#takeMessages(vector, now);
     this.#reassembly.take(vector, now, (rebuilt) => this.#route(rebuilt, now));
     this.#routeClassified(vector, now);
+    if (watched !== undefined) this.#tap.judged('route/outside-in', watched, vector, ofArrival);
   }
 
   #takeMessages(vector: PacketVector, now: number): void {
@@ -174,9 +182,12 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     this.#reassembly.tick(now);
   }
 
+  /** What was held, or put together. */
   #route(vector: PacketVector, now: number): void {
+    const watched = this.#tap.isOn ? this.#tap.watch(vector) : undefined;
     classify(vector, this.#options.addresses);
     this.#routeClassified(vector, now);
+    if (watched !== undefined) this.#tap.judged('route/released', watched, vector, ofArrival);
   }
 
   #routeClassified(vector: PacketVector, now: number): void {
@@ -282,5 +293,6 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     for (const target of this.#targetsUsed) {
       this.dispatched += link.send(vector, target, epoch());
     }
+    if (this.#tap.isOn) this.#tap.passing('route/link-out', vector, ofArrival);
   }
 }

@@ -9,6 +9,8 @@ import type { InboundSad } from './inbound-sad.ts';
 import type { InnerDelivery } from './inner-delivery.ts';
 import { readInnerHeaders } from './inner-headers.ts';
 import { checkInner } from './opened-checks.ts';
+import type { PacketTap } from './packet-tap.ts';
+import { ofArrival } from './tap-subjects.ts';
 import type { ServedDvipa, ShadowInboundSa } from './target-inbound.ts';
 import type { PacketVector } from './vector.ts';
 
@@ -26,6 +28,8 @@ export interface SealedInboundOptions {
   readonly delivery: InnerDelivery;
   /** For what came in clear. */
   readonly clear: Pick<ClearText, 'inbound'>;
+  /** For captures. */
+  readonly tap?: PacketTap;
   readonly drops: DropCounters;
 }
 
@@ -53,6 +57,8 @@ export class SealedInbound {
       vector.verdict[i] = isCurrent ? this.#take(vector, i, epoch) : LINK_EPOCH;
     }
     this.#options.delivery.deliver(vector);
+    const { tap } = this.#options;
+    if (tap?.isOn === true) tap.passing('target/tun-out', vector, ofArrival);
     vector.countDrops(this.#options.drops);
   }
 

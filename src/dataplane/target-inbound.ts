@@ -17,6 +17,8 @@ import type { InnerDelivery } from './inner-delivery.ts';
 import { checkInner, readOpened } from './opened-checks.ts';
 import { isRefusedForCongestion } from './outer-marks.ts';
 import type { CommittedNumbers } from './replay-reports.ts';
+import { PacketTap } from './packet-tap.ts';
+import { ofArrival } from './tap-subjects.ts';
 import type { PacketVector } from './vector.ts';
 
 const UNKNOWN_SPI = verdictOf('unknown-spi');
@@ -63,6 +65,8 @@ export interface TargetInboundOptions {
   /** Datagrams whose first fragment has passed every check. */
   readonly fragments: FragmentMemory;
   readonly delivery: InnerDelivery;
+  /** For captures. */
+  readonly tap?: PacketTap;
   /**
    * An authenticated packet, with the highest number of this SA so far, came from elsewhere than charon has the peer.
    * Called for each such packet until the SA is updated; before its number can be reported.
@@ -80,6 +84,7 @@ export interface TargetInboundOptions {
  */
 export class TargetInbound {
   readonly #options: TargetInboundOptions;
+  readonly #tap: PacketTap;
   /** SAs that the last vector had packets for, whatever became of them: they have something to settle. */
   readonly touched = new Set<ShadowInboundSa>();
   /** Inbound packets opened (ICV right) on this host. */
@@ -88,6 +93,7 @@ export class TargetInbound {
 
   constructor(options: TargetInboundOptions) {
     this.#options = options;
+    this.#tap = options.tap ?? new PacketTap();
   }
 
   /**
@@ -102,6 +108,7 @@ export class TargetInbound {
     floor: DispatchFloor,
     isExtended = false,
   ): void {
+    const watched = this.#tap.isOn ? this.#tap.watch(vector) : undefined;
     this.linkPackets += vector.count;
     this.touched.clear();
     if (epoch !== current || epoch === 0) vector.verdict.fill(LINK_EPOCH, 0, vector.count);
@@ -112,9 +119,13 @@ export class TargetInbound {
     this.#toEsp(vector);
     this.#options.crypto.open(vector);
     this.#commit(vector);
+    if (watched !== undefined) this.#tap.passing('target/opened', vector, ofArrival);
     this.#checkOpened(vector);
     this.#options.delivery.deliver(vector);
     vector.countDrops(this.#options.drops);
+    if (watched === undefined) return;
+    this.#tap.passing('target/tun-out', vector, ofArrival);
+    this.#tap.judged('target/link-in', watched, vector, ofArrival);
   }
 
   #refuseRepeatedDispatches(vector: PacketVector, floor: DispatchFloor): void {

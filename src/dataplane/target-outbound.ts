@@ -21,7 +21,9 @@ import {
   sealAndSend,
   type SealingParts,
 } from './outbound-steps.ts';
+import { type DescribePacket, PacketTap } from './packet-tap.ts';
 import type { SendingSa } from './sending-sa.ts';
+import { ofDeparture } from './tap-subjects.ts';
 import { OuterCut } from './outer-cut.ts';
 import { LINK_PROTOCOL, type PacketSink } from './ports.ts';
 import type { PacketVector } from './vector.ts';
@@ -59,6 +61,8 @@ export interface TargetOutboundOptions {
   readonly overlaps: GroupOverlaps;
   readonly crypto: PacketCrypto;
   readonly raw: PacketSink;
+  /** For captures. */
+  readonly tap?: PacketTap;
   /** This host's kernel, for what it must hear about its packets. */
   readonly kernel: PacketSink;
   /** SAs (slots) of datagrams whose first fragment went out. */
@@ -98,6 +102,8 @@ export class TargetOutbound {
   readonly #line: WaitingLine;
   readonly #fit: InnerFit;
   readonly #sending: SealingParts;
+  readonly #tap: PacketTap;
+  readonly #describe: DescribePacket;
   /** Numbers taken per slot in this vector, given to `sent` after the send call. */
   readonly #taken = new Map<ShadowOutboundSa, number>();
   /** SAs that had no number for a packet of this vector, or used their credit with one to be stamped: told after it. */
@@ -109,6 +115,8 @@ export class TargetOutbound {
   constructor(options: TargetOutboundOptions, vectorPackets?: number) {
     this.#options = options;
     const { sad, crypto, raw, kernel, drops, fragmentHash } = options;
+    this.#tap = options.tap ?? new PacketTap();
+    this.#describe = ofDeparture((vector, i) => sad.at(vector.saSlot[i] as number));
     this.#fit = new InnerFit({ kernel, drops, hash: fragmentHash });
     this.#sending = { sad, crypto, raw, cut: new OuterCut(raw) };
     const steps = {
@@ -121,9 +129,11 @@ export class TargetOutbound {
 
   /** One vector of inner packets from the TUN. */
   run(vector: PacketVector, now: number): void {
+    const watched = this.#tap.isOn ? this.#tap.watch(vector) : undefined;
     this.#runOnce(vector, now);
     this.#drainFit(now);
     this.#options.clear.flush();
+    if (watched !== undefined) this.#tap.judged('target/tun-in', watched, vector, this.#describe);
   }
 
   /**
@@ -235,6 +245,7 @@ export class TargetOutbound {
   #transmit(vector: PacketVector, now: number): void {
     const aside = this.#setAside(vector);
     sealAndSend(vector, this.#sending, this.sent, now);
+    if (this.#tap.isOn) this.#tap.passing('target/sealed', vector, this.#describe);
     for (const [entry, count] of this.#taken) {
       entry.holder.sent(count, now);
       this.#options.onNumbering(entry);

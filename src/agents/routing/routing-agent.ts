@@ -20,6 +20,7 @@ import { packageVersion } from '../../observe/version.ts';
 import { PluginStore } from '../../store/plugin-store.ts';
 import { reportDrops } from '../drop-reports.ts';
 import { newEventLog } from '../events-answer.ts';
+import { captureAnswer } from '../capture-answers.ts';
 import { keepGuard } from '../keep-guard.ts';
 import { pathLimits } from '../path-limits.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
@@ -201,7 +202,12 @@ async function start(config: RouteConfig, given: Log, stops: StopList): Promise<
     () => clock.now(),
     (target) => cluster.peers[target]?.host ?? String(target),
   );
-  const admin = await startAdminServer(config.admin.socket, { ...answers, [KEYS_EXPORT]: exported, trace });
+  const admin = await startAdminServer(config.admin.socket, {
+    ...answers,
+    [KEYS_EXPORT]: exported,
+    trace,
+    capture: captureAnswer(host.tap, log),
+  });
   stops.add(() => admin.close());
   log.info('routing agent started', { role: 'route', version: packageVersion(), event: 'agent-started' });
 }

@@ -10,6 +10,7 @@ import { ClearRouting } from '../../dataplane/clear-routing.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
 import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
 import { OpeningInbound } from '../../dataplane/opening-inbound.ts';
+import { PacketTap } from '../../dataplane/packet-tap.ts';
 import { PathMtuMessages } from '../../dataplane/path-mtu-messages.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
 import { RoutingInbound } from '../../dataplane/routing-inbound.ts';
@@ -84,6 +85,8 @@ export class RoutingHost {
   readonly distributor: Distributor;
   readonly inbound: RoutingInbound<InboundSa>;
   readonly opening: OpeningInbound<InboundSa>;
+  /** For captures. */
+  readonly tap = new PacketTap();
   /** What `inbound` would do. */
   readonly trace: RoutingTrace<InboundSa>;
   readonly budget: VerificationBudget;
@@ -196,6 +199,7 @@ export class RoutingHost {
         onHeard: (entry, isNews) => this.#pathMtuHeard(entry, isNews),
       }),
       clear,
+      tap: this.tap,
       link,
       drops,
       nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,

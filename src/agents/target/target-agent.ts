@@ -24,6 +24,7 @@ import { packageVersion } from '../../observe/version.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
 import { reportDrops } from '../drop-reports.ts';
 import { newEventLog } from '../events-answer.ts';
+import { captureAnswer } from '../capture-answers.ts';
 import { keepGuard } from '../keep-guard.ts';
 import { targetTraceAnswer } from '../trace-answers.ts';
 import { pathLimits } from '../path-limits.ts';
@@ -172,6 +173,7 @@ async function start(config: TargetConfig, given: Log, stops: StopList): Promise
     ...answers,
     ...targetCommands({ maintenance, flows, host: config.host }, events),
     trace: targetTraceAnswer(host.trace, () => clock.now()),
+    capture: captureAnswer(host.tap, log),
   });
   stops.add(() => admin.close());
   log.info('target agent started', { role: 'target', version: packageVersion(), event: 'agent-started' });

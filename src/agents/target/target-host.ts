@@ -11,6 +11,7 @@ import { readFlowKey } from '../../dataplane/flow-key.ts';
 import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
 import { InnerDelivery } from '../../dataplane/inner-delivery.ts';
 import { LookAlikes } from '../../dataplane/look-alikes.ts';
+import { PacketTap } from '../../dataplane/packet-tap.ts';
 import { LINK_PROTOCOL, type PacketSink, type TrustedLink } from '../../dataplane/ports.ts';
 import { type LeasedPorts, OpenedFlows } from '../../dataplane/opened-flows.ts';
 import { SealedInbound } from '../../dataplane/sealed-inbound.ts';
@@ -90,6 +91,8 @@ export class TargetHost {
   readonly resets: WithheldResets;
   readonly opened: OpenedFlows;
   readonly acquiring: Acquiring;
+  /** For captures. */
+  readonly tap = new PacketTap();
   /** What `inbound` and `outbound` would do. */
   readonly trace: TargetTrace;
   readonly #ports: TargetHostPorts;
@@ -191,11 +194,13 @@ export class TargetHost {
       fragments,
       delivery,
       clear,
+      tap: this.tap,
       drops,
     });
     this.inbound = new TargetInbound({
       sad: cache.inbound,
       crypto: cache.opening,
+      tap: this.tap,
       drops,
       fragments,
       delivery,
@@ -209,6 +214,7 @@ export class TargetHost {
       overlaps: cache.overlaps,
       crypto: cache.sealing,
       raw,
+      tap: this.tap,
       kernel: tun,
       fragments: outboundFragments,
       fragmentHash: new KeyedHash(seed),
