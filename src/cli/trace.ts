@@ -88,8 +88,13 @@ async function requestOf(options: TraceOptions): Promise<Record<string, unknown>
 
 /** Blanks, line ends and colons between the digits do not count. */
 async function readHex(file: string): Promise<string> {
-  const { readFile } = await import('node:fs/promises');
-  const text = await readFile(file === '-' ? '/dev/stdin' : file, 'latin1');
+  const { createReadStream } = await import('node:fs');
+  let text = '';
+  // Of endless input no more is taken than a packet can be.
+  for await (const chunk of file === '-' ? process.stdin : createReadStream(file)) {
+    text += (chunk as Buffer).toString('latin1');
+    if (text.length > MAX_HEX_CHARACTERS) break;
+  }
   if (text.length > MAX_HEX_CHARACTERS) throw new CommandError(`trace: ${file} is too long for a packet`);
   return text.replaceAll(/[\s:]/g, '');
 }
