@@ -1,7 +1,7 @@
 import type { Trace } from '../dataplane/trace/trace-steps.ts';
 import type { RoutingTrace } from '../dataplane/trace/routing-trace.ts';
 import type { TargetTrace } from '../dataplane/trace/target-trace.ts';
-import type { RoutingInboundSa } from '../dataplane/routing-inbound.ts';
+import type { RoutingInboundSa } from '../dataplane/routing-sa.ts';
 import type { AdminArguments } from '../io/admin-protocol.ts';
 import type { TraceSnapshot } from '../observe/trace-snapshot.ts';
 import { parseTraceRequest } from './trace-request.ts';

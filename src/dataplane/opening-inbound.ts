@@ -10,7 +10,7 @@ import type { FragmentMemory } from './fragment-memory.ts';
 import type { InboundSad } from './inbound-sad.ts';
 import { checkInner, readOpened } from './opened-checks.ts';
 import { isRefusedForCongestion } from './outer-marks.ts';
-import type { RoutingInboundSa } from './routing-inbound.ts';
+import type { RoutingInboundSa } from './routing-sa.ts';
 import type { SealedSender } from './sealed-sender.ts';
 import type { TargetChoice } from './target-choice.ts';
 import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';

@@ -1,25 +1,20 @@
 import { type DropCounters, ELSEWHERE, KEEP, OPEN_HERE, verdictOf } from '../base/verdict.ts';
 import type { KeyedHash } from '../connections/connection-key.ts';
 import type { OuterSources } from '../connections/outer-sources.ts';
-import type { GivenTraffic } from '../ipsec/given-traffic.ts';
-import type { IcvSuspicion } from '../ipsec/icv-suspicion.ts';
-import type { InboundOwners } from '../ipsec/inbound-owners.ts';
 import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { Peeker } from '../ipsec/peek.ts';
-import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
-import type { ClearDvipa } from './clear-check.ts';
 import type { ClearRouting } from './clear-routing.ts';
 import { putHighHalf } from './extended-dispatch.ts';
 import { HoldQueue, TAKEN } from './hold-queue.ts';
-import type { FilterMode } from './inbound-filter.ts';
-import type { InboundEntry, InboundSad } from './inbound-sad.ts';
+import type { InboundSad } from './inbound-sad.ts';
 import type { SendingSa } from './sending-sa.ts';
 import { PacketTap } from './packet-tap.ts';
 import type { PathMtuMessages } from './path-mtu-messages.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
 import { OuterReassembly } from './outer-reassembly.ts';
+import type { RoutingInboundSa } from './routing-sa.ts';
 import { checkPeeked, findInbound, isFilteredHere, isOpenedFirst } from './routing-steps.ts';
 import { ofArrival } from './tap-subjects.ts';
 import { AWAITS_FIRST_FRAGMENT, type TargetChoice } from './target-choice.ts';
@@ -41,27 +36,6 @@ const HOLD_MS = 300;
 const FRAGMENT_HOLD_MS = 100;
 /** Datagrams of up to 64 KB that go on at once. */
 const LARGE_PACKETS = 4;
-
-/** Settings of a DVIPA on the routing host. */
-export interface RoutedDvipa extends ClearDvipa {
-  readonly filterMode: FilterMode;
-}
-
-/** An inbound SA on the routing host. */
-export interface RoutingInboundSa extends InboundEntry {
-  readonly owners: InboundOwners;
-  readonly check: TunnelCheck;
-  readonly dvipa: RoutedDvipa;
-  /** Targets (by index) that acknowledged the SA and may be given its packets. */
-  readonly serving: Set<number>;
-  /** After a restart of this agent: windows of targets that may have used the SA are still missing. */
-  isWaitingForWindows: boolean;
-  /** Targets that do not serve it get its packets opened by this host. */
-  readonly isFallbackReady: boolean;
-  readonly suspicion: IcvSuspicion;
-  /** What each target was given of it. */
-  readonly given: GivenTraffic;
-}
 
 /** Opens packets on this host (`opening-inbound.ts`). */
 interface Opening<Sa> {

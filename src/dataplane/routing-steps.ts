@@ -3,7 +3,7 @@ import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import { ADDRESS_WORDS, equalAddresses } from '../packet/address.ts';
 import { type ClusterAddresses, isFromOurselves } from './classify.ts';
 import type { InboundSad } from './inbound-sad.ts';
-import type { RoutingInboundSa } from './routing-inbound.ts';
+import type { RoutingInboundSa } from './routing-sa.ts';
 import type { TargetChoice } from './target-choice.ts';
 import type { PacketVector } from './vector.ts';
 

@@ -38,7 +38,7 @@ export class CaptureFile {
 
   /** The blocks of one packet. Throws a RangeError on a point that there is not. */
   packet({ point, time, bytes, length, comment, lost }: CaptureItem): Buffer {
-    if (!CAPTURE_POINTS.includes(point)) throw new RangeError(`no such point: ${String(point)}`);
+    if (!CAPTURE_POINTS.includes(point)) throw new RangeError(`no such point: ${point}`);
     const blocks: Buffer[] = [];
     let number = this.#numbers.get(point);
     if (number === undefined) {

@@ -1,4 +1,4 @@
-import type { RoutedDvipa } from '../../dataplane/routing-inbound.ts';
+import type { RoutedDvipa } from '../../dataplane/routing-sa.ts';
 import type { RoutingSession } from '../../coupling/session.ts';
 import type { RouteConfig } from '../../config/index.ts';
 import type { DvipaSettings } from '../../connections/services.ts';

@@ -6,7 +6,7 @@ import { type ClusterAddresses, classify } from '../classify.ts';
 import type { ClearRouting } from '../clear-routing.ts';
 import type { InboundSad } from '../inbound-sad.ts';
 import { readInnerHeaders } from '../inner-headers.ts';
-import type { RoutingInboundSa } from '../routing-inbound.ts';
+import type { RoutingInboundSa } from '../routing-sa.ts';
 import { checkPeeked, findInbound, isFilteredHere, isOpenedFirst } from '../routing-steps.ts';
 import { AWAITS_FIRST_FRAGMENT, type TargetChoice } from '../target-choice.ts';
 import { LARGE_SLOT_BYTES, PacketVector } from '../vector.ts';

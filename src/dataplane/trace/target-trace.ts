@@ -3,7 +3,6 @@ import type { PacketCrypto } from '../../ipsec/packet-crypto.ts';
 import { TAKE_FUNNEL, TAKE_STAMP, TAKE_WAIT } from '../../ipsec/numbering-holder.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import type { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
-import { ADDRESS_WORDS } from '../../packet/address.ts';
 import type { AddressSet } from '../../packet/address-map.ts';
 import { type ClusterAddresses, classify } from '../classify.ts';
 import type { ClearCheck } from '../clear-check.ts';
@@ -114,7 +113,7 @@ export class TargetTrace {
       book.judge('ecn', CONGESTION, 'congestion was marked on a packet without ECN');
       return book.dropped(CONGESTION);
     }
-    if (!entry.meter.covers(1, vector.length[0] as number)) {
+    if (!entry.meter.covers(1, vector.length[0] ?? 0)) {
       book.judge('lifesize', HARD_LIMIT, 'the credit does not cover it');
       return book.dropped(HARD_LIMIT);
     }
@@ -172,7 +171,7 @@ export class TargetTrace {
     const bad = readInnerHeaders(vector, 0);
     if (!book.judge('inner', bad, bad === KEEP ? innerText(vector, 0) : 'its headers'))
       return book.dropped(bad);
-    const isOurs = dvipas.has(vector.innerSource, 0 * ADDRESS_WORDS) ? KEEP : SOURCE_NOT_DVIPA;
+    const isOurs = dvipas.has(vector.innerSource, 0) ? KEEP : SOURCE_NOT_DVIPA;
     if (!book.judge('source', isOurs, 'is it a DVIPA of this host')) return book.dropped(isOurs);
     const choose = lookAlikes.previewOutbound.bind(lookAlikes);
     const found = previewOutboundSa(vector, 0, sad, choose, outboundFragments, overlaps);
