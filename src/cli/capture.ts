@@ -1,8 +1,6 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { CaptureFile } from '../observe/capture-file.ts';
 import type { CaptureItem } from '../observe/capture-item.ts';
-import { packageVersion } from '../observe/version.ts';
 import { followFirst, type SocketOption, withSocketOption } from './ask.ts';
 import { withExamples } from './examples.ts';
 import { CommandError } from './exit.ts';
@@ -30,16 +28,20 @@ export function captureCommand(): Command {
     )
     .argument('[file]', 'where to; - is standard output', '-')
     .addOption(
-      new Option('--count <n>', 'end after so many packets').argParser(number('a number of packets')),
+      new Option('--count <count>', 'end after so many packets').argParser(number('a number of packets')),
     )
-    .addOption(new Option('--seconds <n>', 'end after so long').argParser(number('a number of seconds')))
+    .addOption(
+      new Option('--seconds <seconds>', 'end after so long').argParser(number('a number of seconds')),
+    )
     .option('--drops-only', 'only packets that are dropped')
     .option('--reason <reason>', 'only packets that are dropped for this reason (docs/drops.md)')
     .option('--dvipa <address>', 'only packets of this DVIPA')
     .option('--peer <address>', 'only packets from or to this outer address')
     .option('--spi <spi>', 'only packets of this SA, 8 hex digits')
     .addOption(
-      new Option('--snaplen <bytes>', 'so much of each packet').default(65_535).argParser(number('bytes')),
+      new Option('--snaplen <count>', 'so many bytes of each packet')
+        .default(65_535)
+        .argParser(number('bytes')),
     )
     .option('--inner', 'on a target: plaintext of SAs as well; leaves a line in its log');
   withExamples(
@@ -55,6 +57,8 @@ export function captureCommand(): Command {
 }
 
 async function capture(file: string, options: CaptureOptions): Promise<void> {
+  const { CaptureFile } = await import('../observe/capture-file.ts');
+  const { packageVersion } = await import('../observe/version.ts');
   const items = await followFirst('capture', options.socket, argumentsOf(options));
   const out = file === '-' ? undefined : await openOwn(file);
   const book = new CaptureFile(options.snaplen);
@@ -92,6 +96,7 @@ function argumentsOf(options: CaptureOptions): Record<string, unknown> {
 
 /** It may hold plaintext: nobody else reads it, whoever made the file before. */
 async function openOwn(file: string): Promise<FileHandle> {
+  const { open } = await import('node:fs/promises');
   const handle = await open(file, 'w', 0o600);
   await handle.chmod(0o600);
   return handle;

@@ -1,6 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { TraceSnapshot } from '../observe/trace-snapshot.ts';
-import { renderTrace } from '../observe/views/trace.ts';
 import { ask, type SocketOption, withSocketOption } from './ask.ts';
 import { withExamples } from './examples.ts';
 import { CommandError, EXIT } from './exit.ts';
@@ -39,7 +38,7 @@ export function traceCommand(): Command {
       ),
     )
     .addOption(new Option('--flags <flag>', 'of TCP (default: syn)').choices(['syn', 'ack', 'fin', 'rst']))
-    .addOption(new Option('--bytes <n>', 'of data (default: 0)').argParser(parseCount))
+    .addOption(new Option('--bytes <count>', 'of data (default: 0)').argParser(parseCount))
     .option('--spi <spi>', 'the SA that it comes by, 8 hex digits (default: one that fits)')
     .addOption(new Option('--in-clear', 'it comes in clear, not by an SA').conflicts(['spi', 'outbound']))
     .addOption(new Option('--outbound', "on a target: a packet of this host's kernel").conflicts(['spi']))
@@ -65,6 +64,7 @@ export function traceCommand(): Command {
   );
   return command.action(async (options: TraceOptions) => {
     const answer = (await ask('trace', options.socket, await requestOf(options))) as TraceSnapshot;
+    const { renderTrace } = await import('../observe/views/trace.ts');
     await printAnswer('trace', answer, options, renderTrace);
   });
 }

@@ -27,6 +27,7 @@ const KINDS: Readonly<Record<string, ValueKind>> = {
   path: 'file',
   place: 'free',
   protocol: 'free',
+  reason: 'free',
   scenario: 'free',
   seconds: 'free',
   spi: 'spi',

@@ -5,6 +5,8 @@ import { expect } from 'chai';
 import { commandTree, everyCommand } from '../../src/cli/command-tree.ts';
 import { wholeProgram } from '../../src/cli/program.ts';
 import type { KeysExportSnapshot } from '../../src/observe/snapshots.ts';
+import type { Finding } from '../../src/doctor/finding.ts';
+import type { TraceSnapshot } from '../../src/observe/trace-snapshot.ts';
 import { TARGET_YAML } from '../config/example.ts';
 import {
   COUNTS,
@@ -20,6 +22,21 @@ import { CONNECTIONS, DROPS, FILTERS, LIFESIZE, SAS, STATUS, TARGETS } from '../
 import { type Answer, DESCRIBED, missingForSchemas, schemaViolations } from '../support/json-schema.ts';
 import { skipBecause } from '../support/summary-reporter.ts';
 import { dvipa } from './run-cli.ts';
+
+const FINDINGS: readonly Finding[] = [
+  { id: 'charon', status: 'ok', about: '/run/charon.vici', found: 'strongSwan 5.9.8' },
+  { id: 'clock', status: 'warn', found: 'not set by a time server', remedy: 'timedatectl set-ntp true' },
+];
+
+const TRACE: TraceSnapshot = {
+  role: 'route',
+  way: 'inbound',
+  steps: [
+    { step: 'classify', verdict: 'pass', detail: 'is it ESP to an endpoint' },
+    { step: 'filter', verdict: 'drop', reason: 'filter', detail: 'rule 1 of 2' },
+  ],
+  outcome: { kind: 'drop', reason: 'filter' },
+};
 
 const KEYS: KeysExportSnapshot = {
   file: '/root/keys/esp_sa',
@@ -47,6 +64,9 @@ const SAMPLES: readonly Answer[] = [
   ['dvipa filters', FILTERS],
   ['dvipa lifesize', LIFESIZE],
   ['dvipa drops', DROPS],
+  ['dvipa doctor', FINDINGS],
+  ['dvipa trace', TRACE],
+  ['dvipa trace', { ...TRACE, outcome: { kind: 'dispatch', target: 'target1' } }],
   ['dvipa keys export', KEYS],
 ];
 
@@ -54,6 +74,7 @@ const SAMPLES: readonly Answer[] = [
 const RUN: readonly string[] = [
   'dvipa check-config --json --no-files FOLDER/good.yaml',
   'dvipa check-config --json --no-files FOLDER/broken.yaml',
+  'dvipa doctor --json --config FOLDER/broken.yaml',
   'dvipa version --json --vici /nowhere --plugin /nowhere',
   'dvipa pki init --json --dir FOLDER/pki',
   'dvipa pki issue --json --dir FOLDER/pki --role target target1',
