@@ -41,6 +41,7 @@ class Scripted {
   readonly #isTraced: boolean;
   #last = Buffer.alloc(0);
   #port = 0;
+  #others = 50_000;
 
   constructor(isTraced: boolean, inboundFilter: 'filter' | 'bypass') {
     this.cluster = new MemoryCluster({ targets: 2, dvipa: { inboundFilter, rules: [NO_WEB, ANY] } });
@@ -83,6 +84,7 @@ class Scripted {
       : undefined;
     if (this.#isTraced)
       for (const { parts } of cluster.targets) parts.trace.inbound({ bytes: datagram, isInner: false });
+    if (this.#isTraced) this.#traceOther();
     const vector = new PacketVector(1);
     vector.push(datagram);
     router.host.inbound.run(vector, clock.now());
@@ -99,6 +101,20 @@ class Scripted {
     if (expected.outcome.kind !== 'drop') return;
     const { reason } = expected.outcome;
     expect(counted(target.drops)[reason] ?? 0, explain(expected)).to.equal((before.drops[reason] ?? 0) + 1);
+  }
+
+  /** A connection that is traced and never comes. */
+  #traceOther(): void {
+    const { router, clock } = this.cluster;
+    const bytes = tcp({ sourcePort: this.#others++ });
+    router.host.trace.run({ bytes, isInner: true }, clock.now());
+    for (const { parts } of this.cluster.targets) {
+      parts.trace.inbound({ bytes, isInner: true });
+      parts.trace.outboundPacket(
+        { bytes: reply({ destinationPort: this.#others }), isInner: false },
+        clock.now(),
+      );
+    }
   }
 
   #packet(kind: Kind): Buffer {
