@@ -3,6 +3,7 @@ import { checkConfigCommand } from './check-config.ts';
 import { completionCommand, runningValuesCommand } from './completion.ts';
 import { connectionsCommand } from './connections.ts';
 import { drainCommand, undrainCommand } from './drain.ts';
+import { doctorCommand } from './doctor.ts';
 import { dropsCommand } from './drops.ts';
 import { dvipasCommand } from './dvipas.ts';
 import { eventsCommand } from './events.ts';
@@ -26,6 +27,14 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable, 4 not 
 
 /** Commands with much code behind them: loaded only if the command line names them. */
 const LATER = {
+  trace: {
+    summary: 'what would happen to a packet, step by step',
+    load: async (): Promise<Command> => (await import('./trace.ts')).traceCommand(),
+  },
+  capture: {
+    summary: 'packets before and after the steps of an agent, as a pcapng file',
+    load: async (): Promise<Command> => (await import('./capture.ts')).captureCommand(),
+  },
   pki: {
     summary: 'certificates of the coupling channel',
     load: async (): Promise<Command> => (await import('./pki.ts')).pkiCommand(),
@@ -79,7 +88,10 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
       ],
     ],
     ['Act:', [rekeyCommand(), drainCommand(), undrainCommand(), maintenanceCommand()]],
-    ['Find out why:', [await later('keys', args)]],
+    [
+      'Find out why:',
+      [doctorCommand(), await later('trace', args), await later('capture', args), await later('keys', args)],
+    ],
     [
       'Set up:',
       [

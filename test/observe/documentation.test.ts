@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { DROP_REASONS } from '../../src/base/verdict.ts';
 import { parseConfig } from '../../src/config/index.ts';
-import { EVENT_NAMES } from '../../src/observe/events.ts';
 import { CHECKS } from '../../src/doctor/checks.ts';
+import { EVENT_NAMES } from '../../src/observe/events.ts';
 
 function read(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -18,6 +18,8 @@ describe('documentation', () => {
   it('docs/events.md explains every event, and no other', () => {
     const explained = [...read('docs/events.md').matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name);
     expect(explained).to.have.members(EVENT_NAMES);
+  });
+
   it('docs/doctor.md explains every check of dvipa doctor, in its order and on its hosts', () => {
     const rows = [...read('docs/doctor.md').matchAll(/^\| `([a-z0-9-]+)` \| ([RT ]+) \|/gm)];
     const hosts = { route: 'R', target: 'T', both: 'R T' };

@@ -192,18 +192,14 @@ async function start(config: RouteConfig, given: Log, stops: StopList): Promise<
     drops,
   };
   const exported = keyExport({ config: config.keysExport, sas: host.sas, log, write: writeSecretFile });
-  const admin = await startAdminServer(config.admin.socket, {
-    ...routingAnswers(parts),
-    ...routingCommands(parts, events),
-    [KEYS_EXPORT]: exported,
-  });
   const trace = routingTraceAnswer(
     host.trace,
     () => clock.now(),
     (target) => cluster.peers[target]?.host ?? String(target),
   );
   const admin = await startAdminServer(config.admin.socket, {
-    ...answers,
+    ...routingAnswers(parts),
+    ...routingCommands(parts, events),
     [KEYS_EXPORT]: exported,
     trace,
     capture: captureAnswer(host.tap, log),

@@ -33,7 +33,7 @@ export async function lookAtCertificates({ config }: Situation): Promise<Finding
       isOfKey: key && certificate.checkPrivateKey(key),
       isIssuedByCa: ca && isIssuedBy(certificate, ca),
     },
-    key: await keyFile(files.key, key),
+    key: await keyFile(files.key, key, config.admin.socket),
     unreadable,
     isClockSynchronised: await isClockSynchronised(),
   });
@@ -48,10 +48,16 @@ function isIssuedBy(certificate: X509Certificate, ca: X509Certificate): boolean 
   return certificate.checkIssued(ca) && certificate.verify(ca.publicKey);
 }
 
-async function keyFile(file: string, key: KeyObject | undefined): Promise<CredentialFacts['key']> {
+/** Its owner may be root, this user, or the one that the agent runs as: who has its socket. */
+async function keyFile(
+  file: string,
+  key: KeyObject | undefined,
+  adminSocket: string,
+): Promise<CredentialFacts['key']> {
   if (key === undefined) return undefined;
   const { mode, uid } = await stat(file);
-  return { file, mode: mode & 0o777, isOurs: uid === 0 || uid === process.geteuid?.() };
+  const agent = await stat(adminSocket).catch(() => undefined);
+  return { file, mode: mode & 0o777, isOurs: [0, process.geteuid?.(), agent?.uid].includes(uid) };
 }
 
 async function isClockSynchronised(): Promise<boolean | undefined> {
