@@ -172,7 +172,8 @@ static const char *check_selectors(kernel_dvipa_addresses_t *addresses,
 		one = addresses->find_dvipa(addresses, ts);
 		if (!one)
 		{
-			reason = found ? "a traffic selector beyond the DVIPA" :
+			reason = found || addresses->touches_dvipa(addresses, ts) ?
+							 "a traffic selector beyond the DVIPA" :
 							 "our traffic selector is no DVIPA";
 		}
 		else if (found && !found->ip_equals(found, one))
