@@ -8,6 +8,7 @@ import { Cluster, missingForCluster } from './support/cluster.ts';
 import { type ListedChild, listedSas, slowDownload } from './support/observe.ts';
 import {
   addConnections,
+  editConfiguration,
   kernelPolicies,
   kernelSas,
   OURS,
@@ -47,6 +48,8 @@ describe('beside an existing strongSwan', function () {
     for (const host of ['router1', ...cluster.targets]) lab.startAgent(host);
     for (const { host, inner } of [OURS, THEIRS])
       await lab.host(host).must(['ip', 'addr', 'add', `${inner}/32`, 'dev', 'lo']);
+    for (const host of ['router1', 'kernel1'])
+      editConfiguration(lab, host, (text) => text.replace('mobike = no', 'mobike = yes'));
     await addConnections(lab, 'kernel1', siteConnection('site', THEIRS, OURS));
     const limits = `rekey_packets = ${REKEY_PACKETS}\n        rand_packets = 0\n        life_packets = 100000`;
     const child = `start_action = trap\n        ${limits}`;
@@ -143,34 +146,64 @@ describe('beside an existing strongSwan', function () {
     expect((await kernelPolicies(router())).length).to.equal(before.length);
   });
 
-  describe('refuses with one line, and installs nothing of', () => {
-    const cases: [string, Parameters<typeof siteConnection>, RegExp][] = [
-      [
-        'a site at the endpoint',
-        ['at-endpoint', { ...OURS, address: '192.0.2.10', network: '10.19.0.0/16' }, THEIRS],
-        /refused: .*ESP at an endpoint is the routing agent's/,
-      ],
-      [
-        'a network around the DVIPA',
-        ['around', { ...OURS, address: '192.0.2.2', network: '203.0.113.0/24' }, THEIRS],
-        /refused: a traffic selector beyond the DVIPA/,
-      ],
-    ];
-    for (const [what, [name, from, to], reason] of cases) {
-      it(what, async () => {
-        const { lab } = cluster;
-        const kernel = { policies: await kernelPolicies(router()), spis: await spisInKernel() };
-        await addConnections(lab, 'kernel1', siteConnection(name, to, from));
-        await addConnections(lab, 'router1', siteConnection(name, from, to));
-        await router().must(['ip', 'addr', 'replace', `${from.address}/32`, 'dev', 'outside0']);
-        const length = charonLog().length;
-        const argv = ['swanctl', '--initiate', '--child', name, '--timeout', '10'];
-        expect((await lab.host('kernel1').exec(argv)).status).to.not.equal(0);
-        expect(charonLog().slice(length)).to.match(reason);
-        expect(await spisInKernel()).to.have.members(kernel.spis);
-        expect((await kernelPolicies(router())).length).to.equal(kernel.policies.length);
-      });
-    }
+  const cases: [string, Parameters<typeof siteConnection>, RegExp][] = [
+    [
+      'a site at the endpoint',
+      ['at-endpoint', { ...OURS, address: '192.0.2.10', network: '10.19.0.0/16' }, THEIRS],
+      /refused: .*ESP at an endpoint is the routing agent's/,
+    ],
+    [
+      'a network around the DVIPA',
+      ['around', { ...OURS, address: '192.0.2.2', network: '203.0.113.0/24' }, THEIRS],
+      /refused: a traffic selector beyond the DVIPA/,
+    ],
+  ];
+  for (const [what, [name, from, to], reason] of cases) {
+    it(`refuses with one line, and installs nothing of, ${what}`, async () => {
+      const { lab } = cluster;
+      const kernel = { policies: await kernelPolicies(router()), spis: await spisInKernel() };
+      const undo = [
+        await addConnections(lab, 'kernel1', siteConnection(name, to, from)),
+        await addConnections(lab, 'router1', siteConnection(name, from, to)),
+      ];
+      await router().must(['ip', 'addr', 'replace', `${from.address}/32`, 'dev', 'outside0']);
+      const length = charonLog().length;
+      const argv = ['swanctl', '--initiate', '--child', name, '--timeout', '10'];
+      expect((await lab.host('kernel1').exec(argv)).status).to.not.equal(0);
+      expect(charonLog().slice(length)).to.match(reason);
+      expect(await spisInKernel()).to.have.members(kernel.spis);
+      expect((await kernelPolicies(router())).length).to.equal(kernel.policies.length);
+      for (const one of undo) await one();
+      await lab.host('kernel1').must(['swanctl', '--terminate', '--ike', name, '--timeout', '10']);
+    });
+  }
+
+  it('peers of both move to another address with MOBIKE and take along what they have', async () => {
+    const { lab, dvipa } = cluster;
+    const peer = lab.host('kernel1');
+    const there = '192.0.2.121';
+    await router().must(['swanctl', '--terminate', '--ike', 'site', '--timeout', '10']);
+    await peer.must(['swanctl', '--initiate', '--child', 'site', '--timeout', '10']);
+    await lab.initiate('kernel1');
+    const slow = slowDownload(peer, dvipa, 5, marker);
+    await slow.server;
+    const move = [`addr add ${there}/24 dev outside0`, `addr del ${THEIRS.address}/24 dev outside0`];
+    await peer.must(['sysctl', '-qw', 'net.ipv4.conf.all.promote_secondaries=1']);
+    await peer.must(['ip', '-batch', '-'], { input: `${move.join('\n')}\n` });
+    await waitFor('both are there', async () => {
+      const { text } = await listedSas(router());
+      return text.split(`'kernel1' @ ${there}[4500]`).length === 3;
+    });
+    expect(await ping(5)).to.equal(5);
+    expect(await slow.isWhole).to.equal(true);
+    const outer = (await kernelSas(router())).flatMap(({ source, destination }) => [source, destination]);
+    expect(outer).to.have.members([OURS.address, there, there, OURS.address]);
+    const policies = (await kernelPolicies(router())).join('');
+    expect(policies).to.contain(`tmpl src ${OURS.address} dst ${there}`);
+    expect(policies).to.not.contain(THEIRS.address);
+    // No other address of the routing host was told to the DVIPA's peer, and no endpoint to the site's.
+    const { text } = await listedSas(peer);
+    expect(text).to.contain('@ 192.0.2.10[4500]').and.to.contain(`@ ${OURS.address}[4500]`);
   });
 
   it('the site’s tunnel leaves nothing behind, and the DVIPA’s goes on', async () => {

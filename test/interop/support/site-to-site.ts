@@ -1,4 +1,4 @@
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { loadSwanctl } from '../../../src/lab/charon.ts';
 import type { Host } from '../../../src/lab/host.ts';
 import { hostFolder } from '../../../src/lab/host-files.ts';
@@ -86,10 +86,20 @@ export function shunt(name: string, mode: 'pass' | 'drop', localTs: string, remo
 `;
 }
 
-/** Adds to the configuration of a host's charon and has it read. */
-export async function addConnections(lab: Lab, host: string, text: string): Promise<void> {
-  appendFileSync(`${hostFolder(lab.options.folder, host)}/swanctl/swanctl.conf`, text);
+/** Changes the configuration of a host's charon, which is not told. */
+export function editConfiguration(lab: Lab, host: string, edit: (text: string) => string): void {
+  const file = `${hostFolder(lab.options.folder, host)}/swanctl/swanctl.conf`;
+  writeFileSync(file, edit(readFileSync(file, 'utf8')));
+}
+
+/** Adds to the configuration of a host's charon and has it read; returns what takes it away again. */
+export async function addConnections(lab: Lab, host: string, text: string): Promise<() => Promise<void>> {
+  editConfiguration(lab, host, (before) => before + text);
   await loadSwanctl(lab.host(host));
+  return async () => {
+    editConfiguration(lab, host, (before) => before.replace(text, ''));
+    await loadSwanctl(lab.host(host));
+  };
 }
 
 /**
