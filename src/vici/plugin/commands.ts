@@ -15,6 +15,8 @@ export interface PluginVersion {
   readonly daemon: string;
   /** Names this life of charon. */
   readonly instance: string;
+  /** What concerns no DVIPA goes to the kernel's own IPsec; if not, it is refused. Undefined: the plugin is too old to say. */
+  readonly delegates: boolean | undefined;
 }
 
 export async function pluginVersion(requester: Requester, options?: CallOptions): Promise<PluginVersion> {
@@ -23,6 +25,7 @@ export async function pluginVersion(requester: Requester, options?: CallOptions)
     plugin: fields.text('plugin'),
     daemon: fields.text('daemon'),
     instance: fields.match('instance', /^[0-9a-f]{16}$/, '16 hex digits'),
+    delegates: fields.has('delegates') ? fields.flag('delegates') : undefined,
   };
 }
 

@@ -31,7 +31,7 @@ describe('vici plugin commands', () => {
 
   it('vici plugin version names plugin, daemon and instance', async () => {
     const version = { plugin: '0.1.0', daemon: '5.9.8', instance: PLUGIN_INSTANCE };
-    expect(await pluginVersion(session)).to.deep.equal(version);
+    expect(await pluginVersion(session)).to.deep.equal({ ...version, delegates: undefined });
   });
 
   it('vici plugin ack names an SA or a policy', async () => {
