@@ -13,6 +13,8 @@ export type HostKind = 'router' | 'target' | 'client' | 'kernel';
 
 export interface LabHostPlan {
   readonly kind: HostKind;
+  /** A Linux kernel of its own (User Mode Linux), not a network namespace. */
+  readonly isGuest: boolean;
   /** From 1. */
   readonly number: number;
   readonly name: string;
@@ -26,11 +28,13 @@ export interface LabHostPlan {
   readonly innerAddress6?: string;
 }
 
-export function planHost(kind: HostKind, number: number): LabHostPlan {
-  return { kind, number, name: `${kind}${number}`, ...ADDRESSES[kind](number) };
+export function planHost(kind: HostKind, number: number, isGuest = kind === 'kernel'): LabHostPlan {
+  return { kind, number, isGuest, name: `${kind}${number}`, ...ADDRESSES[kind](number) };
 }
 
-const ADDRESSES: Readonly<Record<HostKind, (n: number) => Omit<LabHostPlan, 'kind' | 'number' | 'name'>>> = {
+type Addresses = Omit<LabHostPlan, 'kind' | 'number' | 'isGuest' | 'name'>;
+
+const ADDRESSES: Readonly<Record<HostKind, (n: number) => Addresses>> = {
   router: (n) => ({ ...outside(n), clusterAddress: `198.51.100.${n}` }),
   target: (n) => ({ ...outside(20 + n), clusterAddress: `198.51.100.${10 + n}` }),
   client: (n) => ({ ...outside(100 + n), ...inner(n) }),
@@ -49,14 +53,20 @@ export interface HostCounts {
   readonly targets: number;
   readonly clients: number;
   readonly kernels?: number;
+  readonly routerIsGuest?: boolean;
 }
 
 /** The routing host first, then targets, clients and kernels. */
-export function planHosts({ targets, clients, kernels = 0 }: HostCounts): LabHostPlan[] {
+export function planHosts({
+  targets,
+  clients,
+  kernels = 0,
+  routerIsGuest = false,
+}: HostCounts): LabHostPlan[] {
   const some = (kind: HostKind, count: number) =>
     Array.from({ length: count }, (_, index) => planHost(kind, index + 1));
   return [
-    planHost('router', 1),
+    planHost('router', 1, routerIsGuest),
     ...some('target', targets),
     ...some('client', clients),
     ...some('kernel', kernels),

@@ -63,7 +63,7 @@ export async function writeHostFiles(
     cpSync(options.plugin, join(place('plugins'), basename(options.plugin)));
     mounts.push([place('plugins'), STOCK_PLUGINS]);
   }
-  if (host.kind === 'kernel') return writeGuest(options, host, mounts);
+  if (host.isGuest) return writeGuest(options, host, mounts);
   return { name: host.name, namespace: hostNamespace(options.prefix, host.name), mounts };
 }
 

@@ -7,7 +7,7 @@ import { builtPlugin, hostFolder, logsFolder, writeHostFiles, writeTemplates } f
 import { IkePki } from './ike-pki.ts';
 import { type HostRecord, Ledger } from './ledger.ts';
 import { type Lock, takeLock } from './lock.ts';
-import { buildNetworks, namespacesOf, networkNamespace, removeNamespaces } from './network.ts';
+import { buildNetworks, guestPort, namespacesOf, networkNamespace, removeNamespaces } from './network.ts';
 import { type LabOptions, ledgerFolder, resolveLabOptions, type ResolvedLabOptions } from './options.ts';
 import { endProcess, isRunning } from './process.ts';
 import { ownProgram, PROJECT_ROOT } from './program.ts';
@@ -179,10 +179,12 @@ export class Lab {
     const ready: Promise<void>[] = [];
     for (const record of records) {
       const { name, guest } = record;
-      if (guest === undefined) continue;
+      const plan = this.plan.find((host) => host.name === name);
+      if (guest === undefined || plan === undefined) continue;
       progress(`Linux of ${name}`);
       const machine = new NamespaceHost(record, ledger, logsFolder(folder));
-      const kernel = this.#keep(bootGuest(machine, { lab: folder, folder: guest, tap: name }));
+      const place = { lab: folder, folder: guest, tap: name, port: guestPort(plan) };
+      const kernel = this.#keep(bootGuest(machine, place));
       ready.push(waitForGuest(kernel, guest));
     }
     await Promise.all(ready);

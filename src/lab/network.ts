@@ -27,7 +27,12 @@ export function hostNamespace(prefix: string, host: string): string {
 }
 
 /** Guests are no namespaces: they stand on the outside network's bridge themselves. */
-const isNamespace = ({ kind }: LabHostPlan) => kind !== 'kernel';
+const isNamespace = ({ isGuest }: LabHostPlan) => !isGuest;
+
+/** The process that is a guest runs where the outside network's bridge is; this is its end of a wire to the other one. */
+export function guestPort(host: LabHostPlan): string | undefined {
+  return host.isGuest && host.clusterAddress !== undefined ? `${host.name}-c` : undefined;
+}
 
 /** Every namespace that `buildNetworks` makes. */
 export function namespacesOf(prefix: string, hosts: readonly LabHostPlan[]): string[] {
@@ -49,7 +54,8 @@ export async function buildNetworks(
     await must(['ip', 'netns', 'exec', namespace, 'sysctl', '-qw', ...sysctls]);
     await ipBatch(namespace, ['link set lo up']);
   }
-  for (const network of NETWORKS) {
+  // The outside network last: it holds the guests' ends of wires to the other one.
+  for (const network of NETWORKS.toReversed()) {
     await ipBatch(networkNamespace(prefix, network), [
       `link add ${BRIDGE_INTERFACE} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
       `link set ${BRIDGE_INTERFACE} up`,
@@ -74,13 +80,19 @@ const KEEP_ORDER = 'for queue in /sys/class/net/*/queues/rx-*/rps_cpus; do echo 
 /** The host's port at a bridge. */
 function portCommands(prefix: string, network: NetworkName, host: LabHostPlan): string[] {
   if (network === 'cluster' && host.clusterAddress === undefined) return [];
-  const peer = `${network}0 netns ${hostNamespace(prefix, host.name)}`;
+  const end = network === 'outside' ? guestPort(host) : undefined;
   return [
-    isNamespace(host)
-      ? `link add ${host.name} type veth peer name ${peer}`
-      : `tuntap add dev ${host.name} mode tap`,
+    portCommand(prefix, network, host),
     `link set ${host.name} master ${BRIDGE_INTERFACE} up`,
+    ...(end === undefined ? [] : [`link set ${end} up`]),
   ];
+}
+
+function portCommand(prefix: string, network: NetworkName, host: LabHostPlan): string {
+  const veth = `link add ${host.name} type veth peer name`;
+  if (isNamespace(host)) return `${veth} ${network}0 netns ${hostNamespace(prefix, host.name)}`;
+  if (network === 'outside') return `tuntap add dev ${host.name} mode tap`;
+  return `${veth} ${guestPort(host)} netns ${networkNamespace(prefix, 'outside')}`;
 }
 
 const IPV6_OFF = ['net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1'];

@@ -12,6 +12,8 @@ export interface LabOptions {
   readonly clients?: number;
   /** Clients that are stock Linux kernels (User Mode Linux). Default 0. */
   readonly kernels?: number;
+  /** The routing host has a Linux kernel of its own (User Mode Linux), with its own IPsec. Default false. */
+  readonly routerIsGuest?: boolean;
   /** Where configuration, certificates, logs and captures go. Default $DVIPA_LAB_DIR, or out/lab. */
   readonly folder?: string;
   /** Start of every namespace's name; labs with different prefixes do not meet. Default $DVIPA_LAB_PREFIX, or `dvipa`. */
@@ -41,6 +43,7 @@ export function resolveLabOptions(options: LabOptions): ResolvedLabOptions {
     targets: 3,
     clients: 1,
     kernels: 0,
+    routerIsGuest: false,
     folder: process.env['DVIPA_LAB_DIR'] ?? join(PROJECT_ROOT, 'out/lab'),
     prefix: defaultPrefix(),
     values: {},

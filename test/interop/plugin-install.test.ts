@@ -20,12 +20,6 @@ const script = async (name: string, env: Record<string, string> = {}) => {
   return result.stdout;
 };
 
-describe('plugin kernel-dvipa, its parts', () => {
-  it('pass their unit tests under AddressSanitizer and UBSan, and leak nothing', async () => {
-    expect(await script('test-plugin-asan')).to.contain('all passed');
-  });
-});
-
 describe('plugin kernel-dvipa, installed', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'dvipa-install-'));
   const conf = path.join(folder, 'etc/strongswan.d/charon/kernel-dvipa.conf');

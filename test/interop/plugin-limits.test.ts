@@ -96,9 +96,15 @@ describe('plugin kernel-dvipa, limits', () => {
         reason: 'encryption other than NULL, AES-CBC',
       },
       {
-        name: 'traffic that is not of a DVIPA',
+        name: 'traffic of a network around a DVIPA',
         router: replace('local_ts = 203.0.113.10/32', 'local_ts = 203.0.113.0/24'),
         client: replace('remote_ts = 203.0.113.10/32', 'remote_ts = 203.0.113.0/24'),
+        reason: 'a traffic selector beyond the DVIPA',
+      },
+      {
+        name: 'traffic that is not of a DVIPA',
+        router: replace('local_ts = 203.0.113.10/32', 'local_ts = 203.0.114.0/24'),
+        client: replace('remote_ts = 203.0.113.10/32', 'remote_ts = 203.0.114.0/24'),
         reason: 'our traffic selector is no DVIPA',
       },
       {

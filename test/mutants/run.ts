@@ -4,7 +4,7 @@
  * of the list. Exit status 0 if every mutant was caught.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -39,7 +39,8 @@ function copyTree(): string {
   ]) {
     cpSync(join(root, file), join(copy, file), { recursive: true });
   }
-  for (const folder of ['node_modules', 'build']) symlinkSync(join(root, folder), join(copy, folder));
+  for (const folder of ['node_modules', 'build', '.cache'])
+    if (existsSync(join(root, folder))) symlinkSync(join(root, folder), join(copy, folder));
   return copy;
 }
 

@@ -91,7 +91,7 @@ export class FakePlugin {
   constructor() {
     this.charon
       .knows('list-sa', 'list-policy', 'sa-add', 'sa-update', 'sa-delete', 'policy-add', 'policy-delete')
-      .on('version', () => ({ plugin: '0.1.0', daemon: '5.9.8', instance: this.instance }))
+      .on('version', () => ({ plugin: '0.1.0', daemon: '5.9.8', instance: this.instance, delegates: 'yes' }))
       .on('list', (_, client) => {
         for (const [id, sa] of this.sas)
           client.event('list-sa', { sa: { ...sa, state: this.saStates.get(id) } });

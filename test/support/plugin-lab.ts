@@ -136,8 +136,9 @@ export class PluginWatcher {
   }
 }
 
+/** Nothing goes to the kernel's own IPsec, wherever there is one: what no DVIPA has is refused. */
 export async function startPluginLab(values: LabOptions['values'] = {}, clients = 1): Promise<Lab> {
-  return await Lab.up({ ...PLUGIN_LAB, clients, values: { log_knl: 2, ...values } });
+  return await Lab.up({ ...PLUGIN_LAB, clients, values: { log_knl: 2, delegate: 'no', ...values } });
 }
 
 /** Opens an ESP packet (from the SPI on) with AES-GCM-16 (RFC 4106): the inner packet with its trailer. Throws if the ICV is wrong. */

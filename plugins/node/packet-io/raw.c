@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <linux/xfrm.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -174,6 +175,21 @@ static bool set_common(int fd, uint32_t mark, uint32_t buffer_bytes)
 }
 
 /*
+ * Policies of the host's own IPsec are not for what we send: it is sealed, or answers in clear where the agent
+ * decided so. A kernel without IPsec has no such option, and no policies either.
+ */
+static void bypass_policies(int fd, int level, int option, uint16_t family)
+{
+	struct xfrm_userpolicy_info policy = {
+		.sel = { .family = family },
+		.dir = XFRM_POLICY_OUT,
+		.action = XFRM_POLICY_ALLOW,
+	};
+
+	setsockopt(fd, level, option, &policy, sizeof(policy));
+}
+
+/*
  * IPPROTO_RAW: sockets that only send, with the header included. PMTUDISC_PROBE:
  * only the device's MTU counts. Else the kernel would fragment (IPv4 without DF) or
  * refuse by a path MTU that it learned from ICMP, which anybody can send.
@@ -197,6 +213,10 @@ static int open_ipv4(uint32_t mark, uint32_t buffer_bytes)
 		errno = error;
 		return -1;
 	}
+	if (fd != -1)
+	{
+		bypass_policies(fd, IPPROTO_IP, IP_XFRM_POLICY, AF_INET);
+	}
 	return fd;
 }
 
@@ -215,6 +235,10 @@ static int open_ipv6(uint32_t mark, uint32_t buffer_bytes)
 		close(fd);
 		errno = error;
 		return -1;
+	}
+	if (fd != -1)
+	{
+		bypass_policies(fd, IPPROTO_IPV6, IPV6_XFRM_POLICY, AF_INET6);
 	}
 	return fd;
 }

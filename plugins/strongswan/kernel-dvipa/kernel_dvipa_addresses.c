@@ -205,6 +205,24 @@ METHOD(kernel_dvipa_addresses_t, find_dvipa, host_t*,
 	return found;
 }
 
+METHOD(kernel_dvipa_addresses_t, touches_dvipa, bool,
+	private_kernel_dvipa_addresses_t *this, traffic_selector_t *ts)
+{
+	enumerator_t *enumerator;
+	entry_t *entry;
+	bool found = FALSE;
+
+	this->lock->read_lock(this->lock);
+	enumerator = this->dvipas->create_enumerator(this->dvipas);
+	while (!found && enumerator->enumerate(enumerator, &entry))
+	{
+		found = ts->includes(ts, entry->host);
+	}
+	enumerator->destroy(enumerator);
+	this->lock->unlock(this->lock);
+	return found;
+}
+
 METHOD(kernel_dvipa_addresses_t, put_state, bool,
 	private_kernel_dvipa_addresses_t *this, const char *dvipa, chunk_t state)
 {
@@ -346,6 +364,7 @@ kernel_dvipa_addresses_t *kernel_dvipa_addresses_create()
 		.public = {
 			.is_endpoint = _is_endpoint,
 			.find_dvipa = _find_dvipa,
+			.touches_dvipa = _touches_dvipa,
 			.put_state = _put_state,
 			.encode = _encode,
 			.reload = _reload,

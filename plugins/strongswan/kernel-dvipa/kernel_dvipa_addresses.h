@@ -56,6 +56,15 @@ struct kernel_dvipa_addresses_t {
 						  traffic_selector_t *ts);
 
 	/**
+	 * Check if a traffic selector has any DVIPA in it.
+	 *
+	 * @param ts		traffic selector, its protocol and ports are not looked at
+	 * @return			TRUE if it has
+	 */
+	bool (*touches_dvipa)(kernel_dvipa_addresses_t *this,
+						  traffic_selector_t *ts);
+
+	/**
 	 * Keep the agent's state of a DVIPA, in place of what was kept before.
 	 *
 	 * @param dvipa		DVIPA as text

@@ -172,7 +172,8 @@ static const char *check_selectors(kernel_dvipa_addresses_t *addresses,
 		one = addresses->find_dvipa(addresses, ts);
 		if (!one)
 		{
-			reason = found ? "a traffic selector beyond the DVIPA" :
+			reason = found || addresses->touches_dvipa(addresses, ts) ?
+							 "a traffic selector beyond the DVIPA" :
 							 "our traffic selector is no DVIPA";
 		}
 		else if (found && !found->ip_equals(found, one))
@@ -254,15 +255,15 @@ static const char *check_transport(host_t *dvipa, host_t *ours, host_t *theirs,
 	return reason;
 }
 
-/*
- * see header file
+/**
+ * Check an SA of a DVIPA
  */
-const char *kernel_dvipa_check_sa(kernel_dvipa_addresses_t *addresses,
-								  kernel_ipsec_sa_id_t *id,
-								  kernel_ipsec_add_sa_t *data, host_t **dvipa)
+static const char *check_sa(kernel_dvipa_addresses_t *addresses,
+							kernel_ipsec_sa_id_t *id,
+							kernel_ipsec_add_sa_t *data, host_t *dvipa)
 {
 	const char *reason;
-	host_t *ours, *theirs, *found;
+	host_t *ours, *theirs;
 
 	ours = data->inbound ? id->dst : id->src;
 	theirs = data->inbound ? id->src : id->dst;
@@ -291,10 +292,27 @@ const char *kernel_dvipa_check_sa(kernel_dvipa_addresses_t *addresses,
 		return reason;
 	}
 	reason = check_algorithms(data);
-	if (reason)
+	if (!reason && data->mode == MODE_TRANSPORT)
 	{
-		return reason;
+		reason = check_transport(dvipa, ours, theirs,
+								 data->inbound ? data->src_ts : data->dst_ts,
+								 FALSE);
 	}
+	return reason;
+}
+
+/*
+ * see header file
+ */
+const char *kernel_dvipa_check_sa(kernel_dvipa_addresses_t *addresses,
+								  kernel_ipsec_sa_id_t *id,
+								  kernel_ipsec_add_sa_t *data, host_t **dvipa)
+{
+	const char *reason;
+	host_t *found;
+
+	/* first of all what concerns us: an ordinary tunnel with a DVIPA among
+	 * others in its selectors would not be told of anything else */
 	reason = check_selectors(addresses,
 							 data->inbound ? data->dst_ts : data->src_ts,
 							 &found);
@@ -302,12 +320,7 @@ const char *kernel_dvipa_check_sa(kernel_dvipa_addresses_t *addresses,
 	{
 		return reason;
 	}
-	if (data->mode == MODE_TRANSPORT)
-	{
-		reason = check_transport(found, ours, theirs,
-								 data->inbound ? data->src_ts : data->dst_ts,
-								 FALSE);
-	}
+	reason = check_sa(addresses, id, data, found);
 	if (reason)
 	{
 		found->destroy(found);

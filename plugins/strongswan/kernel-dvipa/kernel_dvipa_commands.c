@@ -318,6 +318,7 @@ static void run_version(kernel_dvipa_commands_t *this,
 	writer->add(writer, "daemon", "%s", this->daemon_version);
 	writer->add(writer, "instance", "%s",
 				this->journal->get_instance(this->journal));
+	writer->add(writer, "delegates", "%s", this->delegates ? "yes" : "no");
 	writer->end_packet(writer);
 }
 

@@ -40,6 +40,9 @@ struct kernel_dvipa_commands_t {
 	/** version of the running strongSwan */
 	const char *daemon_version;
 
+	/** what concerns no DVIPA goes to the kernel's own backend */
+	bool delegates;
+
 	/** tells charon that an SA reached a limit */
 	kernel_dvipa_expire_t expire;
 

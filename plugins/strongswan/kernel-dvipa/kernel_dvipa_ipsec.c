@@ -57,7 +57,7 @@ struct private_kernel_dvipa_ipsec_t {
 	kernel_dvipa_ipsec_t public;
 
 	/**
-	 * Configured addresses
+	 * Configured addresses, as in the public interface
 	 */
 	kernel_dvipa_addresses_t *addresses;
 
@@ -210,8 +210,7 @@ METHOD(kernel_ipsec_t, del_sa, status_t,
 	private_kernel_dvipa_ipsec_t *this, kernel_ipsec_sa_id_t *id,
 	kernel_ipsec_del_sa_t *data)
 {
-	this->sad->delete(this->sad, id);
-	return SUCCESS;
+	return this->sad->delete(this->sad, id) ? SUCCESS : NOT_FOUND;
 }
 
 METHOD(kernel_ipsec_t, flush_sas, status_t,
@@ -261,11 +260,12 @@ METHOD(kernel_ipsec_t, del_policy, status_t,
 	private_kernel_dvipa_ipsec_t *this, kernel_ipsec_policy_id_t *id,
 	kernel_ipsec_manage_policy_t *data)
 {
-	if (data->type == POLICY_IPSEC)
+	/* others were not kept */
+	if (data->type != POLICY_IPSEC || this->spd->delete(this->spd, id, data))
 	{
-		this->spd->delete(this->spd, id, data);
+		return SUCCESS;
 	}
-	return SUCCESS;
+	return NOT_FOUND;
 }
 
 METHOD(kernel_ipsec_t, flush_policies, status_t,
@@ -412,7 +412,7 @@ static bool create_tables(private_kernel_dvipa_ipsec_t *this)
 /**
  * Create the threads
  */
-static bool create_threads(private_kernel_dvipa_ipsec_t *this)
+static bool create_threads(private_kernel_dvipa_ipsec_t *this, bool delegates)
 {
 	kernel_dvipa_handler_t handler = {
 		.command = run_command,
@@ -421,6 +421,7 @@ static bool create_threads(private_kernel_dvipa_ipsec_t *this)
 	};
 
 	this->commands = (kernel_dvipa_commands_t){
+		.delegates = delegates,
 		.addresses = this->addresses,
 		.journal = this->journal,
 		.sad = this->sad,
@@ -455,7 +456,7 @@ bool kernel_dvipa_ipsec_reload()
 /*
  * see header file
  */
-kernel_dvipa_ipsec_t *kernel_dvipa_ipsec_create()
+kernel_dvipa_ipsec_t *kernel_dvipa_ipsec_create(bool delegates)
 {
 	private_kernel_dvipa_ipsec_t *this;
 
@@ -484,11 +485,12 @@ kernel_dvipa_ipsec_t *kernel_dvipa_ipsec_create()
 						FALSE, lib->ns),
 	);
 	if (!kernel_dvipa_version_running(this->daemon_version) ||
-		!create_tables(this) || !create_threads(this))
+		!create_tables(this) || !create_threads(this, delegates))
 	{
 		destroy(this);
 		return NULL;
 	}
+	this->public.addresses = this->addresses;
 	this->mobike = kernel_dvipa_mobike_create(this->addresses);
 	charon->bus->add_listener(charon->bus, &this->mobike->listener);
 	instance = this;

@@ -22,6 +22,8 @@
 
 #include <kernel/kernel_ipsec.h>
 
+#include "kernel_dvipa_addresses.h"
+
 typedef struct kernel_dvipa_ipsec_t kernel_dvipa_ipsec_t;
 
 /**
@@ -34,14 +36,21 @@ struct kernel_dvipa_ipsec_t {
 	 * Implements kernel_ipsec_t.
 	 */
 	kernel_ipsec_t interface;
+
+	/**
+	 * Configured addresses, not owned by who reads them here.
+	 */
+	kernel_dvipa_addresses_t *addresses;
 };
 
 /**
  * Create a kernel_dvipa_ipsec_t from the plugin's settings.
  *
+ * @param delegates		what the agent is told: whether what concerns no DVIPA
+ *						goes to the kernel's own backend
  * @return				NULL on failure, which is logged
  */
-kernel_dvipa_ipsec_t *kernel_dvipa_ipsec_create();
+kernel_dvipa_ipsec_t *kernel_dvipa_ipsec_create(bool delegates);
 
 /**
  * Read the configured addresses again, of the instance that was created last.

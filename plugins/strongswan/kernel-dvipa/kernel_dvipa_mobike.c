@@ -56,9 +56,10 @@ static bool is_additional(payload_t *payload)
 }
 
 /**
- * Check if a peer may use the address in a notify
+ * Check if a peer may use the address in a notify: peers of DVIPAs may use
+ * endpoints and DVIPAs, those of the kernel's SAs all others
  */
-static bool is_usable(private_kernel_dvipa_mobike_t *this,
+static bool is_usable(private_kernel_dvipa_mobike_t *this, host_t *ours,
 					  notify_payload_t *notify)
 {
 	host_t *host;
@@ -67,7 +68,8 @@ static bool is_usable(private_kernel_dvipa_mobike_t *this,
 	/* the family follows from the length */
 	host = host_create_from_chunk(AF_UNSPEC,
 							notify->get_notification_data(notify), 0);
-	usable = host && this->addresses->is_endpoint(this->addresses, host);
+	usable = host && this->addresses->is_endpoint(this->addresses, host) ==
+					 this->addresses->is_endpoint(this->addresses, ours);
 	DESTROY_IF(host);
 	return usable;
 }
@@ -91,7 +93,8 @@ METHOD(listener_t, message, bool,
 		{
 			continue;
 		}
-		if (is_usable(this, (notify_payload_t*)payload))
+		if (is_usable(this, ike_sa->get_my_host(ike_sa),
+					  (notify_payload_t*)payload))
 		{
 			kept++;
 			continue;

@@ -13,7 +13,9 @@
  */
 
 #include "kernel_dvipa_plugin.h"
+#include "kernel_dvipa_delegate.h"
 #include "kernel_dvipa_ipsec.h"
+#include "kernel_dvipa_kernel.h"
 #include "kernel_dvipa_version.h"
 
 typedef struct private_kernel_dvipa_plugin_t private_kernel_dvipa_plugin_t;
@@ -41,11 +43,37 @@ METHOD(plugin_t, get_name, char*,
 	return "kernel-dvipa";
 }
 
+/**
+ * Create the backend for DVIPAs, and beside the kernel's own what puts the two
+ * together
+ */
+static kernel_ipsec_t *create_backend()
+{
+	kernel_dvipa_delegate_t *delegate;
+	kernel_dvipa_ipsec_t *dvipa;
+	kernel_ipsec_t *kernel;
+
+	kernel = kernel_dvipa_kernel_create();
+	dvipa = kernel_dvipa_ipsec_create(kernel != NULL);
+	if (!dvipa)
+	{
+		DESTROY_IF(kernel);
+		return NULL;
+	}
+	if (!kernel)
+	{
+		return &dvipa->interface;
+	}
+	delegate = kernel_dvipa_delegate_create(&dvipa->interface, kernel,
+											dvipa->addresses);
+	return &delegate->interface;
+}
+
 METHOD(plugin_t, get_features, int,
 	private_kernel_dvipa_plugin_t *this, plugin_feature_t *features[])
 {
 	static plugin_feature_t f[] = {
-		PLUGIN_CALLBACK(kernel_ipsec_register, kernel_dvipa_ipsec_create),
+		PLUGIN_CALLBACK(kernel_ipsec_register, create_backend),
 			PLUGIN_PROVIDE(CUSTOM, "kernel-ipsec"),
 				PLUGIN_DEPENDS(RNG, RNG_WEAK),
 	};

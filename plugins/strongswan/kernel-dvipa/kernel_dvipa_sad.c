@@ -278,19 +278,22 @@ static void delete_sa(private_kernel_dvipa_sad_t *this, kernel_dvipa_sa_t *sa)
 	kernel_dvipa_sa_destroy(sa);
 }
 
-METHOD(kernel_dvipa_sad_t, delete_, void,
+METHOD(kernel_dvipa_sad_t, delete_, bool,
 	private_kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id)
 {
 	kernel_dvipa_sa_t *sa;
+	bool found;
 
 	this->journal->lock(this->journal);
 	this->spis->forget(this->spis, id->spi);
 	sa = this->sas->find(this->sas, id);
+	found = sa != NULL;
 	if (sa)
 	{
 		delete_sa(this, sa);
 	}
 	this->journal->unlock(this->journal);
+	return found;
 }
 
 METHOD(kernel_dvipa_sad_t, flush, void,

@@ -121,8 +121,9 @@ struct kernel_dvipa_sad_t {
 	 * Delete an SA and forget its SPI. No fault if there is none.
 	 *
 	 * @param id		charon's data
+	 * @return			FALSE if there is none
 	 */
-	void (*delete)(kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id);
+	bool (*delete)(kernel_dvipa_sad_t *this, kernel_ipsec_sa_id_t *id);
 
 	/**
 	 * Delete all SAs.

@@ -291,16 +291,18 @@ static kernel_dvipa_policy_use_t *find_use(private_kernel_dvipa_spd_t *this,
 	return use;
 }
 
-METHOD(kernel_dvipa_spd_t, delete_, void,
+METHOD(kernel_dvipa_spd_t, delete_, bool,
 	private_kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id,
 	kernel_ipsec_manage_policy_t *data)
 {
 	kernel_dvipa_policy_use_t *use;
 	kernel_dvipa_policy_t *policy;
 	wanted_t wanted = like(this, id, data);
+	bool found;
 
 	this->journal->lock(this->journal);
 	use = find_use(this, &wanted, &policy);
+	found = use != NULL;
 	if (use && kernel_dvipa_policy_unuse(policy, use))
 	{
 		if (kernel_dvipa_policy_active(policy))
@@ -313,6 +315,7 @@ METHOD(kernel_dvipa_spd_t, delete_, void,
 		}
 	}
 	this->journal->unlock(this->journal);
+	return found;
 }
 
 METHOD(kernel_dvipa_spd_t, flush, void,

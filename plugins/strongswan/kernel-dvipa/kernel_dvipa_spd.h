@@ -75,8 +75,9 @@ struct kernel_dvipa_spd_t {
 	 *
 	 * @param id		charon's data
 	 * @param data		charon's data
+	 * @return			FALSE if there is none
 	 */
-	void (*delete)(kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id,
+	bool (*delete)(kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id,
 				   kernel_ipsec_manage_policy_t *data);
 
 	/**

@@ -103,10 +103,10 @@ static bool find_in_file(const char *path,
 	return found;
 }
 
-/**
- * Get the path of the vici plugin that belongs to the running libstrongswan
+/*
+ * see header file
  */
-static bool get_vici_path(char *path, size_t len)
+bool kernel_dvipa_version_plugin(const char *plugin, char *path, size_t len)
 {
 	Dl_info info;
 	char *slash;
@@ -116,9 +116,9 @@ static bool get_vici_path(char *path, size_t len)
 		return FALSE;
 	}
 	slash = strrchr(info.dli_fname, '/');
-	return slash && snprintf(path, len, "%.*s/plugins/libstrongswan-vici.so",
-							 (int)(slash - info.dli_fname),
-							 info.dli_fname) < (int)len;
+	return slash && snprintf(path, len, "%.*s/plugins/libstrongswan-%s.so",
+							 (int)(slash - info.dli_fname), info.dli_fname,
+							 plugin) < (int)len;
 }
 
 /*
@@ -130,7 +130,8 @@ bool kernel_dvipa_version_running(char version[KERNEL_DVIPA_VERSION_LEN])
 	bool found;
 
 	found = find_in_file("/proc/self/exe", version);
-	if (get_vici_path(path, sizeof(path)) && find_in_file(path, other))
+	if (kernel_dvipa_version_plugin("vici", path, sizeof(path)) &&
+		find_in_file(path, other))
 	{
 		if (found && !streq(version, other))
 		{

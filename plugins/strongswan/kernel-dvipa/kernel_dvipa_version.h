@@ -52,4 +52,14 @@ bool kernel_dvipa_version_find(chunk_t data,
  */
 bool kernel_dvipa_version_running(char version[KERNEL_DVIPA_VERSION_LEN]);
 
+/**
+ * Get the path of a plugin that belongs to the running libstrongswan.
+ *
+ * @param plugin		name of the plugin
+ * @param path			gets the path
+ * @param len			size of path
+ * @return				FALSE if it can't be found out, or is too long
+ */
+bool kernel_dvipa_version_plugin(const char *plugin, char *path, size_t len);
+
 #endif /** KERNEL_DVIPA_VERSION_H_ @}*/

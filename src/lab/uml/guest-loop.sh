@@ -5,8 +5,14 @@ ulimit -c 0
 shopt -s nullglob
 hostname "$NAME"
 ip link set lo up
-ip link set vec0 down
-ip link set vec0 name outside0
+while read -r device name; do
+  [ -e "/sys/class/net/$device" ] || continue
+  ip link set "$device" down
+  ip link set "$device" name "$name"
+done <<NAMES
+vec0 outside0
+vec1 cluster0
+NAMES
 said=$({ sysctl -q -p "$DVIPA_GUEST/sysctls" && ip -batch "$DVIPA_GUEST/network"; } 2>&1)
 # To read from a fifo that nobody writes to is to sleep without a fork: they are dear here.
 mkfifo /run/tick

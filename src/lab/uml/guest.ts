@@ -6,7 +6,8 @@ import { waitFor } from '../wait-for.ts';
 
 /**
  * A guest: a stock Linux kernel as a process of this machine (User Mode Linux, Debian package `user-mode-linux`). Its root
- * is the machine's own, read-only, with a tmpfs over it; its one interface is a tap on the outside bridge. /run and /tmp
+ * is the machine's own, read-only, with a tmpfs over it; its interface is a tap on the outside bridge, and a routing host's second one the end of
+ * a wire to the cluster bridge. /run and /tmp
  * are its own. What it shares with this machine is the lab's folder, and in it the folder `guest` of the host.
  */
 
@@ -50,10 +51,12 @@ export interface GuestPlace {
   readonly folder: string;
   /** The tap on the bridge. */
   readonly tap: string;
+  /** The end of a wire to the cluster network, if it has one. */
+  readonly port: string | undefined;
 }
 
 /** Starts a guest's kernel in the namespace where its tap is; it takes commands once `waitForGuest` has resolved. */
-export function bootGuest(machine: Host, { lab, folder, tap }: GuestPlace): LabProcess {
+export function bootGuest(machine: Host, { lab, folder, tap, port }: GuestPlace): LabProcess {
   const argv = [
     KERNEL,
     `umid=${machine.name}`,
@@ -65,6 +68,7 @@ export function bootGuest(machine: Host, { lab, folder, tap }: GuestPlace): LabP
     'ro',
     `init=${join(SCRIPTS, 'guest-init.sh')}`,
     `vec0:transport=tap,ifname=${tap},depth=128`,
+    ...(port === undefined ? [] : [`vec1:transport=raw,ifname=${port},depth=128`]),
     'con=null',
     'con0=null,fd:1',
     'quiet',

@@ -15,8 +15,8 @@ export interface PluginVersion {
   readonly daemon: string;
   /** Names this life of charon. */
   readonly instance: string;
-  /** Whether SAs that concern no DVIPA go to the kernel's own backend; undefined: the plugin does not say. */
-  readonly delegates?: boolean;
+  /** What concerns no DVIPA goes to the kernel's own IPsec; if not, it is refused. Undefined: the plugin is too old to say. */
+  readonly delegates: boolean | undefined;
 }
 
 export async function pluginVersion(requester: Requester, options?: CallOptions): Promise<PluginVersion> {
@@ -25,7 +25,7 @@ export async function pluginVersion(requester: Requester, options?: CallOptions)
     plugin: fields.text('plugin'),
     daemon: fields.text('daemon'),
     instance: fields.match('instance', /^[0-9a-f]{16}$/, '16 hex digits'),
-    ...(fields.has('delegates') && { delegates: fields.flag('delegates') }),
+    delegates: fields.has('delegates') ? fields.flag('delegates') : undefined,
   };
 }
 

@@ -29,9 +29,9 @@ describe('vici plugin commands', () => {
     await plugin.charon.destroy();
   });
 
-  it('vici plugin version names plugin, daemon and instance', async () => {
+  it('vici plugin version names plugin, daemon and instance, and says whether it delegates', async () => {
     const version = { plugin: '0.1.0', daemon: '5.9.8', instance: PLUGIN_INSTANCE };
-    expect(await pluginVersion(session)).to.deep.equal(version);
+    expect(await pluginVersion(session)).to.deep.equal({ ...version, delegates: true });
   });
 
   it('vici plugin ack names an SA or a policy', async () => {

@@ -177,7 +177,8 @@ static void test_expires()
 	expect(sad->run_expires(sad, next, count_expire, counts) == 0);
 	expect(counts[0] == 1 && counts[1] == 1);
 	/* gone with the SA */
-	sad->delete(sad, &f->id);
+	expect(sad->delete(sad, &f->id));
+	expect(!sad->delete(sad, &f->id));
 	expect(add(sad, f));
 	sad->delete(sad, &f->id);
 	expect(sad->run_expires(sad, next * 2, count_expire, counts) == 0);
@@ -212,7 +213,7 @@ static void test_spd()
 
 	sad = kernel_dvipa_sad_create(journal, 0, 0);
 	spd = kernel_dvipa_spd_create(journal, sad);
-	spd->delete(spd, &id, &f->manage);
+	expect(!spd->delete(spd, &id, &f->manage));
 	expect(!spd->get_reqid(spd, &id, &reqid));
 	expect_told("");
 
@@ -228,8 +229,8 @@ static void test_spd()
 	spd->add(spd, &id, &new_use);
 	expect_told("policy-add ");
 	expect(recorder_number("policy", "id") > first);
-	spd->delete(spd, &id, &f->manage);
-	spd->delete(spd, &id, &f->manage);
+	expect(spd->delete(spd, &id, &f->manage));
+	expect(!spd->delete(spd, &id, &f->manage));
 	expect_told("");
 	expect(spd->get_reqid(spd, &id, &reqid) && reqid == 1);
 	spd->delete(spd, &id, &new_use);

@@ -72,6 +72,7 @@ int main()
 	test_groups();
 	test_check();
 	test_commands();
+	test_delegate();
 	test_server();
 	library_deinit();
 	printf("all passed\n");

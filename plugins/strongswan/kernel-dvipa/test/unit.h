@@ -37,6 +37,7 @@ void test_tables();
 void test_groups();
 void test_check();
 void test_commands();
+void test_delegate();
 void test_server();
 
 #endif /** UNIT_H_ */
