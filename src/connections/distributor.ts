@@ -1,4 +1,5 @@
 import type { IpAddress } from '../packet/address.ts';
+import { AddressMap } from '../packet/address-map.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
 import type { ConnectionKey } from './connection-key.ts';
 import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
@@ -13,6 +14,7 @@ import {
   eligibleOf,
   type EligibleTargets,
   hasTarget,
+  MAX_TARGETS,
   maskOf,
   NO_TARGETS,
   targetsIn,
@@ -42,6 +44,11 @@ export class Distributor {
   readonly #lookAlikes: DistributorOptions['lookAlikes'];
   /** Targets that are not lost, drained ones among them. */
   #present: TargetMask = NO_TARGETS;
+  /** The same by DVIPA: who is ready to serve it. */
+  readonly #ready = new AddressMap<TargetMask>();
+  #draining: TargetMask = NO_TARGETS;
+  /** As the targets last said. */
+  readonly #busyPerMille = new Int32Array(MAX_TARGETS);
 
   constructor(options: DistributorOptions) {
     this.#services = new Services(options.seed);
@@ -60,20 +67,39 @@ export class Distributor {
     if (sourcePorts !== undefined) this.#leases.set(dvipa, sourcePorts, targets);
   }
 
-  /** The target is ready to serve the DVIPA. Twice is harmless. */
+  /** The target is ready to serve the DVIPA. Twice is harmless. While it is drained, it gets no new connections all the same. */
   addTarget(dvipa: IpAddress, target: number): void {
     this.#present |= maskOf(target);
-    for (const service of this.#services.of(dvipa)) service.addTarget(target);
+    this.#ready.set(dvipa, (this.#ready.get(dvipa) ?? NO_TARGETS) | maskOf(target));
+    if (!this.isDraining(target)) this.#admit(dvipa, target);
   }
 
-  /** No new connections for the target on this DVIPA; those it has go on. */
-  drainTarget(dvipa: IpAddress, target: number): void {
-    for (const service of this.#services.of(dvipa)) service.removeTarget(target);
+  /**
+   * Draining: no new connections for the target on any DVIPA; those that it has go on, and so does what it opens from its own
+   * ports. Holds until it is taken back, whether the target is there, lost or comes again. Twice is harmless.
+   */
+  setDraining(target: number, isDraining: boolean): void {
+    if (isDraining === this.isDraining(target)) return;
+    if (isDraining) {
+      this.#draining |= maskOf(target);
+      for (const service of this.#services.all()) service.removeTarget(target);
+      return;
+    }
+    this.#draining &= ~maskOf(target);
+    for (const dvipa of this.#ready.keys())
+      if (hasTarget(this.#ready.get(dvipa) as TargetMask, target)) this.#admit(dvipa, target);
+  }
+
+  isDraining(target: number): boolean {
+    return hasTarget(this.#draining, target);
   }
 
   /** The target is lost: it gets nothing any more, and its connections are forgotten. Returns how many. */
   removeTarget(target: number): number {
     this.#present &= ~maskOf(target);
+    for (const dvipa of this.#ready.keys())
+      this.#ready.set(dvipa, (this.#ready.get(dvipa) as TargetMask) & ~maskOf(target));
+    this.#busyPerMille[target] = 0; // a report of its next life will say
     for (const service of this.#services.all()) service.removeTarget(target);
     this.#listeners.remove(target);
     this.#dispatches.remove(target);
@@ -94,6 +120,7 @@ export class Distributor {
 
   /** The target says how busy it is, 0 to 1000: for services that follow the load. Holds until it says so anew or is lost. */
   setLoad(target: number, busyPerMille: number): void {
+    this.#busyPerMille[target] = busyPerMille;
     for (const service of this.#services.all()) service.method.setLoad(target, busyPerMille);
   }
 
@@ -191,6 +218,13 @@ export class Distributor {
     this.table.sweep(now);
     this.#dispatches.turn(now);
     for (const service of this.#services.all()) service.affinity?.sweep(now);
+  }
+
+  #admit(dvipa: IpAddress, target: number): void {
+    for (const service of this.#services.of(dvipa)) {
+      service.addTarget(target);
+      service.method.setLoad(target, this.#busyPerMille[target] as number);
+    }
   }
 
   #isListenedByOthers({ dvipa, protocol, destinationPort }: ConnectionKey, target: number): boolean {

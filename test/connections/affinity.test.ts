@@ -85,10 +85,11 @@ describe('affinity by source', () => {
       const distributor = distributorOf(settings);
       expect(open(distributor, flow(1))).equal(0);
       if (goes === 'lost') distributor.removeTarget(0);
-      else distributor.drainTarget(DVIPA, 0);
+      else distributor.setDraining(0, true);
       const next = open(distributor, flow(2));
       expect(next, goes).within(1, 2);
-      distributor.addTarget(DVIPA, 0);
+      if (goes === 'lost') distributor.addTarget(DVIPA, 0);
+      else distributor.setDraining(0, false);
       expect(range(5).map((port) => open(distributor, flow(10 + port)))).deep.equal(range(5).map(() => next));
     }
   });

@@ -30,11 +30,11 @@ describe('every distribution method', () => {
   for (const distribution of ALL) {
     it(`gives a drained target nothing, and its share again when it is back: ${distribution}`, () => {
       const distributor = distributorOf({ distribution });
-      distributor.drainTarget(DVIPA, 0);
+      distributor.setDraining(0, true);
       const drained = shares(distributor, 300);
       expect(drained[0]).equal(0);
       expect(drained[1], 'the others have it').greaterThan(0);
-      distributor.addTarget(DVIPA, 0);
+      distributor.setDraining(0, false);
       expect(shares(distributor, 300, {}, 300)[0]).greaterThan(80);
     });
 
@@ -89,9 +89,9 @@ describe('round robin', () => {
 
   it('gives a target that was drained for long its share, not what it has missed', () => {
     const distributor = distributorOf({});
-    distributor.drainTarget(DVIPA, 2);
+    distributor.setDraining(2, true);
     shares(distributor, 3000);
-    distributor.addTarget(DVIPA, 2);
+    distributor.setDraining(2, false);
     expectShares(shares(distributor, 300, {}, 3000), [1, 1, 1]);
   });
 
@@ -232,9 +232,9 @@ describe('hot standby', () => {
     const distributor = distributorOf(order);
     distributor.removeTarget(2);
     expect(open(distributor, flow(1))).equal(0);
-    distributor.drainTarget(DVIPA, 0);
+    distributor.setDraining(0, true);
     expect(open(distributor, flow(2))).equal(1);
-    distributor.addTarget(DVIPA, 0);
+    distributor.setDraining(0, false);
     expect(open(distributor, flow(3))).equal(0);
     distributor.addTarget(DVIPA, 2);
     expect(open(distributor, flow(4))).equal(2);

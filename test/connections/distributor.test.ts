@@ -114,9 +114,24 @@ describe('distributor', () => {
   it('lets a drained target keep what it has', () => {
     const distributor = distributorOf([0, 1]);
     expect(distributor.route(flow(1), true, undefined, 0)).equal(0);
-    distributor.drainTarget(DVIPA, 0);
+    distributor.setDraining(0, true);
     expect(distributor.route(flow(1), false, undefined, 0)).equal(0);
     expect(distributor.route(flow(2), true, undefined, 0)).equal(1);
+  });
+
+  it('keeps a target drained that is lost and comes again, until that is taken back', () => {
+    const distributor = distributorOf([0, 1]);
+    const opened = (from: number) =>
+      new Set([1, 2, 3, 4].map((port) => distributor.route(flow(from + port), true, undefined, 0)));
+    distributor.setDraining(0, true);
+    distributor.removeTarget(0);
+    distributor.addTarget(DVIPA, 0);
+    expect([[...opened(10)], distributor.isDraining(0)]).deep.equal([[1], true]);
+    distributor.removeTarget(0);
+    distributor.setDraining(0, false);
+    expect([...opened(20)], 'it is not there').deep.equal([1]);
+    distributor.addTarget(DVIPA, 0);
+    expect([...opened(30)]).include(0);
   });
 
   it('opens a connection of a look-alike where the other peer has not the same one, as long as there is such a target', () => {

@@ -87,7 +87,7 @@ describe('listener awareness', () => {
   it('lets a drained target that listens get nothing', () => {
     const distributor = distributorOf({});
     distributor.setListeners(0, DVIPA, tcpPorts(80));
-    distributor.drainTarget(DVIPA, 0);
+    distributor.setDraining(0, true);
     expect(shares(distributor, 10).slice(0, 3)).deep.equal([0, 5, 5]);
   });
 });

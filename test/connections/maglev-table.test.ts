@@ -119,9 +119,9 @@ describe('a distributor without entries', () => {
     distributor.removeTarget(2);
     expectOthersStay();
     distributor.addTarget(DVIPA, 2);
-    distributor.drainTarget(DVIPA, 2);
+    distributor.setDraining(2, true);
     expectOthersStay();
-    distributor.addTarget(DVIPA, 2);
+    distributor.setDraining(2, false);
     expect(segments()).deep.equal(before);
   });
 

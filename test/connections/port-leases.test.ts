@@ -64,7 +64,7 @@ describe('distribution of what answers a target', () => {
     distributor.removeTarget(0);
     expect(distributor.route(answerTo(40_000), false, undefined, 0)).to.be.oneOf([1, 2]);
     distributor.addTarget(DVIPA, 0);
-    distributor.drainTarget(DVIPA, 0);
+    distributor.setDraining(0, true);
     expect(distributor.route(answerTo(40_000), false, undefined, 0)).equal(0);
   });
 

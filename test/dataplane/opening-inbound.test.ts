@@ -90,7 +90,7 @@ describe('opening-inbound, a number that another target was given', () => {
     bench.run(espInUdp(peer.seal(segment(SECOND), 5)));
     bench.link.take();
     bench.distributor.table.removeTarget(1); // the connection goes elsewhere from now on
-    bench.distributor.drainTarget(addr(DVIPA), 1);
+    bench.distributor.setDraining(1, true);
     bench.run(espInUdp(peer.seal(segment(SECOND), 5)));
     expect(bench.claims).to.deep.equal(['1: 0/5']);
     expect(bench.opening.claimAnswered(entry, 1, 0, 5, false)).to.equal(true);
