@@ -1,4 +1,4 @@
-import type { IpAddress } from '../packet/address.ts';
+import { equalAddresses, type IpAddress } from '../packet/address.ts';
 import { AddressMap } from '../packet/address-map.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
 import type { ConnectionKey } from './connection-key.ts';
@@ -60,11 +60,42 @@ export class Distributor {
     this.fragments = new FragmentTracker({ seed: options.seed });
   }
 
-  /** Serves a DVIPA, by round robin unless told otherwise. Twice keeps what is there. */
-  addDvipa(dvipa: IpAddress, settings: DvipaSettings = {}): void {
-    this.#services.add(dvipa, settings);
-    const { sourcePorts, targets = [] } = settings;
-    if (sourcePorts !== undefined) this.#leases.set(dvipa, sourcePorts, targets);
+  /**
+   * Serves a DVIPA, by round robin unless told otherwise; again: in this way from now on. Connections stay where they are, and so do
+   * clients, as long as they are kept in the same way.
+   */
+  setDvipa(dvipa: IpAddress, settings: DvipaSettings = {}): void {
+    const { sourcePorts, lessees, targets = [] } = settings;
+    if (sourcePorts === undefined) this.#leases.remove(dvipa);
+    else this.#leases.set(dvipa, sourcePorts, lessees ?? blocksByIndex(targets));
+    if (!this.#services.set(dvipa, settings)) return;
+    this.#recount(dvipa);
+    for (const target of targetsIn((this.#ready.get(dvipa) ?? NO_TARGETS) & ~this.#draining))
+      this.#admit(dvipa, target);
+  }
+
+  /** The address is no DVIPA any more. */
+  removeDvipa(dvipa: IpAddress): void {
+    this.table.removeDvipa(dvipa);
+    this.#services.remove(dvipa);
+    this.#leases.remove(dvipa);
+    this.#listeners.withdraw(dvipa);
+    this.#ready.delete(dvipa);
+  }
+
+  /** The target serves the DVIPA no more: its connections of it are forgotten. Returns how many. */
+  withdraw(dvipa: IpAddress, target: number): number {
+    this.#ready.set(dvipa, (this.#ready.get(dvipa) ?? NO_TARGETS) & ~maskOf(target));
+    for (const service of this.#services.of(dvipa)) service.removeTarget(target);
+    this.#listeners.withdraw(dvipa, target);
+    return this.table.removeDvipa(dvipa, target);
+  }
+
+  /** Connections of the DVIPA that the target has, and that are not over. */
+  connectionsOf(dvipa: IpAddress, target: number): number {
+    let count = 0;
+    for (const service of this.#services.of(dvipa)) count += service.connectionsOf(target);
+    return count;
   }
 
   /** The target is ready to serve the DVIPA. Twice is harmless. While it is drained, it gets no new connections all the same. */
@@ -220,6 +251,15 @@ export class Distributor {
     for (const service of this.#services.all()) service.affinity?.sweep(now);
   }
 
+  /** Each connection belongs to its port's service, if that has one now. */
+  #recount(dvipa: IpAddress): void {
+    for (const service of this.#services.of(dvipa)) service.forgetCounts();
+    // Those too that have expired and were not swept: their end is still to be counted.
+    for (const entry of this.table.entries(Number.NEGATIVE_INFINITY))
+      if (equalAddresses(entry.dvipa, 0, dvipa, 0))
+        this.#services.find(entry)?.changed(entry.target, undefined, entry.state);
+  }
+
   #admit(dvipa: IpAddress, target: number): void {
     for (const service of this.#services.of(dvipa)) {
       service.addTarget(target);
@@ -313,4 +353,10 @@ export class Distributor {
     // Others have the SA, these not yet: better the packet waits than that a kernel without a listener refuses it.
     return eligibleOf(this.#services.availableOf(dvipa), eligible) === NO_TARGETS ? NO_TARGETS : usable;
   }
+}
+
+function blocksByIndex(targets: readonly number[]): (number | undefined)[] {
+  const holders: (number | undefined)[] = [];
+  for (const target of targets) holders[target] = target;
+  return holders;
 }

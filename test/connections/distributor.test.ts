@@ -25,7 +25,7 @@ function distributorOf(
     of: (group: number) => alike.filter((other) => other !== group),
   };
   const distributor = new Distributor({ seed, capacity: 1024, tentativePerGroup, lookAlikes });
-  distributor.addDvipa(DVIPA);
+  distributor.setDvipa(DVIPA);
   for (const target of targets) distributor.addTarget(DVIPA, target);
   return distributor;
 }
