@@ -124,6 +124,7 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 	const napi_property_descriptor properties[] = {
 		EXPORT("tunOpen", tun_open),
 		EXPORT("captureOpen", capture_open),
+		EXPORT("captureFilter", capture_filter),
 		EXPORT("rawOpen", raw_open),
 		EXPORT("udpSocket", udp_socket),
 		EXPORT("receive", packet_io_receive),
