@@ -8,6 +8,7 @@ import { CommandError, EXIT } from './exit.ts';
 import { filtersCommand } from './filters.ts';
 import { helpCommand } from './help.ts';
 import { lifesizeCommand } from './lifesize.ts';
+import { reloadCommand } from './reload.ts';
 import { routeCommand } from './route.ts';
 import { sasCommand } from './sas.ts';
 import { statusCommand } from './status.ts';
@@ -56,7 +57,7 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     .enablePositionalOptions()
     .exitOverride();
   const groups: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
-    ['Agents:', [routeCommand(), targetCommand(), checkConfigCommand()]],
+    ['Agents:', [routeCommand(), targetCommand(), checkConfigCommand(), reloadCommand()]],
     [
       'What goes on:',
       [

@@ -1,7 +1,16 @@
 import type { NumberingRekeyCause } from '../../ipsec/numbering-actions.ts';
 
 /** Why this agent asks charon for a rekey. */
-export type RekeyCause = 'bytes' | 'packets' | NumberingRekeyCause | 'replay-undecided' | 'windows-lost';
+export type RekeyCause =
+  | 'bytes'
+  | 'packets'
+  | NumberingRekeyCause
+  | 'replay-undecided'
+  | 'windows-lost'
+  /** A target that had the keys is to have none any more. */
+  | 'target-removed'
+  /** Who may send on it was changed by a reload: what is under way is for the next SA. */
+  | 'reconfigured';
 
 /** Why an SA was rekeyed: besides, its soft limit of time (the plugin tells charon), or the peer or an operator. */
 export type RekeyReason = RekeyCause | 'time' | 'other';

@@ -3,7 +3,7 @@ import type { DropCounters } from '../../base/verdict.ts';
 import { Distributor } from '../../connections/distributor.ts';
 import { type ConnectionKey, KeyedHash } from '../../connections/connection-key.ts';
 import { OuterSources } from '../../connections/outer-sources.ts';
-import type { ClusterAddresses } from '../../dataplane/classify.ts';
+import type { ClearDvipa } from '../../dataplane/clear-check.ts';
 import { ClearReturn } from '../../dataplane/clear-return.ts';
 import { ClearRouting } from '../../dataplane/clear-routing.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
@@ -28,11 +28,13 @@ import { LifesizeLearning } from './lifesize-learning.ts';
 import { LifesizeRunner } from './lifesize-runner.ts';
 import { NumberingRunner } from './numbering-runner.ts';
 import { OpeningRunner } from './opening-runner.ts';
+import { Reconfiguration } from './reconfiguration.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import { PeerMoves } from './peer-moves.ts';
 import { type InboundSa, type OutboundSa, RoutingSas } from './routing-sas.ts';
 import { SaLifecycle } from './sa-lifecycle.ts';
 import type { Cluster } from './target-peers.ts';
+import { TargetAuthority } from './target-authority.ts';
 import { TargetCompleteness } from './target-completeness.ts';
 import { TargetSessions } from './target-sessions.ts';
 
@@ -47,7 +49,6 @@ export interface RoutingHostPorts {
   readonly log: Log;
   readonly drops: DropCounters;
   readonly cluster: Cluster;
-  readonly addresses: ClusterAddresses;
   readonly link: TrustedLink;
   readonly raw: PacketSink;
   readonly limits: PathLimits;
@@ -91,6 +92,7 @@ export class RoutingHost {
   readonly lifecycle: SaLifecycle;
   readonly sessions: TargetSessions;
   readonly completeness: TargetCompleteness;
+  readonly reconfiguration: Reconfiguration;
   readonly #ports: RoutingHostPorts;
   #ringsAt = 0;
 
@@ -106,7 +108,7 @@ export class RoutingHost {
       ...(ports.connectionEntries !== undefined && { capacity: ports.connectionEntries }),
     });
     for (const { address, distribution } of cluster.dvipas.values())
-      this.distributor.addDvipa(address, distribution);
+      this.distributor.setDvipa(address, distribution);
     const { distributor } = this;
     const sources = new OuterSources(ports.hashSeed);
     const fragmentHash = new KeyedHash(ports.hashSeed);
@@ -135,11 +137,11 @@ export class RoutingHost {
       perGroup: FRAGMENTED_PER_GROUP,
     });
     this.budget = new VerificationBudget(ports.verificationsPerSecond);
-    const sealerOf = (target: number) => cluster.peers[target]?.linkKeys.sealer;
+    const sealerOf = (target: number) => cluster.peerAt(target)?.linkKeys.sealer;
     this.sealedSender = new SealedSender({ link, epoch, sealerOf });
     this.opening = new OpeningInbound({
       sad: sas.inbound,
-      addresses: ports.addresses,
+      addresses: cluster.addresses,
       crypto: sas.opening,
       budget: this.budget,
       choice,
@@ -150,10 +152,10 @@ export class RoutingHost {
       onClaim: (entry, owner, high, low) => opened.claim(entry, owner, high, low),
       onOpened: (entry, isSuspicionNew) => opened.opened(entry, isSuspicionNew),
     });
-    const distributing = [...cluster.dvipas.values()].filter(({ distributesClear }) => distributesClear);
+    const clearDvipas = new AddressMap<ClearDvipa>();
     this.clearSender = new SealedSender({ link, epoch, sealerOf });
     const clearly = {
-      dvipas: new AddressMap(distributing.map((dvipa) => [dvipa.address, dvipa])),
+      dvipas: clearDvipas,
       covers: (connection: ConnectionKey) => sas.outbound.covers(connection),
       isReady: () => epoch() !== 0 && this.lifecycle.isListed,
       drops,
@@ -174,7 +176,7 @@ export class RoutingHost {
     });
     this.inbound = new RoutingInbound({
       sad: sas.inbound,
-      addresses: ports.addresses,
+      addresses: cluster.addresses,
       peek: sas.peeker,
       choice,
       opening: this.opening,
@@ -188,7 +190,7 @@ export class RoutingHost {
       clear,
       link,
       drops,
-      nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,
+      nextDispatch: (target) => cluster.peerAt(target)?.nextDispatch() ?? 0,
       epoch,
     });
     const moves = new PeerMoves({ clock, log, plugin, sources });
@@ -240,7 +242,23 @@ export class RoutingHost {
       now: () => clock.now(),
       isOwner: () => epoch() > 0,
     });
-    const { lifecycle, numbering, lifesize, opening, completeness } = this;
+    const { lifecycle, numbering, lifesize, opening, completeness, budget } = this;
+    const authority = new TargetAuthority({
+      ...common,
+      lifecycle,
+      numbering,
+      lifesize,
+      completeness,
+    });
+    this.reconfiguration = new Reconfiguration({
+      ...common,
+      link,
+      budget,
+      learning,
+      authority,
+      completeness,
+      clearDvipas,
+    });
     this.sessions = new TargetSessions({
       ...common,
       lifecycle,
@@ -250,6 +268,7 @@ export class RoutingHost {
       opening,
       opened,
       completeness,
+      authority,
       acquires: new Acquires({ ...common, plugin }),
     });
     link.onReceive((packets, peer, protocol, carried) => this.#fromLink(packets, peer, protocol, carried));
@@ -264,6 +283,7 @@ export class RoutingHost {
     this.stamping.tick(now);
     this.distributor.sweep(now);
     this.completeness.tick();
+    this.reconfiguration.leaving.tick(now);
   }
 
   /** Stops its timers and wipes all keys. */
@@ -294,7 +314,7 @@ export class RoutingHost {
 
   #fromLink(packets: PacketVector, index: number, protocol: number, carried: number): void {
     const { cluster, clock, drops, epoch } = this.#ports;
-    const peer = cluster.peers[index];
+    const peer = cluster.peerAt(index);
     if (peer !== undefined && protocol === LINK_PROTOCOL.STAMP) {
       this.stamping.run(packets, peer.host, carried, epoch(), clock.now());
       return;

@@ -226,7 +226,7 @@ function connections({ host: { distributor }, cluster, now }: RoutingParts): Con
     source: formatAddress(entry.source),
     sourcePort: entry.sourcePort,
     destinationPort: entry.destinationPort,
-    target: cluster.peers[entry.target]?.host ?? '',
+    target: cluster.peerAt(entry.target)?.host ?? '',
     state: entry.state === 'established' ? 'confirmed' : entry.state,
     remainingMs: Math.round(entry.remainingMs),
   }));

@@ -18,10 +18,13 @@ import { readCredentials } from '../../io/tls-options.ts';
 import { Tun } from '../../io/tun.ts';
 import type { Log } from '../../observe/log.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
+import { sessionTimes } from '../coupling-files.ts';
 import { keepGuard } from '../keep-guard.ts';
 import { pathLimits } from '../path-limits.ts';
+import { RELOAD, reloadCommand, Reloader, type ReloadSource } from '../reload.ts';
 import { KernelSourcePorts } from './source-ports.ts';
 import { ROUTER_PEER, TargetHost } from './target-host.ts';
+import { TargetReload } from './target-reload.ts';
 import { targetAnswers } from './target-snapshots.ts';
 
 const VECTOR_PACKETS = 64;
@@ -34,18 +37,27 @@ const GUARD_CHECK_MS = 5000;
  * Runs a target: guard first, then the TUN, the link, the coupling channel, and last the DVIPA's address.
  * Rejects if something it needs is not there; what was started by then is stopped.
  */
-export async function startTargetAgent(config: TargetConfig, log: Log): Promise<RunningAgent> {
+export async function startTargetAgent(
+  config: TargetConfig,
+  log: Log,
+  source: ReloadSource<TargetConfig>,
+): Promise<RunningAgent> {
   const stops = new StopList();
   try {
-    await start(config, log, stops);
-    return stops;
+    const reloader = await start(config, log, source, stops);
+    return stops.runningAgent(() => reloader.run(false));
   } catch (error) {
     await stops.close().catch(() => {});
     throw error;
   }
 }
 
-async function start(config: TargetConfig, log: Log, stops: StopList): Promise<void> {
+async function start(
+  config: TargetConfig,
+  log: Log,
+  source: ReloadSource<TargetConfig>,
+  stops: StopList,
+): Promise<Reloader<TargetConfig>> {
   const clock = systemClock;
   const drops = new DropCounters();
   const tls = await readCredentials(config.coupling);
@@ -123,11 +135,7 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     incarnation: BigInt(Date.now()) * 1000n + BigInt(process.pid % 1000),
     drops,
     handlers: relations,
-    times: {
-      heartbeatMs: config.coupling.heartbeatMs,
-      deadAfterMs: config.coupling.deadAfterMs,
-      helloTimeoutMs: 5000,
-    },
+    times: sessionTimes(config.coupling),
     onFailure: (reason, error) => log.debug('no coupling session', { reason, error }),
   });
   client.start();
@@ -150,7 +158,13 @@ async function start(config: TargetConfig, log: Log, stops: StopList): Promise<v
     flows,
     drops,
   });
-  const admin = await startAdminServer(config.admin.socket, { ...answers });
+  const running = new TargetReload({ config, tls, guard, listening, sourcePorts, host, client });
+  const reloader = new Reloader({ source, current: config, running, log });
+  const admin = await startAdminServer(config.admin.socket, {
+    ...answers,
+    [RELOAD]: reloadCommand(reloader),
+  });
   stops.add(() => admin.close());
   log.info('target agent started', { role: 'target' });
+  return reloader;
 }

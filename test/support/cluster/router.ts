@@ -12,11 +12,10 @@ import { PluginStore } from '../../../src/store/plugin-store.ts';
 import { parseDvipaState } from '../../../src/store/state-codec.ts';
 import type { Log } from '../../../src/observe/log.ts';
 import type { AdminHandlers } from '../../../src/observe/snapshots.ts';
-import { DVIPA, ENDPOINT, addr } from '../inner-packets.ts';
+import { DVIPA, ENDPOINT } from '../inner-packets.ts';
 import type { ManualClock } from '../manual-clock.ts';
 import type { MemoryCharon } from './charon.ts';
 import { type Network, Sink, vectorOfAll } from './network.ts';
-import { AddressSet } from '../../../src/packet/address-map.ts';
 
 export const ROUTER_ADDRESS = '198.51.100.1';
 export const targetAddress = (n: number) => `198.51.100.${10 + n}`;
@@ -155,7 +154,6 @@ export class MemoryRouter {
       log: silent,
       drops,
       cluster: this.cluster,
-      addresses: { dvipas: new AddressSet([addr(DVIPA)]), endpoints: new AddressSet([addr(ENDPOINT)]) },
       link,
       limits: { outside: 1500, cluster: 1500 },
       raw: new Sink((datagram) => options.toOutside(datagram)),
