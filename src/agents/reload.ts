@@ -89,7 +89,8 @@ export class Reloader<C extends Config> {
         log.warn('configuration reloaded', { error: new Error(warning) });
       return { ...answer, isApplied: true };
     } catch (error) {
-      log.error('configuration not reloaded', { path: source.file, error });
+      const lines = (error instanceof Error ? error.message : String(error)).split('\n');
+      log.error('configuration not reloaded', { path: source.file, error: new Error(lines.join('; ')) });
       throw error;
     }
   }
