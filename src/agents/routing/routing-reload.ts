@@ -13,11 +13,11 @@ import type { Reconfiguration } from './reconfiguration.ts';
 export interface RoutingReloadOptions {
   readonly config: RouteConfig;
   readonly tls: TlsCredentials;
-  readonly guard: RouterGuard;
+  readonly guard: Pick<RouterGuard, 'change'>;
   readonly capture: Pick<Capture, 'setFilter'>;
   readonly charon: Pick<CharonLink, 'addresses' | 'setDvipas'>;
   readonly store: CouplingStore;
-  readonly reconfiguration: Reconfiguration;
+  readonly reconfiguration: Pick<Reconfiguration, 'refusals' | 'apply'>;
   /** What of it neither of these is about. Must not fail. */
   readonly changed: (config: RouteConfig, tls: TlsCredentials) => void;
 }

@@ -128,6 +128,7 @@ export class MemoryRouter {
   readonly host: RoutingHost;
   /** What its admin socket would answer. */
   readonly answers: AdminHandlers;
+  config: RouteConfig;
   isUp = true;
   readonly #options: RouterOptions;
   readonly #stops: (() => void)[] = [];
@@ -144,6 +145,7 @@ export class MemoryRouter {
     void store.putDvipa(DVIPA, { epoch });
     this.gate = new EpochGate(epoch, (raised) => store.putDvipa(DVIPA, { epoch: raised }));
     const config = routeConfig(options.targets, options.authorised, options.dvipa);
+    this.config = config;
     this.cluster = new Cluster(config);
     const link = network.openLink(ROUTER_ADDRESS);
     for (const { index, address } of this.cluster.peers) link.setPeer(index, address);
@@ -186,6 +188,16 @@ export class MemoryRouter {
     );
     charon.listener = (change) => lifecycle.change(charon.instance, change);
     lifecycle.snapshot(snapshot);
+  }
+
+  /** As `dvipa reload` with such a configuration: what is refused; nothing if it goes by it. */
+  reload(config: RouteConfig): string[] {
+    const { reconfiguration } = this.host;
+    const refusals = reconfiguration.refusals(config);
+    if (refusals.length > 0) return refusals;
+    this.config = config;
+    void reconfiguration.apply(config);
+    return [];
   }
 
   get sas() {
