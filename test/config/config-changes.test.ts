@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import { assert, constantFrom, property, record, subarray } from 'fast-check';
 import { configChanges, type RouteConfig, parseConfig } from '../../src/config/index.ts';
 import { effectOf, RELOAD_EFFECTS } from '../../src/config/config-changes.ts';
 import { ROUTE_YAML, TARGET_YAML } from './example.ts';
@@ -14,27 +14,25 @@ const replaced = (from: string, to: string) =>
 const pathsOf = (after: RouteConfig) => configChanges(route(), after).map(({ path }) => path);
 
 /** Configurations of a few choices each, so that equal ones come often. */
-const configs = fc
-  .record({
-    weight: fc.constantFrom(1, 2),
-    affinity: fc.constantFrom('none', 'sa', '{ source_seconds: 5 }'),
-    hosts: fc.subarray(['target1', 'target2', 'target3'], { minLength: 1 }),
-    port: fc.constantFrom(80, 443),
-    interface: fc.constantFrom('outside0', 'outside1'),
-    level: fc.constantFrom('info', 'debug'),
-  })
-  .map(({ weight, affinity, hosts, port, interface: name, level }) =>
-    route((text) => {
-      const targets = hosts.map((host) => `    - { host: ${host}, address: 198.51.100.2${host.at(-1)} }`);
-      return text
-        .replace('[target1, target2]', `[${hosts.join()}]\n    weights: { ${hosts[0]}: ${weight} }`)
-        .replace('round-robin', `round-robin\n    affinity: ${affinity}`)
-        .replace(/targets:\n(?: {4}- .*\n)+|targets:\n(?: {2}- .*\n)+/, `targets:\n${targets.join('\n')}\n`)
-        .replace('"80"', `"${port}"`)
-        .replace('outside0', name)
-        .concat(`log: { level: ${level} }\n`);
-    }),
-  );
+const configs = record({
+  weight: constantFrom(1, 2),
+  affinity: constantFrom('none', 'sa', '{ source_seconds: 5 }'),
+  hosts: subarray(['target1', 'target2', 'target3'], { minLength: 1 }),
+  port: constantFrom(80, 443),
+  interface: constantFrom('outside0', 'outside1'),
+  level: constantFrom('info', 'debug'),
+}).map(({ weight, affinity, hosts, port, interface: name, level }) =>
+  route((text) => {
+    const targets = hosts.map((host) => `    - { host: ${host}, address: 198.51.100.2${host.at(-1)} }`);
+    return text
+      .replace('[target1, target2]', `[${hosts.join()}]\n    weights: { ${hosts[0]}: ${weight} }`)
+      .replace('round-robin', `round-robin\n    affinity: ${affinity}`)
+      .replace(/targets:\n(?: {4}- .*\n)+|targets:\n(?: {2}- .*\n)+/, `targets:\n${targets.join('\n')}\n`)
+      .replace('"80"', `"${port}"`)
+      .replace('outside0', name)
+      .concat(`log: { level: ${level} }\n`);
+  }),
+);
 
 describe('changes between two configurations', () => {
   it('are named as in the file, with both values and their effect', () => {
@@ -88,8 +86,8 @@ describe('changes between two configurations', () => {
   });
 
   it('are none if and only if the configurations are equal, and the way back has them the other way round', () => {
-    fc.assert(
-      fc.property(configs, configs, (before, after) => {
+    assert(
+      property(configs, configs, (before, after) => {
         const there = configChanges(before, after);
         const back = configChanges(after, before);
         const isEqual = JSON.stringify(before) === JSON.stringify(after);

@@ -1,3 +1,4 @@
+import { cleanText } from '../fields.ts';
 import type { ReloadSnapshot } from '../snapshots.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
@@ -15,7 +16,7 @@ export function renderReload({ file, isApplied, changes, warnings }: ReloadSnaps
     style,
   );
   const head = isApplied ? `${file}: reloaded` : `${file}: would be reloaded, nothing has changed`;
-  return `${head}\n${table}${warnings.map((warning) => `warning: ${warning}\n`).join('')}`;
+  return `${head}\n${table}${warnings.map((warning) => `warning: ${cleanText(warning)}\n`).join('')}`;
 }
 
 /** A whole DVIPA is a screen; `--json` has all of it. */

@@ -54,6 +54,7 @@ function wrongArguments(): void {
     poll: [tun, () => {}],
     close: [tun],
     captureOpen: ['lo', 0x86dd, filter, 4096],
+    captureFilter: [io.captureOpen('lo', 0x86dd, filter, 4096), filter],
     rawOpen: [1, 4096],
     tunOpen: ['abuse1', {}],
     udpSocket: ['127.0.0.1', 0, 4096],
