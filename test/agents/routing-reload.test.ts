@@ -6,7 +6,7 @@ import type { RouteConfig } from '../../src/config/index.ts';
 import type { TlsCredentials } from '../../src/io/tls-options.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import { TestAuthority } from '../support/coupling-certificates.ts';
-import { routeConfig } from '../support/cluster/router.ts';
+import { routeConfig, silent } from '../support/cluster/router.ts';
 import { DVIPA, ENDPOINT } from '../support/inner-packets.ts';
 
 const SECOND = '203.0.113.20';
@@ -54,6 +54,7 @@ describe('a reload of a running routing host', () => {
     const plugin = { dvipas: [DVIPA], endpoints: [ENDPOINT] };
     const refusals: string[] = [];
     const reload = new RoutingReload({
+      log: silent,
       config: config(DVIPA),
       tls,
       guard: { change: async ({ dvipas }) => say('guard', dvipas.join('+')) },

@@ -29,7 +29,7 @@ describe('a reload of a running target', () => {
     return { ...plain, dvipas, sourcePorts: { manage }, coupling: { ...plain.coupling, ...files } };
   }
 
-  function setUp() {
+  function setUp(fails = false) {
     const said: string[] = [];
     const reload = new TargetReload({
       config: config([FIRST]),
@@ -40,7 +40,11 @@ describe('a reload of a running target', () => {
       },
       listening: {
         setDvipas: (dvipas) => said.push(`listening ${dvipas.join('+')}`),
-        look: async (isThorough) => void said.push(`look ${isThorough}`),
+        look: async (isThorough) => {
+          said.push(`look ${isThorough}`);
+          if (fails && said.filter((each) => each.startsWith('look')).length === 1)
+            throw new Error('no /proc');
+        },
       },
       sourcePorts: { manage: async (isManaged) => void said.push(`manage ${isManaged}`) },
       host: {
@@ -67,6 +71,21 @@ describe('a reload of a running target', () => {
       'client 1500',
       'manage true',
     ]);
+  });
+
+  it('serves what it served before if that fails', async () => {
+    const { reload, said } = setUp(true);
+    const failed = reload.apply(config([FIRST, SECOND])).catch((error: Error) => error.message);
+    expect(await failed).to.equal('no /proc');
+    expect(said.slice(3)).to.deep.equal([
+      `guard ${FIRST}`,
+      `listening ${FIRST}`,
+      'look true',
+      `host ${FIRST}`,
+      'addresses',
+    ]);
+    await reload.apply(config([FIRST, SECOND]));
+    expect(said).to.include(`host ${FIRST}+${SECOND}`);
   });
 
   it('touches neither guard nor addresses if the DVIPAs are the same', async () => {

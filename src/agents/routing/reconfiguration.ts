@@ -136,6 +136,7 @@ export class Reconfiguration {
     const { cluster, distributor, link, completeness } = this.#options;
     peer.session?.close('removed');
     distributor.removeTarget(peer.index);
+    distributor.setDraining(peer.index, false); // whoever has the index next is another one
     completeness.removed(peer);
     peer.linkKeys.wipe();
     link.setPeer(peer.index, undefined);

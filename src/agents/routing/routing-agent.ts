@@ -178,6 +178,7 @@ async function start(
     write: writeSecretFile,
   });
   const running = new RoutingReload({
+    log,
     config,
     tls,
     guard,

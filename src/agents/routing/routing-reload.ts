@@ -3,6 +3,7 @@ import type { Capture } from '../../io/capture.ts';
 import type { RouterGuard } from '../../io/router-guard.ts';
 import { captureFilter } from '../../io/bpf.ts';
 import type { TlsCredentials } from '../../io/tls-options.ts';
+import type { Log } from '../../observe/log.ts';
 import type { CouplingStore } from '../../store/store.ts';
 import { checkFiles } from '../coupling-files.ts';
 import { type Checked, refuse, type Reloadable } from '../reload.ts';
@@ -11,6 +12,7 @@ import type { CharonLink, PluginAddresses } from './charon-link.ts';
 import type { Reconfiguration } from './reconfiguration.ts';
 
 export interface RoutingReloadOptions {
+  readonly log: Log;
   readonly config: RouteConfig;
   readonly tls: TlsCredentials;
   readonly guard: Pick<RouterGuard, 'change'>;
@@ -71,7 +73,9 @@ export class RoutingReload implements Reloadable<RouteConfig> {
     this.#tls = this.#checkedTls;
     changed(after, this.#tls);
     await reconfiguration.apply(after);
-    await this.#open(wanted, union(before, wanted));
+    await this.#open(wanted, union(before, wanted)).catch((error: unknown) =>
+      this.#options.log.error('addresses that are gone are still guarded and captured', { error }),
+    );
   }
 
   #own({ dvipas }: Scope): Promise<void> {

@@ -38,20 +38,29 @@ export class TargetReload implements Reloadable<TargetConfig> {
     return { refused: [...refused, ...this.#options.host.refusals(dvipas)], changes };
   }
 
-  /** In the order of a start: guard, what listens, the routing host, and last the address. */
   async apply({ dvipas, sourcePorts, coupling }: TargetConfig): Promise<void> {
-    const { guard, listening, host, client } = this.#options;
-    const isSame = dvipas.toSorted().join() === this.#dvipas.toSorted().join();
-    if (!isSame) {
-      await guard.change(dvipas);
+    const before = this.#dvipas;
+    if (dvipas.toSorted().join() !== before.toSorted().join()) {
+      try {
+        await this.#serve(dvipas);
+      } catch (error) {
+        await this.#serve(before);
+        throw error;
+      }
       this.#dvipas = dvipas;
-      listening.setDvipas(dvipas);
-      await listening.look(true); // the first report is true
-      host.configure(dvipas);
-      await guard.addAddresses();
     }
     this.#tls = this.#checkedTls;
-    client.configure(this.#tls, sessionTimes(coupling));
+    this.#options.client.configure(this.#tls, sessionTimes(coupling));
     await this.#options.sourcePorts.manage(sourcePorts.manage);
+  }
+
+  /** In the order of a start: guard, what listens, the routing host, and last the address. */
+  async #serve(dvipas: readonly string[]): Promise<void> {
+    const { guard, listening, host } = this.#options;
+    await guard.change(dvipas);
+    listening.setDvipas(dvipas);
+    await listening.look(true); // the first report is true
+    host.configure(dvipas);
+    await guard.addAddresses();
   }
 }
