@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from './check.ts';
+import { flatten, optionsOf, type Role } from './reference/options.ts';
 
 /** When a change of a value counts: with the next `dvipa reload`, or when the agent is started again. */
 export type ChangeEffect = 'now' | 'restart';
@@ -12,34 +13,6 @@ export interface ConfigChange {
   readonly to: unknown;
   readonly effect: ChangeEffect;
 }
-
-/**
- * The one table of what a reload can change, for both roles: the longest pattern that a path begins with decides, `[]` stands for any
- * entry. What is in no line needs a restart.
- */
-export const RELOAD_EFFECTS: Readonly<Record<string, ChangeEffect>> = {
-  role: 'restart',
-  host: 'restart',
-  dvipas: 'now',
-  outside: 'restart',
-  cluster: 'restart',
-  router: 'restart',
-  tun: 'restart',
-  targets: 'now',
-  // The same host elsewhere: take it out, and in again.
-  'targets[].address': 'restart',
-  source_ports: 'now',
-  coupling: 'now',
-  charon: 'restart',
-  connection_table: 'restart',
-  lifesize: 'now',
-  verification: 'now',
-  stamping: 'now',
-  trusted_link: 'restart',
-  keys_export: 'now',
-  admin: 'restart',
-  log: 'now',
-};
 
 /** Lists whose entries have names; others (rules, endpoints) count as one value. */
 const NAMES: Readonly<Record<string, (entry: never) => string>> = {
@@ -59,18 +32,21 @@ export function configChanges(before: Config, after: Config): ConfigChange[] {
     path,
     from,
     to,
-    effect: effectOf(path),
+    effect: effectOf(path, before.role),
   }));
 }
 
-/** The effect of a change at this path. */
-export function effectOf(path: string): ChangeEffect {
+/**
+ * The effect of a change at this path, as the schema says it of the option (`reload`), or of the nearest one around it. What it says
+ * nothing of needs a restart.
+ */
+export function effectOf(path: string, role: Role): ChangeEffect {
   const pattern = path.replaceAll(/\[[^\]]*\]/g, '[]');
-  const fitting = Object.keys(RELOAD_EFFECTS).filter(
-    (each) => pattern === each || ['.', '['].some((next) => pattern.startsWith(each + next)),
+  const around = flatten(optionsOf(role)).filter(
+    (option) => pattern === option.path || ['.', '['].some((next) => pattern.startsWith(option.path + next)),
   );
-  const longest = fitting.toSorted((a, b) => b.length - a.length)[0];
-  return longest === undefined ? 'restart' : (RELOAD_EFFECTS[longest] as ChangeEffect);
+  const nearest = around.toSorted((a, b) => b.path.length - a.path.length)[0];
+  return nearest?.reload === 'hot' ? 'now' : 'restart';
 }
 
 type Difference = readonly [path: string, from: unknown, to: unknown];
