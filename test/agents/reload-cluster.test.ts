@@ -291,18 +291,25 @@ describe('a reload in a cluster in memory', () => {
     ]);
   });
 
-  it('rekeys SAs whose packets are to leave another way', async () => {
+  it('sends another way from one packet to the next, and back, without a rekey: `return`', async () => {
     const cluster = new MemoryCluster();
     await cluster.up();
-    const open = await connections(cluster, 3);
-    await cluster.run(20);
-    cluster.router.reload(withDvipa(cluster.router.config, { returnVia: 'router' }));
-    await cluster.run(200);
-    expect(cluster.rekeys).to.deep.equal(['reconfigured in', 'reconfigured out']);
+    const { at, port } = await connection(cluster);
+    await load(cluster, port, 5);
+    expect([...cluster.senders], 'alone on its SA').to.deep.equal([at]);
+    const direct = cluster.router.config;
+    const open = new Map([[at, port]]);
+    await reloadUnderLoad(cluster, withDvipa(direct, { returnVia: 'router' }), open);
     cluster.senders.clear();
-    await load(cluster, open.get(1) as number, 5);
-    await cluster.run(20);
+    await reloadUnderLoad(cluster, withDvipa(direct, { returnVia: 'router', weights: { target1: 2 } }), open);
     expect([...cluster.senders]).to.deep.equal(['router']);
+    await reloadUnderLoad(cluster, direct, open);
+    for (let i = 0; i < 40; i++) {
+      await load(cluster, port, 1);
+      await cluster.run(100);
+    }
+    expect(cluster.senders.has(at), 'it has the SA to itself for seconds').to.equal(true);
+    expect([cluster.rekeys, cluster.allViolations]).to.deep.equal([[], []]);
   });
 
   it('stamps or not for SAs that come from then on, and counts with another budget at once', async () => {

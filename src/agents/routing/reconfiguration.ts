@@ -9,6 +9,7 @@ import type { AddressMap } from '../../packet/address-map.ts';
 import { type DvipaService, stopFiltering } from './dvipa-service.ts';
 import { LeavingTargets } from './leaving-targets.ts';
 import type { LifesizeLearning } from './lifesize-learning.ts';
+import type { NumberingRunner } from './numbering-runner.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { AnySa, RoutingSas } from './routing-sas.ts';
 import { serviceOfPolicy } from './shadow-records.ts';
@@ -29,6 +30,7 @@ export interface ReconfigurationOptions {
   readonly budget: VerificationBudget;
   readonly learning: LifesizeLearning;
   readonly rekeyer: Rekeyer;
+  readonly numbering: NumberingRunner;
   readonly authority: TargetAuthority;
   readonly completeness: TargetCompleteness;
   /** DVIPAs that distribute clear text: who handles it reads it for each packet. */
@@ -83,8 +85,7 @@ export class Reconfiguration {
 
   /** There must be no `refusals`. Packets go by it at once; resolves when targets that are there do so too, or after a while. */
   async apply(config: RouteConfig): Promise<void> {
-    const { cluster, sas, distributor, link, budget, learning, authority, rekeyer, completeness } =
-      this.#options;
+    const { cluster, sas, distributor, link, budget, learning, authority, completeness } = this.#options;
     const before = new Set(cluster.peers);
     const changes = cluster.apply(config);
     for (const peer of cluster.peers) if (!before.has(peer)) link.setPeer(peer.index, peer.address);
@@ -96,6 +97,8 @@ export class Reconfiguration {
     this.#refreshClear();
     for (const service of changes.removed) this.#removed(service);
     completeness.refresh();
+    // Before they hear of it: nobody has a lease for a way that is closed.
+    for (const service of changes.rerouted) this.#reroute(service);
     const told = cluster.peers.map(async (peer) =>
       peer.session?.whenAcknowledged(authority.tellSettings(peer)),
     );
@@ -103,9 +106,6 @@ export class Reconfiguration {
     this.leaving.set(changes.leaving);
     for (const peer of cluster.peers)
       if (peer.place < 0 && peer.services.length === 0) this.#removePeer({ peer });
-    for (const service of changes.rerouted)
-      for (const entry of this.#entriesOf(service))
-        if (!entry.isReplaced) rekeyer.request(entry, 'reconfigured');
     const areTold = Promise.all(told).then(() => {
       for (const service of changes.loosened) stopFiltering(service);
     });
@@ -113,6 +113,15 @@ export class Reconfiguration {
       this.#options.clock.after(TOLD_WAIT_MS, resolve);
     });
     await Promise.race([areTold, isLate]);
+  }
+
+  #reroute(service: DvipaService): void {
+    const { numbering, clock } = this.#options;
+    for (const entry of this.#entriesOf(service)) {
+      if (!('numbering' in entry)) continue;
+      entry.numbering.allowExclusive(service.returnVia === 'direct', clock.now());
+      numbering.changed(entry);
+    }
   }
 
   #removed(service: DvipaService): void {

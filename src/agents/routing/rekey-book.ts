@@ -8,9 +8,7 @@ export type RekeyCause =
   | 'replay-undecided'
   | 'windows-lost'
   /** A target that had the keys is to have none any more. */
-  | 'target-removed'
-  /** Who may send on it was changed by a reload: what is under way is for the next SA. */
-  | 'reconfigured';
+  | 'target-removed';
 
 /** Why an SA was rekeyed: besides, its soft limit of time (the plugin tells charon), or the peer or an operator. */
 export type RekeyReason = RekeyCause | 'time' | 'other';

@@ -255,6 +255,7 @@ export class RoutingHost {
       link,
       budget,
       learning,
+      numbering,
       authority,
       completeness,
       clearDvipas,
