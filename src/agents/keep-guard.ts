@@ -9,6 +9,8 @@ interface Guard {
 /** Another program may have flushed our rules (a firewall that reloads): puts them back and says so. */
 export async function keepGuard(guard: Guard, log: Log): Promise<void> {
   if (await guard.isInstalled()) return;
-  log.error('the guard rules were removed by another program, installing them again');
+  log.error('the guard rules were removed by another program, installing them again', {
+    event: 'guard-repaired',
+  });
   await guard.install();
 }

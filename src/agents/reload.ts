@@ -41,7 +41,7 @@ export interface ReloaderOptions<C extends Config> {
 }
 
 /**
- * Reloads the configuration as a whole or not at all (ADR 23): a file that is wrong, that needs a restart, or that the running agent
+ * Reloads the configuration as a whole or not at all (ADR 24): a file that is wrong, that needs a restart, or that the running agent
  * cannot take is refused, and everything stays as it is. So what runs is always what one file says.
  */
 export class Reloader<C extends Config> {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { ROUTE_ADMIN_SOCKET, TARGET_ADMIN_SOCKET } from '../config/admin-sockets.ts';
-import type { AdminAnswers, AdminCommand } from '../observe/snapshots.ts';
+import type { AdminAnswers, AdminCommand } from '../observe/admin-answers.ts';
 import type { Style } from '../observe/views/style.ts';
 import type { AdminArguments } from '../io/admin-protocol.ts';
 import { CommandError, EXIT } from './exit.ts';
@@ -20,11 +20,15 @@ export function askCommand<Name extends AdminCommand>(
   description: string,
   render: (answer: AdminAnswers[Name], style: Style) => string,
 ): Command {
-  const command = withSocketOption(new Command(name).description(description));
-  return withOutputOptions(command, 'list').action(async (options: SocketOption & OutputOptions) => {
+  return listCommand(name, description).action(async (options: SocketOption & OutputOptions) => {
     const answer = (await ask(name, options.socket)) as AdminAnswers[Name];
     await printAnswer(name, answer, options, render);
   });
+}
+
+/** A command with the options of all that ask an agent for a list. */
+export function listCommand(name: string, description: string): Command {
+  return withOutputOptions(withSocketOption(new Command(name).description(description)), 'list');
 }
 
 export function withSocketOption(command: Command): Command {
@@ -40,12 +44,21 @@ export async function ask(
   socket: string | undefined,
   args: AdminArguments = {},
 ): Promise<unknown> {
-  const { AgentUnreachableError, askAgent } = await import('../io/admin-client.ts');
+  const { askAgent } = await import('../io/admin-client.ts');
+  return fromFirstAgent(socket, (path) => askAgent(path, name, { args }));
+}
+
+/** What `work` makes of the agent on this socket, or of the first one that is reachable where agents usually are. */
+export async function fromFirstAgent<Result>(
+  socket: string | undefined,
+  work: (path: string) => Promise<Result>,
+): Promise<Result> {
+  const { AgentUnreachableError } = await import('../io/admin-client.ts');
   const paths = socket === undefined ? DEFAULT_SOCKETS.filter((path) => existsSync(path)) : [socket];
   const failures: string[] = [];
   for (const path of paths) {
     try {
-      return await askAgent(path, name, { args });
+      return await work(path);
     } catch (error) {
       // A file left by a killed routing agent must not hide the target agent beside it.
       if (!(error instanceof AgentUnreachableError)) throw error;

@@ -7,6 +7,8 @@ export const EXIT = {
   USAGE: 2,
   /** No agent answers on the admin socket. */
   UNREACHABLE: 3,
+  /** What was waited for has not come in its time. */
+  TIME_OUT: 4,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

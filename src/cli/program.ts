@@ -2,13 +2,19 @@ import { Command, CommanderError } from 'commander';
 import { checkConfigCommand } from './check-config.ts';
 import { completionCommand, runningValuesCommand } from './completion.ts';
 import { connectionsCommand } from './connections.ts';
+import { drainCommand, undrainCommand } from './drain.ts';
 import { dropsCommand } from './drops.ts';
+import { dvipasCommand } from './dvipas.ts';
+import { eventsCommand } from './events.ts';
 import { withExamples } from './examples.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { filtersCommand } from './filters.ts';
 import { helpCommand } from './help.ts';
 import { lifesizeCommand } from './lifesize.ts';
 import { reloadCommand } from './reload.ts';
+import { maintenanceCommand } from './maintenance.ts';
+import { numberingCommand } from './numbering.ts';
+import { rekeyCommand } from './rekey.ts';
 import { routeCommand } from './route.ts';
 import { sasCommand } from './sas.ts';
 import { statusCommand } from './status.ts';
@@ -17,7 +23,7 @@ import { targetsCommand } from './targets.ts';
 import { versionCommand } from './version.ts';
 
 const HELP_EXIT_CODES = `
-Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable.`;
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable, 4 not done in time.`;
 
 /** Commands with much code behind them: loaded only if the command line names them. */
 const LATER = {
@@ -62,14 +68,18 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
       'What goes on:',
       [
         statusCommand(),
+        dvipasCommand(),
         sasCommand(),
         targetsCommand(),
         connectionsCommand(),
+        numberingCommand(),
         filtersCommand(),
         lifesizeCommand(),
         dropsCommand(),
+        eventsCommand(),
       ],
     ],
+    ['Act:', [rekeyCommand(), drainCommand(), undrainCommand(), maintenanceCommand()]],
     ['Find out why:', [await later('keys', args)]],
     [
       'Set up:',

@@ -25,9 +25,12 @@ const KINDS: Readonly<Record<string, ValueKind>> = {
   network: 'free',
   number: 'free',
   path: 'file',
+  place: 'free',
+  protocol: 'free',
   scenario: 'free',
   seconds: 'free',
   spi: 'spi',
+  state: 'free',
   target: 'target',
 };
 

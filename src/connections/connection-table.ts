@@ -5,13 +5,16 @@ import { DEFAULT_CONNECTION_TIMEOUTS, type ConnectionTimeouts } from './timeouts
 
 export type ConnectionState = 'tentative' | 'opening' | 'established' | 'closing';
 
-/** One entry as shown to people. */
-export interface ConnectionView extends Readonly<ConnectionKey> {
-  readonly target: number;
-  readonly state: ConnectionState;
-  /** Until it is forgotten unless something happens. */
-  readonly remainingMs: number;
-}
+/**
+ * Sees one entry; the key is valid during the call only. `remainingMs`: until it is forgotten unless something happens. Says
+ * whether it wants more.
+ */
+export type ConnectionVisitor = (
+  key: Readonly<ConnectionKey>,
+  target: number,
+  state: ConnectionState,
+  remainingMs: number,
+) => boolean;
 
 export interface ConnectionTableOptions {
   /** 8 random bytes. */
@@ -86,9 +89,11 @@ export class ConnectionTable {
   readonly #openingByTarget = new Map<number, number>();
   /** Entries by SA group: a group without one is removed without a look at every slot. */
   readonly #sizeByGroup = new Map<number, number>();
+  readonly #sizeByTarget = new Map<number, number>();
   readonly #onChange: ConnectionListener | undefined;
   /** Of an entry that nobody named: reused, nothing is allocated for its end. */
   readonly #key = newConnectionKey();
+  readonly #visited = newConnectionKey();
   #tentative = 0;
   #size = 0;
   #sweepAt = 0;
@@ -284,15 +289,30 @@ export class ConnectionTable {
     return removed;
   }
 
-  /** All entries that have not expired, in no order. The table must not change while iterating. */
-  *entries(now: number): Generator<ConnectionView> {
+  /** Places for entries, more than there are entries. */
+  get slots(): number {
+    return this.#slots.slots;
+  }
+
+  /** Entries of the target, expired ones too until they are swept. */
+  sizeOfTarget(target: number): number {
+    return this.#sizeByTarget.get(target) ?? 0;
+  }
+
+  /**
+   * Entries in the slots from `from` below `end` that have not expired; allocates nothing. The table must not change in the call.
+   * False: the visitor wants no more.
+   */
+  visit(from: number, end: number, now: number, visitor: ConnectionVisitor): boolean {
     const { slots, state, time } = this.#slots;
-    for (let slot = 0; slot < slots; slot++) {
+    for (let slot = from; slot < Math.min(end, slots); slot++) {
       const name = STATE_NAMES[state[slot] as number];
       const remainingMs = (time[slot] as number) - now;
       if (name === undefined || remainingMs <= 0) continue;
-      yield { ...this.#slots.keyAt(slot), target: this.#slots.valueAt(slot), state: name, remainingMs };
+      this.#slots.readKey(slot, this.#visited);
+      if (!visitor(this.#visited, this.#slots.valueAt(slot), name, remainingMs)) return false;
     }
+    return true;
   }
 
   #mayGrow(group: number): boolean {
@@ -330,6 +350,7 @@ export class ConnectionTable {
       const by = after === FREE ? -1 : 1;
       this.#size += by;
       addTo(this.#sizeByGroup, group, by);
+      addTo(this.#sizeByTarget, this.#slots.valueAt(slot), by);
     }
     if (before === TENTATIVE || after === TENTATIVE) {
       const by = after === TENTATIVE ? 1 : -1;

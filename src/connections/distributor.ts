@@ -46,7 +46,9 @@ export class Distributor {
   #present: TargetMask = NO_TARGETS;
   /** The same by DVIPA: who is ready to serve it. */
   readonly #ready = new AddressMap<TargetMask>();
+  /** Targets that are drained on all DVIPAs, and on some. */
   #draining: TargetMask = NO_TARGETS;
+  readonly #drainingOn = new AddressMap<TargetMask>();
   /** As the targets last said. */
   readonly #busyPerMille = new Int32Array(MAX_TARGETS);
 
@@ -70,8 +72,8 @@ export class Distributor {
     else this.#leases.set(dvipa, sourcePorts, lessees ?? blocksByIndex(targets));
     if (!this.#services.set(dvipa, settings)) return;
     this.#recount(dvipa);
-    for (const target of targetsIn((this.#ready.get(dvipa) ?? NO_TARGETS) & ~this.#draining))
-      this.#admit(dvipa, target);
+    const ready = targetsIn(this.#ready.get(dvipa) ?? NO_TARGETS);
+    for (const target of ready.filter((each) => !this.isDraining(each, dvipa))) this.#admit(dvipa, target);
   }
 
   /** The address is no DVIPA any more. */
@@ -81,10 +83,12 @@ export class Distributor {
     this.#leases.remove(dvipa);
     this.#listeners.withdraw(dvipa);
     this.#ready.delete(dvipa);
+    this.#drainingOn.delete(dvipa);
   }
 
-  /** The target serves the DVIPA no more: its connections of it are forgotten. Returns how many. */
+  /** The target serves the DVIPA no more: its connections of it are forgotten, and whether it was drained there. Returns how many. */
   withdraw(dvipa: IpAddress, target: number): number {
+    this.#drainingOn.set(dvipa, (this.#drainingOn.get(dvipa) ?? NO_TARGETS) & ~maskOf(target));
     this.#ready.set(dvipa, (this.#ready.get(dvipa) ?? NO_TARGETS) & ~maskOf(target));
     for (const service of this.#services.of(dvipa)) service.removeTarget(target);
     this.#listeners.withdraw(dvipa, target);
@@ -102,27 +106,32 @@ export class Distributor {
   addTarget(dvipa: IpAddress, target: number): void {
     this.#present |= maskOf(target);
     this.#ready.set(dvipa, (this.#ready.get(dvipa) ?? NO_TARGETS) | maskOf(target));
-    if (!this.isDraining(target)) this.#admit(dvipa, target);
+    if (!this.isDraining(target, dvipa)) this.#admit(dvipa, target);
   }
 
   /**
-   * Draining: no new connections for the target on any DVIPA; those that it has go on, and so does what it opens from its own
-   * ports. Holds until it is taken back, whether the target is there, lost or comes again. Twice is harmless.
+   * Draining: no new connections for the target on any DVIPA, or on this one; those that it has go on, and so does what it opens from
+   * its own ports. Holds until it is taken back, whether the target is there, lost or comes again. The two are apart: a target
+   * that is drained on all and on one gets connections again when both are taken back. Twice is harmless.
    */
-  setDraining(target: number, isDraining: boolean): void {
-    if (isDraining === this.isDraining(target)) return;
-    if (isDraining) {
-      this.#draining |= maskOf(target);
-      for (const service of this.#services.all()) service.removeTarget(target);
-      return;
+  setDraining(target: number, isDraining: boolean, dvipa?: IpAddress): void {
+    const affected = dvipa === undefined ? [...this.#services.dvipas()] : [dvipa];
+    const before = affected.map((address) => this.isDraining(target, address));
+    const marked = (mask: TargetMask) => (isDraining ? mask | maskOf(target) : mask & ~maskOf(target));
+    if (dvipa === undefined) this.#draining = marked(this.#draining);
+    else this.#drainingOn.set(dvipa, marked(this.#drainingOn.get(dvipa) ?? NO_TARGETS));
+    for (const [i, address] of affected.entries()) {
+      const after = this.isDraining(target, address);
+      if (after === before[i]) continue;
+      if (after) for (const service of this.#services.of(address)) service.removeTarget(target);
+      else if (hasTarget(this.#ready.get(address) ?? NO_TARGETS, target)) this.#admit(address, target);
     }
-    this.#draining &= ~maskOf(target);
-    for (const dvipa of this.#ready.keys())
-      if (hasTarget(this.#ready.get(dvipa) as TargetMask, target)) this.#admit(dvipa, target);
   }
 
-  isDraining(target: number): boolean {
-    return hasTarget(this.#draining, target);
+  /** On all DVIPAs, or (also) on this one. */
+  isDraining(target: number, dvipa?: IpAddress): boolean {
+    const on = dvipa === undefined ? NO_TARGETS : (this.#drainingOn.get(dvipa) ?? NO_TARGETS);
+    return hasTarget(this.#draining | on, target);
   }
 
   /** The target is lost: it gets nothing any more, and its connections are forgotten. Returns how many. */
@@ -153,6 +162,23 @@ export class Distributor {
   setLoad(target: number, busyPerMille: number): void {
     this.#busyPerMille[target] = busyPerMille;
     for (const service of this.#services.all()) service.method.setLoad(target, busyPerMille);
+  }
+
+  /** What it said last, 0 to 1000. */
+  loadOf(target: number): number {
+    return this.#busyPerMille[target] as number;
+  }
+
+  /** Ports (`listenerKey`) that it reported for the DVIPA; undefined: it has not reported. */
+  listenersOf(target: number, dvipa: IpAddress): ReadonlySet<number> | undefined {
+    return this.#listeners.of(target, dvipa);
+  }
+
+  /** Confirmed connections of the DVIPA at the target, closing ones apart. */
+  activeOf(target: number, dvipa: IpAddress): number {
+    let sum = 0;
+    for (const { counts } of this.#services.of(dvipa)) sum += counts.active[target] ?? 0;
+    return sum;
   }
 
   /** All ports that the target listens on at this DVIPA (`listenerKey`). Holds until the next report, or it is lost. */
@@ -255,9 +281,10 @@ export class Distributor {
   #recount(dvipa: IpAddress): void {
     for (const service of this.#services.of(dvipa)) service.forgetCounts();
     // Those too that have expired and were not swept: their end is still to be counted.
-    for (const entry of this.table.entries(Number.NEGATIVE_INFINITY))
-      if (equalAddresses(entry.dvipa, 0, dvipa, 0))
-        this.#services.find(entry)?.changed(entry.target, undefined, entry.state);
+    this.table.visit(0, this.table.slots, Number.NEGATIVE_INFINITY, (key, target, state) => {
+      if (equalAddresses(key.dvipa, 0, dvipa, 0)) this.#services.find(key)?.changed(target, undefined, state);
+      return true;
+    });
   }
 
   #admit(dvipa: IpAddress, target: number): void {

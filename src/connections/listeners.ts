@@ -44,6 +44,10 @@ export class Listeners {
     return this.#dvipas.get(dvipa)?.byKey.get(listenerKey(protocol, port)) ?? NO_TARGETS;
   }
 
+  of(target: number, dvipa: IpAddress): ReadonlySet<number> | undefined {
+    return this.#dvipas.get(dvipa)?.byTarget.get(target);
+  }
+
   hasReported(target: number, dvipa: IpAddress): boolean {
     return this.#dvipas.get(dvipa)?.byTarget.has(target) === true;
   }

@@ -192,6 +192,8 @@ export interface TargetBodies {
   'dvipa-wanted': { readonly dvipa: string };
   /** How busy the target's processors are, in thousandths. */
   load: { readonly busyPerMille: number };
+  /** Somebody works on the target's host: no new connections for it. Told when a session begins, and when it changes. */
+  maintenance: { readonly isOn: boolean };
   'lease-request': { readonly sa: SaId; readonly count: number };
   'lease-return': { readonly sa: SaId; readonly lease: number; readonly firstUnused: bigint };
   /** The last counter used on the shared way: of the link, or with stamping of the SA's IVs. */

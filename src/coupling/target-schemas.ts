@@ -62,6 +62,7 @@ export const targetCodecs: BodyCodecs<TargetBodies> = {
   listeners: plain(z.strictObject({ dvipa: address, tcp: ports, udp: ports })),
   'dvipa-wanted': plain(z.strictObject({ dvipa: address })),
   load: plain(z.strictObject({ busyPerMille: z.int().min(0).max(1000) })),
+  maintenance: plain(z.strictObject({ isOn: z.boolean() })),
   'lease-request': plain(z.strictObject({ sa: saId, count })),
   'lease-return': plain(z.strictObject({ sa: saId, lease: u32, firstUnused: u64 })),
   flush: plain(z.strictObject({ sa: saId, counter: u64 })),

@@ -76,6 +76,11 @@ export class NumberingHolder {
     return this.#actions.take();
   }
 
+  /** For views. */
+  get lease(): Readonly<HeldLease> | undefined {
+    return this.#lease;
+  }
+
   /** Numbers that one `take` could get now. */
   available(now: number): number {
     const lease = this.#lease;

@@ -78,6 +78,16 @@ export class NumberingMarks {
     return this.#nextSenderId;
   }
 
+  /** What the store has: nothing at or above these was used. */
+  get stored(): Marks {
+    return { nextSequence: BigInt(this.#storedSequence), nextSenderId: this.#storedSenderId };
+  }
+
+  /** Sender ids that this SA can still give. */
+  get senderIdsLeft(): number {
+    return LAST_SENDER_ID + 1 - this.#nextSenderId;
+  }
+
   /** Numbers that may be taken now. */
   get sequenceRoom(): number {
     return this.#storedSequence - this.#nextSequence;

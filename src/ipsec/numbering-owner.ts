@@ -83,9 +83,10 @@ export class NumberingOwner {
     return this.#marks?.nextSequence ?? 0;
   }
 
-  /** Leases that were never returned, so that their rest was burnt. */
-  get expiredLeases(): number {
-    return this.#lease.expiredCount;
+  /** What views read, and nobody changes. `expiredLeases`: never returned, so that their rest was burnt. */
+  get books() {
+    const { held: lease, expiredCount: expiredLeases } = this.#lease;
+    return { marks: this.#marks, lease, expiredLeases, senders: this.#senders };
   }
 
   /** IVs of what the routing host itself seals: on the funnel only, and when its sender id is stored. */

@@ -26,6 +26,11 @@ export class SenderBook {
   /** Numbers that the present incarnation of a target was given; it may come back with them. */
   readonly #given = new Map<string, { readonly incarnation: bigint; count: number }>();
 
+  /** Who may send on the SA. */
+  targets(): IterableIterator<string> {
+    return this.#senders.keys();
+  }
+
   lookup(target: string): Sender | undefined {
     return this.#senders.get(target);
   }

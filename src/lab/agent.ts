@@ -1,4 +1,4 @@
-import type { AdminAnswers, AdminCommand } from '../observe/snapshots.ts';
+import type { AdminAnswers, AdminCommand } from '../observe/admin-answers.ts';
 import type { Host, LabProcess } from './host.ts';
 import { dvipaCommand } from './program.ts';
 import { waitFor } from './wait-for.ts';

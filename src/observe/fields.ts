@@ -1,3 +1,5 @@
+import type { EventName } from './events.ts';
+
 /**
  * The only names a log line may carry besides its fixed text. A field that is not here does not reach the log,
  * so nothing secret can slip in under a new name; operators may rely on the spelling.
@@ -66,9 +68,13 @@ export type LogField = (typeof LOG_FIELDS)[number];
 
 export type LogValue = string | number | bigint | boolean | null | undefined;
 
-/** `error` takes whatever was thrown; its message and code are logged, not its stack. */
-export type LogFields = { readonly [Field in Exclude<LogField, 'error'>]?: LogValue } & {
+/**
+ * `error` takes whatever was thrown; its message and code are logged, not its stack. `event` makes the line an event
+ * (`recordingLog`).
+ */
+export type LogFields = { readonly [Field in Exclude<LogField, 'error' | 'event'>]?: LogValue } & {
   readonly error?: unknown;
+  readonly event?: EventName | undefined;
 };
 
 type CleanValue = string | number | boolean | null;
@@ -105,4 +111,16 @@ export function cleanText(text: string): string {
   return cut.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (char) => {
     return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
+}
+
+/** ` name=value` for each field. */
+export function fieldPairs(fields: object): string {
+  return Object.entries(fields)
+    .map(([name, value]) => ` ${name}=${textValue(value)}`)
+    .join('');
+}
+
+function textValue(value: unknown): string {
+  const text = String(value);
+  return /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text);
 }

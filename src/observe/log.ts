@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs';
 import winston from 'winston';
-import { cleanFields, cleanText, type LogFields } from './fields.ts';
+import { cleanFields, cleanText, fieldPairs, type LogFields } from './fields.ts';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
@@ -109,14 +109,8 @@ function jsonLine(entry: Entry): string {
 
 function textLine(entry: Entry, isJournal: boolean): string {
   const { timestamp, level, message, fields } = entry as Entry & { fields?: object; timestamp?: string };
-  const pairs = Object.entries(fields ?? {}).map(([name, value]) => ` ${name}=${textValue(value)}`);
   const head = isJournal ? '' : `${timestamp} ${level.padEnd(5)} `;
-  return `${head}${String(message)}${pairs.join('')}`;
-}
-
-function textValue(value: unknown): string {
-  const text = String(value);
-  return /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text);
+  return `${head}${String(message)}${fieldPairs(fields ?? {})}`;
 }
 
 /** True if standard error is the journal's own socket: systemd sets JOURNAL_STREAM to its device and inode. */

@@ -1,5 +1,6 @@
 import type { DropReason } from '../base/verdict.ts';
-import type { LifesizeSnapshot, LimitSnapshot } from './lifesize-snapshot.ts';
+import type { HealthSnapshot } from './health.ts';
+import type { LimitSnapshot } from './lifesize-snapshot.ts';
 
 /**
  * What an agent tells about itself over its admin socket; the views render these, `--json` prints them as they
@@ -22,6 +23,7 @@ export interface StatusSnapshot {
   /** Routing host: one per configured target. Target: one, the routing host. */
   readonly coupling: readonly CouplingSnapshot[];
   readonly counters: Counters;
+  readonly health: HealthSnapshot;
   /** Routing host only. */
   readonly opening?: OpeningSnapshot | undefined;
 }
@@ -150,21 +152,10 @@ export interface TargetSnapshot {
   readonly sas: number;
   readonly connections: number;
   readonly epoch: number;
-}
-
-export interface ConnectionSnapshot {
-  readonly dvipa: string;
-  /** SA group: one peer's SAs with one reqid. */
-  readonly group: number;
-  /** IP protocol number. */
-  readonly protocol: number;
-  readonly source: string;
-  readonly sourcePort: number;
-  readonly destinationPort: number;
-  readonly target: string;
-  readonly state: 'tentative' | 'opening' | 'confirmed' | 'closing';
-  /** Routing host: until it is forgotten unless its target reports it again. */
-  readonly remainingMs?: number | undefined;
+  /** DVIPAs for which it gets no new connections: an operator has drained it, or it is in maintenance. */
+  readonly draining: readonly string[];
+  /** As it said last. */
+  readonly maintenance: boolean;
 }
 
 /** Packets that a rule, or the lack of one, decided about on this host. */
@@ -235,19 +226,3 @@ export interface ReloadSnapshot {
   /** What to know, or to do elsewhere. */
   readonly warnings: readonly string[];
 }
-
-/** What each admin command answers. */
-export interface AdminAnswers {
-  readonly status: StatusSnapshot;
-  readonly sas: readonly SaSnapshot[];
-  readonly targets: readonly TargetSnapshot[];
-  readonly connections: readonly ConnectionSnapshot[];
-  readonly filters: readonly FilterSnapshot[];
-  readonly lifesize: LifesizeSnapshot;
-  readonly drops: DropsSnapshot;
-}
-
-export type AdminCommand = keyof AdminAnswers;
-
-/** An agent's side of the admin socket: one function per command. */
-export type AdminHandlers = { readonly [Command in AdminCommand]: () => AdminAnswers[Command] };

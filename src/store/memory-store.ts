@@ -44,7 +44,19 @@ export class MemoryStore implements CouplingStore {
     this.#lifesizes.delete(id);
   }
 
-  async putDvipa(dvipa: string, state: DvipaState): Promise<void> {
+  /** It has it. */
+  restoredDvipa(_dvipa: string, _state: DvipaState): void {}
+
+  async putEpoch(dvipa: string, epoch: number): Promise<void> {
+    this.#putDvipa(dvipa, { epoch });
+  }
+
+  async putDrained(dvipa: string, drained: readonly string[]): Promise<void> {
+    this.#putDvipa(dvipa, { drained });
+  }
+
+  #putDvipa(dvipa: string, part: Partial<DvipaState>): void {
+    const state = { epoch: 0, ...this.#dvipas.get(dvipa), ...part };
     checkDvipaState(state);
     this.#monotonic.advanceDvipa(dvipa, state);
     this.#dvipas.set(dvipa, state);

@@ -24,6 +24,7 @@ export class PluginStore implements CouplingStore {
   readonly #monotonic = new Monotonic();
   /** The plugin keeps one state of an SA; its parts come from several machines. */
   readonly #states = new Map<SaId, SaState>();
+  readonly #dvipas = new Map<string, DvipaState>();
 
   constructor(port: PluginStatePort, onDoubtful: (of: string) => void = () => undefined) {
     this.#port = port;
@@ -37,6 +38,8 @@ export class PluginStore implements CouplingStore {
     const sas = new Map<SaId, SaMarks>();
     const lifesizes = new Map<SaId, LifesizeMarks>();
     this.#states.clear();
+    this.#dvipas.clear();
+    for (const [dvipa, state] of dvipas) this.#dvipas.set(dvipa, state);
     for (const [id, state] of states) {
       this.#states.set(id, state);
       if (state.marks !== undefined) sas.set(id, state.marks);
@@ -69,9 +72,23 @@ export class PluginStore implements CouplingStore {
     this.#states.delete(id);
   }
 
-  async putDvipa(dvipa: string, state: DvipaState): Promise<void> {
+  restoredDvipa(dvipa: string, state: DvipaState): void {
+    this.#dvipas.set(dvipa, state);
+  }
+
+  async putEpoch(dvipa: string, epoch: number): Promise<void> {
+    await this.#putDvipa(dvipa, { epoch });
+  }
+
+  async putDrained(dvipa: string, drained: readonly string[]): Promise<void> {
+    await this.#putDvipa(dvipa, { drained });
+  }
+
+  async #putDvipa(dvipa: string, part: Partial<DvipaState>): Promise<void> {
+    const state = { epoch: 0, ...this.#dvipas.get(dvipa), ...part };
     const bytes = encodeDvipaState(state);
     this.#monotonic.advanceDvipa(dvipa, state);
+    this.#dvipas.set(dvipa, state);
     await failing(this.#port.putDvipa(dvipa, bytes));
   }
 

@@ -8,6 +8,7 @@ import type { DvipaState, SaMarks, SaState } from './store.ts';
  *     SA:    'S' | 1 | next sequence number (8) | next sender id (4) | check sum (4)     18 bytes
  *            'S' | 2 | the same two, 0 = none | lifesize (lifesize-codec.ts) | check sum (4)   at most 981 bytes
  *     DVIPA: 'D' | 1 | epoch (4) | check sum (4)                                         10 bytes
+ *            'D' | 2 | epoch (4) | fingerprints of drained targets (8 each) | check sum (4)   at most 266 bytes
  *
  * Numbers are big endian; the check sum is FNV-1a over what stands before it.
  */
@@ -19,6 +20,11 @@ const SA_BYTES = 18;
 const LIFESIZE_AT = 14;
 const CHECK_BYTES = 4;
 const DVIPA_BYTES = 10;
+const DRAINED_VERSION = 2;
+const DRAINED_AT = 6;
+const FINGERPRINT_BYTES = 8;
+/** As many as a routing host may have targets. */
+const DRAINED_MAX = 32;
 
 const UINT32 = 0xffffffff;
 const UINT64 = 0xffffffffffffffffn;
@@ -61,16 +67,27 @@ export function parseSaState(bytes: Buffer): SaState | undefined {
 
 export function encodeDvipaState(state: DvipaState): Buffer {
   checkDvipaState(state);
-  const bytes = Buffer.alloc(DVIPA_BYTES);
+  const { epoch, drained = [] } = state;
+  const bytes = Buffer.alloc(DVIPA_BYTES + drained.length * FINGERPRINT_BYTES);
   bytes[0] = DVIPA_KIND;
-  bytes[1] = VERSION;
-  bytes.writeUInt32BE(state.epoch, 2);
+  bytes[1] = drained.length === 0 ? VERSION : DRAINED_VERSION;
+  bytes.writeUInt32BE(epoch, 2);
+  for (const [i, fingerprint] of drained.entries())
+    bytes.write(fingerprint, DRAINED_AT + i * FINGERPRINT_BYTES, 'hex');
   return seal(bytes);
 }
 
 /** Undefined: doubtful. Then the epoch comes from what the targets report. */
 export function parseDvipaState(bytes: Buffer): DvipaState | undefined {
-  return isSealed(bytes, DVIPA_KIND, DVIPA_BYTES) ? { epoch: bytes.readUInt32BE(2) } : undefined;
+  if (isSealed(bytes, DVIPA_KIND, DVIPA_BYTES)) return { epoch: bytes.readUInt32BE(2) };
+  const count = (bytes.length - DVIPA_BYTES) / FINGERPRINT_BYTES;
+  if (!Number.isInteger(count) || count < 1 || count > DRAINED_MAX) return undefined;
+  if (!isSealed(bytes, DVIPA_KIND, bytes.length, DRAINED_VERSION)) return undefined;
+  const drained = Array.from({ length: count }, (_, i) => {
+    const at = DRAINED_AT + i * FINGERPRINT_BYTES;
+    return bytes.toString('hex', at, at + FINGERPRINT_BYTES);
+  });
+  return { epoch: bytes.readUInt32BE(2), drained };
 }
 
 /** Throws RangeError unless the marks fit their fields. */
@@ -79,9 +96,11 @@ export function checkMarks({ nextSequence, nextSenderId }: SaMarks): void {
   if (!isUint32(nextSenderId)) throw new RangeError('next sender id is not 32 bits');
 }
 
-/** Throws RangeError unless the epoch fits its field. */
-export function checkDvipaState({ epoch }: DvipaState): void {
+/** Throws RangeError unless the state fits its fields. */
+export function checkDvipaState({ epoch, drained = [] }: DvipaState): void {
   if (!isUint32(epoch)) throw new RangeError('epoch is not 32 bits');
+  if (drained.length > DRAINED_MAX || !drained.every((each) => /^[0-9a-f]{16}$/.test(each)))
+    throw new RangeError('drained targets are not at most 32 fingerprints');
 }
 
 const isUint32 = (value: number) => Number.isInteger(value) && value >= 0 && value <= UINT32;

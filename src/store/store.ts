@@ -19,6 +19,8 @@ export interface SaState {
 export interface DvipaState {
   /** The epoch that was last in use; the next owner uses a higher one. */
   readonly epoch: number;
+  /** Targets that an operator has drained: fingerprints of their names, 16 hex digits each. None, unless given. */
+  readonly drained?: readonly string[];
 }
 
 export interface StoreSnapshot {
@@ -36,5 +38,8 @@ export interface CouplingStore {
   putLifesize(id: SaId, lifesize: LifesizeMarks): Promise<void>;
   /** The SA was deleted, its marks with it: nothing is put for it any more. */
   forgetSa(id: SaId): void;
-  putDvipa(dvipa: string, state: DvipaState): Promise<void>;
+  /** As `restored`. */
+  restoredDvipa(dvipa: string, state: DvipaState): void;
+  putEpoch(dvipa: string, epoch: number): Promise<void>;
+  putDrained(dvipa: string, drained: readonly string[]): Promise<void>;
 }

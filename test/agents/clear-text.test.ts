@@ -5,6 +5,7 @@ import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
 import { counted, vectorOf } from '../support/dataplane-parts.ts';
 import { ACK, DVIPA, reply, SYN, tcp } from '../support/inner-packets.ts';
 import { answers, connection, drops, load } from './cluster-helpers.ts';
+import { entriesOf } from '../support/table-entries.ts';
 
 const STRANGER = '192.0.2.200';
 const CLIENT1 = '10.1.1.1';
@@ -66,7 +67,7 @@ describe('clear text in a cluster', () => {
       const again = await sendInClear(cluster, { sourcePort: 50_003, flags: ACK });
       expect(again.at).to.equal(sent[3]?.at);
       const { table } = cluster.router.distributor;
-      const entries = [...table.entries(cluster.clock.now())].map(({ group, state }) => `${group} ${state}`);
+      const entries = entriesOf(table, cluster.clock.now()).map(({ group, state }) => `${group} ${state}`);
       expect(entries).to.deep.equal(Array.from({ length: 6 }, () => '0 established'));
       expect([drops(cluster), targetDrops(cluster)]).to.deep.equal([{}, {}]);
       // Plaintext on the cluster network would be among these.

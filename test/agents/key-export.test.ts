@@ -94,7 +94,7 @@ describe('an export of keys', () => {
     const said = await lines();
     expect(said).to.deep.equal([
       `<4>key export is allowed path=${file}`,
-      `<4>keys exported part="admin socket" command="keys export" path=${file} sas=2 count=1`,
+      `<4>keys exported part="admin socket" command="keys export" path=${file} sas=2 count=1 event=keys-exported`,
     ]);
     for (const key of [IN, OUT, CCM].flatMap(keysOf)) {
       for (const form of [key.toString('hex'), key.toString('base64'), key.toString('latin1')]) {

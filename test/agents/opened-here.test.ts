@@ -202,6 +202,6 @@ describe('an SA of which packets are forged in masses', () => {
     for (const datagram of forgedSegments(cluster, 100, 200)) cluster.send(datagram);
     await cluster.run(20);
     expect(cluster.router.distributor.table.tentativeCount).to.equal(0);
-    expect(cluster.router.answers.connections()).to.have.lengthOf(2);
+    expect(await cluster.router.answers.connections()).to.have.lengthOf(2);
   });
 });

@@ -149,7 +149,9 @@ describe('a reload in a cluster in memory', () => {
     const cluster = new MemoryCluster();
     await cluster.up();
     const open = await connections(cluster, 3);
-    cluster.router.distributor.setDraining(2, true);
+    const [service] = cluster.router.cluster.dvipas.values();
+    if (service === undefined) throw new Error('no DVIPA');
+    cluster.router.distributor.setDraining(2, true, service.address);
     await reloadUnderLoad(cluster, routeConfig(2), open);
     expect(await shares(cluster, 6)).to.deep.equal({ 1: 3, 2: 3 });
     await cluster.run(LINGER_MS + 1000, 10);
@@ -166,7 +168,7 @@ describe('a reload in a cluster in memory', () => {
     expect([...cluster.router.sas.all()].flatMap(({ service }) => [...service.targets])).to.not.include(
       'target3',
     );
-    expect(cluster.router.distributor.isDraining(2), 'of whoever is next').to.equal(false);
+    expect(cluster.router.distributor.isDraining(2, service.address), 'of whoever is next').to.equal(false);
     await cluster.run(3000, 10);
     expect(cluster.target(3).relations.session, 'it comes back no more').to.equal(undefined);
     expect(await shares(cluster, 6)).to.deep.equal({ 1: 3, 2: 3 });

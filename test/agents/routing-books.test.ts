@@ -1,10 +1,6 @@
 import { expect } from 'chai';
-import { routingAnswers } from '../../src/agents/routing/routing-snapshots.ts';
-import { targetAnswers } from '../../src/agents/target/target-snapshots.ts';
-import type { TargetConfig } from '../../src/config/index.ts';
 import type { SaSnapshot } from '../../src/observe/snapshots.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
-import { routeConfig } from '../support/cluster/router.ts';
 import { tcp } from '../support/inner-packets.ts';
 import { connection, drops, load } from './cluster-helpers.ts';
 
@@ -17,18 +13,7 @@ describe('the books of a routing agent', () => {
     const cluster = new MemoryCluster();
     await cluster.up();
     const { port } = await connection(cluster);
-    const { router, clock } = cluster;
-    const { host } = router;
-    const answers = routingAnswers({
-      config: routeConfig(TARGETS),
-      now: () => clock.now(),
-      epoch: () => router.gate.epoch,
-      cluster: router.cluster,
-      charon: { isConnected: true, instance: '', version: '' },
-      rekeyer: router.rekeyer,
-      host,
-      drops: router.drops,
-    });
+    const { answers } = cluster.router;
     // Whatever target the forged one goes to first, the genuine one of the same number belongs to another at least once.
     for (let i = 1; i <= TARGETS; i++) {
       const { datagram } = cluster.client(1).segment(port);
@@ -60,13 +45,7 @@ describe('the books of a routing agent', () => {
       for (let i = 0; i < 30; i++) for (const { port } of [one, two]) await load(cluster, port, 1);
       await cluster.run(50);
       const router = cluster.router.answers.status().counters;
-      const targets = cluster.targets.map(({ parts, drops: counted, n }) => {
-        const config = { host: `target${n}`, router: { host: 'router1', address: '' } } as TargetConfig;
-        const { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows } = parts;
-        const all = { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows };
-        const answers = targetAnswers({ ...all, config, startedAt: 0, now: () => 0, drops: counted });
-        return answers.status().counters;
-      });
+      const targets = cluster.targets.map(({ answers }) => answers.status().counters);
       const sum = (of: 'linkOut' | 'sealed' | 'packetsOut') =>
         targets.reduce((all, counters) => all + counters[of], 0);
       expect(router.linkIn).to.equal(sum('linkOut')).and.to.be.greaterThan(40);

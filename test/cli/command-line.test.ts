@@ -26,7 +26,9 @@ describe('dvipa command line', function () {
     expect(code).to.equal(0);
     const names = 'route target check-config reload status sas targets connections drops version pki lab';
     for (const name of names.split(' ')) expect(stdout).to.match(new RegExp(`^  ${name} `, 'm'));
-    expect(stdout).to.contain('Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable.');
+    expect(stdout).to.contain(
+      'Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable, 4 not done in time.',
+    );
   });
 
   for (const args of [

@@ -68,7 +68,7 @@ describe('dvipa help', function () {
   it('help ends with the exit codes and has no colours where there is no terminal', async () => {
     for (const { stdout } of await Promise.all([dvipa('--help'), dvipa('sas', '--help')])) {
       expect(stdout.trimEnd()).to.match(
-        /Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable\.$/,
+        /Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable, 4 not done in time\.$/,
       );
       expect(stdout).not.to.contain('\u001b');
     }

@@ -6,6 +6,16 @@ import { commandTree, everyCommand } from '../../src/cli/command-tree.ts';
 import { wholeProgram } from '../../src/cli/program.ts';
 import type { KeysExportSnapshot, ReloadSnapshot } from '../../src/observe/snapshots.ts';
 import { TARGET_YAML } from '../config/example.ts';
+import {
+  COUNTS,
+  DRAIN,
+  DVIPAS,
+  EVENT,
+  MAINTENANCE,
+  NUMBERING,
+  REKEY,
+  TOP,
+} from '../observe/operator-samples.ts';
 import { CONNECTIONS, DROPS, FILTERS, LIFESIZE, SAS, STATUS, TARGETS } from '../observe/samples.ts';
 import { type Answer, DESCRIBED, missingForSchemas, schemaViolations } from '../support/json-schema.ts';
 import { skipBecause } from '../support/summary-reporter.ts';
@@ -32,7 +42,18 @@ const SAMPLES: readonly Answer[] = [
   ['dvipa status', STATUS],
   ['dvipa sas', SAS],
   ['dvipa targets', TARGETS],
+  ['dvipa status', STATUS.health],
+  ['dvipa dvipas', DVIPAS],
   ['dvipa connections', CONNECTIONS],
+  ['dvipa connections', COUNTS],
+  ['dvipa connections', TOP],
+  ['dvipa numbering', NUMBERING],
+  ['dvipa events', EVENT],
+  ['dvipa events', { instance: EVENT.instance, lost: 5 }],
+  ['dvipa rekey', REKEY],
+  ['dvipa drain', DRAIN],
+  ['dvipa undrain', DRAIN],
+  ['dvipa maintenance', MAINTENANCE],
   ['dvipa filters', FILTERS],
   ['dvipa lifesize', LIFESIZE],
   ['dvipa drops', DROPS],

@@ -3,15 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type AdminServer, startAdminServer } from '../../src/io/admin-server.ts';
-import type { AdminHandlers } from '../../src/observe/snapshots.ts';
+import type { AdminHandlers } from '../../src/observe/admin-answers.ts';
 import { renderConnections } from '../../src/observe/views/connections.ts';
+import { renderDvipas } from '../../src/observe/views/dvipas.ts';
 import { renderDrops } from '../../src/observe/views/drops.ts';
 import { renderFilters } from '../../src/observe/views/filters.ts';
 import { renderLifesize } from '../../src/observe/views/lifesize.ts';
+import { renderNumbering } from '../../src/observe/views/numbering.ts';
 import { renderSas } from '../../src/observe/views/sas.ts';
 import { renderStatus } from '../../src/observe/views/status.ts';
 import { PLAIN } from '../../src/observe/views/style.ts';
 import { renderTargets } from '../../src/observe/views/targets.ts';
+import { COUNTS, DVIPAS, NUMBERING, TOP } from '../observe/operator-samples.ts';
 import { CONNECTIONS, DROPS, FILTERS, LIFESIZE, SAS, STATUS, TARGETS } from '../observe/samples.ts';
 import { dvipa } from './run-cli.ts';
 
@@ -28,7 +31,11 @@ describe('dvipa lists', function () {
       status: () => STATUS,
       sas: () => SAS,
       targets: () => TARGETS,
-      connections: () => CONNECTIONS,
+      dvipas: () => DVIPAS,
+      connections: async () => CONNECTIONS,
+      'connection-counts': async () => COUNTS,
+      'connection-top': async () => TOP,
+      numbering: () => NUMBERING,
       filters: () => FILTERS,
       lifesize: () => LIFESIZE,
       drops: () => DROPS,
@@ -43,6 +50,8 @@ describe('dvipa lists', function () {
 
   const lists = [
     ['status', STATUS, renderStatus(STATUS, PLAIN)],
+    ['dvipas', DVIPAS, renderDvipas(DVIPAS, PLAIN)],
+    ['numbering', NUMBERING, renderNumbering(NUMBERING, PLAIN)],
     ['sas', SAS, renderSas(SAS, PLAIN)],
     ['targets', TARGETS, renderTargets(TARGETS, PLAIN)],
     ['connections', CONNECTIONS, renderConnections(CONNECTIONS, PLAIN)],

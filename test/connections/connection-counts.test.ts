@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { ConnectionTable } from '../../src/connections/connection-table.ts';
 import { DistributedService, MaglevTables } from '../../src/connections/service.ts';
 import { flow, SEED } from './distributor-bench.ts';
+import { entriesOf } from '../support/table-entries.ts';
 
 /** A table, and the service that counts from its changes as in the distributor. */
 function counting(capacity = 64) {
@@ -56,11 +57,12 @@ describe('counts of a target, tentative and active', () => {
           else if (what === 5) table.sweep(now, 8);
           else if (what === 6 && port < 3) table.removeTarget(target);
           else if (what === 7 && port < 3) table.removeGroup(group);
-          const entries = [...table.entries(Number.NEGATIVE_INFINITY)];
+          const entries = entriesOf(table, Number.NEGATIVE_INFINITY);
           for (const each of [0, 1, 2]) {
             const of = (state: string) =>
               entries.filter((entry) => entry.target === each && entry.state === state).length;
             expect(counts(each)).deep.equal([of('tentative'), of('established')]);
+            expect(table.sizeOfTarget(each)).equal(entries.filter((entry) => entry.target === each).length);
           }
         }
       }),

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { type ConnectionKey, newConnectionKey } from '../../src/connections/connection-key.ts';
 import { ConnectionTable, type ConnectionTableOptions } from '../../src/connections/connection-table.ts';
 import { addr } from '../support/inner-packets.ts';
+import { entriesOf } from '../support/table-entries.ts';
 
 const SEED = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 const DVIPA = addr('203.0.113.10');
@@ -152,7 +153,7 @@ describe('connection table', () => {
     table.confirm(flow(2), 2, 0);
     table.confirm(flow(3), 2, 0);
     table.close(flow(3), 2, 0);
-    const views = [...table.entries(1000)].toSorted((a, b) => a.sourcePort - b.sourcePort);
+    const views = entriesOf(table, 1000).toSorted((a, b) => a.sourcePort - b.sourcePort);
     expect(views.map(({ state, target, remainingMs }) => [state, target, remainingMs])).deep.equal([
       ['tentative', 1, 4000],
       ['established', 2, 899_000],

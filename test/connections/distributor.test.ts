@@ -4,6 +4,7 @@ import { Distributor } from '../../src/connections/distributor.ts';
 import { addr } from '../support/inner-packets.ts';
 
 const DVIPA = addr('203.0.113.10');
+const OTHER = addr('203.0.113.11');
 const flow = (sourcePort: number, group = 1) => ({
   ...newConnectionKey(),
   dvipa: DVIPA,
@@ -117,6 +118,27 @@ describe('distributor', () => {
     distributor.setDraining(0, true);
     expect(distributor.route(flow(1), false, undefined, 0)).equal(0);
     expect(distributor.route(flow(2), true, undefined, 0)).equal(1);
+  });
+
+  it('drains a target on one DVIPA, and gives it connections again when nothing keeps them away', () => {
+    const distributor = distributorOf([0, 1]);
+    const targets = (from: number) =>
+      new Set([1, 2, 3, 4].map((port) => distributor.route(flow(from + port), true, undefined, 0)));
+    distributor.setDvipa(OTHER);
+    for (const target of [0, 1]) distributor.addTarget(OTHER, target);
+    distributor.setDraining(0, true, DVIPA);
+    expect([...targets(10)]).deep.equal([1]);
+    expect(distributor.targetsOf(OTHER), 'the other one').deep.equal([0, 1]);
+    distributor.setDraining(0, true);
+    expect(distributor.targetsOf(OTHER)).deep.equal([1]);
+    distributor.setDraining(0, false, DVIPA);
+    expect([...targets(20)], 'still drained on all').deep.equal([1]);
+    distributor.setDraining(0, true, DVIPA);
+    distributor.setDraining(0, false);
+    expect([...targets(30)], 'still drained on this one').deep.equal([1]);
+    expect(distributor.targetsOf(OTHER)).deep.equal([0, 1]);
+    distributor.setDraining(0, false, DVIPA);
+    expect([...targets(40)]).include(0);
   });
 
   it('keeps a target drained that is lost and comes again, until that is taken back', () => {

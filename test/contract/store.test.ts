@@ -71,6 +71,19 @@ for (const [name, create] of Object.entries(backEnds)) {
     beforeEach(async () => (backEnd = await create()));
     afterEach(() => backEnd.close());
 
+    it(`${name} keeps the epoch of a DVIPA and its drained targets, each put apart, over a kill`, async () => {
+      const drained = ['00112233445566ff'];
+      await backEnd.store.putEpoch(DVIPA, 7);
+      await backEnd.store.putDrained(DVIPA, drained);
+      const next = await backEnd.reopen();
+      const { dvipas } = await next.load();
+      const state = dvipas.get(DVIPA);
+      expect(state).to.deep.equal({ epoch: 7, drained });
+      next.restoredDvipa(DVIPA, { epoch: 7, drained });
+      await next.putEpoch(DVIPA, 8);
+      expect((await (await backEnd.reopen()).load()).dvipas.get(DVIPA)).to.deep.equal({ epoch: 8, drained });
+    });
+
     it(`${name} is empty at first`, async () => {
       const { sas, dvipas } = await backEnd.store.load();
       expect([sas.size, dvipas.size]).to.deep.equal([0, 0]);
@@ -81,7 +94,7 @@ for (const [name, create] of Object.entries(backEnds)) {
       await backEnd.store.putSa(SA_1, { nextSequence: 1n, nextSenderId: 1 });
       await backEnd.store.putSa(SA_2, { nextSequence: 4096n, nextSenderId: 16 });
       await backEnd.store.putSa(SA_1, top);
-      await backEnd.store.putDvipa(DVIPA, { epoch: 7 });
+      await backEnd.store.putEpoch(DVIPA, 7);
       const { sas, dvipas } = await (await backEnd.reopen()).load();
       expect(sas).to.deep.equal(
         new Map([
@@ -161,8 +174,8 @@ for (const [name, create] of Object.entries(backEnds)) {
     });
 
     it(`${name} refuses an epoch that goes back`, async () => {
-      await backEnd.store.putDvipa(DVIPA, { epoch: 2 });
-      await expectStoreError(backEnd.store.putDvipa(DVIPA, { epoch: 1 }), 'regression');
+      await backEnd.store.putEpoch(DVIPA, 2);
+      await expectStoreError(backEnd.store.putEpoch(DVIPA, 1), 'regression');
       expect((await backEnd.store.load()).dvipas.get(DVIPA)).to.deep.equal({ epoch: 2 });
     });
 
@@ -171,7 +184,7 @@ for (const [name, create] of Object.entries(backEnds)) {
         backEnd.store.putSa(SA_1, { nextSequence: 2n ** 64n, nextSenderId: 1 }),
         backEnd.store.putSa(SA_1, { nextSequence: -1n, nextSenderId: 1 }),
         backEnd.store.putSa(SA_1, { nextSequence: 1n, nextSenderId: 1.5 }),
-        backEnd.store.putDvipa(DVIPA, { epoch: 2 ** 32 }),
+        backEnd.store.putEpoch(DVIPA, 2 ** 32),
       ];
       for (const put of wrong)
         expect(await put.catch((error: unknown) => error)).to.be.instanceOf(RangeError);

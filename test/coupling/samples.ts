@@ -158,6 +158,7 @@ export function targetBodies(): TargetBodies {
     },
     listeners: { dvipa: '203.0.113.10', tcp: [22, 80, 65535], udp: [1] },
     load: { busyPerMille: 1000 },
+    maintenance: { isOn: true },
     'lease-request': { sa: SA_ID, count: 64 },
     'lease-return': { sa: SA_ID, lease: 3, firstUnused: 2n ** 63n + 5n },
     flush: { sa: SA_ID, counter: 2n ** 48n },

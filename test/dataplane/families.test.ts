@@ -18,6 +18,7 @@ import { espDatagram, ipPacket, tcpSegment } from '../support/ip-packets.ts';
 import { OutboundBench } from './outbound-bench.ts';
 import { RoutingBench } from './routing-bench.ts';
 import { TargetBench } from './target-bench.ts';
+import { entriesOf } from '../support/table-entries.ts';
 
 const SPI = 0xc000_0001;
 
@@ -48,7 +49,7 @@ for (const cell of CELLS) {
         vector.destinationPort[0],
         vector.tcpFlags[0],
       ]).to.deep.equal([cell.inside, 40_000, 80, SYN]);
-      expect([...bench.distributor.table.entries(bench.now)]).to.have.lengthOf(1);
+      expect(entriesOf(bench.distributor.table, bench.now)).to.have.lengthOf(1);
     });
 
     it('is opened on a target to the packet that was sealed', () => {

@@ -126,7 +126,7 @@ describe('numbering owner', () => {
     expect(desk.owner.takeNumbers(1, desk.now)).equal(-1);
     expect(desk.wait(0.2)).deep.equal([{ kind: 'shared-open' }]);
     expect(desk.owner.takeNumbers(1, desk.now)).equal(65);
-    expect(desk.owner.expiredLeases).equal(1);
+    expect(desk.owner.books.expiredLeases).equal(1);
   });
 
   it('burns the lease of a lost target in the same way', () => {

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { DROP_REASONS } from '../../src/base/verdict.ts';
 import { parseConfig } from '../../src/config/index.ts';
+import { EVENT_NAMES } from '../../src/observe/events.ts';
 
 function read(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -11,6 +12,11 @@ describe('documentation', () => {
   it('docs/drops.md explains every drop reason, and no other', () => {
     const explained = [...read('docs/drops.md').matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, reason]) => reason);
     expect(explained).to.have.members(DROP_REASONS.slice(1));
+  });
+
+  it('docs/events.md explains every event, and no other', () => {
+    const explained = [...read('docs/events.md').matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name);
+    expect(explained).to.have.members(EVENT_NAMES);
   });
 
   it('docs/configuration.md shows files that are valid, one of each role', () => {

@@ -1,6 +1,6 @@
 import type { LifesizeSnapshot } from '../../src/observe/lifesize-snapshot.ts';
+import type { ConnectionSnapshot } from '../../src/observe/connection-snapshots.ts';
 import type {
-  ConnectionSnapshot,
   DropsSnapshot,
   FilterSnapshot,
   SaSnapshot,
@@ -39,6 +39,13 @@ export const STATUS: StatusSnapshot = {
     linkIn: 3,
     linkOut: 1190,
     dropped: 10,
+  },
+  health: {
+    state: 'degraded',
+    warnings: [
+      { name: 'target-down', severity: 'degraded', text: 'target3 is down' },
+      { name: 'target-draining', severity: 'notice', text: 'target2 is in maintenance' },
+    ],
   },
   opening: {
     perSecond: 10_000,
@@ -114,8 +121,19 @@ export const TARGETS: TargetSnapshot[] = [
     sas: 4,
     connections: 12,
     epoch: 7,
+    draining: ['203.0.113.10'],
+    maintenance: false,
   },
-  { host: 'target3', address: '198.51.100.13', state: 'down', sas: 0, connections: 0, epoch: 0 },
+  {
+    host: 'target3',
+    address: '198.51.100.13',
+    state: 'down',
+    sas: 0,
+    connections: 0,
+    epoch: 0,
+    draining: [],
+    maintenance: false,
+  },
 ];
 
 export const CONNECTIONS: ConnectionSnapshot[] = [

@@ -70,6 +70,7 @@ describe('views', () => {
     expect(renderStatus(STATUS, PLAIN)).to.equal(
       lines(
         'routing host  router1, dvipa 0.1.0, up 1 h 2 m',
+        'health        degraded: target3 is down; target2 is in maintenance',
         'epoch         7',
         'DVIPA         203.0.113.10, endpoint 192.0.2.10, inbound filter filter, served by target1, target2',
         'charon        connected, 5.9.8, instance 00112233445566ff',
@@ -120,9 +121,9 @@ describe('views', () => {
   it('the target view shows a target that was never heard', () => {
     expect(renderTargets(TARGETS, PLAIN)).to.equal(
       lines(
-        'TARGET   ADDRESS        STATE   HEARD  SAS  CONNECTIONS  EPOCH  INCARNATION',
-        'target1  198.51.100.11  up     120 ms    4           12      7  18446744073709551615',
-        'target3  198.51.100.13  down        -    0            0      0  -',
+        'TARGET   ADDRESS        STATE  NEW CONNECTIONS        HEARD  SAS  CONNECTIONS  EPOCH  INCARNATION',
+        'target1  198.51.100.11  up     none of 203.0.113.10  120 ms    4           12      7  18446744073709551615',
+        'target3  198.51.100.13  down   yes                        -    0            0      0  -',
       ),
     );
   });

@@ -101,6 +101,27 @@ describe('store state codec', () => {
     );
   });
 
+  it('store state codec keeps a DVIPA with drained targets, and finds every change of a byte of it doubtful', () => {
+    const drained = Array.from({ length: 32 }, (_, i) => i.toString(16).padStart(16, '0'));
+    expect(encodeDvipaState({ epoch: 7, drained }).length)
+      .to.equal(266)
+      .and.to.be.at.most(1024);
+    expect(parseDvipaState(encodeDvipaState({ epoch: 7, drained }))).to.deep.equal({ epoch: 7, drained });
+    expect(encodeDvipaState({ epoch: 7, drained: [] }), 'as before').to.deep.equal(
+      encodeDvipaState({ epoch: 7 }),
+    );
+    const good = encodeDvipaState({ epoch: 7, drained: drained.slice(0, 2) });
+    for (let at = 0; at < good.length; at++) {
+      const bad = Buffer.from(good);
+      bad.writeUInt8(good.readUInt8(at) ^ 0x01, at);
+      expect(parseDvipaState(bad), `byte ${at}`).to.equal(undefined);
+      expect(parseDvipaState(good.subarray(0, at)), `first ${at}`).to.equal(undefined);
+    }
+    expect(parseDvipaState(Buffer.concat([good, Buffer.alloc(8)]))).to.equal(undefined);
+    for (const bad of [['x'], Array.from({ length: 33 }, () => '0'.repeat(16))])
+      expect(() => encodeDvipaState({ epoch: 1, drained: bad })).to.throw(RangeError);
+  });
+
   it('store state codec keeps the lifesize of 33 users within what the plugin takes', () => {
     const state = encodeSaState({ marks: { nextSequence: 1n, nextSenderId: 1 }, lifesize: lifesizeOf(33) });
     expect(state.length).to.equal(981).and.to.be.at.most(1024);

@@ -3,7 +3,7 @@ import type { RouteConfig } from '../../config/index.ts';
 import { EpochGate } from '../../coupling/epoch-gate.ts';
 import type { Log } from '../../observe/log.ts';
 import { parseDvipaState } from '../../store/state-codec.ts';
-import type { CouplingStore } from '../../store/store.ts';
+import type { CouplingStore, DvipaState } from '../../store/store.ts';
 import {
   connect,
   listPlugin,
@@ -15,7 +15,7 @@ import {
   ViciSession,
   wipePluginSa,
 } from '../../vici/index.ts';
-import type { CharonState } from './routing-snapshots.ts';
+import type { CharonState } from './routing-parts.ts';
 import type { SaLifecycle } from './sa-lifecycle.ts';
 
 const STORE_RETRY_MS = 500;
@@ -26,6 +26,8 @@ export type PluginAddresses = Pick<PluginSnapshot, 'dvipas' | 'endpoints'>;
 export interface CharonHandlers {
   readonly lifecycle: SaLifecycle;
   readonly store: CouplingStore;
+  /** The state of a DVIPA that an earlier life of this agent stored. Called before `onOwner`. */
+  readonly onRestored: (dvipa: string, state: DvipaState) => void;
   /** charon made, rekeyed or closed something: names may have changed. */
   readonly onNames: () => void;
   /** The epoch is stored: this agent is the owner and may let targets in. Called once. */
@@ -41,7 +43,12 @@ export interface CharonHandlers {
 export class CharonLink {
   readonly plugin: PluginSession;
   readonly stock: ViciSession;
-  readonly state: CharonState = { isConnected: false, instance: undefined, version: undefined };
+  readonly state: CharonState = {
+    isConnected: false,
+    instance: undefined,
+    version: undefined,
+    plugin: undefined,
+  };
   readonly #clock: Clock;
   readonly #log: Log;
   #dvipas: readonly string[];
@@ -109,7 +116,7 @@ export class CharonLink {
   /** These are served from now on: the epoch is stored with each. Rejects, and changes nothing, if it is not. */
   async setDvipas(store: CouplingStore, dvipas: readonly string[]): Promise<void> {
     const added = dvipas.filter((dvipa) => !this.#dvipas.includes(dvipa));
-    if (this.epoch > 0) for (const dvipa of added) await store.putDvipa(dvipa, { epoch: this.epoch });
+    if (this.epoch > 0) for (const dvipa of added) await store.putEpoch(dvipa, this.epoch);
     this.#dvipas = dvipas;
   }
 
@@ -122,7 +129,8 @@ export class CharonLink {
   #complain(message: string, path: string, delayMs: number, error: unknown): void {
     const level = this.#complaints.has(path) ? 'debug' : 'warn';
     this.#complaints.add(path);
-    this.#log[level](message, { path, delayMs: Math.round(delayMs), error });
+    const event = level === 'warn' ? 'charon-lost' : undefined; // once, however often it is tried again
+    this.#log[level](message, { path, delayMs: Math.round(delayMs), error, event });
   }
 
   #listed(snapshot: PluginSnapshot, askedAt: number): void {
@@ -133,18 +141,35 @@ export class CharonLink {
     const isOtherCharon = this.state.instance !== undefined && this.state.instance !== snapshot.instance;
     this.state.instance = snapshot.instance;
     const fields = { instance: snapshot.instance, sas: snapshot.sas.length };
-    this.#log.info(isOtherCharon ? 'charon was restarted' : 'connected to charon', fields);
+    if (isOtherCharon) this.#log.warn('charon was restarted', { ...fields, event: 'charon-restarted' });
+    else this.#log.info('connected to charon', { ...fields, event: 'charon-connected' });
     void this.#learnVersion();
     if (this.#epoch === 0) {
-      this.#epoch = 1 + highestEpoch(snapshot);
+      this.#epoch = 1 + this.#restored(snapshot, handlers);
       this.#become(handlers).catch(handlers.onFailure);
     } else {
       // A restarted charon has forgotten the epoch; a stored one must never be below the one in use.
       this.#storeEpoch(handlers.store, this.epoch).catch((error: unknown) => {
-        this.#log.warn('the epoch is not stored', { epoch: this.epoch, error });
+        this.#log.warn('the epoch is not stored', { epoch: this.epoch, error, event: 'store-failed' });
       });
     }
     handlers.lifecycle.snapshot(snapshot, askedAt);
+  }
+
+  /** What an earlier life of this agent left with the plugin. The highest epoch of it, 0: none. */
+  #restored({ states }: PluginSnapshot, { store, onRestored }: CharonHandlers): number {
+    let highest = 0;
+    for (const [dvipa, bytes] of states) {
+      const state = parseDvipaState(bytes);
+      if (state === undefined) {
+        this.#log.warn('stored state of a DVIPA is doubtful', { dvipa, event: 'store-doubtful' });
+        continue;
+      }
+      highest = Math.max(highest, state.epoch);
+      store.restoredDvipa(dvipa, state);
+      onRestored(dvipa, state);
+    }
+    return highest;
   }
 
   async #become(handlers: CharonHandlers): Promise<void> {
@@ -154,35 +179,38 @@ export class CharonLink {
         break;
       } catch (error) {
         if (this.#isClosed) return;
-        this.#log.warn('the epoch is not stored, no target is let in yet', { epoch: this.#epoch, error });
+        this.#log.warn('the epoch is not stored, no target is let in yet', {
+          epoch: this.#epoch,
+          error,
+          event: 'store-failed',
+        });
         await new Promise<void>((resolve) => {
           this.#clock.after(STORE_RETRY_MS, resolve);
         });
       }
     }
     if (this.#isClosed) return;
-    this.#log.info('owner of the DVIPAs', { epoch: this.#epoch });
+    this.#log.info('owner of the DVIPAs', { epoch: this.#epoch, event: 'owner' });
     this.#gate = new EpochGate(this.#epoch, (epoch) => this.#storeEpoch(handlers.store, epoch));
+    this.#gate.onRaised((epoch) =>
+      this.#log.warn('epoch raised above what a target has seen', { epoch, event: 'epoch-raised' }),
+    );
     await handlers.onOwner(this.#gate);
   }
 
   async #storeEpoch(store: CouplingStore, epoch: number): Promise<void> {
-    for (const dvipa of this.#dvipas) await store.putDvipa(dvipa, { epoch });
+    for (const dvipa of this.#dvipas) await store.putEpoch(dvipa, epoch);
   }
 
   async #learnVersion(): Promise<void> {
     try {
       const { plugin, daemon } = await pluginVersion(this.plugin.session);
       this.state.version = daemon;
+      this.state.plugin = plugin;
       const charon = await version(this.stock);
       this.#log.info('charon', { version: charon.version, part: `kernel-dvipa ${plugin}` });
     } catch (error) {
       this.#log.debug('version is not known', { error });
     }
   }
-}
-
-function highestEpoch({ states }: PluginSnapshot): number {
-  const epochs = [...states.values()].map((bytes) => parseDvipaState(bytes)?.epoch ?? 0);
-  return Math.max(0, ...epochs);
 }

@@ -55,7 +55,7 @@ export function keyExport(parts: KeyExportParts): () => Promise<KeysExportSnapsh
       table.bytes.fill(0);
     }
     const { count, leftOut } = table;
-    log.warn('keys exported', { ...audit, sas: count, count: leftOut.length });
+    log.warn('keys exported', { ...audit, sas: count, count: leftOut.length, event: 'keys-exported' });
     return { file, sas: count, leftOut };
   };
   return async () => {

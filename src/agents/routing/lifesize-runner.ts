@@ -116,7 +116,8 @@ export class LifesizeRunner {
       entry.lifesize.storeDone(clock.now());
     } catch (error) {
       entry.lifesize.storeFailed(clock.now());
-      if (sas.get(id) === entry) log.warn('lifesize of an SA is not stored', { sa: id, error });
+      if (sas.get(id) === entry)
+        log.warn('lifesize of an SA is not stored', { sa: id, error, event: 'store-failed' });
     }
     if (sas.get(id) === entry) this.changed(entry);
   }

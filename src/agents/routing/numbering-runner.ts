@@ -3,12 +3,13 @@ import { Deadlines } from '../../base/deadlines.ts';
 import type { Funnel } from '../../dataplane/funnel.ts';
 import type { Stamping } from '../../dataplane/stamping.ts';
 import type { OwnerAction } from '../../ipsec/numbering-actions.ts';
-import type { SaId } from '../../ipsec/sa.ts';
+import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import type { CouplingStore } from '../../store/store.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { OutboundSa, RoutingSas } from './routing-sas.ts';
 import type { Cluster, TargetPeer } from './target-peers.ts';
+import { sendingWay } from './way-history.ts';
 
 export interface NumberingRunnerOptions {
   readonly clock: Clock;
@@ -44,6 +45,7 @@ export class NumberingRunner {
     if (entry === undefined) return;
     for (const action of entry.numbering.takeActions()) this.#carryOut(entry, action);
     this.#deadlines.set(entry, entry.numbering.deadline());
+    this.#noteWay(entry);
     if (entry.numbering.state.name === 'drain-to-exclusive') this.#draining.add(entry);
     else this.#draining.delete(entry);
   }
@@ -64,6 +66,13 @@ export class NumberingRunner {
 
   close(): void {
     this.#deadlines.close();
+  }
+
+  #noteWay({ sa, numbering, ways }: OutboundSa): void {
+    const changes = ways.note(sendingWay(numbering), this.#options.clock.now());
+    if (changes === 0) return;
+    const fields = { sa: sa.id, spi: formatSpi(sa.spi), way: ways.way, count: changes };
+    this.#options.log.debug('the SA is sent another way', { ...fields, event: 'way-changed' });
   }
 
   #carryOut(entry: OutboundSa, action: OwnerAction): void {
@@ -109,7 +118,7 @@ export class NumberingRunner {
       entry.numbering.storeDone(marks, clock.now());
     } catch (error) {
       entry.numbering.storeFailed(clock.now());
-      log.warn('marks of an SA are not stored', { sa: entry.sa.id, error });
+      log.warn('marks of an SA are not stored', { sa: entry.sa.id, error, event: 'store-failed' });
     }
     this.changed(entry);
   }

@@ -72,12 +72,19 @@ export class OpeningRunner {
       () => {
         if (sas.inbound.get(entry.sa.id) !== entry) return;
         entry.fallback = 'ready';
-        log.warn('targets do not serve the SA yet, its packets for them are opened here', fields);
+        log.warn('targets do not serve the SA yet, its packets for them are opened here', {
+          ...fields,
+          event: 'opened-in-place',
+        });
         inbound().release(entry.sa.spi, clock.now());
       },
       (error: unknown) => {
         entry.fallback = 'off';
-        log.warn('packets of an SA cannot be opened here: no mark was stored', { ...fields, error });
+        log.warn('packets of an SA cannot be opened here: no mark was stored', {
+          ...fields,
+          error,
+          event: 'store-failed',
+        });
       },
     );
   }
@@ -97,6 +104,7 @@ export class OpeningRunner {
       sa: sa.id,
       spi: formatSpi(sa.spi),
       dvipa: sa.dvipa,
+      event: 'attack-suspected',
     });
   }
 }

@@ -65,7 +65,8 @@ export class PeerMoves {
     this.#moves.set(sa.id, { at: now, to });
     const fields = { sa: sa.id, spi: formatSpi(sa.spi), peer: from, address, port, target: peer.host };
     // Once for each place: charon may not want to follow, and then this comes every second.
-    this.#log[before?.to === to ? 'debug' : 'info']('the peer has moved', fields);
+    if (before?.to === to) this.#log.debug('the peer has moved', fields);
+    else this.#log.info('the peer has moved', { ...fields, event: 'peer-moved' });
     reportMapping(this.#plugin, { sa: pluginId, address, port }).catch((error: unknown) => {
       this.#log.warn('charon was not told that the peer has moved', { ...fields, error });
     });

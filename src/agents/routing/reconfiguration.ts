@@ -6,6 +6,7 @@ import type { TrustedLink } from '../../dataplane/ports.ts';
 import type { VerificationBudget } from '../../ipsec/verification-budget.ts';
 import type { Log } from '../../observe/log.ts';
 import type { AddressMap } from '../../packet/address-map.ts';
+import type { DrainedTargets } from './drained-targets.ts';
 import { type DvipaService, stopFiltering } from './dvipa-service.ts';
 import { LeavingTargets } from './leaving-targets.ts';
 import type { LifesizeLearning } from './lifesize-learning.ts';
@@ -33,6 +34,7 @@ export interface ReconfigurationOptions {
   readonly numbering: NumberingRunner;
   readonly authority: TargetAuthority;
   readonly completeness: TargetCompleteness;
+  readonly drains: DrainedTargets;
   /** DVIPAs that distribute clear text: who handles it reads it for each packet. */
   readonly clearDvipas: AddressMap<ClearDvipa>;
 }
@@ -102,7 +104,10 @@ export class Reconfiguration {
     const told = cluster.peers.map(async (peer) =>
       peer.session?.whenAcknowledged(authority.tellSettings(peer)),
     );
-    for (const joined of changes.joined) authority.grant(joined);
+    for (const joined of changes.joined) {
+      this.#options.drains.refresh(joined.peer);
+      authority.grant(joined);
+    }
     this.leaving.set(changes.leaving);
     for (const peer of cluster.peers)
       if (peer.place < 0 && peer.services.length === 0) this.#removePeer({ peer });
@@ -145,7 +150,6 @@ export class Reconfiguration {
     const { cluster, distributor, link, completeness } = this.#options;
     peer.session?.close('removed');
     distributor.removeTarget(peer.index);
-    distributor.setDraining(peer.index, false); // whoever has the index next is another one
     completeness.removed(peer);
     peer.linkKeys.wipe();
     link.setPeer(peer.index, undefined);

@@ -8,9 +8,10 @@ export type RekeyCause =
   | 'replay-undecided'
   | 'windows-lost'
   /** A target that had the keys is to have none any more. */
-  | 'target-removed';
+  | 'target-removed'
+  | 'operator';
 
-/** Why an SA was rekeyed: besides, its soft limit of time (the plugin tells charon), or the peer or an operator. */
+/** Why an SA was rekeyed: besides, its soft limit of time (the plugin tells charon), or the peer, or somebody who asked charon itself. */
 export type RekeyReason = RekeyCause | 'time' | 'other';
 
 /** What an SA needed, and when. */

@@ -43,6 +43,8 @@ export class Rekeyer {
   /** By direction, SPI and reqid. */
   #names = new Map<string, SaNames>();
   readonly #wanted = new Map<AnySa, RekeyCause>();
+  /** SAs that charon has not answered for, and who waits for that. */
+  readonly #unanswered = new Map<AnySa, ((isTaken: boolean) => void)[]>();
   #isAsking = false;
   /** Lasting needs, until their SA is gone. */
   readonly #lasting = new Map<AnySa, { readonly cause: RekeyCause; readonly need: RekeyNeed }>();
@@ -81,6 +83,15 @@ export class Rekeyer {
     }
   }
 
+  /** How the request that the SA waits with ends: true, charon has it, or has it already. True if none waits. */
+  answered(entry: AnySa): Promise<boolean> {
+    const waiting = this.#unanswered.get(entry);
+    if (waiting === undefined) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      waiting.push(resolve);
+    });
+  }
+
   /** The hard limit is used up: charon deletes the SA. Repeated until it was told. */
   expire(entry: AnySa): void {
     this.book.hardLimits++;
@@ -101,6 +112,7 @@ export class Rekeyer {
     this.#expires.close();
     this.#wanted.clear();
     this.#lasting.clear();
+    for (const entry of this.#unanswered.keys()) this.#answer(entry, false);
   }
 
   #repeat(entry: AnySa, now: number): void {
@@ -127,6 +139,7 @@ export class Rekeyer {
       this.#log.warn('a rekey did not finish, charon is asked again', { ...fields, event: 'rekey-repeated' });
     }
     if (!this.#wanted.has(entry)) this.#wanted.set(entry, cause);
+    if (!this.#unanswered.has(entry)) this.#unanswered.set(entry, []);
     if (!this.#isAsking) void this.#askAll();
   }
 
@@ -142,13 +155,21 @@ export class Rekeyer {
         found = error instanceof Error ? error : new Error('charon does not list its SAs');
       }
       for (const [entry, cause] of batch) {
-        if (isGone(entry) || this.#isClosed) continue;
-        entry.isRekeying = await this.#askFor(entry, cause, found);
+        const isTaken = !isGone(entry) && !this.#isClosed && (await this.#askFor(entry, cause, found));
+        this.#answer(entry, isTaken);
+        if (isGone(entry)) continue;
+        entry.isRekeying = isTaken;
         const asked = entry.rekeys.get(cause);
-        if (asked !== undefined && entry.isRekeying) asked.isTaken = true;
+        if (asked !== undefined && isTaken) asked.isTaken = true;
       }
     }
     this.#isAsking = false;
+  }
+
+  #answer(entry: AnySa, isTaken: boolean): void {
+    const waiting = this.#unanswered.get(entry) ?? [];
+    this.#unanswered.delete(entry);
+    for (const resolve of waiting) resolve(isTaken);
   }
 
   /** False: charon was not asked. Never rejects. */

@@ -13,9 +13,13 @@ import { RawSocket } from '../../io/raw-socket.ts';
 import { RouterGuard } from '../../io/router-guard.ts';
 import { writeSecretFile } from '../../io/secret-file.ts';
 import { readCredentials } from '../../io/tls-options.ts';
+import { recordingLog } from '../../observe/event-log.ts';
 import type { Log } from '../../observe/log.ts';
+import { packageVersion } from '../../observe/version.ts';
 import { PluginStore } from '../../store/plugin-store.ts';
 import { sessionTimes } from '../coupling-files.ts';
+import { reportDrops } from '../drop-reports.ts';
+import { newEventLog } from '../events-answer.ts';
 import { keepGuard } from '../keep-guard.ts';
 import { pathLimits } from '../path-limits.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
@@ -24,6 +28,7 @@ import { type RunningAgent, StopList } from '../running-agent.ts';
 import { CharonLink } from './charon-link.ts';
 import { KEYS_EXPORT, keyExport } from './key-export.ts';
 import { Rekeyer } from './rekeyer.ts';
+import { routingCommands } from './routing-commands.ts';
 import { RoutingHost } from './routing-host.ts';
 import { filterOf, RoutingReload, scopeOf } from './routing-reload.ts';
 import { routingAnswers } from './routing-snapshots.ts';
@@ -56,11 +61,13 @@ export async function startRoutingAgent(
 
 async function start(
   config: RouteConfig,
-  log: Log,
+  given: Log,
   source: ReloadSource<RouteConfig>,
   stops: StopList,
 ): Promise<Reloader<RouteConfig>> {
   const clock = systemClock;
+  const events = newEventLog();
+  const log = recordingLog(given, events);
   const drops = new DropCounters();
   const cluster = new Cluster(config);
   const tls = await readCredentials(config.coupling);
@@ -87,7 +94,7 @@ async function start(
   const limits = await pathLimits(config.outside.interface, config.cluster.mtu);
   const charon = new CharonLink({ config, clock, log });
   const store = new PluginStore(pluginStatePort(charon.plugin), (of) =>
-    log.warn('stored state is doubtful', { sa: of }),
+    log.warn('stored state is doubtful', { sa: of, event: 'store-doubtful' }),
   );
   const plugin = charon.plugin.session;
   const rekeyer = new Rekeyer({ charon: charon.stock, plugin, log, clock });
@@ -127,6 +134,8 @@ async function start(
     capture.countLosses(drops);
   });
   stops.add(() => housekeeping.cancel());
+  const dropReports = reportDrops(clock, log, drops);
+  stops.add(() => dropReports.cancel());
   const guardCheck = every(clock, GUARD_CHECK_MS, () => {
     keepGuard(guard, log).catch((error: unknown) => stops.fail(error));
     link.countLosses().catch(() => {});
@@ -139,6 +148,7 @@ async function start(
     lifecycle,
     store,
     onNames: () => rekeyer.refreshNames(),
+    onRestored: (dvipa, state) => host.drains.restored(dvipa, state),
     onOwner: async (epochs) => {
       server = new CouplingServer({
         address: config.cluster.address,
@@ -161,7 +171,7 @@ async function start(
     onFailure: (error) => stops.fail(error),
   });
 
-  const answers = routingAnswers({
+  const parts = {
     config,
     now: () => clock.now(),
     epoch: () => charon.epoch,
@@ -170,7 +180,7 @@ async function start(
     rekeyer,
     host,
     drops,
-  });
+  };
   const exported = keyExport({
     config: () => serving.config.keysExport,
     sas: host.sas,
@@ -195,12 +205,13 @@ async function start(
   });
   const reloader = new Reloader({ source, current: config, running, log });
   const admin = await startAdminServer(config.admin.socket, {
-    ...answers,
+    ...routingAnswers(parts),
+    ...routingCommands(parts, events),
     [KEYS_EXPORT]: exported,
     [RELOAD]: reloadCommand(reloader),
   });
   stops.add(() => admin.close());
-  log.info('routing agent started', { role: 'route' });
+  log.info('routing agent started', { role: 'route', version: packageVersion(), event: 'agent-started' });
   return reloader;
 }
 

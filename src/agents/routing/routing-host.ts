@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
+import { RecentRise } from '../../base/recent-rise.ts';
 import type { DropCounters } from '../../base/verdict.ts';
 import { Distributor } from '../../connections/distributor.ts';
 import { type ConnectionKey, KeyedHash } from '../../connections/connection-key.ts';
@@ -24,6 +25,7 @@ import type { Log } from '../../observe/log.ts';
 import type { CouplingStore } from '../../store/store.ts';
 import type { Requester } from '../../vici/index.ts';
 import { Acquires } from './acquires.ts';
+import { DrainedTargets } from './drained-targets.ts';
 import { LifesizeLearning } from './lifesize-learning.ts';
 import { LifesizeRunner } from './lifesize-runner.ts';
 import { NumberingRunner } from './numbering-runner.ts';
@@ -40,6 +42,8 @@ import { TargetSessions } from './target-sessions.ts';
 
 /** Idle SAs give up their rings of unsettled numbers. */
 const RELEASE_RINGS_MS = 1000;
+/** For people: how long a shortage of verifications is news. */
+const SHORTAGE_MS = 60_000;
 /** Datagrams of one SA group whose fragments are on their way. */
 const FRAGMENTED_PER_GROUP = 256;
 
@@ -93,6 +97,9 @@ export class RoutingHost {
   readonly sessions: TargetSessions;
   readonly completeness: TargetCompleteness;
   readonly reconfiguration: Reconfiguration;
+  readonly drains: DrainedTargets;
+  /** The budget for verification was too small for what came. */
+  readonly shortage = new RecentRise(SHORTAGE_MS);
   readonly #ports: RoutingHostPorts;
   #ringsAt = 0;
 
@@ -193,6 +200,7 @@ export class RoutingHost {
       nextDispatch: (target) => cluster.peerAt(target)?.nextDispatch() ?? 0,
       epoch,
     });
+    this.drains = new DrainedTargets({ ...common, store, epoch });
     const moves = new PeerMoves({ clock, log, plugin, sources });
     this.lifecycle = new SaLifecycle({
       ...common,
@@ -258,6 +266,7 @@ export class RoutingHost {
       numbering,
       authority,
       completeness,
+      drains: this.drains,
       clearDvipas,
     });
     this.sessions = new TargetSessions({
@@ -270,6 +279,7 @@ export class RoutingHost {
       opened,
       completeness,
       authority,
+      drains: this.drains,
       acquires: new Acquires({ ...common, plugin }),
     });
     link.onReceive((packets, peer, protocol, carried) => this.#fromLink(packets, peer, protocol, carried));
@@ -285,6 +295,7 @@ export class RoutingHost {
     this.distributor.sweep(now);
     this.completeness.tick();
     this.reconfiguration.leaving.tick(now);
+    this.shortage.look(this.budget.refused, now);
   }
 
   /** Stops its timers and wipes all keys. */

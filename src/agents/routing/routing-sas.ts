@@ -25,6 +25,7 @@ import { drawKey } from '../draw-key.ts';
 import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf, pathFitOf } from '../sa-settings.ts';
 import type { AskedRekey, RekeyCause } from './rekey-book.ts';
 import type { DvipaService } from './dvipa-service.ts';
+import { WayHistory } from './way-history.ts';
 
 interface Common {
   /** The plugin's number of the SA. */
@@ -66,6 +67,7 @@ export interface OutboundSa extends RoutingOutboundSa, StampedSa, Common {
   /** What its targets mask with, for this host to stamp; undefined: they send through the funnel. */
   readonly stampKeys: StampKeys | undefined;
   readonly installedOn: Set<string>;
+  readonly ways: WayHistory;
 }
 
 export type AnySa = InboundSa | OutboundSa;
@@ -246,6 +248,7 @@ export class RoutingSas {
       meter: meterOf(sa, lifesize.creditOf(FUNNEL_USER)),
       lifesize,
       installedOn: new Set(),
+      ways: new WayHistory(),
       ...commonOf(given),
     }));
     this.sealing.install(entry.slot, sa);

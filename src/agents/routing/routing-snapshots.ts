@@ -1,60 +1,48 @@
-import type { DropCounters } from '../../base/verdict.ts';
-import type { RouteConfig } from '../../config/index.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
+import type { AdminHandlers } from '../../observe/admin-answers.ts';
 import type {
-  AdminHandlers,
-  ConnectionSnapshot,
-  CouplingState,
   OpeningSnapshot,
   SaSnapshot,
   SaTargetSnapshot,
-  SendingWay,
   StatusSnapshot,
   TargetSnapshot,
 } from '../../observe/snapshots.ts';
 import { packageVersion } from '../../observe/version.ts';
-import { formatAddress } from '../../packet/address.ts';
 import { filterSnapshot } from '../filter-snapshot.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
+import { withoutArguments } from '../admin-arguments.ts';
+import { connectionCounts, connectionList, connectionTop } from './connection-answers.ts';
+import { dvipasAnswer } from './dvipas-answer.ts';
 import { lifesizeAnswer } from './lifesize-answer.ts';
-import type { Rekeyer } from './rekeyer.ts';
-import type { NumberingOwner } from '../../ipsec/numbering-owner.ts';
+import { numberingAnswer } from './numbering-answer.ts';
+import { routingHealth } from './routing-health.ts';
 import type { RoutingHost } from './routing-host.ts';
+import type { RoutingParts } from './routing-parts.ts';
 import type { AnySa } from './routing-sas.ts';
 import { inboundPhase, outboundPhase, saAtTarget } from './sa-target-states.ts';
-import type { Cluster, TargetPeer } from './target-peers.ts';
-
-export interface CharonState {
-  isConnected: boolean;
-  instance: string | undefined;
-  version: string | undefined;
-}
-
-export interface RoutingParts {
-  readonly config: RouteConfig;
-  readonly now: () => number;
-  readonly epoch: () => number;
-  readonly cluster: Cluster;
-  readonly charon: CharonState;
-  readonly rekeyer: Rekeyer;
-  readonly host: RoutingHost;
-  readonly drops: DropCounters;
-}
+import { type Cluster, couplingState, type TargetPeer } from './target-peers.ts';
+import { sendingWay } from './way-history.ts';
 
 /** What a routing host's admin socket answers. */
 export function routingAnswers(parts: RoutingParts): AdminHandlers {
   return {
-    status: () => status(parts),
-    sas: () => {
+    status: withoutArguments(() => status(parts)),
+    dvipas: withoutArguments(() => dvipasAnswer(parts)),
+    sas: withoutArguments(() => {
       const inUse = outboundInUse(parts);
       return [...parts.host.sas.all()].map((entry) => saSnapshot(entry, parts, inUse));
-    },
-    targets: () => parts.cluster.peers.map((peer) => targetSnapshot(peer, parts)),
-    connections: () => connections(parts),
-    filters: () => Array.from(parts.cluster.dvipas.values(), (dvipa) => filterSnapshot(dvipa, 'filter')),
-    lifesize: () => lifesizeAnswer(parts),
-    drops: () => parts.drops.toJSON(),
+    }),
+    targets: withoutArguments(() => parts.cluster.peers.map((peer) => targetSnapshot(peer, parts))),
+    connections: (given = {}) => connectionList(parts, given),
+    'connection-counts': (given = {}) => connectionCounts(parts, given),
+    'connection-top': (given = {}) => connectionTop(parts, given),
+    numbering: withoutArguments(() => numberingAnswer(parts)),
+    filters: withoutArguments(() =>
+      Array.from(parts.cluster.dvipas.values(), (dvipa) => filterSnapshot(dvipa, 'filter')),
+    ),
+    lifesize: withoutArguments(() => lifesizeAnswer(parts)),
+    drops: withoutArguments(() => parts.drops.toJSON()),
   };
 }
 
@@ -74,14 +62,14 @@ function status(parts: RoutingParts): StatusSnapshot {
       inboundFilter: record.filterMode,
       clearText: record.clearText,
       serving: cluster.peers
-        .filter((peer) => targets.has(peer.host) && stateOf(peer) === 'up')
+        .filter((peer) => targets.has(peer.host) && couplingState(peer) === 'up')
         .map(({ host }) => host),
     })),
     charon: { connected: charon.isConnected, instance: charon.instance, version: charon.version },
     coupling: cluster.peers.map((peer) => ({
       host: peer.host,
       address: peer.address,
-      state: stateOf(peer),
+      state: couplingState(peer),
       lastHeardMs: sinceHeard(peer, now()),
     })),
     counters: {
@@ -95,6 +83,7 @@ function status(parts: RoutingParts): StatusSnapshot {
       linkOut: inbound.dispatched + sealedSender.sent + clearSender.sent,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
+    health: routingHealth(parts),
     opening: openingSnapshot(parts.host, now()),
   };
 }
@@ -117,11 +106,6 @@ function openingSnapshot({ budget, opening, sas }: RoutingHost, now: number): Op
   };
 }
 
-function stateOf(peer: TargetPeer): CouplingState {
-  if (peer.session?.isOpen !== true) return 'down';
-  return peer.hasSnapshot ? 'up' : 'snapshot';
-}
-
 function sinceHeard({ session, lastHeardAt }: TargetPeer, now: number): number | undefined {
   const heardAt = session?.heardAt ?? lastHeardAt;
   return heardAt === undefined ? undefined : Math.round(now - heardAt);
@@ -139,7 +123,7 @@ function targetsOf(entry: AnySa, cluster: Cluster, isInUse: boolean): SaTargetSn
   return cluster.authorised(entry.service).map((peer) =>
     saAtTarget({
       host: peer.host,
-      isConnected: stateOf(peer) === 'up',
+      isConnected: couplingState(peer) === 'up',
       refusal: entry.refusals.get(peer.host),
       isAcknowledged: isServedBy(entry, peer),
       phase,
@@ -184,7 +168,7 @@ function saSnapshot(
     installedOn,
     targets,
     isAttacked: isInbound ? entry.suspicion.isRaised(now()) : undefined,
-    way: isInbound ? undefined : wayOf(entry.numbering),
+    way: isInbound ? undefined : sendingWay(entry.numbering),
     openedHere: isInbound ? entry.openedHere : 0,
   };
 }
@@ -197,37 +181,18 @@ function stateOfSa(entry: AnySa, targets: readonly SaTargetSnapshot[]): SaSnapsh
   return states.some((state) => state !== 'failed' && state !== 'offered') ? 'serving' : 'installing';
 }
 
-function wayOf({ state, sharedWay }: NumberingOwner): SendingWay {
-  if (state.name === 'exclusive') return `exclusive:${state.target}`;
-  return state.name === 'idle' || state.name === 'blocked' ? 'idle' : sharedWay;
-}
-
 function targetSnapshot(peer: TargetPeer, { host, epoch, now }: RoutingParts): TargetSnapshot {
-  const { sas, distributor } = host;
-  let connectionCount = 0;
-  for (const { target } of distributor.table.entries(now())) if (target === peer.index) connectionCount++;
+  const { sas, distributor, drains } = host;
   return {
     host: peer.host,
     address: peer.address,
-    state: stateOf(peer),
+    state: couplingState(peer),
     incarnation: peer.incarnation?.toString(),
     lastHeardMs: sinceHeard(peer, now()),
     sas: [...sas.all()].filter((entry) => isServedBy(entry, peer)).length,
-    connections: connectionCount,
+    connections: distributor.table.sizeOfTarget(peer.index),
     epoch: peer.session?.epoch ?? epoch(),
+    draining: drains.drainingOf(peer),
+    maintenance: drains.isInMaintenance(peer),
   };
-}
-
-function connections({ host: { distributor }, cluster, now }: RoutingParts): ConnectionSnapshot[] {
-  return Array.from(distributor.table.entries(now()), (entry) => ({
-    dvipa: formatAddress(entry.dvipa),
-    group: entry.group,
-    protocol: entry.protocol,
-    source: formatAddress(entry.source),
-    sourcePort: entry.sourcePort,
-    destinationPort: entry.destinationPort,
-    target: cluster.peerAt(entry.target)?.host ?? '',
-    state: entry.state === 'established' ? 'confirmed' : entry.state,
-    remainingMs: Math.round(entry.remainingMs),
-  }));
 }

@@ -155,7 +155,7 @@ export class SaLifecycle {
     const { rekeyer, store, log } = this.#options;
     rekeyer().request(entry, 'replay-undecided');
     store.putSa(entry.sa.id, UNDECIDED).catch((error: unknown) => {
-      log.warn('an SA is not marked as undecided', { sa: entry.sa.id, error });
+      log.warn('an SA is not marked as undecided', { sa: entry.sa.id, error, event: 'store-failed' });
     });
   }
 
@@ -185,13 +185,17 @@ export class SaLifecycle {
       log.warn('SA cannot be served', {
         ...fields,
         reason: translated.ok ? 'dvipa-not-configured' : translated.reason,
+        event: 'sa-refused',
       });
       return;
     }
     const now = clock.now();
     const isOurs = agedAt - given.ageMs > this.#options.ownerSince;
     const origin = isOurs && given.state === undefined ? 'new' : 'restored';
-    const kept = given.state === undefined ? {} : (parseSaState(given.state) ?? doubtful(given.direction));
+    const stored = given.state === undefined ? {} : parseSaState(given.state);
+    if (stored === undefined)
+      log.warn('stored state is doubtful, the SA must be rekeyed', { ...fields, event: 'store-doubtful' });
+    const kept = stored ?? doubtful(given.direction);
     if (given.state !== undefined) store.restored(fields.sa, kept);
     try {
       const entry = sas.add({
@@ -203,13 +207,13 @@ export class SaLifecycle {
         createdAt: agedAt - given.ageMs,
         now,
       });
-      log.info('SA added', { ...fields, reqid: entry.sa.reqid });
+      log.info('SA added', { ...fields, reqid: entry.sa.reqid, event: 'sa-added' });
       if ('owners' in entry) {
         if (kept.marks !== undefined) entry.awaiting.add(NOBODY);
         this.#startInbound(entry, origin === 'restored');
       } else this.#startOutbound(entry);
     } catch (error) {
-      log.warn('SA cannot be served', { ...fields, error });
+      log.warn('SA cannot be served', { ...fields, error, event: 'sa-refused' });
       this.#remove(fields.sa); // whatever of it was installed before that
     }
     this.#options.rekeyer().refreshNames();
@@ -257,6 +261,7 @@ export class SaLifecycle {
         sa: entry.sa.id,
         spi: formatSpi(entry.sa.spi),
         target,
+        event: 'windows-lost',
       });
       rekeyer().request(entry, 'windows-lost');
     });
@@ -314,7 +319,8 @@ export class SaLifecycle {
       stamping().removed(entry, clock.now());
     } else this.#options.opening().removed(entry);
     if (sas.group(entry.sa.group).size === 0) distributor.removeGroup(entry.sa.group);
-    log.info('SA removed', { sa: id, spi: formatSpi(entry.sa.spi), direction: entry.sa.direction });
+    const { spi, direction } = entry.sa;
+    log.info('SA removed', { sa: id, spi: formatSpi(spi), direction, event: 'sa-removed' });
   }
 
   #acknowledge(entry: AnySa): void {

@@ -82,7 +82,8 @@ export class TargetCompleteness {
     for (const [peer, { since }] of this.#awaited) {
       if (since > diedBefore) continue;
       this.#awaited.delete(peer);
-      if (!this.#hasListed.has(peer)) log.warn('target is taken for dead', { target: peer.host });
+      if (!this.#hasListed.has(peer))
+        log.warn('target is taken for dead', { target: peer.host, event: 'target-dead' });
       this.#changed();
     }
   }

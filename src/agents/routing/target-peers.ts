@@ -9,6 +9,7 @@ import { LinkKeys } from '../link-keys.ts';
 import { addressOf } from '../sa-settings.ts';
 import { distributionOf } from './distribution-settings.ts';
 import { configure, type DvipaService, newDvipaService } from './dvipa-service.ts';
+import type { CouplingState } from '../../observe/snapshots.ts';
 
 /** One configured target: what outlives its sessions. */
 export class TargetPeer {
@@ -83,6 +84,12 @@ export interface ClusterChanges {
   readonly joined: readonly Authority[];
   /** No more configured: authorised until `remove`. */
   readonly leaving: readonly Authority[];
+}
+
+/** What people are told of a target. */
+export function couplingState({ session, hasSnapshot }: TargetPeer): CouplingState {
+  if (session?.isOpen !== true) return 'down';
+  return hasSnapshot ? 'up' : 'snapshot';
 }
 
 /** The configured DVIPAs and targets, and targets that are leaving. */

@@ -16,6 +16,7 @@ import { IP_PROTOCOL } from '../../packet/protocols.ts';
 import { drawKey } from '../draw-key.ts';
 import { connectionKeyOf } from '../flow-record.ts';
 import type { Acquires } from './acquires.ts';
+import type { DrainedTargets } from './drained-targets.ts';
 import type { LifesizeRunner } from './lifesize-runner.ts';
 import type { NumberingRunner } from './numbering-runner.ts';
 import type { OpeningRunner } from './opening-runner.ts';
@@ -50,6 +51,7 @@ export interface TargetSessionsOptions {
   readonly completeness: TargetCompleteness;
   readonly acquires: Acquires;
   readonly authority: TargetAuthority;
+  readonly drains: DrainedTargets;
 }
 
 /**
@@ -77,6 +79,7 @@ export class TargetSessions implements RoutingHandlers {
       target: peer.host,
       incarnation: session.incarnation,
       epoch: session.epoch,
+      event: 'target-up',
     });
     this.#sendLinkKey(peer, session);
     for (const entry of sas.all()) {
@@ -111,7 +114,7 @@ export class TargetSessions implements RoutingHandlers {
     const connections = distributor.removeTarget(peer.index);
     opening.targetLost(peer.index);
     for (const entry of sas.all()) if (entry.service.targets.has(peer.host)) authority.lost(entry, peer);
-    log.warn('target lost', { target: peer.host, reason, connections, error: cause });
+    log.warn('target lost', { target: peer.host, reason, connections, error: cause, event: 'target-down' });
   }
 
   onRecord(session: RoutingSession, record: TargetRecord): void {
@@ -173,6 +176,9 @@ export class TargetSessions implements RoutingHandlers {
       case 'load':
         this.#options.distributor.setLoad(peer.index, body.busyPerMille);
         return true;
+      case 'maintenance':
+        this.#options.drains.maintenance(peer, body.isOn);
+        return true;
       case 'lease-request':
         return this.#onNumbering(body.sa, peer, (entry, now) =>
           entry.numbering.leaseRequest(peer.host, body.count, now),
@@ -196,7 +202,7 @@ export class TargetSessions implements RoutingHandlers {
       const { spi, direction } = entry.sa;
       const fields = { target: peer.host, sa: body.id, spi: formatSpi(spi), direction, reason: body.reason };
       entry.refusals.set(peer.host, body.reason ?? 'failed');
-      this.#options.log.error('target refused the SA', fields);
+      this.#options.log.error('target refused the SA', { ...fields, event: 'sa-refused' });
     }
     return true;
   }

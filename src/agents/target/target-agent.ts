@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { dirname, join } from 'node:path';
 import { every, systemClock } from '../../base/clock.ts';
 import { DropCounters } from '../../base/verdict.ts';
 import type { TargetConfig } from '../../config/index.ts';
@@ -12,19 +13,25 @@ import { AGENT_MARK } from '../../io/guard-constants.ts';
 import { KernelPortRange } from '../../io/kernel-ports.ts';
 import { DgramLink } from '../../io/link-dgram.ts';
 import { ListeningSockets } from '../../io/listening-sockets.ts';
+import { MarkFile } from '../../io/mark-file.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { TargetGuard } from '../../io/target-guard.ts';
 import { readCredentials } from '../../io/tls-options.ts';
 import { Tun } from '../../io/tun.ts';
+import { recordingLog } from '../../observe/event-log.ts';
 import type { Log } from '../../observe/log.ts';
+import { packageVersion } from '../../observe/version.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
 import { sessionTimes } from '../coupling-files.ts';
+import { reportDrops } from '../drop-reports.ts';
+import { newEventLog } from '../events-answer.ts';
 import { keepGuard } from '../keep-guard.ts';
 import { pathLimits } from '../path-limits.ts';
 import { RELOAD, reloadCommand, Reloader, type ReloadSource } from '../reload.ts';
 import { KernelSourcePorts } from './source-ports.ts';
 import { ROUTER_PEER, TargetHost } from './target-host.ts';
 import { TargetReload } from './target-reload.ts';
+import { targetCommands } from './target-commands.ts';
 import { targetAnswers } from './target-snapshots.ts';
 
 const VECTOR_PACKETS = 64;
@@ -32,6 +39,8 @@ const VECTOR_PACKETS = 64;
 const VECTORS_PER_TURN = 4;
 const HOUSEKEEPING_MS = 50;
 const GUARD_CHECK_MS = 5000;
+/** Beside the admin socket. */
+const MAINTENANCE_FILE = 'maintenance';
 
 /**
  * Runs a target: guard first, then the TUN, the link, the coupling channel, and last the DVIPA's address.
@@ -54,11 +63,13 @@ export async function startTargetAgent(
 
 async function start(
   config: TargetConfig,
-  log: Log,
+  given: Log,
   source: ReloadSource<TargetConfig>,
   stops: StopList,
 ): Promise<Reloader<TargetConfig>> {
   const clock = systemClock;
+  const events = newEventLog();
+  const log = recordingLog(given, events);
   const drops = new DropCounters();
   const tls = await readCredentials(config.coupling);
 
@@ -104,10 +115,12 @@ async function start(
       guarding = guarding.then(() => guard.allowClear(dvipas)).catch((error: unknown) => stops.fail(error));
     },
     onSourcePorts: (leases) => void sourcePorts.changed(leases),
+    maintenanceMark: new MarkFile(join(dirname(config.admin.socket), MAINTENANCE_FILE)),
     hashSeed: randomBytes(HASH_SEED_BYTES),
   });
   stops.add(() => host.close());
-  const { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows } = host;
+  const { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows, maintenance } =
+    host;
 
   const fromTun = new PacketVector(VECTOR_PACKETS, slotBytesFor(config.tun.mtu));
   tun.onReadable(() => {
@@ -122,6 +135,8 @@ async function start(
     tun.countLosses(drops);
   });
   stops.add(() => housekeeping.cancel());
+  const dropReports = reportDrops(clock, log, drops);
+  stops.add(() => dropReports.cancel());
   const guardCheck = every(clock, GUARD_CHECK_MS, () => {
     keepGuard(guard, log).catch((error: unknown) => stops.fail(error));
     link.countLosses().catch(() => {});
@@ -156,15 +171,18 @@ async function start(
     clearText,
     outbound,
     flows,
+    maintenance,
+    listening,
     drops,
   });
   const running = new TargetReload({ config, tls, guard, listening, sourcePorts, host, client });
   const reloader = new Reloader({ source, current: config, running, log });
   const admin = await startAdminServer(config.admin.socket, {
     ...answers,
+    ...targetCommands({ maintenance, flows, host: config.host }, events),
     [RELOAD]: reloadCommand(reloader),
   });
   stops.add(() => admin.close());
-  log.info('target agent started', { role: 'target' });
+  log.info('target agent started', { role: 'target', version: packageVersion(), event: 'agent-started' });
   return reloader;
 }

@@ -28,6 +28,7 @@ import { sealClear, sealForFunnel, type SealVector } from './funnel-sender.ts';
 import { ShadowCache } from './shadow-cache.ts';
 import { type ListeningSource, TargetListeners } from './target-listeners.ts';
 import { TargetLoad } from './target-load.ts';
+import { type MaintenanceMark, TargetMaintenance } from './target-maintenance.ts';
 import { TargetReports } from './target-reports.ts';
 import { TargetRelations } from './target-session.ts';
 
@@ -59,6 +60,8 @@ export interface TargetHostPorts {
   readonly onClearText: (dvipas: readonly string[]) => void;
   /** Source ports of the DVIPAs that this host serves. Called when they may be others. */
   readonly onSourcePorts: (leases: readonly LeasedPorts[]) => void;
+  /** Where maintenance is kept. */
+  readonly maintenanceMark: MaintenanceMark;
   /** `HASH_SEED_BYTES` random bytes. */
   readonly hashSeed: Uint8Array;
 }
@@ -81,6 +84,7 @@ export class TargetHost {
   readonly lookAlikes: LookAlikes;
   readonly listeners: TargetListeners;
   readonly load: TargetLoad;
+  readonly maintenance: TargetMaintenance;
   readonly resets: WithheldResets;
   readonly opened: OpenedFlows;
   readonly acquiring: Acquiring;
@@ -104,7 +108,8 @@ export class TargetHost {
       served: () => cache.dvipas,
     });
     this.load = new TargetLoad(clock, log, ports.cpuTimes);
-    const { listeners, load } = this;
+    this.maintenance = new TargetMaintenance(log, ports.maintenanceMark);
+    const { listeners, load, maintenance } = this;
     this.lookAlikes = new LookAlikes({
       overlaps: cache.overlaps,
       sad: cache.outbound,
@@ -143,6 +148,7 @@ export class TargetHost {
       reports,
       listeners,
       load,
+      maintenance,
       resets,
       onDvipas: () => this.#tellDvipas(),
       outbound: () => this.outbound,

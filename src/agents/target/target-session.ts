@@ -18,6 +18,7 @@ import { addressOf } from '../sa-settings.ts';
 import type { ShadowCache } from './shadow-cache.ts';
 import type { TargetListeners } from './target-listeners.ts';
 import type { TargetLoad } from './target-load.ts';
+import type { TargetMaintenance } from './target-maintenance.ts';
 import type { TargetReports } from './target-reports.ts';
 
 export interface TargetRelationsOptions {
@@ -28,6 +29,7 @@ export interface TargetRelationsOptions {
   readonly reports: TargetReports;
   readonly listeners: TargetListeners;
   readonly load: TargetLoad;
+  readonly maintenance: TargetMaintenance;
   readonly resets: WithheldResets;
   /** Settings of a DVIPA have come, or one is gone. */
   readonly onDvipas: () => void;
@@ -79,14 +81,19 @@ export class TargetRelations implements TargetHandlers {
   }
 
   onOpen(session: TargetSession): void {
-    const { cache, reports, listeners, load, log, clock } = this.#options;
+    const { cache, reports, listeners, load, maintenance, log, clock } = this.#options;
     const isNewEpoch = session.epoch !== this.#epoch;
     // Fence first: nothing is accepted until dispatches of this session begin, so the windows below are final.
     this.#epoch = session.epoch;
     this.#floor = undefined;
     this.#session = session;
     this.isSnapshotComplete = false;
-    log.info('routing host connected', { router: session.host, epoch: session.epoch });
+    log.info('routing host connected', {
+      router: session.host,
+      epoch: session.epoch,
+      event: 'router-up',
+    });
+    maintenance.sessionOpened(session); // first of all: new connections may come with the snapshot
     for (const { sa, window, isWindowComplete: isComplete } of cache.inbound.values()) {
       session.send('window', { sa: sa.id, isComplete, ...window.snapshot() });
     }
@@ -107,12 +114,13 @@ export class TargetRelations implements TargetHandlers {
     this.#session = undefined;
     this.isSnapshotComplete = false;
     this.linkKeys.wipe(); // the next session brings others; until then nothing goes to the funnel
-    const { reports, listeners, load, resets, log } = this.#options;
+    const { reports, listeners, load, maintenance, resets, log } = this.#options;
     reports.sessionClosed();
     listeners.sessionClosed();
     load.sessionClosed();
+    maintenance.sessionClosed();
     resets.forget(); // whoever is lost meanwhile, this target does not hear of it
-    log.warn('routing host lost', { router: session.host, reason, error: cause });
+    log.warn('routing host lost', { router: session.host, reason, error: cause, event: 'router-down' });
   }
 
   onRecord(session: TargetSession, event: TargetEvent): void {
@@ -125,7 +133,10 @@ export class TargetRelations implements TargetHandlers {
         this.isSnapshotComplete = true;
         this.#options.opened.sessionOpened();
         this.#options.acquiring.sessionOpened(now);
-        log.info('snapshot complete', { sas: cache.inbound.size + cache.outbound.size });
+        log.info('snapshot complete', {
+          sas: cache.inbound.size + cache.outbound.size,
+          event: 'snapshot-complete',
+        });
         break;
       case 'dvipa':
         if (cache.setDvipa(event.body)) listeners.served(event.body.address);
@@ -157,8 +168,8 @@ export class TargetRelations implements TargetHandlers {
           ...(reason === undefined ? {} : { reason }),
         });
         const fields = { sa: sa.id, spi: formatSpi(sa.spi), direction: sa.direction, dvipa: sa.dvipa };
-        if (reason === undefined) log.info('SA installed', fields);
-        else log.warn('SA refused', { ...fields, reason });
+        if (reason === undefined) log.info('SA installed', { ...fields, event: 'sa-installed' });
+        else log.warn('SA refused', { ...fields, reason, event: 'sa-refused' });
         this.#options.acquiring.changed(now);
         break;
       }
@@ -178,7 +189,7 @@ export class TargetRelations implements TargetHandlers {
         break;
       case 'sa-remove':
         this.#removed(cache.remove(event.body.id), now);
-        log.info('SA removed', { sa: event.body.id });
+        log.info('SA removed', { sa: event.body.id, event: 'sa-removed' });
         break;
       case 'policy-install':
         cache.outbound.installPolicy(event.body.policy);

@@ -5,23 +5,23 @@ import type { ClearText } from '../../dataplane/clear-text.ts';
 import type { InnerDelivery } from '../../dataplane/inner-delivery.ts';
 import type { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import type { TargetInbound } from '../../dataplane/target-inbound.ts';
-import type { ShadowOutboundSa, TargetOutbound } from '../../dataplane/target-outbound.ts';
+import type { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import { formatSpi, type SecurityAssociation } from '../../ipsec/sa.ts';
-import type {
-  AdminHandlers,
-  ConnectionSnapshot,
-  CouplingSnapshot,
-  SaSnapshot,
-  SendingWay,
-  StatusSnapshot,
-} from '../../observe/snapshots.ts';
+import type { AdminHandlers } from '../../observe/admin-answers.ts';
+import type { CouplingSnapshot, SaSnapshot, StatusSnapshot } from '../../observe/snapshots.ts';
 import { packageVersion } from '../../observe/version.ts';
-import { formatAddress } from '../../packet/address.ts';
 import { filterSnapshot } from '../filter-snapshot.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
+import { withoutArguments } from '../admin-arguments.ts';
+import { connectionCounts, connectionList, connectionTop } from './connection-answers.ts';
+import { dvipasAnswer } from './dvipas-answer.ts';
 import { lifesizeAnswer } from './lifesize-answer.ts';
+import { numberingAnswer, sendingWay } from './numbering-answer.ts';
+import { targetHealth } from './target-health.ts';
 import type { ShadowCache } from './shadow-cache.ts';
+import type { ListeningSource } from './target-listeners.ts';
+import type { TargetMaintenance } from './target-maintenance.ts';
 import type { TargetRelations } from './target-session.ts';
 
 export interface TargetParts {
@@ -36,25 +36,38 @@ export interface TargetParts {
   readonly clearText: ClearText;
   readonly outbound: TargetOutbound;
   readonly flows: FlowTracker;
+  readonly maintenance: TargetMaintenance;
+  readonly listening: ListeningSource;
   readonly drops: DropCounters;
 }
 
 /** What a target's admin socket answers. */
 export function targetAnswers(parts: TargetParts): AdminHandlers {
+  const host = parts.config.host;
+  const seen = { flows: parts.flows, host };
   return {
-    status: () => status(parts),
-    sas: () => [
+    status: withoutArguments(() => status(parts)),
+    dvipas: withoutArguments(() => {
+      const { state } = couplingOf(parts.config, parts.relations, parts.now());
+      return dvipasAnswer({ ...parts, host, state });
+    }),
+    sas: withoutArguments(() => [
       ...[...parts.cache.inbound.values()].map(({ sa, meter }) => saSnapshot(sa, meter, parts)),
       ...[...parts.cache.outbound.values()].map((entry) => ({
         ...saSnapshot(entry.sa, entry.meter, parts),
-        way: wayOf(entry, parts.config.host),
+        way: sendingWay(entry, host),
       })),
-    ],
-    targets: () => [],
-    connections: () => connections(parts),
-    filters: () => Array.from(parts.cache.services, (dvipa) => filterSnapshot(dvipa, 'bypass')),
-    lifesize: () => lifesizeAnswer(parts.cache, parts.config.host),
-    drops: () => parts.drops.toJSON(),
+    ]),
+    targets: withoutArguments(() => []),
+    connections: (given = {}) => connectionList(seen, given),
+    'connection-counts': (given = {}) => connectionCounts(seen, given),
+    'connection-top': (given = {}) => connectionTop(seen, given),
+    numbering: withoutArguments(() => numberingAnswer(parts.cache, host, parts.now())),
+    filters: withoutArguments(() =>
+      Array.from(parts.cache.services, (dvipa) => filterSnapshot(dvipa, 'bypass')),
+    ),
+    lifesize: withoutArguments(() => lifesizeAnswer(parts.cache, host)),
+    drops: withoutArguments(() => parts.drops.toJSON()),
   };
 }
 
@@ -69,6 +82,7 @@ function status({
   sealedInbound,
   clearText,
   outbound,
+  maintenance,
   drops,
 }: TargetParts): StatusSnapshot {
   return {
@@ -96,6 +110,7 @@ function status({
       linkOut: outbound.funnelled + outbound.stamped + clearText.handedOver,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
+    health: targetHealth(config.router.host, relations, maintenance),
   };
 }
 
@@ -136,23 +151,4 @@ function saSnapshot(
     installedOn: [config.host],
     openedHere: isInbound && inbound.opened > 0 ? meter.packets : 0,
   };
-}
-
-function wayOf(entry: ShadowOutboundSa, host: string): SendingWay {
-  const { state } = entry.holder;
-  if (state === 'stamping' || state === 'funnel') return state;
-  return state === 'exclusive' ? `exclusive:${host}` : 'idle';
-}
-
-function connections({ flows, config }: TargetParts): ConnectionSnapshot[] {
-  return [...flows.flows()].map((flow) => ({
-    dvipa: formatAddress(flow.dvipa),
-    group: flow.group,
-    protocol: flow.protocol,
-    source: formatAddress(flow.source),
-    sourcePort: flow.sourcePort,
-    destinationPort: flow.destinationPort,
-    target: config.host,
-    state: 'confirmed',
-  }));
 }

@@ -1,5 +1,6 @@
 import { cleanText } from '../fields.ts';
 import type { Counters, OpeningSnapshot, StatusSnapshot } from '../snapshots.ts';
+import { reasonsOf } from './health.ts';
 import { paint, type Style, type Tone, toneOf } from './style.ts';
 import { formatBytes, formatDuration } from './units.ts';
 
@@ -11,6 +12,7 @@ export function renderStatus(status: StatusSnapshot, style: Style): string {
   const role = status.role === 'route' ? 'routing host' : 'target';
   const lines: Line[] = [
     [role, `${status.host}, dvipa ${status.version}, up ${formatDuration(status.uptimeMs)}`],
+    ['health', [status.health.state, toneOf(status.health.state)], reasonsOf(status.health)],
     ['epoch', status.epoch === 0 ? 'not known yet' : String(status.epoch)],
     ...status.dvipas.map((dvipa): Line => {
       const others = dvipa.endpoints.filter((endpoint) => endpoint !== dvipa.address);

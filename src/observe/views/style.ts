@@ -22,14 +22,24 @@ export function paint(text: string, tone: Tone | undefined, style: Style): strin
 
 /** The tone of a state's name, the same in every view. */
 export function toneOf(state: string): Tone | undefined {
-  if (['up', 'serving', 'confirmed', 'in-time'].includes(state)) return 'good';
+  if (['up', 'serving', 'confirmed', 'in-time', 'taken', 'ok'].includes(state)) return 'good';
   if (
-    ['connecting', 'snapshot', 'installing', 'rekeying', 'tentative', 'opening', 'closing', 'late'].includes(
-      state,
-    )
+    [
+      'connecting',
+      'snapshot',
+      'installing',
+      'rekeying',
+      'tentative',
+      'opening',
+      'closing',
+      'late',
+      'waiting',
+      'degraded',
+    ].includes(state)
   )
     return 'waiting';
-  return ['down', 'refused', 'hard-limit'].includes(state) || state.endsWith(', attacked')
+  return ['down', 'refused', 'hard-limit', 'blocked', 'failed'].includes(state) ||
+    state.endsWith(', attacked')
     ? 'bad'
     : undefined;
 }

@@ -10,6 +10,7 @@ export function renderTargets(targets: readonly TargetSnapshot[], style: Style):
       { title: 'TARGET', cell: (target) => target.host },
       { title: 'ADDRESS', cell: (target) => target.address },
       { title: 'STATE', cell: (target) => target.state, isState: true },
+      { title: 'NEW CONNECTIONS', cell: newConnectionsOf },
       { title: 'HEARD', cell: (target) => formatDuration(target.lastHeardMs), align: 'right' },
       { title: 'SAS', cell: (target) => target.sas, align: 'right' },
       { title: 'CONNECTIONS', cell: (target) => target.connections, align: 'right' },
@@ -19,4 +20,10 @@ export function renderTargets(targets: readonly TargetSnapshot[], style: Style):
     'no targets',
     style,
   );
+}
+
+/** For which DVIPAs it gets none, and why. */
+function newConnectionsOf({ draining, maintenance }: TargetSnapshot): string {
+  if (maintenance) return 'none, maintenance';
+  return draining.length === 0 ? 'yes' : `none of ${draining.join(',')}`;
 }

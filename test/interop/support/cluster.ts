@@ -9,7 +9,8 @@ import { issueCouplingCertificates } from '../../../src/lab/coupling-pki.ts';
 import { Lab } from '../../../src/lab/lab.ts';
 import type { LabOptions } from '../../../src/lab/options.ts';
 import { waitFor, type WaitOptions } from '../../../src/lab/wait-for.ts';
-import type { AdminAnswers, AdminCommand, SaSnapshot } from '../../../src/observe/snapshots.ts';
+import type { AdminAnswers, AdminCommand } from '../../../src/observe/admin-answers.ts';
+import type { SaSnapshot } from '../../../src/observe/snapshots.ts';
 
 /** Drops that are there, by reason. */
 export type Drops = Partial<Record<DropReason, number>>;

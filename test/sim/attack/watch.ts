@@ -4,6 +4,7 @@ import type { Settings } from './settings.ts';
 import type { SimPeer } from './sim-peer.ts';
 import type { SimRouter } from './sim-router.ts';
 import type { SimTarget } from './sim-target.ts';
+import { entriesOf } from '../../support/table-entries.ts';
 
 export interface Watched {
   readonly oracle: Oracle;
@@ -39,7 +40,7 @@ export function look(watched: Watched): void {
   if (router === undefined) return;
   const { table } = router.distributor;
   oracle.tentative(table.tentativeCount, settings.tentativePerGroup * peers.length);
-  for (const { state, group, sourcePort } of table.entries(now)) {
+  for (const { state, group, sourcePort } of entriesOf(table, now)) {
     const peer = peers.find((candidate) => candidate.group === group);
     if (state !== 'tentative') oracle.confirmed(peer?.spi ?? 0, sourcePort);
   }

@@ -46,6 +46,7 @@ export class MemoryCharon {
   readonly counters = new Map<string, { bytes: number; packets: number }>();
   listener: ((change: PluginChange) => void) | undefined;
   storeFailure = 0;
+  dvipaStoreFails = false;
   /** The store takes so long for an SA's state. */
   storeDelayMs = 0;
   /** Moves of peers that it was told, `address:port` each. */
@@ -173,7 +174,10 @@ export class MemoryCharon {
         if (!fails || this.#random.chance(0.5)) this.#saStates.set(number, Buffer.from(state));
         if (fails) throw new Error('the store did not answer');
       },
-      putDvipa: async (dvipa, state) => void this.#dvipaStates.set(dvipa, Buffer.from(state)),
+      putDvipa: async (dvipa, state) => {
+        if (this.dvipaStoreFails) throw new Error('the store did not answer');
+        this.#dvipaStates.set(dvipa, Buffer.from(state));
+      },
     };
   }
 
@@ -257,8 +261,11 @@ export class MemoryCharon {
   }
 }
 
-export const innerOf = (client: number) => `10.1.${client}.1`;
-export const outerOf = (client: number) => `192.0.2.${100 + client}`;
+/** Of clients beyond the first hundred, others: a bench has thousands. */
+export const innerOf = (client: number) =>
+  client <= 100 ? `10.1.${client}.1` : `10.${2 + (client >>> 8)}.${client & 255}.1`;
+export const outerOf = (client: number) =>
+  client <= 100 ? `192.0.2.${100 + client}` : `198.18.${client >>> 8}.${client & 255}`;
 
 function selector(address: string) {
   return { family: 4, from: address, to: address, protocol: 0, fromPort: 0, toPort: 65_535 } as const;

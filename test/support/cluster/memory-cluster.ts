@@ -68,6 +68,8 @@ export class MemoryCluster {
   readonly #isRekeying = new Set<number>();
   readonly #asked: { readonly n: number; readonly spi: number }[] = [];
   readonly #counts: Pick<RouterOptions, 'targets' | 'authorised' | 'dvipa' | 'stamping'>;
+  /** What the targets' hosts keep when their agents are killed. */
+  readonly #inMaintenance = new Set<number>();
   #incarnation = 1n;
 
   constructor(options: ClusterOptions = {}) {
@@ -168,6 +170,7 @@ export class MemoryCluster {
         network: this.network,
         toOutside: (datagram) => this.#toClient(datagram, n),
         application: (inner) => this.#serve(n, sockets, inner),
+        inMaintenance: this.#inMaintenance,
       },
       this.#incarnation++,
     );

@@ -5,14 +5,16 @@ import type { DvipaConfig, RouteConfig } from '../../../src/config/index.ts';
 import type { RekeyCause } from '../../../src/agents/routing/rekey-book.ts';
 import { Rekeyer, type SaNames } from '../../../src/agents/routing/rekeyer.ts';
 import { type AnySa } from '../../../src/agents/routing/routing-sas.ts';
+import { routingCommands } from '../../../src/agents/routing/routing-commands.ts';
 import { RoutingHost } from '../../../src/agents/routing/routing-host.ts';
 import { routingAnswers } from '../../../src/agents/routing/routing-snapshots.ts';
 import { Cluster } from '../../../src/agents/routing/target-peers.ts';
 import { PluginStore } from '../../../src/store/plugin-store.ts';
 import { parseDvipaState } from '../../../src/store/state-codec.ts';
+import { EventLog, recordingLog } from '../../../src/observe/event-log.ts';
 import type { Log } from '../../../src/observe/log.ts';
-import type { AdminHandlers } from '../../../src/observe/snapshots.ts';
 import { DVIPA, ENDPOINT } from '../inner-packets.ts';
+import type { AdminHandlers } from '../../../src/observe/admin-answers.ts';
 import type { ManualClock } from '../manual-clock.ts';
 import type { MemoryCharon } from './charon.ts';
 import { type Network, Sink, vectorOfAll } from './network.ts';
@@ -129,6 +131,8 @@ export class MemoryRouter {
   /** What its admin socket would answer. */
   readonly answers: AdminHandlers;
   config: RouteConfig;
+  readonly commands: ReturnType<typeof routingCommands>;
+  readonly events = new EventLog({ instance: '00112233445566ff', wallClock: () => 0 });
   isUp = true;
   readonly #options: RouterOptions;
   readonly #stops: (() => void)[] = [];
@@ -139,21 +143,24 @@ export class MemoryRouter {
     const { clock, charon, network } = options;
     const { drops } = this;
     const snapshot = charon.snapshot();
+    const log = recordingLog(silent, this.events);
     const stored = snapshot.states.get(DVIPA);
-    const epoch = 1 + (stored === undefined ? 0 : (parseDvipaState(stored)?.epoch ?? 0));
+    const state = stored === undefined ? undefined : parseDvipaState(stored);
+    const epoch = 1 + (state?.epoch ?? 0);
     const store = new PluginStore(charon.statePort);
-    void store.putDvipa(DVIPA, { epoch });
-    this.gate = new EpochGate(epoch, (raised) => store.putDvipa(DVIPA, { epoch: raised }));
+    if (state !== undefined) store.restoredDvipa(DVIPA, state);
+    void store.putEpoch(DVIPA, epoch);
+    this.gate = new EpochGate(epoch, (raised) => store.putEpoch(DVIPA, raised));
     const config = routeConfig(options.targets, options.authorised, options.dvipa);
     this.config = config;
     this.cluster = new Cluster(config);
     const link = network.openLink(ROUTER_ADDRESS);
     for (const { index, address } of this.cluster.peers) link.setPeer(index, address);
     const plugin = charon.requester;
-    this.rekeyer = new MemoryRekeyer({ charon: plugin, plugin, log: silent, clock });
+    this.rekeyer = new MemoryRekeyer({ charon: plugin, plugin, log, clock });
     this.host = new RoutingHost({
       clock,
-      log: silent,
+      log,
       drops,
       cluster: this.cluster,
       link,
@@ -169,16 +176,19 @@ export class MemoryRouter {
       hashSeed: Buffer.alloc(8, 7),
     });
     const { cluster, rekeyer, host } = this;
-    this.answers = routingAnswers({
+    if (state !== undefined) host.drains.restored(DVIPA, state);
+    const parts = {
       config,
       now: () => clock.now(),
       epoch: () => this.gate.epoch,
       cluster,
-      charon: { isConnected: true, instance: charon.instance, version: undefined },
+      charon: { isConnected: true, instance: charon.instance, version: undefined, plugin: undefined },
       rekeyer,
       host,
       drops,
-    });
+    };
+    this.answers = routingAnswers(parts);
+    this.commands = routingCommands(parts, this.events);
     const { lifecycle } = host;
     const housekeeping = every(clock, 50, () => this.host.tick(clock.now()));
     this.#stops.push(

@@ -2,6 +2,11 @@ import { every } from '../../../src/base/clock.ts';
 import { DropCounters } from '../../../src/base/verdict.ts';
 import { ROUTER_PEER, TargetHost } from '../../../src/agents/target/target-host.ts';
 import type { ListeningPorts, ListeningSource } from '../../../src/agents/target/target-listeners.ts';
+import { targetCommands } from '../../../src/agents/target/target-commands.ts';
+import { targetAnswers } from '../../../src/agents/target/target-snapshots.ts';
+import type { TargetConfig } from '../../../src/config/index.ts';
+import { EventLog, recordingLog } from '../../../src/observe/event-log.ts';
+import type { AdminHandlers } from '../../../src/observe/admin-answers.ts';
 import { EpochMemory } from '../../../src/coupling/epoch-gate.ts';
 import { SnapshotInventory } from '../../../src/coupling/snapshot-inventory.ts';
 import { DVIPA } from '../inner-packets.ts';
@@ -16,6 +21,8 @@ export interface TargetOptions {
   readonly toOutside: (datagram: Buffer) => void;
   /** An inner packet that reached this host's TUN; what comes back leaves by it. */
   readonly application: (inner: Buffer) => readonly Buffer[];
+  /** Numbers of targets whose hosts are in maintenance: kept when an agent is killed. */
+  readonly inMaintenance: Set<number>;
 }
 
 /** Sockets of a kernel in memory. Clients of the tests go to port 80. */
@@ -55,6 +62,9 @@ export class MemoryTarget {
   clearFrom: readonly string[] = [];
   cpu = { busy: 0, total: 1 };
   isUp = true;
+  readonly answers: AdminHandlers;
+  readonly commands: ReturnType<typeof targetCommands>;
+  readonly events = new EventLog({ instance: '00112233445566aa', wallClock: () => 0 });
   readonly #answers: Buffer[] = [];
   readonly #stops: (() => void)[] = [];
 
@@ -67,7 +77,7 @@ export class MemoryTarget {
     link.setPeer(ROUTER_PEER, ROUTER_ADDRESS);
     this.parts = new TargetHost({
       clock,
-      log: silent,
+      log: recordingLog(silent, this.events),
       drops: this.drops,
       dvipas: [DVIPA],
       link,
@@ -80,8 +90,33 @@ export class MemoryTarget {
         this.clearFrom = dvipas;
       },
       onSourcePorts: () => {},
+      maintenanceMark: {
+        isSet: () => options.inMaintenance.has(n),
+        set: (isOn) => void (isOn ? options.inMaintenance.add(n) : options.inMaintenance.delete(n)),
+      },
       hashSeed: Buffer.alloc(8, 9),
     });
+    const { host, parts, drops } = this;
+    const config = { host, router: { host: 'router1', address: ROUTER_ADDRESS } } as TargetConfig;
+    const { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows, maintenance } =
+      parts;
+    this.answers = targetAnswers({
+      config,
+      startedAt: clock.now(),
+      now: () => clock.now(),
+      drops,
+      listening: this.listening,
+      cache,
+      relations,
+      inbound,
+      delivery,
+      sealedInbound,
+      clearText,
+      outbound,
+      flows,
+      maintenance,
+    });
+    this.commands = targetCommands({ maintenance, flows, host }, this.events);
     const housekeeping = every(clock, 50, () => this.parts.tick(clock.now()));
     this.#stops.push(
       () => housekeeping.cancel(),

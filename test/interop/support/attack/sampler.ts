@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConnectionSnapshot } from '../../../../src/observe/snapshots.ts';
+import type { ConnectionSnapshot } from '../../../../src/observe/connection-snapshots.ts';
 import type { Cluster } from '../cluster.ts';
 
 const EVERY_MS = 500;
