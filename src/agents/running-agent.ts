@@ -1,5 +1,7 @@
 /** An agent that has started. */
 export interface RunningAgent {
+  /** Takes its configuration file again, or says in the log why not. Never rejects. */
+  reload(): Promise<void>;
   /** Stops everything it started, in reverse. Twice is harmless. */
   close(): Promise<void>;
   /** Resolves after `close`; rejects if the agent cannot go on. */
@@ -19,6 +21,12 @@ export class StopList {
     this.#finish = resolve;
     this.#fail = reject;
   });
+
+  /** As an agent that reloads in this way. */
+  runningAgent(reload: () => Promise<unknown>): RunningAgent {
+    const { finished } = this;
+    return { close: () => this.close(), finished, reload: () => reload().then(nothing, nothing) };
+  }
 
   /** What is started while everything is being stopped is stopped at once. */
   add(stop: () => void | Promise<void>): void {
@@ -49,3 +57,5 @@ export class StopList {
     if (failures.length > 0) throw failures[0];
   }
 }
+
+function nothing(): void {}

@@ -9,7 +9,7 @@ const LINGER_MS = 2000;
 
 /**
  * Runs an agent until SIGTERM or SIGINT (closes it, exit 0; a second signal ends the process at once) or until it
- * fails (exit 1). The host's guard outlives the process either way, so nothing leaves in clear.
+ * fails (exit 1). SIGHUP reloads its configuration. The host's guard outlives the process either way, so nothing leaves in clear.
  */
 export async function runAgent(
   start: (log: Log) => Promise<RunningAgent>,
@@ -17,8 +17,14 @@ export async function runAgent(
 ): Promise<number> {
   const stop = signalOnce(log);
   const fault = firstFault();
+  let hangUp = () => log.warn('not reloaded, the agent is starting');
+  process.on('SIGHUP', (signal) => {
+    log.info('signal', { signal });
+    hangUp();
+  });
   try {
     const agent = await Promise.race([start(log), fault]);
+    hangUp = () => void agent.reload();
     const isStopped = await Promise.race([stop.then(() => true), finishOf(agent), fault]);
     if (isStopped) {
       log.info('stopping');

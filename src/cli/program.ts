@@ -12,6 +12,7 @@ import { CommandError, EXIT } from './exit.ts';
 import { filtersCommand } from './filters.ts';
 import { helpCommand } from './help.ts';
 import { lifesizeCommand } from './lifesize.ts';
+import { reloadCommand } from './reload.ts';
 import { maintenanceCommand } from './maintenance.ts';
 import { numberingCommand } from './numbering.ts';
 import { rekeyCommand } from './rekey.ts';
@@ -71,7 +72,7 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     .enablePositionalOptions()
     .exitOverride();
   const groups: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
-    ['Agents:', [routeCommand(), targetCommand(), checkConfigCommand()]],
+    ['Agents:', [routeCommand(), targetCommand(), checkConfigCommand(), reloadCommand()]],
     [
       'What goes on:',
       [

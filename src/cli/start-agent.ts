@@ -1,12 +1,17 @@
 import { Command } from 'commander';
 import type { Config } from '../config/index.ts';
 import type { Log } from '../observe/log.ts';
+import type { ReloadSource } from '../agents/reload.ts';
 import type { RunningAgent } from '../agents/running-agent.ts';
 import { withExamples } from './examples.ts';
 import { CommandError } from './exit.ts';
 
 type ConfigOf<Role extends Config['role']> = Extract<Config, { role: Role }>;
-type StartAgent<Role extends Config['role']> = (config: ConfigOf<Role>, log: Log) => Promise<RunningAgent>;
+type StartAgent<Role extends Config['role']> = (
+  config: ConfigOf<Role>,
+  log: Log,
+  source: ReloadSource<ConfigOf<Role>>,
+) => Promise<RunningAgent>;
 
 /** The command that runs one of the two agents in the foreground. */
 export function agentCommand<Role extends Config['role']>(
@@ -35,8 +40,13 @@ export function agentCommand<Role extends Config['role']>(
       const { createLog, isJournalStream } = await import('../observe/log.ts');
       const { runAgent } = await import('./agent-process.ts');
       const log = createLog({ ...config.log, isJournal: isJournalStream(process.env) });
+      const source = {
+        file: options.config,
+        load: () => loadConfig(options.config),
+        setLog: (settings: Config['log']) => log.configure(settings),
+      };
       process.exitCode = await runAgent(
-        (agentLog) => start(config, agentLog.child({ host: config.host })),
+        (agentLog) => start(config, agentLog.child({ host: config.host }), source),
         log,
       );
     });

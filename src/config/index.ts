@@ -3,6 +3,7 @@ import { fileProblems, readConfigFile } from './files.ts';
 import { ConfigError } from './problem.ts';
 
 export type { Config } from './check.ts';
+export { type ConfigChange, configChanges } from './config-changes.ts';
 export { ConfigError } from './problem.ts';
 export type { DvipaConfig, FilterRule, RouteConfig } from './route.ts';
 export type { TargetConfig } from './target.ts';

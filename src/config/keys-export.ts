@@ -16,5 +16,5 @@ export const keysExportSection = object({
   .meta({
     description: 'Allows `dvipa keys export` to write the keys of all SAs to one file.',
     absent: 'no export',
-    reload: 'restart',
+    reload: 'hot',
   });

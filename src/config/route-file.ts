@@ -113,7 +113,8 @@ const dvipa = object({
 
 const target = object({
   host: hostName.meta({ description: 'Its name, as in its certificate.' }),
-  address: clusterAddress.meta({ description: 'Its address on the cluster network.' }),
+  // The same host elsewhere: take it out, and in again.
+  address: clusterAddress.meta({ description: 'Its address on the cluster network.', reload: 'restart' }),
 });
 
 /** The file's own spelling, before contradictions are looked for. */

@@ -61,10 +61,9 @@ export const couplingSection = object({
   }),
   heartbeat_ms: integer(50, 60_000, 'milliseconds')
     .default(500)
-    .meta({ description: 'How often hosts tell each other that they are alive.', reload: 'hot' }),
+    .meta({ description: 'How often hosts tell each other that they are alive.' }),
   dead_after_ms: integer(100, 300_000, 'milliseconds').default(1500).meta({
     description: 'How long a host may be silent before it counts as dead: at least twice heartbeat_ms.',
-    reload: 'hot',
   }),
 })
   .superRefine((coupling, context) => {
@@ -82,7 +81,7 @@ export const couplingSection = object({
     description:
       'The coupling channel: TLS 1.3 between routing host and targets, which carries SAs and state. ' +
       'Relative paths are taken from the folder of this file.',
-    reload: 'restart',
+    reload: 'hot',
   });
 
 export interface LogConfig {
@@ -94,7 +93,7 @@ export interface LogConfig {
 export const logSection = object({
   level: oneOf('error', 'warn', 'info', 'debug')
     .default('info')
-    .meta({ description: 'The least serious lines that are written.', reload: 'hot' }),
+    .meta({ description: 'The least serious lines that are written.' }),
   format: oneOf('text', 'json')
     .default('text')
     .meta({ description: 'text is for people; json is one object a line.' }),
@@ -105,7 +104,7 @@ export const logSection = object({
   }),
 })
   .prefault({})
-  .meta({ description: 'The log. No key is ever in it.', reload: 'restart' });
+  .meta({ description: 'The log. No key is ever in it.', reload: 'hot' });
 
 export interface AdminConfig {
   readonly socket: string;

@@ -92,7 +92,7 @@ export const targetFile = object({
     }),
   })
     .prefault({})
-    .meta({ description: 'Ports from which this host opens connections of its DVIPAs.', reload: 'restart' }),
+    .meta({ description: 'Ports from which this host opens connections of its DVIPAs.', reload: 'hot' }),
   coupling: couplingSection,
   admin: adminSection(TARGET_ADMIN_SOCKET),
   log: logSection,

@@ -1,4 +1,4 @@
-import { ADDRESS_WORDS, copyAddress, equalAddresses } from '../packet/address.ts';
+import { ADDRESS_WORDS, copyAddress, equalAddresses, type IpAddress } from '../packet/address.ts';
 import { type ConnectionKey, newConnectionKey } from './connection-key.ts';
 
 /** `state` of a free slot; what other values mean is the user's. */
@@ -111,6 +111,10 @@ export class ConnectionSlots {
 
   groupAt(slot: number): number {
     return this.#records[slot * RECORD_WORDS + GROUP] as number;
+  }
+
+  isOfDvipa(slot: number, dvipa: IpAddress): boolean {
+    return equalAddresses(this.#records, slot * RECORD_WORDS + DVIPA, dvipa, 0);
   }
 
   protocolAt(slot: number): number {

@@ -1,3 +1,4 @@
+import type { IpAddress } from '../packet/address.ts';
 import { CLEAR_GROUP, type ConnectionKey, KeyedHash, newConnectionKey } from './connection-key.ts';
 import { ConnectionSlots, FREE } from './connection-slots.ts';
 import { DEFAULT_CONNECTION_TIMEOUTS, type ConnectionTimeouts } from './timeouts.ts';
@@ -254,6 +255,14 @@ export class ConnectionTable {
   /** The target is lost: its connections are gone with it. Returns how many. */
   removeTarget(target: number): number {
     return this.#removeWhere((slot) => this.#slots.valueAt(slot) === target);
+  }
+
+  /** The DVIPA is gone, or the target serves it no more. Returns how many connections went with that. */
+  removeDvipa(dvipa: IpAddress, target?: number): number {
+    return this.#removeWhere((slot) => {
+      if (target !== undefined && this.#slots.valueAt(slot) !== target) return false;
+      return this.#slots.isOfDvipa(slot, dvipa);
+    });
   }
 
   /** The SA group is gone (its last SA was deleted). Returns how many connections went with it. */

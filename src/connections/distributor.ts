@@ -1,5 +1,4 @@
-import type { IpAddress } from '../packet/address.ts';
-import { AddressMap } from '../packet/address-map.ts';
+import { equalAddresses, type IpAddress } from '../packet/address.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
 import type { ConnectionKey } from './connection-key.ts';
 import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
@@ -7,9 +6,10 @@ import { ConnectionTable, type ConnectionTableOptions } from './connection-table
 import { DispatchMemory } from './dispatch-memory.ts';
 import { FragmentTracker } from './fragment-tracker.ts';
 import { Listeners } from './listeners.ts';
-import { PortLeases } from './port-leases.ts';
+import { blocksByIndex, PortLeases } from './port-leases.ts';
 import type { DistributedService } from './service.ts';
 import { type DvipaSettings, Services } from './services.ts';
+import { ServingTargets } from './serving-targets.ts';
 import {
   eligibleOf,
   type EligibleTargets,
@@ -42,13 +42,7 @@ export class Distributor {
   readonly #leases = new PortLeases();
   readonly #dispatches = new DispatchMemory();
   readonly #lookAlikes: DistributorOptions['lookAlikes'];
-  /** Targets that are not lost, drained ones among them. */
-  #present: TargetMask = NO_TARGETS;
-  /** The same by DVIPA: who is ready to serve it. */
-  readonly #ready = new AddressMap<TargetMask>();
-  /** Targets that are drained on all DVIPAs, and on some. */
-  #draining: TargetMask = NO_TARGETS;
-  readonly #drainingOn = new AddressMap<TargetMask>();
+  readonly #serving = new ServingTargets();
   /** As the targets last said. */
   readonly #busyPerMille = new Int32Array(MAX_TARGETS);
 
@@ -62,17 +56,46 @@ export class Distributor {
     this.fragments = new FragmentTracker({ seed: options.seed });
   }
 
-  /** Serves a DVIPA, by round robin unless told otherwise. Twice keeps what is there. */
-  addDvipa(dvipa: IpAddress, settings: DvipaSettings = {}): void {
-    this.#services.add(dvipa, settings);
-    const { sourcePorts, targets = [] } = settings;
-    if (sourcePorts !== undefined) this.#leases.set(dvipa, sourcePorts, targets);
+  /**
+   * Serves a DVIPA, by round robin unless told otherwise; again: in this way from now on. Connections stay where they are, and so do
+   * clients, as long as they are kept in the same way.
+   */
+  setDvipa(dvipa: IpAddress, settings: DvipaSettings = {}): void {
+    const { sourcePorts, lessees, targets = [] } = settings;
+    if (sourcePorts === undefined) this.#leases.remove(dvipa);
+    else this.#leases.set(dvipa, sourcePorts, lessees ?? blocksByIndex(targets));
+    if (!this.#services.set(dvipa, settings)) return;
+    this.#recount(dvipa);
+    for (const target of targetsIn(this.#serving.openOf(dvipa))) this.#admit(dvipa, target);
+  }
+
+  /** The address is no DVIPA any more. */
+  removeDvipa(dvipa: IpAddress): void {
+    this.table.removeDvipa(dvipa);
+    this.#services.remove(dvipa);
+    this.#leases.remove(dvipa);
+    this.#listeners.withdraw(dvipa);
+    this.#serving.removeDvipa(dvipa);
+  }
+
+  /** The target serves the DVIPA no more: its connections of it are forgotten, and whether it was drained there. Returns how many. */
+  withdraw(dvipa: IpAddress, target: number): number {
+    this.#serving.withdraw(dvipa, target);
+    for (const service of this.#services.of(dvipa)) service.removeTarget(target);
+    this.#listeners.withdraw(dvipa, target);
+    return this.table.removeDvipa(dvipa, target);
+  }
+
+  /** Connections of the DVIPA that the target has, and that are not over. */
+  connectionsOf(dvipa: IpAddress, target: number): number {
+    let count = 0;
+    for (const service of this.#services.of(dvipa)) count += service.connectionsOf(target);
+    return count;
   }
 
   /** The target is ready to serve the DVIPA. Twice is harmless. While it is drained, it gets no new connections all the same. */
   addTarget(dvipa: IpAddress, target: number): void {
-    this.#present |= maskOf(target);
-    this.#ready.set(dvipa, (this.#ready.get(dvipa) ?? NO_TARGETS) | maskOf(target));
+    this.#serving.add(dvipa, target);
     if (!this.isDraining(target, dvipa)) this.#admit(dvipa, target);
   }
 
@@ -84,28 +107,23 @@ export class Distributor {
   setDraining(target: number, isDraining: boolean, dvipa?: IpAddress): void {
     const affected = dvipa === undefined ? [...this.#services.dvipas()] : [dvipa];
     const before = affected.map((address) => this.isDraining(target, address));
-    const marked = (mask: TargetMask) => (isDraining ? mask | maskOf(target) : mask & ~maskOf(target));
-    if (dvipa === undefined) this.#draining = marked(this.#draining);
-    else this.#drainingOn.set(dvipa, marked(this.#drainingOn.get(dvipa) ?? NO_TARGETS));
+    this.#serving.setDraining(target, isDraining, dvipa);
     for (const [i, address] of affected.entries()) {
       const after = this.isDraining(target, address);
       if (after === before[i]) continue;
       if (after) for (const service of this.#services.of(address)) service.removeTarget(target);
-      else if (hasTarget(this.#ready.get(address) ?? NO_TARGETS, target)) this.#admit(address, target);
+      else if (hasTarget(this.#serving.openOf(address), target)) this.#admit(address, target);
     }
   }
 
   /** On all DVIPAs, or (also) on this one. */
   isDraining(target: number, dvipa?: IpAddress): boolean {
-    const on = dvipa === undefined ? NO_TARGETS : (this.#drainingOn.get(dvipa) ?? NO_TARGETS);
-    return hasTarget(this.#draining | on, target);
+    return this.#serving.isDraining(target, dvipa);
   }
 
   /** The target is lost: it gets nothing any more, and its connections are forgotten. Returns how many. */
   removeTarget(target: number): number {
-    this.#present &= ~maskOf(target);
-    for (const dvipa of this.#ready.keys())
-      this.#ready.set(dvipa, (this.#ready.get(dvipa) as TargetMask) & ~maskOf(target));
+    this.#serving.remove(target);
     this.#busyPerMille[target] = 0; // a report of its next life will say
     for (const service of this.#services.all()) service.removeTarget(target);
     this.#listeners.remove(target);
@@ -274,6 +292,16 @@ export class Distributor {
     for (const service of this.#services.all()) service.affinity?.sweep(now);
   }
 
+  /** Each connection belongs to its port's service, if that has one now. */
+  #recount(dvipa: IpAddress): void {
+    for (const service of this.#services.of(dvipa)) service.forgetCounts();
+    // Those too that have expired and were not swept: their end is still to be counted.
+    this.table.visit(0, this.table.slots, Number.NEGATIVE_INFINITY, (key, target, state) => {
+      if (equalAddresses(key.dvipa, 0, dvipa, 0)) this.#services.find(key)?.changed(target, undefined, state);
+      return true;
+    });
+  }
+
   #admit(dvipa: IpAddress, target: number): void {
     for (const service of this.#services.of(dvipa)) {
       service.addTarget(target);
@@ -291,7 +319,7 @@ export class Distributor {
    */
   #lesseeThere(key: ConnectionKey, isOpening: boolean): number {
     const lessee = this.#leases.lesseeOf(key);
-    if (lessee < 0 || !hasTarget(this.#present, lessee)) return -1;
+    if (lessee < 0 || !this.#serving.isPresent(lessee)) return -1;
     return isOpening && this.#isListenedByOthers(key, lessee) ? -1 : lessee;
   }
 

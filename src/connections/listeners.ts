@@ -32,6 +32,13 @@ export class Listeners {
     for (const known of this.#dvipas.values()) forget(known, target);
   }
 
+  /** The target serves the DVIPA no more; undefined: nobody does. */
+  withdraw(dvipa: IpAddress, target?: number): void {
+    const known = this.#dvipas.get(dvipa);
+    if (target === undefined) this.#dvipas.delete(dvipa);
+    else if (known !== undefined) forget(known, target);
+  }
+
   /** Targets that listen there. Allocates nothing. */
   on(dvipa: IpAddress, protocol: number, port: number): TargetMask {
     return this.#dvipas.get(dvipa)?.byKey.get(listenerKey(protocol, port)) ?? NO_TARGETS;

@@ -3,7 +3,7 @@ import type { IpAddress } from '../packet/address.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
 import type { ConnectionKey } from './connection-key.ts';
 
-/** Ports from which targets open connections, of a DVIPA. Target number i of the configuration has block number i. */
+/** Ports from which targets open connections, of a DVIPA. The target at place i of the configuration has block number i. */
 export interface SourcePorts {
   /** Inclusive. */
   readonly from: number;
@@ -18,16 +18,16 @@ export interface Ports {
   readonly to: number;
 }
 
-/** The block of the target with this index; undefined: the range ends before it. */
-export function leaseOf({ from, to, block }: SourcePorts, target: number): Ports | undefined {
-  const first = from + target * block;
-  return first + block - 1 > to ? undefined : { from: first, to: first + block - 1 };
+/** Block number `place`; undefined: there is none, or the range ends before it. */
+export function leaseOf({ from, to, block }: SourcePorts, place: number): Ports | undefined {
+  const first = from + place * block;
+  return place < 0 || first + block - 1 > to ? undefined : { from: first, to: first + block - 1 };
 }
 
 interface DvipaLeases {
   readonly ports: SourcePorts;
-  /** By index: may the target serve the DVIPA? */
-  readonly isHolder: readonly boolean[];
+  /** By number of the block: the target's index; undefined: it may not serve the DVIPA. */
+  readonly holders: readonly (number | undefined)[];
 }
 
 /**
@@ -37,11 +37,13 @@ interface DvipaLeases {
 export class PortLeases {
   readonly #dvipas = new AddressMap<DvipaLeases>();
 
-  /** `holders`: indexes of the targets that may serve the DVIPA. */
-  set(dvipa: IpAddress, ports: SourcePorts, holders: readonly number[]): void {
-    const isHolder: boolean[] = [];
-    for (const holder of holders) isHolder[holder] = true;
-    this.#dvipas.set(dvipa, { ports, isHolder });
+  /** `holders`: by number of the block the index of its target, where that may serve the DVIPA. Replaces what there was. */
+  set(dvipa: IpAddress, ports: SourcePorts, holders: readonly (number | undefined)[]): void {
+    this.#dvipas.set(dvipa, { ports, holders });
+  }
+
+  remove(dvipa: IpAddress): void {
+    this.#dvipas.delete(dvipa);
   }
 
   /** The target that the connection's port at the DVIPA is leased to; -1: nobody. Allocates nothing. */
@@ -51,7 +53,13 @@ export class PortLeases {
     if (leases === undefined) return -1;
     const { from, to, block } = leases.ports;
     if (destinationPort < from || destinationPort > to) return -1;
-    const target = Math.floor((destinationPort - from) / block);
-    return leases.isHolder[target] === true ? target : -1;
+    return leases.holders[Math.floor((destinationPort - from) / block)] ?? -1;
   }
+}
+
+/** Lessees where nothing else is said: each target has the block of its own index. */
+export function blocksByIndex(targets: readonly number[]): (number | undefined)[] {
+  const holders: (number | undefined)[] = [];
+  for (const target of targets) holders[target] = target;
+  return holders;
 }

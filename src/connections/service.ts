@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Affinity, type AffinitySetting } from './affinity.ts';
 import { KeyedHash } from './connection-key.ts';
 import type { ConnectionState } from './connection-table.ts';
@@ -52,7 +53,10 @@ export class DistributedService {
   readonly #tentative = new Int32Array(MAX_TARGETS);
   readonly #active = new Int32Array(MAX_TARGETS);
   readonly counts: TargetCounts = { tentative: this.#tentative, active: this.#active };
+  /** Connections that targets open themselves: no load that a method looks at. */
+  readonly #opening = new Int32Array(MAX_TARGETS);
   readonly #tables: MaglevTables;
+  readonly #settings: ServiceSettings;
   readonly #weights: Weights;
   readonly #only: TargetMask | undefined;
   /** All that its table of hashes was filled with. */
@@ -60,14 +64,36 @@ export class DistributedService {
   #maglev: MaglevTable | undefined;
   #available: TargetMask = NO_TARGETS;
 
-  constructor(seed: Uint8Array, tables: MaglevTables, settings: ServiceSettings = {}) {
+  /** `before`: the same service with other settings; where clients are kept in the same way, those that it knows stay. */
+  constructor(
+    seed: Uint8Array,
+    tables: MaglevTables,
+    settings: ServiceSettings = {},
+    before?: DistributedService,
+  ) {
     const { affinity = 'none' } = settings;
     this.#tables = tables;
+    this.#settings = settings;
     this.#weights = settings.weights ?? EQUAL_WEIGHTS;
     this.#only = settings.targets === undefined ? undefined : maskOfAll(settings.targets);
     this.#configured = settings.targets ?? [];
-    this.affinity = affinity === 'none' ? undefined : new Affinity(seed, affinity);
+    const isKept = before !== undefined && isDeepStrictEqual(before.#settings.affinity, affinity);
+    this.affinity = isKept ? before.affinity : affinity === 'none' ? undefined : new Affinity(seed, affinity);
     this.method = this.#methodOf(settings);
+  }
+
+  hasSettings(settings: ServiceSettings): boolean {
+    return isDeepStrictEqual(this.#settings, settings);
+  }
+
+  /** Connections of the target that are not over. */
+  connectionsOf(target: number): number {
+    return [this.#tentative, this.#active, this.#opening].reduce((sum, of) => sum + (of[target] ?? 0), 0);
+  }
+
+  /** They are counted anew: what is told of by `changed` begins with none. */
+  forgetCounts(): void {
+    for (const counts of [this.#tentative, this.#active, this.#opening]) counts.fill(0);
   }
 
   /** Targets that get new connections. */
@@ -106,6 +132,7 @@ export class DistributedService {
   changed(target: number, before: ConnectionState | undefined, after: ConnectionState | undefined): void {
     add(this.#tentative, target, Number(after === 'tentative') - Number(before === 'tentative'));
     add(this.#active, target, Number(after === 'established') - Number(before === 'established'));
+    add(this.#opening, target, Number(after === 'opening') - Number(before === 'opening'));
   }
 
   #table(): MaglevTable {

@@ -17,6 +17,8 @@ export interface PortServiceSettings extends ServiceSettings {
 export interface DvipaSettings extends ServiceSettings {
   /** From where targets open connections; undefined: no port is any target's. */
   readonly sourcePorts?: SourcePorts;
+  /** Whose block of them is which: indexes by number of the block. Undefined: each target's own index. */
+  readonly lessees?: readonly (number | undefined)[];
   readonly services?: readonly PortServiceSettings[];
 }
 
@@ -37,15 +39,28 @@ export class Services {
     this.#tables = new MaglevTables(seed);
   }
 
-  /** Twice keeps what is there. */
-  add(address: IpAddress, { services = [], ...whole }: DvipaSettings): void {
-    if (this.#dvipas.has(address)) return;
-    const serviceOf = (settings: ServiceSettings) =>
-      new DistributedService(this.#seed, this.#tables, settings);
-    this.#dvipas.set(address, {
-      whole: serviceOf(whole),
-      byPort: new Map(services.map((each) => [listenerKey(each.protocol, each.port), serviceOf(each)])),
-    });
+  /**
+   * The services of a DVIPA from now on. One whose settings are as they were goes on; one with others begins anew, and knows the
+   * clients that the one before knew if it keeps them in the same way. False: nothing is different.
+   */
+  set(address: IpAddress, settings: DvipaSettings): boolean {
+    const known = this.#dvipas.get(address);
+    const { services = [], sourcePorts: _ports, lessees: _lessees, ...own } = settings;
+    const whole = this.#serviceOf(known?.whole, own);
+    const byPort = new Map(
+      services.map((each) => {
+        const { protocol, port, ...own } = each;
+        const key = listenerKey(protocol, port);
+        return [key, this.#serviceOf(known?.byPort.get(key), own)];
+      }),
+    );
+    this.#dvipas.set(address, { whole, byPort });
+    if (known === undefined || known.whole !== whole || known.byPort.size !== byPort.size) return true;
+    return [...byPort].some(([key, service]) => known.byPort.get(key) !== service);
+  }
+
+  remove(address: IpAddress): void {
+    this.#dvipas.delete(address);
   }
 
   /** The service of the connection; undefined: the address is no DVIPA. Allocates nothing. */
@@ -79,5 +94,10 @@ export class Services {
   /** Targets that get new connections of the DVIPA, whatever their ports. */
   availableOf(address: IpAddress): TargetMask {
     return this.#dvipas.get(address)?.whole.available ?? NO_TARGETS;
+  }
+
+  #serviceOf(known: DistributedService | undefined, settings: ServiceSettings): DistributedService {
+    if (known?.hasSettings(settings) === true) return known;
+    return new DistributedService(this.#seed, this.#tables, settings, known);
   }
 }

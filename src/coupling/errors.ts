@@ -18,6 +18,8 @@ export type CouplingEnd =
   | 'overflow'
   /** The routing host's epoch grew: all sessions start again with the new one. */
   | 'epoch-raised'
+  /** The target was taken out of the routing host's configuration. */
+  | 'removed'
   /** Our own handler or snapshot source threw; `cause` says what. */
   | 'handler-failed';
 

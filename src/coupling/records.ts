@@ -188,6 +188,8 @@ export interface TargetBodies {
   };
   /** Ports where an application of this target hears what comes for the DVIPA: ascending. The whole list, each time. */
   listeners: { readonly dvipa: string; readonly tcp: readonly number[]; readonly udp: readonly number[] };
+  /** The target serves the DVIPA from now on, and did not when it was told of it: everything of it again, please. */
+  'dvipa-wanted': { readonly dvipa: string };
   /** How busy the target's processors are, in thousandths. */
   load: { readonly busyPerMille: number };
   /** Somebody works on the target's host: no new connections for it. Told when a session begins, and when it changes. */

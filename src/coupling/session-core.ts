@@ -32,6 +32,9 @@ export interface CoreHooks<In> {
   closed(reason: CloseReason, cause: unknown): void;
 }
 
+/** What was sent before is to arrive. */
+const GRACEFUL: ReadonlySet<CloseReason> = new Set(['stopped', 'replaced', 'epoch-raised', 'removed']);
+
 /** An acknowledgement is sent when no record waits, or after so many handled ones. */
 const ACK_EVERY_RECORDS = 16;
 
@@ -149,8 +152,7 @@ export class SessionCore<In> {
     this.#inbox.close();
     this.#reader.wipe();
     if (isViolation(reason)) this.#options.drops.count(reason);
-    if (reason === 'stopped' || reason === 'replaced' || reason === 'epoch-raised')
-      this.#options.stream.close();
+    if (GRACEFUL.has(reason)) this.#options.stream.close();
     else this.#options.stream.destroy();
     this.#hooks.closed(reason, cause);
     this.#ledger.close();

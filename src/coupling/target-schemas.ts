@@ -60,6 +60,7 @@ export const targetCodecs: BodyCodecs<TargetBodies> = {
     }),
   ),
   listeners: plain(z.strictObject({ dvipa: address, tcp: ports, udp: ports })),
+  'dvipa-wanted': plain(z.strictObject({ dvipa: address })),
   load: plain(z.strictObject({ busyPerMille: z.int().min(0).max(1000) })),
   maintenance: plain(z.strictObject({ isOn: z.boolean() })),
   'lease-request': plain(z.strictObject({ sa: saId, count })),

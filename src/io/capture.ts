@@ -53,6 +53,11 @@ export class Capture implements PacketSource {
     return filled;
   }
 
+  /** Another filter, for packets that arrive from now on; what has passed the one before stays to be received. */
+  setFilter(program: Uint8Array): void {
+    for (const endpoint of this.#families) endpoint.setFilter(program);
+  }
+
   /** Adds what got lost before it reached a vector, since the last call: `receive-overrun`, `too-big`. */
   countLosses(drops: DropCounters): void {
     for (const endpoint of this.#families) endpoint.countLosses(drops);

@@ -44,6 +44,8 @@ export class CouplingClient {
   readonly #clock: Clock;
   readonly #inventory = new SnapshotInventory();
   readonly #backoff: Backoff;
+  #tls: TlsCredentials;
+  #times: SessionTimes;
   #isRunning = false;
   #timer: Timer | undefined;
   #socket: TLSSocket | undefined;
@@ -51,6 +53,8 @@ export class CouplingClient {
 
   constructor(options: CouplingClientOptions) {
     this.#options = options;
+    this.#tls = options.tls;
+    this.#times = options.times ?? DEFAULT_TIMES;
     this.epochs = options.epochs ?? new EpochMemory();
     this.#clock = options.clock ?? systemClock;
     this.#backoff = new Backoff({ ...RECONNECT, random: options.random ?? Math.random });
@@ -72,6 +76,12 @@ export class CouplingClient {
     this.#connect();
   }
 
+  /** For the next connection; the session that there is stays. */
+  configure(tls: TlsCredentials, times: SessionTimes): void {
+    this.#tls = tls;
+    this.#times = times;
+  }
+
   /** Ends the session (`stopped`) and stays disconnected. Resolves when the socket is closed. Twice is harmless. */
   async stop(): Promise<void> {
     this.#isRunning = false;
@@ -85,9 +95,9 @@ export class CouplingClient {
   }
 
   #connect(): void {
-    const { router, tls } = this.#options;
+    const { router } = this.#options;
     const socket = connect({
-      ...tlsOptions(tls),
+      ...tlsOptions(this.#tls),
       host: router.address,
       port: router.port,
       checkServerIdentity: (_name, { subjectaltname }) => this.#identityError(subjectaltname),
@@ -133,12 +143,12 @@ export class CouplingClient {
   }
 
   #startEnd(socket: TLSSocket): void {
-    const { host, incarnation, router, drops, handlers, times = DEFAULT_TIMES } = this.#options;
+    const { host, incarnation, router, drops, handlers } = this.#options;
     const startedAt = this.#clock.now();
     const end = new TargetEnd({
       stream: new TlsStream(socket, this.#clock),
       clock: this.#clock,
-      times,
+      times: this.#times,
       drops,
       host,
       incarnation,

@@ -59,9 +59,11 @@ export class CouplingServer {
   readonly #handshakes = new Map<string, Socket>();
   readonly #ends = new Set<RoutingEnd>();
   readonly #sockets = new Set<TLSSocket>();
+  #times: SessionTimes;
 
   constructor(options: CouplingServerOptions) {
     this.#options = options;
+    this.#times = options.times ?? DEFAULT_TIMES;
     this.#clock = options.clock ?? systemClock;
     this.#tls = createTlsServer({
       ...tlsOptions(options.tls),
@@ -83,6 +85,12 @@ export class CouplingServer {
         resolve((this.#listener.address() as AddressInfo).port);
       });
     });
+  }
+
+  /** For connections that come from now on; sessions that there are stay. Throws if OpenSSL does not take the credentials. */
+  configure(tls: TlsCredentials, times: SessionTimes): void {
+    this.#tls.setSecureContext(tlsOptions(tls));
+    this.#times = times;
   }
 
   /** The open session of a host. */
@@ -147,11 +155,11 @@ export class CouplingServer {
   }
 
   #startEnd(socket: TLSSocket, peerHost: string): void {
-    const { host, epochs, handlers, drops, times = DEFAULT_TIMES } = this.#options;
+    const { host, epochs, handlers, drops } = this.#options;
     const end = new RoutingEnd({
       stream: new TlsStream(socket, this.#clock),
       clock: this.#clock,
-      times,
+      times: this.#times,
       drops,
       host,
       peerHost,

@@ -67,6 +67,11 @@ export class Endpoint {
     return packetIo().send(this.#handle, slab, offset, length, verdict, 0, count, SEND_FAILED, TOO_BIG);
   }
 
+  /** Of a capture: another filter program, from the next packet on. */
+  setFilter(program: Uint8Array): void {
+    packetIo().captureFilter(this.#handle, program);
+  }
+
   stats(): EndpointStats {
     packetIo().stats(this.#handle, this.#counters);
     const [received, sent, refused, tooLong, overrun, errors, lastErrno] = this.#counters as unknown as [

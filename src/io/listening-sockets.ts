@@ -41,7 +41,7 @@ export interface ListeningSocketsOptions {
 export class ListeningSockets {
   readonly #folder: string;
   readonly #maxPorts: number;
-  readonly #addresses: readonly (readonly [string, IpAddress])[];
+  #addresses: readonly (readonly [string, IpAddress])[] = [];
   #ports: ReadonlyMap<string, ListeningPorts> = new Map();
   #counts = '';
   #looks = 0;
@@ -51,6 +51,11 @@ export class ListeningSockets {
   constructor({ dvipas, maxPorts, folder = '/proc/net' }: ListeningSocketsOptions) {
     this.#folder = folder;
     this.#maxPorts = maxPorts;
+    this.setDvipas(dvipas);
+  }
+
+  /** Other DVIPAs, for the next look that is thorough. Throws `TypeError` if one is no address. */
+  setDvipas(dvipas: readonly string[]): void {
     this.#addresses = dvipas.map((text) => {
       const address = parseAddress(text);
       if (address === undefined) throw new TypeError(`${text} is no address`);

@@ -21,6 +21,8 @@ export interface PacketIo {
   ): NativeHandle;
   /** Whole frames of one EtherType (ARP, IPv6) on one interface, in and out. */
   linkOpen(interfaceName: string, etherType: number): NativeHandle;
+  /** From the next packet on, in one step. */
+  captureFilter(handle: NativeHandle, program: Uint8Array): void;
   rawOpen(mark: number, sendBufferBytes: number): NativeHandle;
   /** A bound descriptor with large buffers, for node:dgram to take over and close. */
   udpSocket(address: string, port: number, bufferBytes: number): number;

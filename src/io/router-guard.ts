@@ -21,13 +21,23 @@ export interface RouterGuardOptions {
  * neighbour discovery: this host owns the addresses. The trusted link is heard on the cluster interface only.
  *
  * It is state of the kernel, so it holds when the agent is killed: no ICMP error tells a peer that its SA is
- * dead, and no service of this host answers on a DVIPA. Both methods may be repeated.
+ * dead, and no service of this host answers on a DVIPA. `install` and `remove` may be repeated.
  */
 export class RouterGuard {
-  readonly #options: RouterGuardOptions;
+  #options: RouterGuardOptions;
 
   constructor(options: RouterGuardOptions) {
     this.#options = options;
+  }
+
+  /** Other addresses, in one step. If that fails, the rules stay as they were. */
+  async change(addresses: Pick<RouterGuardOptions, 'dvipas' | 'endpoints' | 'clear'>): Promise<void> {
+    const before = this.#options;
+    this.#options = { ...before, ...addresses };
+    await this.install().catch((error: unknown) => {
+      this.#options = before;
+      throw error;
+    });
   }
 
   async install(): Promise<void> {

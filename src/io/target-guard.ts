@@ -51,7 +51,7 @@ export interface TargetGuardOptions {
  * at the end `remove`, which takes the addresses first and the rules last.
  */
 export class TargetGuard {
-  readonly #options: TargetGuardOptions;
+  #options: TargetGuardOptions;
   readonly #sysctls = new Sysctls();
   /** DVIPAs from which the agent may send in clear. */
   #clear: readonly string[] = [];
@@ -81,6 +81,19 @@ export class TargetGuard {
     }
     await makeTunDevice({ ...tun, hasIpv6: ipv6Dvipa !== undefined }, this.#sysctls);
     await routeToTun(tun.name, ipv6Dvipa !== undefined);
+  }
+
+  /**
+   * Other DVIPAs, without a gap for those that stay: new ones are guarded and have no address yet (`addAddresses`), those that are
+   * gone lose theirs. If that fails, what is guarded is the DVIPAs before.
+   */
+  async change(dvipas: readonly string[]): Promise<void> {
+    const before = this.#options;
+    this.#options = { ...before, dvipas };
+    await this.install().catch((error: unknown) => {
+      this.#options = before;
+      throw error;
+    });
   }
 
   /**

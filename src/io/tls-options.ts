@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
 import type { CouplingViolation } from '../coupling/errors.ts';
 
 /** PEM texts: the cluster's CA, our certificate, our key. */
@@ -14,6 +15,11 @@ export async function readCredentials(paths: TlsCredentials): Promise<TlsCredent
     [paths.ca, paths.certificate, paths.key].map((path) => readFile(path, 'utf8')),
   );
   return { ca, certificate, key } as TlsCredentials;
+}
+
+/** Throws if OpenSSL does not take the files: no certificate, or a key of another one. */
+export function checkCredentials(credentials: TlsCredentials): void {
+  createSecureContext(tlsOptions(credentials));
 }
 
 /** Both sides: TLS 1.3 and nothing older, our CA and no other, a certificate from the peer or no connection. */

@@ -54,6 +54,7 @@ export class LifesizeOwner {
   readonly #users: number;
   /** Nothing says what users had of the SA. */
   readonly #isUnknown: boolean;
+  readonly #isRestored: boolean;
   readonly #rekey = new RekeyNeed();
   readonly #actions = new Outbox<LifesizeAction>();
   readonly #rate: LifesizeRate;
@@ -76,7 +77,8 @@ export class LifesizeOwner {
       rekeyMs: marks?.rekeyMs ?? options.rekeyMs ?? DEFAULT_REKEY_MS,
     };
     this.hasLearned = marks !== undefined;
-    this.#isUnknown = options.isRestored === true && marks === undefined;
+    this.#isRestored = options.isRestored === true;
+    this.#isUnknown = this.#isRestored && marks === undefined;
     this.#awaitsUntil = marks === undefined ? Number.NEGATIVE_INFINITY : options.now + RETURN_MS;
     this.#rate = new LifesizeRate(options.now);
     this.#rate.begin(this.bytes.reported, this.packets.reported);
@@ -137,6 +139,16 @@ export class LifesizeOwner {
   /** The target's credit is stored, so it can have the SA. Without limits there is nothing to wait for. */
   hasCredit(target: string): boolean {
     return this.#ledger.hasCredit(target);
+  }
+
+  /** It has an account, and is not lost. */
+  isUser(target: string): boolean {
+    return this.bytes.accountOf(target)?.isLost === false;
+  }
+
+  /** It has, or had, the SA; or may have had it in an earlier life of the routing host. */
+  mayHaveServed(target: string): boolean {
+    return this.#isRestored || this.bytes.accountOf(target) !== undefined;
   }
 
   /** A target incarnation that will serve the SA: it has credit as soon as that is stored. */

@@ -41,7 +41,7 @@ export class NumberingOwner {
   readonly #marks: NumberingMarks | undefined;
   readonly #rekeyAt: number;
   readonly sharedWay: SharedWay;
-  readonly #allowsExclusive: boolean;
+  #allowsExclusive: boolean;
   readonly #isRestored: boolean;
   readonly #senders = new SenderBook();
   readonly #rekey = new RekeyNeed();
@@ -230,6 +230,14 @@ export class NumberingOwner {
     this.#progress(now);
   }
 
+  /** Whether a target may send alone, from now on. If it may not, one that does goes over to the shared way. */
+  allowExclusive(allows: boolean, now: number): void {
+    this.#allowsExclusive = allows;
+    if (!allows && this.#state.name === 'exclusive') this.#drainToShared(this.#state.target, now);
+    else if (!allows && this.#state.name === 'drain-to-exclusive') this.#enterShared(now);
+    this.#progress(now);
+  }
+
   /** charon switched to another outbound SA: no more rekey is asked for. */
   replaced(): void {
     this.#rekey.settled();
@@ -242,23 +250,16 @@ export class NumberingOwner {
   /** When `tick` is due; Infinity if nothing waits for time. */
   deadline(): number {
     const state = this.#state;
-    let at = Number.POSITIVE_INFINITY;
+    const due = [this.#marks?.writeAt ?? Infinity, this.#lease.held?.expiresAt ?? Infinity];
+    if (this.#rekey.raised > 0) due.push(this.#rekey.nextAt);
+    if (this.#senders.requests.size > 0 || this.#isStarved || state.name === 'drain-to-exclusive')
+      due.push(...this.#gate.times);
+    if (state.name === 'shared') due.push(this.#reviewAt);
+    if (state.name === 'exclusive' && this.#lease.held === undefined) due.push(this.#idleAt(state.target));
+    if (state.name === 'drain-to-exclusive')
+      due.push(state.flushedAt === undefined ? state.giveUpAt : state.flushedAt + FLUSH_WAIT_MS);
     // What was due by the last input has been done in it; later it may be undone, but never overdue.
-    const consider = (due: number | undefined) => {
-      if (due !== undefined && due > this.#now && due < at) at = due;
-    };
-    consider(this.#marks?.writeAt);
-    consider(this.#lease.held?.expiresAt);
-    consider(this.#rekey.raised > 0 ? this.#rekey.nextAt : undefined);
-    if (this.#senders.requests.size > 0 || this.#isStarved || state.name === 'drain-to-exclusive') {
-      for (const due of this.#gate.times) consider(due);
-    }
-    if (state.name === 'shared') consider(this.#reviewAt);
-    if (state.name === 'exclusive' && this.#lease.held === undefined) consider(this.#idleAt(state.target));
-    if (state.name === 'drain-to-exclusive') {
-      consider(state.flushedAt === undefined ? state.giveUpAt : state.flushedAt + FLUSH_WAIT_MS);
-    }
-    return at;
+    return Math.min(...due.filter((at) => at > this.#now));
   }
 
   /** Everything that follows from the time and the inputs so far. Idempotent for one `now`. */

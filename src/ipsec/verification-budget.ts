@@ -14,8 +14,8 @@ interface Share {
  * whoever comes next. Opening is cryptography, 100 times the work of passing a packet on: without a budget forged packets would buy it.
  */
 export class VerificationBudget {
-  readonly perSecond: number;
-  readonly #perWindow: number;
+  #perSecond = 0;
+  #perWindow = 0;
   readonly #shares = new Map<number, Share>();
   #window = 0;
   #used = 0;
@@ -26,6 +26,15 @@ export class VerificationBudget {
 
   constructor(perSecond: number) {
     this.perSecond = perSecond;
+  }
+
+  get perSecond(): number {
+    return this.#perSecond;
+  }
+
+  /** Another rate, from now on. */
+  set perSecond(perSecond: number) {
+    this.#perSecond = perSecond;
     this.#perWindow = Math.max(1, Math.floor((perSecond * WINDOW_MS) / 1000));
   }
 

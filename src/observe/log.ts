@@ -15,15 +15,20 @@ export interface Log {
 }
 
 export interface ClosableLog extends Log {
+  /** Another level, form or file from the next line on; lines that were written before come out as they were. */
+  configure(settings: LogSettings): void;
   /** Resolves when every line is written. */
   close(): Promise<void>;
 }
 
-export interface LogOptions {
+export interface LogSettings {
   readonly level: LogLevel;
   readonly format: 'text' | 'json';
   /** A file besides the stream; made with mode 0640, rotated at 10 MB, 5 kept. */
   readonly file?: string | undefined;
+}
+
+export interface LogOptions extends LogSettings {
   /** Where lines go: standard error unless told. */
   readonly stream?: NodeJS.WritableStream;
   /** systemd's journal reads the stream: `<N>` priorities (sd-daemon(3)), no time of our own. */
@@ -33,8 +38,31 @@ export interface LogOptions {
 const PRIORITY: Record<LogLevel, number> = { error: 3, warn: 4, info: 6, debug: 7 };
 
 export function createLog(options: LogOptions): ClosableLog {
+  const logger = winston.createLogger({
+    levels: { error: 0, warn: 1, info: 2, debug: 3 },
+    level: options.level,
+    transports: transportsOf(options),
+  });
+  return {
+    ...logOn(logger, {}),
+    configure: (settings) => {
+      const before = [...logger.transports];
+      logger.level = settings.level;
+      for (const transport of transportsOf({ ...options, ...settings, file: settings.file }))
+        logger.add(transport);
+      for (const transport of before) logger.remove(transport);
+    },
+    close: () =>
+      new Promise((resolve) => {
+        logger.on('finish', resolve);
+        logger.end();
+      }),
+  };
+}
+
+function transportsOf({ format, file: filename, stream, isJournal = false }: LogOptions) {
   const { combine, timestamp, printf } = winston.format;
-  const line = options.format === 'json' ? jsonLine : textLine;
+  const line = format === 'json' ? jsonLine : textLine;
   const render = (isJournal: boolean) =>
     combine(
       timestamp(),
@@ -42,36 +70,21 @@ export function createLog(options: LogOptions): ClosableLog {
         (entry) => `${isJournal ? `<${PRIORITY[entry.level as LogLevel]}>` : ''}${line(entry, isJournal)}`,
       ),
     );
-  const logger = winston.createLogger({
-    levels: { error: 0, warn: 1, info: 2, debug: 3 },
-    level: options.level,
-    transports: [
-      new winston.transports.Stream({
-        stream: options.stream ?? process.stderr,
-        format: render(options.isJournal ?? false),
-      }),
-    ],
+  const toStream = new winston.transports.Stream({
+    stream: stream ?? process.stderr,
+    format: render(isJournal),
   });
-  if (options.file !== undefined) {
-    const file = new winston.transports.File({
-      filename: options.file,
-      options: { flags: 'a', mode: 0o640 },
-      maxsize: 10_000_000,
-      maxFiles: 5,
-      format: render(false),
-    });
-    // A full disk must not take the agent down.
-    file.on('error', (error: Error) => process.stderr.write(`log file: ${cleanText(error.message)}\n`));
-    logger.add(file);
-  }
-  return {
-    ...logOn(logger, {}),
-    close: () =>
-      new Promise((resolve) => {
-        logger.on('finish', resolve);
-        logger.end();
-      }),
-  };
+  if (filename === undefined) return [toStream];
+  const file = new winston.transports.File({
+    filename,
+    options: { flags: 'a', mode: 0o640 },
+    maxsize: 10_000_000,
+    maxFiles: 5,
+    format: render(false),
+  });
+  // A full disk must not take the agent down.
+  file.on('error', (error: Error) => process.stderr.write(`log file: ${cleanText(error.message)}\n`));
+  return [toStream, file];
 }
 
 function logOn(logger: winston.Logger, common: LogFields): Log {

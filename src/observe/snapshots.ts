@@ -206,3 +206,23 @@ export interface KeysExportSnapshot {
   /** SAs that Wireshark cannot be told about. */
   readonly leftOut: readonly { readonly spi: string; readonly algorithm: string; readonly reason: string }[];
 }
+
+/** A difference between the configuration that runs and the file. A value that is not there is absent. */
+export interface ConfigChangeSnapshot {
+  /** In the file's spelling: `dvipas[203.0.113.10].weights.target2`. */
+  readonly path: string;
+  readonly from?: unknown;
+  readonly to?: unknown;
+  /** A reload with a change of effect `restart` is refused, so those are in no answer. */
+  readonly effect: 'now' | 'restart';
+}
+
+/** What a reload has changed, or would change. */
+export interface ReloadSnapshot {
+  readonly file: string;
+  /** False: it was a dry run. */
+  readonly isApplied: boolean;
+  readonly changes: readonly ConfigChangeSnapshot[];
+  /** What to know, or to do elsewhere. */
+  readonly warnings: readonly string[];
+}

@@ -43,6 +43,18 @@ export class AddressMap<T> {
     return this.#find(words, at) !== undefined;
   }
 
+  /** False: it was not there. */
+  delete(address: IpAddress): boolean {
+    const hash = hashOf(address, 0);
+    const chain = this.#byHash.get(hash);
+    const at = chain?.findIndex((entry) => equalAddresses(entry.address, 0, address, 0)) ?? -1;
+    if (chain === undefined || at < 0) return false;
+    chain.splice(at, 1);
+    if (chain.length === 0) this.#byHash.delete(hash);
+    this.#size--;
+    return true;
+  }
+
   clear(): void {
     this.#byHash.clear();
     this.#size = 0;

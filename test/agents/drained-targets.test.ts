@@ -10,7 +10,7 @@ function setUp(epoch = 1) {
   const cluster = new Cluster(routeConfig(2));
   const distributor = new Distributor({ seed: Buffer.alloc(8, 1) });
   for (const { address, distribution } of cluster.dvipas.values())
-    distributor.addDvipa(address, distribution);
+    distributor.setDvipa(address, distribution);
   const store = new MemoryStore();
   const drains = new DrainedTargets({ cluster, distributor, store, log: silent, epoch: () => epoch });
   return { cluster, store, drains, peer: cluster.peers[0] as TargetPeer };

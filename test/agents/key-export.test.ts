@@ -53,7 +53,7 @@ describe('an export of keys', () => {
   it('is refused where the configuration names no file, and the refusal is logged', async () => {
     let writes = 0;
     const write = async () => void writes++;
-    const run = keyExport({ config: undefined, sas: SAS, log, write });
+    const run = keyExport({ config: () => undefined, sas: SAS, log, write });
     const failure = await run().then(
       () => 'none',
       (error: Error) => error.message,
@@ -68,7 +68,7 @@ describe('an export of keys', () => {
   });
 
   it('writes what Wireshark can be told to a file of mode 0600, and names what is left out', async () => {
-    const run = keyExport({ config: { file }, sas: SAS, log, write: writeSecretFile });
+    const run = keyExport({ config: () => ({ file }), sas: SAS, log, write: writeSecretFile });
     expect(await run()).to.deep.equal({
       file,
       sas: 2,
@@ -89,7 +89,7 @@ describe('an export of keys', () => {
   });
 
   it('leaves an audit line each time, and one when the agent starts; no key in answer or log', async () => {
-    const run = keyExport({ config: { file }, sas: SAS, log, write: writeSecretFile });
+    const run = keyExport({ config: () => ({ file }), sas: SAS, log, write: writeSecretFile });
     const answer = JSON.stringify(await run());
     const said = await lines();
     expect(said).to.deep.equal([
@@ -110,7 +110,7 @@ describe('an export of keys', () => {
       expect(bytes.includes('0x')).to.equal(true);
       return Promise.reject(new Error('no space left'));
     };
-    const run = keyExport({ config: { file }, sas: SAS, log, write });
+    const run = keyExport({ config: () => ({ file }), sas: SAS, log, write });
     const failure = await run().then(
       () => 'none',
       (error: Error) => error.message,
@@ -136,7 +136,7 @@ describe('an export of keys', () => {
       running--;
       if (++calls === 1) throw new Error('first');
     };
-    const run = keyExport({ config: { file }, sas: NO_SAS, log, write });
+    const run = keyExport({ config: () => ({ file }), sas: NO_SAS, log, write });
     const outcomes = await Promise.allSettled([run(), run(), run()]);
     expect(outcomes.map(({ status }) => status)).to.deep.equal(['rejected', 'fulfilled', 'fulfilled']);
     expect(most).to.equal(1);
@@ -144,7 +144,7 @@ describe('an export of keys', () => {
 
   it('says so plainly where the folder is missing', async () => {
     const gone = join(folder, 'none/esp_sa');
-    const run = keyExport({ config: { file: gone }, sas: NO_SAS, log, write: writeSecretFile });
+    const run = keyExport({ config: () => ({ file: gone }), sas: NO_SAS, log, write: writeSecretFile });
     const failure = await run().then(
       () => 'none',
       (error: Error) => error.message,

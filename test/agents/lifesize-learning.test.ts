@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { LifesizeLearning } from '../../src/agents/routing/lifesize-learning.ts';
 import { Rekeyer, type SaNames } from '../../src/agents/routing/rekeyer.ts';
 import { type AnySa, type OutboundSa, RoutingSas } from '../../src/agents/routing/routing-sas.ts';
-import type { DvipaService } from '../../src/agents/routing/target-peers.ts';
+import type { DvipaService } from '../../src/agents/routing/dvipa-service.ts';
 import type { LogFields } from '../../src/observe/fields.ts';
 import type { Log } from '../../src/observe/log.ts';
 import type { Requester } from '../../src/vici/index.ts';

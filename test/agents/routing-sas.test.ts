@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { RoutingSas } from '../../src/agents/routing/routing-sas.ts';
-import type { DvipaService } from '../../src/agents/routing/target-peers.ts';
+import type { DvipaService } from '../../src/agents/routing/dvipa-service.ts';
 import { InboundFilter } from '../../src/dataplane/inbound-filter.ts';
 import { DVIPA, ENDPOINT, addr } from '../support/inner-packets.ts';
 import { type SaTest, testSa } from '../support/test-sas.ts';

@@ -17,11 +17,23 @@ function setUp(isManaged: boolean) {
       kernel.range = ports;
       kernel.sets++;
     },
+    restore: async () => {
+      kernel.range = ALL;
+    },
   };
   return { ports: new KernelSourcePorts({ log, range, isManaged }), kernel, said };
 }
 
 describe('source ports of a target’s kernel', () => {
+  it('are managed or not as a reload says: set at once, and put back', async () => {
+    const { ports, kernel, said } = setUp(false);
+    await ports.changed([{ all: ALL, own: OWN }]);
+    await ports.manage(true);
+    expect(kernel.range).deep.equal(OWN);
+    await ports.manage(false);
+    expect([kernel.range, said.length]).deep.equal([ALL, 2]);
+  });
+
   it('are those that all DVIPAs lease to this host, if the agent may set them', async () => {
     const { ports, kernel, said } = setUp(true);
     await ports.changed([{ all: ALL, own: OWN }]);

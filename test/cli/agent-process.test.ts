@@ -22,6 +22,20 @@ describe('agent process', function () {
     });
   }
 
+  it('an agent process reloads on SIGHUP, as often as it comes, and goes on', async () => {
+    const child = spawnScript(FAKE_AGENT, ['good']);
+    const result = resultOf(child);
+    await saysOnStderr(child, 'started');
+    for (let i = 0; i < 2; i++) {
+      child.kill('SIGHUP');
+      await saysOnStderr(child, 'reloaded');
+    }
+    child.kill('SIGTERM');
+    const { code, stderr } = await result;
+    expect(code).to.equal(0);
+    expect(stderr).to.contain('<6>signal signal=SIGHUP\n<6>reloaded\n');
+  });
+
   it('an agent process that hangs in its stop ends at once on a second signal, exit 1', async () => {
     const child = spawnScript(FAKE_AGENT, ['hangs']);
     const result = resultOf(child);

@@ -24,7 +24,7 @@ describe('dvipa command line', function () {
   it('dvipa --help lists every command and the exit codes', async () => {
     const { code, stdout } = await dvipa('--help');
     expect(code).to.equal(0);
-    const names = 'route target check-config status sas targets connections drops version pki lab';
+    const names = 'route target check-config reload status sas targets connections drops version pki lab';
     for (const name of names.split(' ')) expect(stdout).to.match(new RegExp(`^  ${name} `, 'm'));
     expect(stdout).to.contain(
       'Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable, 4 not done in time.',

@@ -23,6 +23,7 @@ process.exitCode = await runAgent((agentLog) => {
   agentLog.info('started');
   return Promise.resolve({
     finished,
+    reload: () => Promise.resolve(agentLog.info('reloaded')),
     close: () => {
       if (behaviour?.endsWith('hangs')) return new Promise<void>(() => {});
       if (behaviour !== 'leaks') clearInterval(open);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { commandTree, everyCommand } from '../../src/cli/command-tree.ts';
 import { wholeProgram } from '../../src/cli/program.ts';
-import type { KeysExportSnapshot } from '../../src/observe/snapshots.ts';
+import type { KeysExportSnapshot, ReloadSnapshot } from '../../src/observe/snapshots.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
 import type { TraceSnapshot } from '../../src/observe/trace-snapshot.ts';
 import { TARGET_YAML } from '../config/example.ts';
@@ -44,6 +44,16 @@ const KEYS: KeysExportSnapshot = {
   leftOut: [{ spi: 'c0000003', algorithm: 'AES_CCM_16-256', reason: 'Wireshark does not know AES-CCM-16' }],
 };
 
+const RELOADED: ReloadSnapshot = {
+  file: '/etc/dvipa/dvipa.yaml',
+  isApplied: true,
+  changes: [
+    { path: 'dvipas[203.0.113.10].weights.target2', to: 3, effect: 'now' },
+    { path: 'log.level', from: 'info', to: 'debug', effect: 'now' },
+  ],
+  warnings: ['203.0.113.20 is still in the settings of charon’s plugin'],
+};
+
 /** What agents answer; a command of an agent that has --json needs a sample here. */
 const SAMPLES: readonly Answer[] = [
   ['dvipa status', STATUS],
@@ -68,6 +78,7 @@ const SAMPLES: readonly Answer[] = [
   ['dvipa trace', TRACE],
   ['dvipa trace', { ...TRACE, outcome: { kind: 'dispatch', target: 'target1' } }],
   ['dvipa keys export', KEYS],
+  ['dvipa reload', RELOADED],
 ];
 
 /** Commands that need no agent: they are really run. `FOLDER` stands for one of the test's own. */

@@ -10,6 +10,9 @@ const withLines = (...lines: string[]) =>
   change(ROUTE_YAML, LINE, lines.map((line) => `    ${line}\n`).join(''));
 const parse = (...lines: string[]) => parseConfig(withLines(...lines), 'dvipa.yaml') as RouteConfig;
 
+const indexesOf = (targets: RouteConfig['targets']) =>
+  new Map(targets.map(({ host }, index) => [host, index]));
+
 describe('configuration of distribution', () => {
   it('a service says what differs from its DVIPA, and inherits the rest', () => {
     const { dvipas, targets } = parse(
@@ -39,7 +42,7 @@ describe('configuration of distribution', () => {
       targets: ['target2'],
     });
     expect(dns).to.deep.include({ distribution: 'server-load', affinity: 'none', weights: { target1: 2 } });
-    const settings = distributionOf(dvipa, targets);
+    const settings = distributionOf(dvipa, targets, indexesOf(targets));
     expect(settings.targets).to.deep.equal([0, 1]);
     expect(settings.weights).to.deep.equal(new Map([[1, 3]]));
     expect(settings.services?.map(({ protocol, port, targets }) => [protocol, port, targets])).to.deep.equal([
@@ -51,7 +54,9 @@ describe('configuration of distribution', () => {
   it('the order of targets is that of the DVIPA or service, their numbers those of the file', () => {
     const text = change(withLines('distribution: hot-standby'), '[target1, target2]', '[target2, target1]');
     const { dvipas, targets } = parseConfig(text, 'dvipa.yaml') as RouteConfig;
-    expect(dvipas.map((dvipa) => distributionOf(dvipa, targets).targets)).to.deep.equal([[1, 0]]);
+    expect(dvipas.map((dvipa) => distributionOf(dvipa, targets, indexesOf(targets)).targets)).to.deep.equal([
+      [1, 0],
+    ]);
   });
 
   it('the connection table has a power of two of entries', () => {

@@ -26,7 +26,7 @@ export const client = (i: number, more: Partial<ConnectionKey> = {}): Connection
 
 export function distributorOf(settings: DvipaSettings, targets: readonly number[] = [0, 1, 2]): Distributor {
   const distributor = new Distributor({ seed: SEED, capacity: 2 ** 14 });
-  distributor.addDvipa(DVIPA, settings);
+  distributor.setDvipa(DVIPA, settings);
   for (const target of targets) distributor.addTarget(DVIPA, target);
   return distributor;
 }

@@ -26,7 +26,7 @@ function distributorOf(
     of: (group: number) => alike.filter((other) => other !== group),
   };
   const distributor = new Distributor({ seed, capacity: 1024, tentativePerGroup, lookAlikes });
-  distributor.addDvipa(DVIPA);
+  distributor.setDvipa(DVIPA);
   for (const target of targets) distributor.addTarget(DVIPA, target);
   return distributor;
 }
@@ -124,7 +124,7 @@ describe('distributor', () => {
     const distributor = distributorOf([0, 1]);
     const targets = (from: number) =>
       new Set([1, 2, 3, 4].map((port) => distributor.route(flow(from + port), true, undefined, 0)));
-    distributor.addDvipa(OTHER);
+    distributor.setDvipa(OTHER);
     for (const target of [0, 1]) distributor.addTarget(OTHER, target);
     distributor.setDraining(0, true, DVIPA);
     expect([...targets(10)]).deep.equal([1]);
@@ -154,6 +154,78 @@ describe('distributor', () => {
     expect([...opened(20)], 'it is not there').deep.equal([1]);
     distributor.addTarget(DVIPA, 0);
     expect([...opened(30)]).include(0);
+  });
+
+  it('goes on with all connections when a DVIPA is served in another way, and counts them for their services', () => {
+    const distributor = distributorOf([0, 1]);
+    const open = (port: number) => {
+      const target = distributor.route(flow(port), true, undefined, 0);
+      distributor.confirm(flow(port), target, 0);
+      return target;
+    };
+    const before = [1, 2, 3, 4].map(open);
+    distributor.setDvipa(DVIPA, {
+      distribution: 'weighted-active',
+      weights: new Map([[1, 3]]),
+      targets: [0, 1],
+    });
+    expect([1, 2, 3, 4].map((port) => distributor.table.lookup(flow(port)))).deep.equal(before);
+    expect([0, 1].map((target) => distributor.connectionsOf(DVIPA, target))).deep.equal([2, 2]);
+    expect([5, 6, 7, 8].map(open), 'until there are three for each of the other').deep.equal([1, 1, 1, 1]);
+    const port = { protocol: 6, port: 80, distribution: 'weighted-active' } as const;
+    distributor.setDvipa(DVIPA, { targets: [0, 1], services: [{ ...port, targets: [0, 1] }] });
+    expect([0, 1].map((target) => distributor.connectionsOf(DVIPA, target))).deep.equal([2, 6]);
+    expect([9, 10, 11, 12].map(open), 'the port’s service knows them').deep.equal([0, 0, 0, 0]);
+    for (const each of [1, 2, 3, 4, 5, 6, 7, 8])
+      distributor.close(flow(each), distributor.table.lookup(flow(each)), 1);
+    expect([0, 1].map((target) => distributor.connectionsOf(DVIPA, target))).deep.equal([4, 0]);
+  });
+
+  it('does not count entries twice that have expired unswept', () => {
+    const distributor = distributorOf([0]);
+    distributor.route(flow(1), true, undefined, 0);
+    distributor.setDvipa(DVIPA, { weights: new Map([[0, 2]]) });
+    expect(distributor.connectionsOf(DVIPA, 0)).equal(1);
+    distributor.table.sweep(10_000, 4096);
+    expect(distributor.connectionsOf(DVIPA, 0)).equal(0);
+  });
+
+  it('leaves a drained target drained when a DVIPA is served in another way', () => {
+    const distributor = distributorOf([0, 1]);
+    distributor.setDraining(0, true);
+    distributor.setDvipa(DVIPA, { weights: new Map([[0, 100]]) });
+    expect(distributor.targetsOf(DVIPA)).deep.equal([1]);
+    distributor.setDraining(0, false);
+    expect(distributor.targetsOf(DVIPA)).deep.equal([0, 1]);
+  });
+
+  it('keeps what a busy target has said over a drain and over other settings', () => {
+    const distributor = distributorOf([0, 1]);
+    const settings = { distribution: 'server-load' } as const;
+    distributor.setDvipa(DVIPA, settings);
+    distributor.setLoad(0, 1000);
+    distributor.setDraining(0, true);
+    distributor.setDraining(0, false);
+    distributor.setDvipa(DVIPA, { ...settings, weights: new Map([[1, 2]]) });
+    const targets = [1, 2, 3, 4, 5, 6].map((port) => distributor.route(flow(port), true, undefined, 0));
+    expect(targets).deep.equal([1, 1, 1, 1, 1, 1]);
+  });
+
+  it('takes one DVIPA from a target, with its connections, and leaves it the others', () => {
+    const other = addr('203.0.113.20');
+    const distributor = distributorOf([0, 1]);
+    distributor.setDvipa(other);
+    for (const target of [0, 1]) distributor.addTarget(other, target);
+    const toOther = { ...flow(1), dvipa: other };
+    expect([flow(1), flow(2), toOther].map((key) => distributor.route(key, true, undefined, 0))).deep.equal([
+      0, 1, 0,
+    ]);
+    expect(distributor.withdraw(DVIPA, 0)).equal(1);
+    expect([flow(1), flow(2), toOther].map((key) => distributor.table.lookup(key))).deep.equal([-1, 1, 0]);
+    distributor.setDvipa(DVIPA, { weights: new Map([[1, 2]]) });
+    expect([distributor.targetsOf(DVIPA), distributor.targetsOf(other)]).deep.equal([[1], [0, 1]]);
+    distributor.removeDvipa(other);
+    expect([distributor.table.size, distributor.route(toOther, true, undefined, 0)]).deep.equal([1, -1]);
   });
 
   it('opens a connection of a look-alike where the other peer has not the same one, as long as there is such a target', () => {

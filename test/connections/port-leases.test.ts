@@ -19,7 +19,7 @@ describe('leases of source ports', () => {
 
   it('a port is one target’s, of TCP and UDP and of a DVIPA that it serves', () => {
     const leases = new PortLeases();
-    leases.set(DVIPA, PORTS, [0, 2]);
+    leases.set(DVIPA, PORTS, [0, undefined, 2]);
     const at = [39_999, 40_000, 40_009, 40_010, 40_019, 40_020, 40_029, 40_030];
     for (const protocol of [6, 17]) {
       expect(at.map((port) => leases.lesseeOf(answerTo(port, { protocol })))).deep.equal([

@@ -146,6 +146,7 @@ export function targetBodies(): TargetBodies {
     'mapping-report': { sa: SA_ID, address: '192.0.2.99', port: 61_000, sequence: 2n ** 32n + 5n },
     'lifesize-report': { sa: SA_ID, bytes: 2 ** 33, packets: 2 ** 22, idleMs: 12 },
     'flow-report': { opened: [flow], closed: [{ ...flow, source: '2001:db8::2' }], full: true },
+    'dvipa-wanted': { dvipa: '203.0.113.20' },
     'flow-ask': { flow: { ...flow, protocol: 1, sourcePort: 8, destinationPort: 4711 } },
     acquire: {
       key: 'out 203.0.113.10/32 10.1.1.1/32',

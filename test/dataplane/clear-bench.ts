@@ -85,7 +85,7 @@ export class ClearBench {
         ),
       );
     for (const dvipa of dvipas) {
-      this.distributor.addDvipa(dvipa);
+      this.distributor.setDvipa(dvipa);
       this.distributor.addTarget(dvipa, 0);
     }
     const key = { keyId: 1, key: KeyMaterial.copyOf(Buffer.alloc(32, 1)) };

@@ -16,7 +16,7 @@ const echo = (type: number, id: number) =>
 
 function setUp() {
   const distributor = new Distributor({ seed: Buffer.alloc(8, 1), capacity: 64 });
-  distributor.addDvipa(addr(DVIPA));
+  distributor.setDvipa(addr(DVIPA));
   for (const target of [0, 1, 2]) distributor.addTarget(addr(DVIPA), target);
   const choice = new TargetChoice(distributor);
   const targetOf = (packet: Buffer) => {

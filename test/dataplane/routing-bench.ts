@@ -72,7 +72,7 @@ export class RoutingBench {
     pathMtu: RoutingInboundOptions['pathMtu'] = { take: (_vector, _i, _now, verdict) => verdict },
   ) {
     for (const dvipa of [DVIPA, DVIPA6]) {
-      this.distributor.addDvipa(addr(dvipa));
+      this.distributor.setDvipa(addr(dvipa));
       for (const target of targets) this.distributor.addTarget(addr(dvipa), target);
     }
     const addresses = {

@@ -197,6 +197,27 @@ describe('packet-io in network namespaces', function () {
       await hostWorker.do('close', 'slow');
     });
 
+    it('capture takes another filter between two packets: none of what passes both is lost or comes twice', async () => {
+      // ESP passes both filters; what is clear only that of a DVIPA.
+      const filterAt = (change: number) => (change % 2 === 0 ? scope : { dvipas: [], endpoints: [HOST] });
+      await hostWorker.do('captureIdle', 'changing', 'outside0', filterAt(0));
+      const count = 200;
+      const textOf = (n: number) => tag(`<${n}>`);
+      for (let n = 0; n < count; n++) {
+        const esp = ipv4Hex(CLIENT, HOST, 50, espOf(`<${n}>`));
+        const clear = ipv4Hex(CLIENT, HOST, 17, udpHex(4000, 4999, textOf(n)));
+        await clientWorker.do('send', 'raw', n % 2 === 0 ? esp : clear);
+        if (n % 20 === 10) await hostWorker.do('captureOther', 'changing', filterAt((n + 10) / 20));
+      }
+      const got = await hostWorker.do('drain', 'changing');
+      const times = (n: number) => got.filter((packet) => packet.includes(textOf(n))).length;
+      const all = Array.from({ length: count }, (_, n) => n);
+      expect(all.filter((n) => n % 2 === 0 && times(n) !== 1)).to.deep.equal([]);
+      const isScope = (n: number) => Math.floor((n + 9) / 20) % 2 === 0;
+      expect(all.filter((n) => n % 2 === 1 && times(n) !== Number(isScope(n)))).to.deep.equal([]);
+      await hostWorker.do('close', 'changing');
+    });
+
     it('capture that is not read counts what the kernel had to drop, once', async () => {
       await hostWorker.do('captureIdle', 'idle', 'outside0', scope);
       const packet = ipv4Hex(CLIENT, HOST, 17, udpHex(1, 4999, '00'.repeat(1400)));

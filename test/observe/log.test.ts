@@ -67,6 +67,38 @@ describe('log', () => {
     expect(lines).to.deep.equal(['<4>loud']);
   });
 
+  it('a log takes another level and form from the next line on, and its children with it', async () => {
+    const lines = await linesOf({}, (log) => {
+      const child = log.child({ host: 'router1' });
+      child.debug('left out');
+      child.info('as text');
+      log.configure({ level: 'debug', format: 'json' });
+      child.debug('as JSON');
+      log.configure({ level: 'warn', format: 'text' });
+      child.info('left out too');
+    });
+    expect(lines.map((line) => line.replace(/^[^{]*?Z|"time":".*?Z",/, ''))).to.deep.equal([
+      ' info  as text host=router1',
+      '{"level":"debug","message":"as JSON","host":"router1"}',
+    ]);
+  });
+
+  it('a log takes another file, and the one before has all that was written until then', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'dvipa-log-'));
+    const [before, after] = [join(folder, 'before.log'), join(folder, 'after.log')];
+    try {
+      await linesOf({ file: before }, (log) => {
+        log.info('one');
+        log.configure({ level: 'info', format: 'text', file: after });
+        log.info('two');
+      });
+      const messages = (file: string) => readFileSync(file, 'utf8').match(/one|two/g);
+      expect([messages(before), messages(after)]).to.deep.equal([['one'], ['two']]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   it('a child log has its own fields in every line, and a call may replace one', async () => {
     const lines = await linesOf({ isJournal: true }, (log) => {
       const child = log.child({ host: 'router1' }).child({ part: 'coupling', target: 'a' });

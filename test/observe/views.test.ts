@@ -3,6 +3,7 @@ import { renderConnections } from '../../src/observe/views/connections.ts';
 import { renderDrops } from '../../src/observe/views/drops.ts';
 import { renderFilters } from '../../src/observe/views/filters.ts';
 import { renderLifesize } from '../../src/observe/views/lifesize.ts';
+import { renderReload } from '../../src/observe/views/reload.ts';
 import { renderSas } from '../../src/observe/views/sas.ts';
 import { renderStatus } from '../../src/observe/views/status.ts';
 import { PLAIN, styleFor } from '../../src/observe/views/style.ts';
@@ -24,6 +25,33 @@ function strip(text: string): string {
 }
 
 describe('views', () => {
+  it('the reload view shows each difference on a line, whether it is applied, and what else to know', () => {
+    const weight = { path: 'dvipas[203.0.113.10].weights.target2', to: 3, effect: 'now' } as const;
+    const dvipa = {
+      path: 'dvipas[203.0.113.20]',
+      to: { address: '203.0.113.20'.repeat(20) },
+      effect: 'now',
+    } as const;
+    const answer = {
+      file: '/etc/dvipa.yaml',
+      isApplied: true,
+      changes: [weight, dvipa],
+      warnings: ['mind the \u001B[31mgap'],
+    };
+    const [head, title, first, second = '', warning] = renderReload(answer, PLAIN).split('\n');
+    expect([head, title?.trimEnd(), first]).to.deep.equal([
+      '/etc/dvipa.yaml: reloaded',
+      'SETTING                               FROM  TO',
+      'dvipas[203.0.113.10].weights.target2  -     3',
+    ]);
+    expect(second).to.match(/^dvipas\[203\.0\.113\.20\] +- +\{"address":"203.*\.\.\.$/);
+    expect(warning).to.equal('warning: mind the \\u001b[31mgap');
+    const none = { ...answer, isApplied: false, changes: [], warnings: [] };
+    expect(renderReload(none, PLAIN)).to.equal(
+      '/etc/dvipa.yaml: would be reloaded, nothing has changed\nno difference\n',
+    );
+  });
+
   it('the lifesize view says what was used, what is left to whom, what was learned, and why there were rekeys', () => {
     const view = renderLifesize(LIFESIZE, PLAIN);
     expect(view).to.contain('1.4 MiB of 4.0 MiB soft, 5.0 MiB hard');

@@ -108,7 +108,6 @@ static bool capture_setup(int fd, unsigned int ifindex, uint16_t ethertype,
 
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, program,
 				   sizeof(*program)) == -1 ||
-		setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)) == -1 ||
 		setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on,
 				   sizeof(on)) == -1)
 	{
@@ -121,6 +120,50 @@ static bool capture_setup(int fd, unsigned int ifindex, uint16_t ethertype,
 		return false;
 	}
 	return bind(fd, (struct sockaddr*)&address, sizeof(address)) == 0;
+}
+
+/**
+ * A program of the caller's: the kernel copies it, and setsockopt does not mind
+ * the alignment of the source.
+ *
+ * @return			FALSE if it cannot be one
+ */
+static bool capture_program(struct sock_fprog *program, uint8_t *bytes,
+							size_t len)
+{
+	if (len == 0 || len % sizeof(struct sock_filter) != 0 ||
+		len / sizeof(struct sock_filter) > BPF_MAXINSNS)
+	{
+		return false;
+	}
+	program->len = (unsigned short)(len / sizeof(struct sock_filter));
+	program->filter = (struct sock_filter*)(void*)bytes;
+	return true;
+}
+
+napi_value capture_filter(napi_env env, napi_callback_info info)
+{
+	struct sock_fprog program;
+	endpoint_t *endpoint;
+
+	VECTOR_ARGS(env, info, 2);
+	endpoint = endpoint_get(env, argv[0]);
+	if (!endpoint)
+	{
+		return NULL;
+	}
+	VECTOR_CHECK(env, endpoint->kind == &capture_kind,
+				 "the endpoint is no capture");
+	VECTOR_ARG_ARRAY(env, 1, napi_uint8_array, uint8_t, bytes);
+	VECTOR_CHECK(env, capture_program(&program, bytes, bytes_entries),
+				 "program must be 1 to 4096 instructions of 8 bytes");
+	/* the kernel swaps them at once: each packet is judged by one or the other */
+	if (setsockopt(endpoint->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+				   sizeof(program)) == -1)
+	{
+		return endpoint_throw_errno(env, "capture filter", errno);
+	}
+	return NULL;
 }
 
 napi_value capture_open(napi_env env, napi_callback_info info)
@@ -146,14 +189,8 @@ napi_value capture_open(napi_env env, napi_callback_info info)
 				 "ethertype must be that of IPv4 or IPv6");
 	VECTOR_CHECK(env, buffer_bytes <= INT32_MAX / 2,
 				 "receive buffer is out of range");
-	VECTOR_CHECK(env, bytes_entries > 0 &&
-				 bytes_entries % sizeof(struct sock_filter) == 0 &&
-				 bytes_entries / sizeof(struct sock_filter) <= BPF_MAXINSNS,
+	VECTOR_CHECK(env, capture_program(&program, bytes, bytes_entries),
 				 "program must be 1 to 4096 instructions of 8 bytes");
-
-	/* the kernel copies it; setsockopt does not mind the alignment of the source */
-	program.len = (unsigned short)(bytes_entries / sizeof(struct sock_filter));
-	program.filter = (struct sock_filter*)(void*)bytes;
 
 	ifindex = if_nametoindex(name);
 	if (!ifindex)

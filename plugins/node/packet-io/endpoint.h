@@ -103,6 +103,9 @@ napi_value capture_open(napi_env env, napi_callback_info info);
 /** linkOpen(interfaceName, ethertype) */
 napi_value link_open(napi_env env, napi_callback_info info);
 
+/** captureFilter(endpoint, program): from the next packet on */
+napi_value capture_filter(napi_env env, napi_callback_info info);
+
 /** rawOpen(mark, sendBufferBytes) */
 napi_value raw_open(napi_env env, napi_callback_info info);
 

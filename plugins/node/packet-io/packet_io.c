@@ -125,6 +125,7 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 		EXPORT("tunOpen", tun_open),
 		EXPORT("captureOpen", capture_open),
 		EXPORT("linkOpen", link_open),
+		EXPORT("captureFilter", capture_filter),
 		EXPORT("rawOpen", raw_open),
 		EXPORT("udpSocket", udp_socket),
 		EXPORT("receive", packet_io_receive),

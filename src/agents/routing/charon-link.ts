@@ -6,17 +6,22 @@ import { parseDvipaState } from '../../store/state-codec.ts';
 import type { CouplingStore, DvipaState } from '../../store/store.ts';
 import {
   connect,
+  listPlugin,
   PluginSession,
   type PluginSnapshot,
   pluginVersion,
   subscribeSaEvents,
   version,
   ViciSession,
+  wipePluginSa,
 } from '../../vici/index.ts';
 import type { CharonState } from './routing-parts.ts';
 import type { SaLifecycle } from './sa-lifecycle.ts';
 
 const STORE_RETRY_MS = 500;
+
+/** Addresses in the plugin's settings (`kernel-dvipa.conf`). */
+export type PluginAddresses = Pick<PluginSnapshot, 'dvipas' | 'endpoints'>;
 
 export interface CharonHandlers {
   readonly lifecycle: SaLifecycle;
@@ -46,7 +51,7 @@ export class CharonLink {
   };
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #dvipas: readonly string[];
+  #dvipas: readonly string[];
   readonly #pluginPath: string;
   /** Sockets whose absence was said once; further attempts are for the debug log. */
   readonly #complaints = new Set<string>();
@@ -95,6 +100,24 @@ export class CharonLink {
     void subscribeSaEvents(this.stock, () => handlers.onNames());
     this.stock.start();
     this.plugin.start();
+  }
+
+  /**
+   * What the plugin serves (its own settings). `isFresh`: charon reads its settings again before. Rejects with a ViciError if charon
+   * is not there.
+   */
+  async addresses(isFresh: boolean): Promise<PluginAddresses> {
+    if (isFresh) await this.stock.request('reload-settings');
+    const { dvipas, endpoints, sas } = await listPlugin(this.plugin.session, () => {});
+    for (const sa of sas) wipePluginSa(sa);
+    return { dvipas, endpoints };
+  }
+
+  /** These are served from now on: the epoch is stored with each. Rejects, and changes nothing, if it is not. */
+  async setDvipas(store: CouplingStore, dvipas: readonly string[]): Promise<void> {
+    const added = dvipas.filter((dvipa) => !this.#dvipas.includes(dvipa));
+    if (this.epoch > 0) for (const dvipa of added) await store.putEpoch(dvipa, this.epoch);
+    this.#dvipas = dvipas;
   }
 
   close(): void {

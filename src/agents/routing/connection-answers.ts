@@ -73,7 +73,7 @@ function visitorOf({ host, cluster, now }: ConnectionParts): VisitConnections {
       const wantsMore = table.visit(from, from + SLOTS_PER_TURN, now(), (key, target, state, remainingMs) =>
         visit({
           key,
-          target: cluster.peers[target]?.host ?? '',
+          target: cluster.peerAt(target)?.host ?? '',
           state: stateForPeople(state),
           remainingMs,
         }),

@@ -6,12 +6,19 @@ import { IP_PROTOCOL } from '../../packet/protocols.ts';
 type DvipaConfig = RouteConfig['dvipas'][number];
 type Configured = Pick<DvipaConfig, 'distribution' | 'weights' | 'affinity' | 'switchBack' | 'targets'>;
 
-/** How a DVIPA's connections are distributed, with targets as the data plane counts them: by their places in `targets`. */
-export function distributionOf(dvipa: DvipaConfig, targets: RouteConfig['targets']): DvipaSettings {
-  const indexes = new Map(targets.map(({ host }, index) => [host, index]));
+/**
+ * How a DVIPA's connections are distributed. `indexes`: targets as the data plane counts them, by host. Blocks of source ports go by
+ * their places in `targets`, as after a restart.
+ */
+export function distributionOf(
+  dvipa: DvipaConfig,
+  targets: RouteConfig['targets'],
+  indexes: ReadonlyMap<string, number>,
+): DvipaSettings {
   return {
     ...settingsOf(dvipa, indexes),
     sourcePorts: dvipa.sourcePorts,
+    lessees: targets.map(({ host }) => (dvipa.targets.includes(host) ? indexes.get(host) : undefined)),
     services: dvipa.services.map((service) => ({
       ...settingsOf(service, indexes),
       protocol: service.protocol === 'tcp' ? IP_PROTOCOL.TCP : IP_PROTOCOL.UDP,

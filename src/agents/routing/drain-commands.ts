@@ -3,7 +3,8 @@ import type { Distributor } from '../../connections/distributor.ts';
 import type { DrainSnapshot } from '../../observe/operator-snapshots.ts';
 import { addressArgument, type GivenArguments, hostArgument, parseArguments } from '../admin-arguments.ts';
 import type { DrainedTargets } from './drained-targets.ts';
-import type { Cluster, DvipaService, TargetPeer } from './target-peers.ts';
+import type { DvipaService } from './dvipa-service.ts';
+import type { Cluster, TargetPeer } from './target-peers.ts';
 
 const schema = z.strictObject({ target: hostArgument, dvipa: addressArgument.optional() });
 

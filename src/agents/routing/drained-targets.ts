@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Distributor } from '../../connections/distributor.ts';
 import type { Log } from '../../observe/log.ts';
 import type { CouplingStore, DvipaState } from '../../store/store.ts';
-import type { Cluster, DvipaService, TargetPeer } from './target-peers.ts';
+import type { DvipaService } from './dvipa-service.ts';
+import type { Cluster, TargetPeer } from './target-peers.ts';
 
 export interface DrainedTargetsOptions {
   readonly cluster: Cluster;
@@ -74,6 +75,11 @@ export class DrainedTargets {
       this.#mark(peer, [service], true);
       this.#tell(peer, true, { reason: 'operator', dvipa });
     }
+  }
+
+  /** The target has got another DVIPA, or is in the configuration again: what was said of it holds there too. */
+  refresh(peer: TargetPeer): void {
+    this.#apply(peer);
   }
 
   #isDraining(peer: TargetPeer, service: DvipaService): boolean {

@@ -9,7 +9,8 @@ import type {
 import { IP_PROTOCOL } from '../../packet/protocols.ts';
 import type { DrainedTargets } from './drained-targets.ts';
 import type { RoutingSas } from './routing-sas.ts';
-import { type Cluster, couplingState, type DvipaService, type TargetPeer } from './target-peers.ts';
+import type { DvipaService } from './dvipa-service.ts';
+import { type Cluster, couplingState, type TargetPeer } from './target-peers.ts';
 
 export interface DvipaParts {
   readonly cluster: Cluster;
@@ -32,7 +33,7 @@ export function dvipasAnswer(parts: DvipaParts): DvipaDetails[] {
 function detailsOf(service: DvipaService, sas: number, parts: DvipaParts): DvipaDetails {
   const { record, distribution } = service;
   const { cluster } = parts;
-  const hostOf = (index: number) => cluster.peers[index]?.host ?? '';
+  const hostOf = (index: number) => cluster.peerAt(index)?.host ?? '';
   return {
     address: record.address,
     endpoints: record.endpoints,
@@ -77,7 +78,7 @@ function targetOf(peer: TargetPeer, service: DvipaService, { host }: DvipaParts)
     isDraining: drains.drainingOf(peer).includes(record.address),
     connections: distributor.activeOf(peer.index, address),
     busyPerMille: state === 'up' ? distributor.loadOf(peer.index) : undefined,
-    sourcePorts: distribution.sourcePorts && leaseOf(distribution.sourcePorts, peer.index),
+    sourcePorts: distribution.sourcePorts && leaseOf(distribution.sourcePorts, peer.place),
     listeners: heard && { tcp: portsOf(heard, IP_PROTOCOL.TCP), udp: portsOf(heard, IP_PROTOCOL.UDP) },
   };
 }

@@ -25,8 +25,8 @@ export interface ExportedSas {
 export const KEYS_EXPORT = 'keys-export';
 
 export interface KeyExportParts {
-  /** `keys_export` of the configuration; undefined: refused. */
-  readonly config: KeysExportConfig | undefined;
+  /** `keys_export` of the configuration that runs; undefined: refused. */
+  readonly config: () => KeysExportConfig | undefined;
   readonly sas: ExportedSas;
   readonly log: Log;
   /** Writes the file; its bytes are wiped afterwards. */
@@ -37,11 +37,14 @@ export interface KeyExportParts {
  * The admin command that writes the keys of every SA to the configured file, in Wireshark's form; the answer has no key.
  * Every request leaves an audit line, one that is refused too.
  */
-export function keyExport({ config, sas, log, write }: KeyExportParts): () => Promise<KeysExportSnapshot> {
-  const audit = { part: 'admin socket', command: 'keys export', path: config?.file };
-  if (config !== undefined) log.warn('key export is allowed', { path: config.file });
+export function keyExport(parts: KeyExportParts): () => Promise<KeysExportSnapshot> {
+  const { sas, log, write } = parts;
+  const auditOf = (path?: string) => ({ part: 'admin socket', command: 'keys export', path });
+  const allowed = parts.config();
+  if (allowed !== undefined) log.warn('key export is allowed', { path: allowed.file });
   let last: Promise<unknown> = Promise.resolve();
   const run = async (file: string): Promise<KeysExportSnapshot> => {
+    const audit = auditOf(file);
     const table = wiresharkTable(sas);
     try {
       await write(file, table.bytes);
@@ -56,8 +59,9 @@ export function keyExport({ config, sas, log, write }: KeyExportParts): () => Pr
     return { file, sas: count, leftOut };
   };
   return async () => {
+    const config = parts.config();
     if (config === undefined) {
-      log.warn('key export refused', { ...audit, reason: 'not-configured' });
+      log.warn('key export refused', { ...auditOf(), reason: 'not-configured' });
       throw new Error(
         'key export is off; to allow it, set keys_export: { file: PATH } in the configuration of this agent',
       );

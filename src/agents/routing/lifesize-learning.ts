@@ -7,7 +7,7 @@ import type { Log } from '../../observe/log.ts';
 import type { RekeyReason } from './rekey-book.ts';
 import type { Rekeyer, SaNames } from './rekeyer.ts';
 import { type AnySa, FUNNEL_USER, type InboundSa, type OutboundSa, type RoutingSas } from './routing-sas.ts';
-import type { DvipaService } from './target-peers.ts';
+import type { DvipaService } from './dvipa-service.ts';
 
 /** Configurations of peers that have no SA now. */
 const KEPT_WITHOUT_SAS = 4096;
@@ -35,8 +35,12 @@ export class LifesizeLearning {
   readonly #configurations = new Map<string, LifesizeConfiguration>();
   readonly #bySa = new Map<AnySa, LifesizeConfiguration>();
 
+  /** What SAs of new configurations start with. */
+  percentage: number;
+
   constructor(options: LifesizeLearningOptions) {
     this.#options = options;
+    this.percentage = options.percentage;
   }
 
   /** Of a new SA: as its predecessor, whose configuration is known. */
@@ -45,12 +49,12 @@ export class LifesizeLearning {
     service: DvipaService,
     marks: LifesizeMarks | undefined,
   ): Omit<LifesizeOwnerOptions, 'lifetime' | 'now' | 'isRestored'> {
-    const { percentage, seed, sas } = this.#options;
+    const { seed, sas } = this.#options;
     const [older] = sas.group(sa.group);
     const credit = older === undefined ? undefined : this.#bySa.get(older)?.credit;
     const digest = createHash('sha256').update(seed).update(sa.id).digest();
     return {
-      percentage: credit?.percentage ?? percentage,
+      percentage: credit?.percentage ?? this.percentage,
       ...(credit !== undefined && { rekeyMs: credit.rekeyMs }),
       users: service.targets.size + 1,
       jitter: digest.readUInt32BE(0) / 2 ** 32,

@@ -34,7 +34,7 @@ export class OpeningRunner {
   /** Asks a target to give up a number. Without a session its numbers are burnt already. */
   claim({ sa }: InboundSa, owner: number, high: number, low: number): void {
     const sequence = (BigInt(high) << 32n) | BigInt(low);
-    this.#options.cluster.peers[owner]?.session?.send('claim', { sa: sa.id, sequence });
+    this.#options.cluster.peerAt(owner)?.session?.send('claim', { sa: sa.id, sequence });
   }
 
   /** False: it was not asked, or contradicts itself. */

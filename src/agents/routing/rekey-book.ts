@@ -7,6 +7,8 @@ export type RekeyCause =
   | NumberingRekeyCause
   | 'replay-undecided'
   | 'windows-lost'
+  /** A target that had the keys is to have none any more. */
+  | 'target-removed'
   | 'operator';
 
 /** Why an SA was rekeyed: besides, its soft limit of time (the plugin tells charon), or the peer, or somebody who asked charon itself. */

@@ -9,7 +9,7 @@ import { RekeyBook, type RekeyCause } from './rekey-book.ts';
 import type { AnySa } from './routing-sas.ts';
 
 /** Causes that no machine asks for again: they last as long as the SA does. */
-const LASTING: ReadonlySet<RekeyCause> = new Set(['replay-undecided', 'windows-lost']);
+const LASTING: ReadonlySet<RekeyCause> = new Set(['replay-undecided', 'windows-lost', 'target-removed']);
 
 export interface SaNames {
   readonly ike: string;

@@ -5,7 +5,6 @@ import type { RouteConfig } from '../../config/index.ts';
 import { HASH_SEED_BYTES } from '../../connections/connection-key.ts';
 import { LARGE_SLOT_BYTES, PacketVector, slotBytesFor } from '../../dataplane/vector.ts';
 import { startAdminServer } from '../../io/admin-server.ts';
-import { captureFilter } from '../../io/bpf.ts';
 import { Capture } from '../../io/capture.ts';
 import { CouplingServer } from '../../io/coupling-server.ts';
 import { AGENT_MARK } from '../../io/guard-constants.ts';
@@ -18,21 +17,22 @@ import { recordingLog } from '../../observe/event-log.ts';
 import type { Log } from '../../observe/log.ts';
 import { packageVersion } from '../../observe/version.ts';
 import { PluginStore } from '../../store/plugin-store.ts';
+import { sessionTimes } from '../coupling-files.ts';
 import { reportDrops } from '../drop-reports.ts';
 import { newEventLog } from '../events-answer.ts';
 import { captureAnswer } from '../capture-answers.ts';
 import { keepGuard } from '../keep-guard.ts';
 import { pathLimits } from '../path-limits.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
+import { RELOAD, reloadCommand, Reloader, type ReloadSource } from '../reload.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
 import { routingTraceAnswer } from '../trace-answers.ts';
-import { AddressSet } from '../../packet/address-map.ts';
-import { addressOf } from '../sa-settings.ts';
 import { CharonLink } from './charon-link.ts';
 import { KEYS_EXPORT, keyExport } from './key-export.ts';
 import { Rekeyer } from './rekeyer.ts';
 import { routingCommands } from './routing-commands.ts';
 import { RoutingHost } from './routing-host.ts';
+import { filterOf, RoutingReload, scopeOf } from './routing-reload.ts';
 import { routingAnswers } from './routing-snapshots.ts';
 import { Cluster } from './target-peers.ts';
 
@@ -46,45 +46,42 @@ const GUARD_CHECK_MS = 5000;
  * Runs a routing host: guard first, then capture and link, then charon; the targets are let in when the epoch is
  * stored. Rejects if something it needs on this host is not there; waits for charon as long as it takes.
  */
-export async function startRoutingAgent(config: RouteConfig, log: Log): Promise<RunningAgent> {
+export async function startRoutingAgent(
+  config: RouteConfig,
+  log: Log,
+  source: ReloadSource<RouteConfig>,
+): Promise<RunningAgent> {
   const stops = new StopList();
   try {
-    await start(config, log, stops);
-    return stops;
+    const reloader = await start(config, log, source, stops);
+    return stops.runningAgent(() => reloader.run(false));
   } catch (error) {
     await stops.close().catch(() => {});
     throw error;
   }
 }
 
-async function start(config: RouteConfig, given: Log, stops: StopList): Promise<void> {
+async function start(
+  config: RouteConfig,
+  given: Log,
+  source: ReloadSource<RouteConfig>,
+  stops: StopList,
+): Promise<Reloader<RouteConfig>> {
   const clock = systemClock;
   const events = newEventLog();
   const log = recordingLog(given, events);
   const drops = new DropCounters();
   const cluster = new Cluster(config);
   const tls = await readCredentials(config.coupling);
-  const dvipas = config.dvipas.map(({ address }) => address);
-  const endpoints = [...new Set(config.dvipas.flatMap((dvipa) => dvipa.endpoints))];
-  const addresses = {
-    dvipas: new AddressSet(dvipas.map(addressOf)),
-    endpoints: new AddressSet(endpoints.map(addressOf)),
-  };
-
   const { cluster: network } = config;
-  const answering = config.dvipas.filter(
-    ({ clearText, returnVia }) => clearText === 'distribute' && returnVia === 'router',
-  );
+  const scope = scopeOf(config);
   const guard = new RouterGuard({
-    dvipas,
-    endpoints,
-    clear: answering.map(({ address }) => address),
+    ...scope,
     trustedLink: { interface: network.interface, address: network.address, port: network.linkPort },
   });
   await guard.install();
   stops.add(() => guard.remove());
-  const filter = captureFilter({ dvipas: dvipas.map(addressOf), endpoints: endpoints.map(addressOf) });
-  const capture = Capture.open(config.outside.interface, filter);
+  const capture = Capture.open(config.outside.interface, filterOf(scope));
   stops.add(() => capture.close());
   const raw = RawSocket.open({ mark: AGENT_MARK });
   stops.add(() => raw.close());
@@ -108,7 +105,6 @@ async function start(config: RouteConfig, given: Log, stops: StopList): Promise<
     log,
     drops,
     cluster,
-    addresses,
     link,
     raw,
     limits,
@@ -127,10 +123,7 @@ async function start(config: RouteConfig, given: Log, stops: StopList): Promise<
   stops.add(() => rekeyer.close());
   stops.add(() => charon.close());
 
-  // TCP in clear may come as many segments in one, joined by a sender on this machine or by the kernel.
-  const distributesClear = config.dvipas.some(({ clearText }) => clearText === 'distribute');
-  const slotBytes = distributesClear ? LARGE_SLOT_BYTES : slotBytesFor(limits.outside);
-  const captured = new PacketVector(VECTOR_PACKETS, slotBytes);
+  let captured = vectorFor(config, limits.outside);
   capture.onReadable(() => {
     for (let turn = 0; turn < VECTORS_PER_TURN; turn++) {
       captured.reset();
@@ -151,32 +144,31 @@ async function start(config: RouteConfig, given: Log, stops: StopList): Promise<
   });
   stops.add(() => guardCheck.cancel());
 
+  let serving = { config, tls };
+  let server: CouplingServer | undefined;
   charon.start({
     lifecycle,
     store,
     onNames: () => rekeyer.refreshNames(),
     onRestored: (dvipa, state) => host.drains.restored(dvipa, state),
     onOwner: async (epochs) => {
-      const server = new CouplingServer({
+      server = new CouplingServer({
         address: config.cluster.address,
         port: config.cluster.couplingPort,
-        tls,
+        tls: serving.tls,
         host: config.host,
         isTarget: (host) => cluster.peer(host) !== undefined,
         epochs,
         drops,
         handlers: sessions,
-        times: {
-          heartbeatMs: config.coupling.heartbeatMs,
-          deadAfterMs: config.coupling.deadAfterMs,
-          helloTimeoutMs: 5000,
-        },
+        times: sessionTimes(serving.config.coupling),
         onRefused: ({ reason, address, message }) =>
           log.warn('coupling connection refused', { reason, address, error: message }),
         onEnded: (target, reason, error) => log.info('coupling session ended', { target, reason, error }),
       });
-      stops.add(() => server.close());
-      await server.listen();
+      const { close, listen } = { close: server.close.bind(server), listen: server.listen.bind(server) };
+      stops.add(close);
+      await listen();
     },
     onFailure: (error) => stops.fail(error),
   });
@@ -191,11 +183,33 @@ async function start(config: RouteConfig, given: Log, stops: StopList): Promise<
     host,
     drops,
   };
-  const exported = keyExport({ config: config.keysExport, sas: host.sas, log, write: writeSecretFile });
+  const exported = keyExport({
+    config: () => serving.config.keysExport,
+    sas: host.sas,
+    log,
+    write: writeSecretFile,
+  });
+  const running = new RoutingReload({
+    log,
+    config,
+    tls,
+    guard,
+    capture,
+    charon,
+    store,
+    reconfiguration: host.reconfiguration,
+    changed: (after, credentials) => {
+      if (after.keysExport !== undefined) log.warn('key export is allowed', { path: after.keysExport.file });
+      serving = { config: after, tls: credentials };
+      captured = vectorFor(after, limits.outside);
+      server?.configure(credentials, sessionTimes(after.coupling));
+    },
+  });
+  const reloader = new Reloader({ source, current: config, running, log });
   const trace = routingTraceAnswer(
     host.trace,
     () => clock.now(),
-    (target) => cluster.peers[target]?.host ?? String(target),
+    (target) => cluster.peerAt(target)?.host ?? String(target),
   );
   const admin = await startAdminServer(config.admin.socket, {
     ...routingAnswers(parts),
@@ -203,7 +217,15 @@ async function start(config: RouteConfig, given: Log, stops: StopList): Promise<
     [KEYS_EXPORT]: exported,
     trace,
     capture: captureAnswer(host.tap, log),
+    [RELOAD]: reloadCommand(reloader),
   });
   stops.add(() => admin.close());
   log.info('routing agent started', { role: 'route', version: packageVersion(), event: 'agent-started' });
+  return reloader;
+}
+
+/** TCP in clear may come as many segments in one, joined by a sender on this machine or by the kernel. */
+function vectorFor({ dvipas }: RouteConfig, outsideMtu: number): PacketVector {
+  const distributesClear = dvipas.some(({ clearText }) => clearText === 'distribute');
+  return new PacketVector(VECTOR_PACKETS, distributesClear ? LARGE_SLOT_BYTES : slotBytesFor(outsideMtu));
 }

@@ -4,7 +4,7 @@ import type { DropCounters } from '../../base/verdict.ts';
 import { Distributor } from '../../connections/distributor.ts';
 import { type ConnectionKey, KeyedHash } from '../../connections/connection-key.ts';
 import { OuterSources } from '../../connections/outer-sources.ts';
-import type { ClusterAddresses } from '../../dataplane/classify.ts';
+import type { ClearDvipa } from '../../dataplane/clear-check.ts';
 import { ClearReturn } from '../../dataplane/clear-return.ts';
 import { ClearRouting } from '../../dataplane/clear-routing.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
@@ -32,11 +32,13 @@ import { LifesizeLearning } from './lifesize-learning.ts';
 import { LifesizeRunner } from './lifesize-runner.ts';
 import { NumberingRunner } from './numbering-runner.ts';
 import { OpeningRunner } from './opening-runner.ts';
+import { Reconfiguration } from './reconfiguration.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import { PeerMoves } from './peer-moves.ts';
 import { type InboundSa, type OutboundSa, RoutingSas } from './routing-sas.ts';
 import { SaLifecycle } from './sa-lifecycle.ts';
 import type { Cluster } from './target-peers.ts';
+import { TargetAuthority } from './target-authority.ts';
 import { TargetCompleteness } from './target-completeness.ts';
 import { TargetSessions } from './target-sessions.ts';
 
@@ -53,7 +55,6 @@ export interface RoutingHostPorts {
   readonly log: Log;
   readonly drops: DropCounters;
   readonly cluster: Cluster;
-  readonly addresses: ClusterAddresses;
   readonly link: TrustedLink;
   readonly raw: PacketSink;
   readonly limits: PathLimits;
@@ -101,6 +102,7 @@ export class RoutingHost {
   readonly lifecycle: SaLifecycle;
   readonly sessions: TargetSessions;
   readonly completeness: TargetCompleteness;
+  readonly reconfiguration: Reconfiguration;
   readonly drains: DrainedTargets;
   /** The budget for verification was too small for what came. */
   readonly shortage = new RecentRise(SHORTAGE_MS);
@@ -119,7 +121,7 @@ export class RoutingHost {
       ...(ports.connectionEntries !== undefined && { capacity: ports.connectionEntries }),
     });
     for (const { address, distribution } of cluster.dvipas.values())
-      this.distributor.addDvipa(address, distribution);
+      this.distributor.setDvipa(address, distribution);
     const { distributor } = this;
     const sources = new OuterSources(ports.hashSeed);
     const fragmentHash = new KeyedHash(ports.hashSeed);
@@ -148,11 +150,11 @@ export class RoutingHost {
       perGroup: FRAGMENTED_PER_GROUP,
     });
     this.budget = new VerificationBudget(ports.verificationsPerSecond);
-    const sealerOf = (target: number) => cluster.peers[target]?.linkKeys.sealer;
+    const sealerOf = (target: number) => cluster.peerAt(target)?.linkKeys.sealer;
     this.sealedSender = new SealedSender({ link, epoch, sealerOf });
     this.opening = new OpeningInbound({
       sad: sas.inbound,
-      addresses: ports.addresses,
+      addresses: cluster.addresses,
       crypto: sas.opening,
       budget: this.budget,
       choice,
@@ -163,10 +165,10 @@ export class RoutingHost {
       onClaim: (entry, owner, high, low) => opened.claim(entry, owner, high, low),
       onOpened: (entry, isSuspicionNew) => opened.opened(entry, isSuspicionNew),
     });
-    const distributing = [...cluster.dvipas.values()].filter(({ distributesClear }) => distributesClear);
+    const clearDvipas = new AddressMap<ClearDvipa>();
     this.clearSender = new SealedSender({ link, epoch, sealerOf });
     const clearly = {
-      dvipas: new AddressMap(distributing.map((dvipa) => [dvipa.address, dvipa])),
+      dvipas: clearDvipas,
       covers: (connection: ConnectionKey) => sas.outbound.covers(connection),
       isReady: () => epoch() !== 0 && this.lifecycle.isListed,
       drops,
@@ -187,7 +189,7 @@ export class RoutingHost {
     });
     this.inbound = new RoutingInbound({
       sad: sas.inbound,
-      addresses: ports.addresses,
+      addresses: cluster.addresses,
       peek: sas.peeker,
       choice,
       opening: this.opening,
@@ -202,17 +204,17 @@ export class RoutingHost {
       tap: this.tap,
       link,
       drops,
-      nextDispatch: (target) => cluster.peers[target]?.nextDispatch() ?? 0,
+      nextDispatch: (target) => cluster.peerAt(target)?.nextDispatch() ?? 0,
       epoch,
     });
     this.drains = new DrainedTargets({ ...common, store, epoch });
     this.trace = new RoutingTrace({
       sad: sas.inbound,
-      addresses: ports.addresses,
+      addresses: cluster.addresses,
       peek: sas.peeker,
       choice,
       clear,
-      nameOf: (target) => cluster.peers[target]?.host ?? `#${target}`,
+      nameOf: (target) => cluster.peerAt(target)?.host ?? `#${target}`,
     });
     const moves = new PeerMoves({ clock, log, plugin, sources });
     this.lifecycle = new SaLifecycle({
@@ -263,7 +265,25 @@ export class RoutingHost {
       now: () => clock.now(),
       isOwner: () => epoch() > 0,
     });
-    const { lifecycle, numbering, lifesize, opening, completeness } = this;
+    const { lifecycle, numbering, lifesize, opening, completeness, budget } = this;
+    const authority = new TargetAuthority({
+      ...common,
+      lifecycle,
+      numbering,
+      lifesize,
+      completeness,
+    });
+    this.reconfiguration = new Reconfiguration({
+      ...common,
+      link,
+      budget,
+      learning,
+      numbering,
+      authority,
+      completeness,
+      drains: this.drains,
+      clearDvipas,
+    });
     this.sessions = new TargetSessions({
       ...common,
       lifecycle,
@@ -273,6 +293,7 @@ export class RoutingHost {
       opening,
       opened,
       completeness,
+      authority,
       drains: this.drains,
       acquires: new Acquires({ ...common, plugin }),
     });
@@ -288,6 +309,7 @@ export class RoutingHost {
     this.stamping.tick(now);
     this.distributor.sweep(now);
     this.completeness.tick();
+    this.reconfiguration.leaving.tick(now);
     this.shortage.look(this.budget.refused, now);
   }
 
@@ -319,7 +341,7 @@ export class RoutingHost {
 
   #fromLink(packets: PacketVector, index: number, protocol: number, carried: number): void {
     const { cluster, clock, drops, epoch } = this.#ports;
-    const peer = cluster.peers[index];
+    const peer = cluster.peerAt(index);
     if (peer !== undefined && protocol === LINK_PROTOCOL.STAMP) {
       this.stamping.run(packets, peer.host, carried, epoch(), clock.now());
       return;

@@ -24,7 +24,7 @@ import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { drawKey } from '../draw-key.ts';
 import { algorithmRefusal, meterOf, outerAddressesOf, outerHeaderOf, pathFitOf } from '../sa-settings.ts';
 import type { AskedRekey, RekeyCause } from './rekey-book.ts';
-import type { DvipaService } from './target-peers.ts';
+import type { DvipaService } from './dvipa-service.ts';
 import { WayHistory } from './way-history.ts';
 
 interface Common {
@@ -107,11 +107,12 @@ export class RoutingSas {
   /** This life of the agent as a user of lifesize: another one for sure, whatever became of its epoch. */
   readonly #incarnation = randomBytes(8).readBigUInt64BE();
 
-  readonly #allowsStamping: boolean;
+  /** Of SAs that come now: whether several targets may be stamped, where the algorithm allows. */
+  allowsStamping: boolean;
 
   constructor(limits: PathLimits, allowsStamping: boolean) {
     this.paths = new PathMtus(limits);
-    this.#allowsStamping = allowsStamping;
+    this.allowsStamping = allowsStamping;
   }
 
   /** Throws if the data plane cannot serve the SA: nothing is installed then, the keys are wiped. */
@@ -224,7 +225,7 @@ export class RoutingSas {
     const { sa, service, pluginId } = given;
     const lifesize = lifesizeOf(given);
     lifesize.targetReady(FUNNEL_USER, this.#incarnation, given.now);
-    const isStamped = this.#allowsStamping && canStamp(sa);
+    const isStamped = this.allowsStamping && canStamp(sa);
     const stampKeys = isStamped
       ? { link: drawKey(STAMP_KEY_BYTES), check: drawKey(STAMP_KEY_BYTES) }
       : undefined;

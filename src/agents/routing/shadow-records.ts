@@ -1,7 +1,9 @@
 import { leaseOf } from '../../connections/port-leases.ts';
 import type { DvipaRecord, RouteRecord, SaInstallRecord } from '../../coupling/records.ts';
+import type { OutboundPolicy } from '../../ipsec/sa.ts';
 import type { AnySa, RoutingSas } from './routing-sas.ts';
-import type { Cluster, DvipaService, TargetPeer } from './target-peers.ts';
+import type { DvipaService } from './dvipa-service.ts';
+import type { Cluster, TargetPeer } from './target-peers.ts';
 
 /** The SA as this target gets it; undefined while its credit, or its sender id (outbound), is not stored yet. */
 export function saInstallRecord(entry: AnySa, peer: TargetPeer): SaInstallRecord | undefined {
@@ -16,10 +18,10 @@ export function saInstallRecord(entry: AnySa, peer: TargetPeer): SaInstallRecord
 }
 
 /** The DVIPA with the source ports of this target. */
-function dvipaRecord({ record, distribution }: DvipaService, peer: TargetPeer): DvipaRecord {
+export function dvipaRecord({ record, distribution }: DvipaService, peer: TargetPeer): DvipaRecord {
   if (distribution.sourcePorts === undefined) return record;
   const { from, to } = distribution.sourcePorts;
-  const leased = leaseOf(distribution.sourcePorts, peer.index);
+  const leased = leaseOf(distribution.sourcePorts, peer.place);
   return { ...record, sourcePorts: { from, to, ...(leased && { leased }) } };
 }
 
@@ -30,20 +32,35 @@ export function* snapshotRecords(
   peer: TargetPeer,
   now: number,
 ): Iterable<RouteRecord> {
-  for (const service of cluster.dvipas.values()) {
-    if (service.targets.has(peer.host)) yield { kind: 'dvipa', body: dvipaRecord(service, peer) };
-  }
+  for (const service of peer.services) yield* serviceRecords(service, cluster, sas, peer, now);
+}
+
+/** The same of one DVIPA. */
+export function* serviceRecords(
+  service: DvipaService,
+  cluster: Cluster,
+  sas: RoutingSas,
+  peer: TargetPeer,
+  now: number,
+): Iterable<RouteRecord> {
+  yield { kind: 'dvipa', body: dvipaRecord(service, peer) };
   for (const entry of sas.all()) {
-    if (!entry.service.targets.has(peer.host)) continue;
+    if (entry.service !== service) continue;
     const body = saInstallRecord(entry, peer);
     if (body === undefined) continue;
     yield { kind: 'sa-install', body };
     if (!('numbering' in entry) || !entry.fit.path.isLowered(now)) continue;
     yield { kind: 'path-mtu', body: { sa: entry.sa.id, mtu: entry.fit.path.current(now) } };
   }
-  for (const policy of sas.outbound.policies()) {
-    // It may have come before its SA, which is then sent when the plugin tells it.
-    const service = sas.outbound.saOf(policy)?.service ?? cluster.serviceOf(policy);
-    if (service?.targets.has(peer.host) === true) yield { kind: 'policy-install', body: { policy } };
-  }
+  for (const policy of sas.outbound.policies())
+    if (serviceOfPolicy(policy, cluster, sas) === service) yield { kind: 'policy-install', body: { policy } };
+}
+
+/** A policy may have come before its SA, which is then sent when the plugin tells it. */
+export function serviceOfPolicy(
+  policy: OutboundPolicy,
+  cluster: Cluster,
+  sas: RoutingSas,
+): DvipaService | undefined {
+  return sas.outbound.saOf(policy)?.service ?? cluster.serviceOf(policy);
 }

@@ -1,5 +1,6 @@
 import type { Log } from '../../observe/log.ts';
-import type { Cluster, DvipaService, TargetPeer } from './target-peers.ts';
+import type { DvipaService } from './dvipa-service.ts';
+import type { Cluster, TargetPeer } from './target-peers.ts';
 
 /** A target that was lost is taken for dead after so long: then nobody has its connections any more. */
 export const TAKEN_FOR_DEAD_MS = 30_000;
@@ -54,6 +55,19 @@ export class TargetCompleteness {
     const awaited = this.#awaited.get(peer);
     if (awaited?.incarnation !== undefined && awaited.incarnation !== peer.incarnation) return;
     this.#awaited.delete(peer);
+    this.#changed();
+  }
+
+  /** Its connections are nobody's any more. */
+  removed(peer: TargetPeer): void {
+    this.#hasListed.delete(peer);
+    this.#awaited.delete(peer);
+  }
+
+  /** DVIPAs, or who serves them, are others. Who is new has never had a connection. */
+  refresh(): void {
+    const services = new Set(this.#options.cluster.dvipas.values());
+    for (const service of this.#complete) if (!services.has(service)) this.#complete.delete(service);
     this.#changed();
   }
 

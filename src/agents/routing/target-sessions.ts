@@ -24,6 +24,7 @@ import type { PeerMoves } from './peer-moves.ts';
 import type { AnySa, InboundSa, OutboundSa, RoutingSas } from './routing-sas.ts';
 import type { SaLifecycle } from './sa-lifecycle.ts';
 import { snapshotRecords } from './shadow-records.ts';
+import type { TargetAuthority } from './target-authority.ts';
 import type { TargetCompleteness } from './target-completeness.ts';
 import type { Cluster, TargetPeer } from './target-peers.ts';
 
@@ -31,6 +32,8 @@ import type { Cluster, TargetPeer } from './target-peers.ts';
 const LAST_SEQUENCE = 0xffff_ffffn;
 /** A target sends the list of its connections at once; one that never ends it is not believed for ever. */
 const LISTING_MS = 10_000;
+/** A target asks again for what a DVIPA has, after a reload of its own. */
+const WANTED_INTERVAL_MS = 1000;
 
 export interface TargetSessionsOptions {
   readonly clock: Clock;
@@ -47,6 +50,7 @@ export interface TargetSessionsOptions {
   readonly opened: OpeningRunner;
   readonly completeness: TargetCompleteness;
   readonly acquires: Acquires;
+  readonly authority: TargetAuthority;
   readonly drains: DrainedTargets;
 }
 
@@ -62,7 +66,7 @@ export class TargetSessions implements RoutingHandlers {
   }
 
   onOpen(session: RoutingSession): void {
-    const { clock, log, sas, numbering, lifesize } = this.#options;
+    const { clock, log, sas, authority } = this.#options;
     const peer = this.#peer(session);
     const now = clock.now();
     const isReborn = peer.incarnation !== undefined && peer.incarnation !== session.incarnation;
@@ -80,14 +84,8 @@ export class TargetSessions implements RoutingHandlers {
     this.#sendLinkKey(peer, session);
     for (const entry of sas.all()) {
       if (!entry.service.targets.has(peer.host)) continue;
-      entry.lifesize.targetReady(peer.host, session.incarnation, now);
-      lifesize.changed(entry);
-      if ('owners' in entry) {
-        if (isReborn) entry.given.restarted(peer.index);
-        continue;
-      }
-      entry.numbering.targetReady(peer.host, session.incarnation, now);
-      numbering.changed(entry);
+      if ('owners' in entry && isReborn) entry.given.restarted(peer.index);
+      authority.ready(entry, peer, session.incarnation);
     }
   }
 
@@ -106,36 +104,16 @@ export class TargetSessions implements RoutingHandlers {
   }
 
   onClose(session: RoutingSession, reason: CloseReason, cause?: unknown): void {
-    const { clock, log, sas, drops, numbering, lifesize, lifecycle, distributor, opening, completeness } =
-      this.#options;
-    const peer = this.#peer(session);
-    if (peer.session !== session) return;
-    const now = clock.now();
+    const { log, sas, distributor, opening, completeness, authority } = this.#options;
+    const peer = this.#options.cluster.peer(session.host);
+    if (peer?.session !== session) return;
     peer.lastHeardAt = session.heardAt;
     peer.session = undefined;
     peer.hasSnapshot = false;
     completeness.lost(peer); // first of all: the others must know before a segment of its connections comes to them
     const connections = distributor.removeTarget(peer.index);
     opening.targetLost(peer.index);
-    for (const entry of sas.inbound.values()) {
-      entry.serving.delete(peer.index);
-      entry.returned.delete(peer.host);
-      entry.refusals.delete(peer.host);
-      const burnt = entry.owners.targetLost(peer.index);
-      entry.lifesize.targetLost(peer.host, now);
-      lifesize.changed(entry);
-      if (burnt === 0) continue;
-      drops.count('replay-undecided', burnt);
-      lifecycle.undecided(entry);
-    }
-    for (const entry of sas.outbound.values()) {
-      entry.installedOn.delete(peer.host);
-      entry.refusals.delete(peer.host);
-      entry.lifesize.targetLost(peer.host, now);
-      lifesize.changed(entry);
-      entry.numbering.targetLost(peer.host, now);
-      numbering.changed(entry);
-    }
+    for (const entry of sas.all()) if (entry.service.targets.has(peer.host)) authority.lost(entry, peer);
     log.warn('target lost', { target: peer.host, reason, connections, error: cause, event: 'target-down' });
   }
 
@@ -193,6 +171,8 @@ export class TargetSessions implements RoutingHandlers {
         return this.#options.acquires.asked(peer, body);
       case 'listeners':
         return this.#listeners(peer, body);
+      case 'dvipa-wanted':
+        return this.#dvipaWanted(peer, body);
       case 'load':
         this.#options.distributor.setLoad(peer.index, body.busyPerMille);
         return true;
@@ -287,6 +267,19 @@ export class TargetSessions implements RoutingHandlers {
     for (const port of tcp) ports.add((IP_PROTOCOL.TCP << 16) | port);
     for (const port of udp) ports.add((IP_PROTOCOL.UDP << 16) | port);
     this.#options.distributor.setListeners(peer.index, address, ports);
+    return true;
+  }
+
+  /** Not more often than a person reloads: everything of a DVIPA is much. */
+  #dvipaWanted(peer: TargetPeer, { dvipa }: TargetBodies['dvipa-wanted']): boolean {
+    const { cluster, clock, authority } = this.#options;
+    const service = cluster.dvipas.get(dvipa);
+    if (service === undefined || !service.targets.has(peer.host)) return service === undefined;
+    const now = clock.now();
+    const last = peer.wantedAt.get(service);
+    if (last !== undefined && now - last < WANTED_INTERVAL_MS) return false;
+    peer.wantedAt.set(service, now);
+    authority.grant({ service, peer });
     return true;
   }
 

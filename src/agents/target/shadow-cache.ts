@@ -60,7 +60,7 @@ export class ShadowCache {
   readonly #ivs = new IvCounters();
   readonly #stampKeys = new Map<ShadowOutboundSa, StampKeys>();
   readonly #dvipas = new Map<string, CachedDvipa>();
-  readonly #configured: ReadonlySet<string>;
+  #configured: ReadonlySet<string>;
   readonly #paths: PathMtus;
   readonly #endpoints = new AddressSet();
   readonly #served = new AddressSet();
@@ -74,6 +74,11 @@ export class ShadowCache {
   constructor(configured: readonly string[], limits: PathLimits) {
     this.#configured = new Set(configured);
     this.#paths = new PathMtus(limits);
+  }
+
+  /** Other DVIPAs of this host's own configuration, from the next settings that come. */
+  configure(dvipas: readonly string[]): void {
+    this.#configured = new Set(dvipas);
   }
 
   get addresses(): ClusterAddresses {

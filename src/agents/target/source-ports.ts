@@ -6,6 +6,8 @@ import type { Log } from '../../observe/log.ts';
 export interface PortRange {
   read(): Promise<Ports>;
   set(ports: Ports): Promise<void>;
+  /** Puts back what was there before the first `set`. */
+  restore(): Promise<void>;
 }
 
 export interface SourcePortsOptions {
@@ -24,9 +26,25 @@ export class KernelSourcePorts {
   /** One change after the other. */
   #last: Promise<void> = Promise.resolve();
   #known = '';
+  #leases: readonly LeasedPorts[] = [];
+  #isManaged: boolean;
 
   constructor(options: SourcePortsOptions) {
     this.#options = options;
+    this.#isManaged = options.isManaged;
+  }
+
+  /** Whether the agent sets the range, from now on. Resolves when the kernel has followed; never rejects. */
+  manage(isManaged: boolean): Promise<void> {
+    if (isManaged === this.#isManaged) return this.#last;
+    this.#isManaged = isManaged;
+    const { range, log } = this.#options;
+    this.#last = this.#last.then(async () => {
+      if (!isManaged)
+        await range.restore().catch((error: unknown) => log.warn('source ports of the kernel', { error }));
+      await this.#follow(this.#leases);
+    });
+    return this.#last;
   }
 
   /** The leases of all DVIPAs that this host serves. Resolves when the kernel has followed; never rejects. */
@@ -34,13 +52,14 @@ export class KernelSourcePorts {
     const known = JSON.stringify(leases);
     if (known === this.#known) return this.#last;
     this.#known = known;
+    this.#leases = leases;
     this.#last = this.#last.then(() => this.#follow(leases));
     return this.#last;
   }
 
   async #follow(leases: readonly LeasedPorts[]): Promise<void> {
     if (leases.length === 0) return;
-    const { log, range, isManaged } = this.#options;
+    const { log, range } = this.#options;
     const common = intersection(leases.map(({ own }) => own));
     if (common === undefined) {
       log.warn('no source port is leased to this host for all of its DVIPAs');
@@ -49,7 +68,7 @@ export class KernelSourcePorts {
     const wanted = textOf(common);
     try {
       const present = await range.read();
-      if (isManaged) {
+      if (this.#isManaged) {
         await range.set(common);
         if (textOf(present) !== wanted) log.info('source ports of the kernel', { ports: wanted });
       } else if (present.from < common.from || present.to > common.to) {

@@ -22,14 +22,17 @@ import { recordingLog } from '../../observe/event-log.ts';
 import type { Log } from '../../observe/log.ts';
 import { packageVersion } from '../../observe/version.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
+import { sessionTimes } from '../coupling-files.ts';
 import { reportDrops } from '../drop-reports.ts';
 import { newEventLog } from '../events-answer.ts';
 import { captureAnswer } from '../capture-answers.ts';
 import { keepGuard } from '../keep-guard.ts';
 import { targetTraceAnswer } from '../trace-answers.ts';
 import { pathLimits } from '../path-limits.ts';
+import { RELOAD, reloadCommand, Reloader, type ReloadSource } from '../reload.ts';
 import { KernelSourcePorts } from './source-ports.ts';
 import { ROUTER_PEER, TargetHost } from './target-host.ts';
+import { TargetReload } from './target-reload.ts';
 import { targetCommands } from './target-commands.ts';
 import { targetAnswers } from './target-snapshots.ts';
 
@@ -45,18 +48,27 @@ const MAINTENANCE_FILE = 'maintenance';
  * Runs a target: guard first, then the TUN, the link, the coupling channel, and last the DVIPA's address.
  * Rejects if something it needs is not there; what was started by then is stopped.
  */
-export async function startTargetAgent(config: TargetConfig, log: Log): Promise<RunningAgent> {
+export async function startTargetAgent(
+  config: TargetConfig,
+  log: Log,
+  source: ReloadSource<TargetConfig>,
+): Promise<RunningAgent> {
   const stops = new StopList();
   try {
-    await start(config, log, stops);
-    return stops;
+    const reloader = await start(config, log, source, stops);
+    return stops.runningAgent(() => reloader.run(false));
   } catch (error) {
     await stops.close().catch(() => {});
     throw error;
   }
 }
 
-async function start(config: TargetConfig, given: Log, stops: StopList): Promise<void> {
+async function start(
+  config: TargetConfig,
+  given: Log,
+  source: ReloadSource<TargetConfig>,
+  stops: StopList,
+): Promise<Reloader<TargetConfig>> {
   const clock = systemClock;
   const events = newEventLog();
   const log = recordingLog(given, events);
@@ -140,11 +152,7 @@ async function start(config: TargetConfig, given: Log, stops: StopList): Promise
     incarnation: BigInt(Date.now()) * 1000n + BigInt(process.pid % 1000),
     drops,
     handlers: relations,
-    times: {
-      heartbeatMs: config.coupling.heartbeatMs,
-      deadAfterMs: config.coupling.deadAfterMs,
-      helloTimeoutMs: 5000,
-    },
+    times: sessionTimes(config.coupling),
     onFailure: (reason, error) => log.debug('no coupling session', { reason, error }),
   });
   client.start();
@@ -169,12 +177,16 @@ async function start(config: TargetConfig, given: Log, stops: StopList): Promise
     listening,
     drops,
   });
+  const running = new TargetReload({ config, tls, guard, listening, sourcePorts, host, client });
+  const reloader = new Reloader({ source, current: config, running, log });
   const admin = await startAdminServer(config.admin.socket, {
     ...answers,
     ...targetCommands({ maintenance, flows, host: config.host }, events),
     trace: targetTraceAnswer(host.trace, () => clock.now()),
     capture: captureAnswer(host.tap, log),
+    [RELOAD]: reloadCommand(reloader),
   });
   stops.add(() => admin.close());
   log.info('target agent started', { role: 'target', version: packageVersion(), event: 'agent-started' });
+  return reloader;
 }

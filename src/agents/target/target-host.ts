@@ -96,12 +96,15 @@ export class TargetHost {
   /** What `inbound` and `outbound` would do. */
   readonly trace: TargetTrace;
   readonly #ports: TargetHostPorts;
+  /** What must never leave in clear: DVIPAs of this host's own configuration, served or not. */
+  readonly #configured: AddressSet;
   readonly #key = newConnectionKey();
 
   constructor(ports: TargetHostPorts) {
     this.#ports = ports;
     const { clock, log, drops, dvipas, link, tun, raw } = ports;
     this.cache = new ShadowCache(dvipas, ports.limits);
+    this.#configured = new AddressSet(dvipas.map(addressOf));
     this.flows = new FlowTracker({ seed: ports.hashSeed, onRefused: () => this.listeners.refused() });
     this.resets = new WithheldResets(this.flows);
     const { cache, resets } = this;
@@ -207,7 +210,6 @@ export class TargetHost {
       onMoved: (entry, vector, i) => reports.peerMoved(entry, vector, i),
       onReportDue: (entry) => reports.numbersDue(entry),
     });
-    const ownDvipas = new AddressSet(dvipas.map(addressOf));
     const outboundFragments = new FragmentMemory({ seed, now });
     this.outbound = new TargetOutbound({
       sad: cache.outbound,
@@ -220,7 +222,7 @@ export class TargetHost {
       fragmentHash: new KeyedHash(seed),
       drops,
       clear,
-      dvipas: ownDvipas,
+      dvipas: this.#configured,
       choosePolicy: (vector, i, best) => lookAlikes.choose(vector, i, best),
       withhold: (vector, i, { sa }, now) => this.#withhold(vector, i, sa.group, now),
       acquire: (vector, i, now) => acquiring.hold(vector, i, now),
@@ -239,7 +241,7 @@ export class TargetHost {
       outboundFragments,
       overlaps: cache.overlaps,
       lookAlikes,
-      dvipas: ownDvipas,
+      dvipas: this.#configured,
       resets,
       opened,
       clear: new ClearCheck(cache.served, (connection) => cache.outbound.covers(connection)),
@@ -252,6 +254,26 @@ export class TargetHost {
   send(vector: PacketVector): void {
     this.outbound.run(vector, this.#ports.clock.now());
     this.reports.flowsChanged();
+  }
+
+  /** Why this host cannot serve these DVIPAs in place of those before; empty: it can. */
+  refusals(dvipas: readonly string[]): string[] {
+    return this.cache.dvipas
+      .filter(({ address }) => !dvipas.includes(address))
+      .map(
+        ({ address }) =>
+          `dvipas: ${address} is given to this host by the routing host; take this host from its targets there first`,
+      );
+  }
+
+  /** Other DVIPAs of this host's own configuration. There must be no `refusals`. What the routing host has of new ones is asked for. */
+  configure(dvipas: readonly string[]): void {
+    this.cache.configure(dvipas);
+    this.#configured.clear();
+    for (const dvipa of dvipas) this.#configured.add(addressOf(dvipa));
+    for (const dvipa of dvipas) {
+      if (!this.cache.serves(dvipa)) this.relations.session?.send('dvipa-wanted', { dvipa });
+    }
   }
 
   /** Call it about every 50 ms. */

@@ -81,10 +81,11 @@ export class Cluster {
     return this.file(`hosts/${host}/dvipa/dvipa.yaml`);
   }
 
-  async startAgents(): Promise<void> {
+  /** `expected`: so many of the targets are in the routing host's configuration. */
+  async startAgents(expected = this.targets.length): Promise<void> {
     await issueCouplingCertificates(this.lab.options.folder, this.lab.plan);
     for (const host of [this.lab.router.name, ...this.targets]) this.lab.startAgent(host);
-    await this.serving();
+    await this.serving(expected);
   }
 
   async initiateAll(): Promise<void> {

@@ -13,7 +13,7 @@ export interface LoadedRequest {
 const SCRIPT = `
 while [ ! -e "$1.stop" ]; do
   started=$(date +%s%3N)
-  said=$(curl -s --max-time 1 "$2") || said='-'
+  said=$(curl -s --max-time "$3" "$2") || said='-'
   echo "$started $(date +%s%3N) $said" >> "$1"
 done`;
 
@@ -29,11 +29,12 @@ export class Load {
     this.#done = done;
   }
 
-  static start(cluster: Cluster, client: string): Load {
+  /** A request may take so long. `address`: another one than the scenario's DVIPA. */
+  static start(cluster: Cluster, client: string, seconds = 1, address = cluster.dvipa): Load {
     const file = cluster.file(`load-${(loads += 1)}`);
     writeFileSync(file, '');
     rmSync(`${file}.stop`, { force: true });
-    const argv = ['sh', '-c', SCRIPT, 'load', file, `http://${cluster.dvipa}/`];
+    const argv = ['sh', '-c', SCRIPT, 'load', file, `http://${address}/`, String(seconds)];
     return new Load(file, cluster.lab.host(client).exec(argv, { timeoutMs: 120_000 }));
   }
 

@@ -83,10 +83,13 @@ function target(options: TargetGuardOptions): TargetGuard {
   return guard;
 }
 
-function openCapture(link: string, scope: Scope): Capture {
+function filterFor(scope: Scope): Uint8Array {
   const parsed = (texts: string[]) => texts.map((text) => parseAddress(text) as IpAddress);
-  const filter = captureFilter({ dvipas: parsed(scope.dvipas), endpoints: parsed(scope.endpoints) });
-  return Capture.open(link, filter);
+  return captureFilter({ dvipas: parsed(scope.dvipas), endpoints: parsed(scope.endpoints) });
+}
+
+function openCapture(link: string, scope: Scope): Capture {
+  return Capture.open(link, filterFor(scope));
 }
 
 /** An endpoint that is not a capture. */
@@ -104,6 +107,11 @@ const operations = {
   /** Opens a capture that is read by `drain` only. */
   captureIdle: (name: string, link: string, scope: Scope) =>
     void endpoints.set(name, openCapture(link, scope)),
+  captureOther(name: string, scope: Scope) {
+    const capture = endpoints.get(name);
+    if (!(capture instanceof Capture)) throw new Error(`no capture ${name}`);
+    capture.setFilter(filterFor(scope));
+  },
   drain(name: string) {
     const vector = new PacketVector(256);
     endpoints.get(name)?.receive(vector);

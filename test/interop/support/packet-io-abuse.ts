@@ -55,6 +55,7 @@ function wrongArguments(): void {
     close: [tun],
     captureOpen: ['lo', 0x86dd, filter, 4096],
     linkOpen: ['lo', 0x0806],
+    captureFilter: [io.captureOpen('lo', 0x86dd, filter, 4096), filter],
     rawOpen: [1, 4096],
     tunOpen: ['abuse1', {}],
     udpSocket: ['127.0.0.1', 0, 4096],

@@ -78,7 +78,7 @@ export class SimRouter {
       tentativePerGroup,
       timeouts: { tentativeMs: 40 },
     });
-    this.distributor.addDvipa(addr(DVIPA));
+    this.distributor.setDvipa(addr(DVIPA));
     const { sad, drops } = this;
     const addresses = {
       endpoints: new AddressSet([addr(ENDPOINT)]),

@@ -271,6 +271,7 @@ export class MemoryCluster {
       const has = [...this.#sessions].some((session) => session.target === target);
       if (
         !target.isUp ||
+        router.cluster.peer(target.host) === undefined ||
         this.isolated.has(target.n) ||
         has ||
         (this.#retryAt.get(target.n) ?? 0) > clock.now()

@@ -13,12 +13,11 @@ import { PluginStore } from '../../../src/store/plugin-store.ts';
 import { parseDvipaState } from '../../../src/store/state-codec.ts';
 import { EventLog, recordingLog } from '../../../src/observe/event-log.ts';
 import type { Log } from '../../../src/observe/log.ts';
+import { DVIPA, ENDPOINT } from '../inner-packets.ts';
 import type { AdminHandlers } from '../../../src/observe/admin-answers.ts';
-import { DVIPA, ENDPOINT, addr } from '../inner-packets.ts';
 import type { ManualClock } from '../manual-clock.ts';
 import type { MemoryCharon } from './charon.ts';
 import { type Network, Sink, vectorOfAll } from './network.ts';
-import { AddressSet } from '../../../src/packet/address-map.ts';
 
 export const ROUTER_ADDRESS = '198.51.100.1';
 export const targetAddress = (n: number) => `198.51.100.${10 + n}`;
@@ -131,6 +130,7 @@ export class MemoryRouter {
   readonly host: RoutingHost;
   /** What its admin socket would answer. */
   readonly answers: AdminHandlers;
+  config: RouteConfig;
   readonly commands: ReturnType<typeof routingCommands>;
   readonly events = new EventLog({ instance: '00112233445566ff', wallClock: () => 0 });
   isUp = true;
@@ -152,6 +152,7 @@ export class MemoryRouter {
     void store.putEpoch(DVIPA, epoch);
     this.gate = new EpochGate(epoch, (raised) => store.putEpoch(DVIPA, raised));
     const config = routeConfig(options.targets, options.authorised, options.dvipa);
+    this.config = config;
     this.cluster = new Cluster(config);
     const link = network.openLink(ROUTER_ADDRESS);
     for (const { index, address } of this.cluster.peers) link.setPeer(index, address);
@@ -162,7 +163,6 @@ export class MemoryRouter {
       log,
       drops,
       cluster: this.cluster,
-      addresses: { dvipas: new AddressSet([addr(DVIPA)]), endpoints: new AddressSet([addr(ENDPOINT)]) },
       link,
       limits: { outside: 1500, cluster: 1500 },
       raw: new Sink((datagram) => options.toOutside(datagram)),
@@ -198,6 +198,16 @@ export class MemoryRouter {
     );
     charon.listener = (change) => lifecycle.change(charon.instance, change);
     lifecycle.snapshot(snapshot);
+  }
+
+  /** As `dvipa reload` with such a configuration: what is refused; nothing if it goes by it. */
+  reload(config: RouteConfig): string[] {
+    const { reconfiguration } = this.host;
+    const refusals = reconfiguration.refusals(config);
+    if (refusals.length > 0) return refusals;
+    this.config = config;
+    void reconfiguration.apply(config);
+    return [];
   }
 
   get sas() {
