@@ -90,16 +90,18 @@ describe('Debian packages', function () {
     );
   });
 
-  it('have man pages, examples that are valid, and completion if the command has it', async () => {
+  it('have man pages, examples that are valid, and completion for three shells', async () => {
     const files = (await there().must(['dpkg', '-L', 'strongswan-dvipa-agent'])).split('\n');
-    expect(files).to.include('/usr/share/man/man1/dvipa.1.gz');
+    expect(files).to.include.members([
+      '/usr/share/man/man1/dvipa.1.gz',
+      '/usr/share/man/man5/dvipa.yaml.5.gz',
+    ]);
     for (const example of ['routing-host', 'target']) {
       const place = `/usr/share/doc/strongswan-dvipa-agent/examples/${example}.yaml`;
       await there().must(['dvipa', 'check-config', '--no-files', place]);
     }
-    const { status } = await there().exec(['dvipa', 'completion', 'bash']);
     const completions = files.filter((file) => /completions(?:\.d)?\/_?dvipa(?:\.fish)?$/.test(file));
-    expect(completions).to.have.length(status === 0 ? 3 : 0);
+    expect(completions).to.have.length(3);
   });
 
   for (const unit of ['dvipa-route.service', 'dvipa-target.service']) {

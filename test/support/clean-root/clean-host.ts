@@ -37,7 +37,7 @@ export class CleanHost {
     this.layer = join(this.#folder, 'up');
     const namespace = netns === undefined ? [] : ['ip', 'netns', 'exec', netns];
     const argv = [...namespace, 'unshare', '--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child'];
-    const [command = '', ...rest] = [...argv, 'bash', INIT, LIBRARY, this.#folder, lower.join(':')];
+    const [command, ...rest] = [...argv, 'bash', INIT, LIBRARY, this.#folder, lower.join(':')];
     this.#holder = spawn(command, rest, { stdio: ['ignore', 'pipe', 'ignore'] });
     endWithUs(this.#holder);
   }

@@ -21,10 +21,9 @@ const INPUTS = [
 export async function debianPackages(): Promise<{ readonly agent: string; readonly plugin: string }> {
   const find = (name: string) =>
     readdirSync(FOLDER).find((file) => file.startsWith(name) && file.endsWith('.deb'));
-  const newer = `test -e ${FOLDER} && find ${INPUTS.join(' ')} -newer ${FOLDER} -print -quit || echo none`;
-  if ((await must(['sh', '-c', newer], { cwd: PROJECT_ROOT })) !== '') {
-    await must(['scripts/build-deb'], { cwd: PROJECT_ROOT, timeoutMs: 600_000 });
-  }
+  // One build at a time: tests may run side by side.
+  const build = `test -e ${FOLDER} && test -z "$(find ${INPUTS.join(' ')} -newer ${FOLDER} -print -quit)" || scripts/build-deb`;
+  await must(['flock', 'build', 'sh', '-c', build], { cwd: PROJECT_ROOT, timeoutMs: 600_000 });
   const [agent, plugin] = [find('strongswan-dvipa-agent_'), find('strongswan-plugin-kernel-dvipa_')];
   if (agent === undefined || plugin === undefined) throw new Error(`${FOLDER} lacks a package`);
   return { agent: join(FOLDER, agent), plugin: join(FOLDER, plugin) };
@@ -32,7 +31,7 @@ export async function debianPackages(): Promise<{ readonly agent: string; readon
 
 /** Installs package files and what they depend on, as `apt install ./FILE...` does. */
 export async function install(host: CleanHost, ...files: readonly string[]): Promise<string> {
-  const places = files.map((file, i) => `/root/packages/${i}.deb`);
+  const places = files.map((_, i) => `/root/packages/${i}.deb`);
   files.forEach((file, i) => host.copyIn(file, places[i] ?? ''));
   const apt = ['apt-get', '-q', '-y', 'install', '--no-install-recommends'];
   const said = await host.must([...apt, ...places], { timeoutMs: 300_000 });
