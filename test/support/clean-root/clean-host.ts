@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PROJECT_ROOT } from '../../../src/lab/program.ts';
 import { CommandError, type RunOptions, type RunResult, run } from '../../../src/lab/run.ts';
-import { CLEAN_ROOT_FOLDER, endWithUs } from './clean-root.ts';
+import { CLEAN_ROOT_FOLDER, ENDS_WITH_US } from './clean-root.ts';
 
 const INIT = fileURLToPath(new URL('host-init.sh', import.meta.url));
 const LIBRARY = join(PROJECT_ROOT, 'scripts/lib/clean-root.sh');
@@ -37,9 +37,16 @@ export class CleanHost {
     this.layer = join(this.#folder, 'up');
     const namespace = netns === undefined ? [] : ['ip', 'netns', 'exec', netns];
     const argv = [...namespace, 'unshare', '--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child'];
-    const [command, ...rest] = [...argv, 'bash', INIT, LIBRARY, this.#folder, lower.join(':')];
+    const [command, ...rest] = [
+      ...ENDS_WITH_US,
+      ...argv,
+      'bash',
+      INIT,
+      LIBRARY,
+      this.#folder,
+      lower.join(':'),
+    ];
     this.#holder = spawn(command, rest, { stdio: ['ignore', 'pipe', 'ignore'] });
-    endWithUs(this.#holder);
   }
 
   static async start(name: string, options: CleanHostOptions): Promise<CleanHost> {

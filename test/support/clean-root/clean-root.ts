@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PROJECT_ROOT } from '../../../src/lab/program.ts';
@@ -29,9 +28,5 @@ export async function cleanRoot(): Promise<string> {
   return join(CLEAN_ROOT_FOLDER, 'root');
 }
 
-/** A host whose test fails in the middle must not outlive it. */
-export function endWithUs(holder: ChildProcess): void {
-  const kill = () => holder.kill('SIGKILL');
-  process.once('exit', kill);
-  holder.once('exit', () => process.off('exit', kill));
-}
+/** In front of a command line: what it starts ends with us, however we end. */
+export const ENDS_WITH_US = ['setpriv', '--pdeathsig', 'KILL'] as const;

@@ -15,7 +15,7 @@ import { PROJECT_ROOT } from '../../../src/lab/program.ts';
 import { CommandError, type RunOptions, type RunResult } from '../../../src/lab/run.ts';
 import { finishCommand, startCommand } from '../../../src/lab/uml/mailbox.ts';
 import { waitFor } from '../../../src/lab/wait-for.ts';
-import { CLEAN_ROOT_FOLDER, endWithUs } from './clean-root.ts';
+import { CLEAN_ROOT_FOLDER, ENDS_WITH_US } from './clean-root.ts';
 
 const INIT = fileURLToPath(new URL('host-init.sh', import.meta.url));
 const LIBRARY = join(PROJECT_ROOT, 'scripts/lib/clean-root.sh');
@@ -40,10 +40,18 @@ export class SystemdGuest {
     copyFileSync(LOOP, join(this.#shared, 'loop.sh'));
     for (const nothing of ['sysctls', 'network']) writeFileSync(join(this.#shared, nothing), '');
     const init = ['bash', INIT, LIBRARY, this.#folder, lower.join(':'), this.#shared];
-    const argv = ['--mount', '--pid', '--net', '--fork', '--kill-child', ...init];
-    this.#kernel = spawn('unshare', argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [command, ...argv] = [
+      ...ENDS_WITH_US,
+      'unshare',
+      '--mount',
+      '--pid',
+      '--net',
+      '--fork',
+      '--kill-child',
+      ...init,
+    ];
+    this.#kernel = spawn(command, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#ended = once(this.#kernel, 'exit');
-    endWithUs(this.#kernel);
     const log = createWriteStream(this.consoleLog);
     this.#kernel.stdout?.pipe(log);
     this.#kernel.stderr?.pipe(log);
