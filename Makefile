@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build check test quick demo docs install-plugin mutants fresh soak bench clean
+.PHONY: help build check test quick demo docs install-plugin deb mutants fresh soak bench clean
 
 help: ## what can be made here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,10 @@ docs: ## what is made from the schema of the configuration: tables, examples, JS
 
 install-plugin: ## build the charon plugin and install it on this host (critical by default)
 	@scripts/build-plugin --install
+
+deb: ## the Debian packages, in out/deb: agents with their own Node.js, and the charon plugin
+	@scripts/setup deb
+	@scripts/build-deb
 
 mutants: ## break one rule at a time; each break must turn the tests red
 	@scripts/setup test

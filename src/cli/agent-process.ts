@@ -1,3 +1,4 @@
+import { notifyReady } from '../io/service-notify.ts';
 import type { RunningAgent } from '../agents/running-agent.ts';
 import type { ClosableLog, Log } from '../observe/log.ts';
 import { EXIT } from './exit.ts';
@@ -9,7 +10,8 @@ const LINGER_MS = 2000;
 
 /**
  * Runs an agent until SIGTERM or SIGINT (closes it, exit 0; a second signal ends the process at once) or until it
- * fails (exit 1). SIGHUP reloads its configuration. The host's guard outlives the process either way, so nothing leaves in clear.
+ * fails (exit 1). SIGHUP reloads its configuration. When the agent has started, systemd is told, if it wants to know. The host's
+ * guard outlives the process either way, so nothing leaves in clear.
  */
 export async function runAgent(
   start: (log: Log) => Promise<RunningAgent>,
@@ -25,6 +27,7 @@ export async function runAgent(
   try {
     const agent = await Promise.race([start(log), fault]);
     hangUp = () => void agent.reload();
+    notifyReady(process.env).catch((error: unknown) => log.warn('systemd was not told', { error }));
     const isStopped = await Promise.race([stop.then(() => true), finishOf(agent), fault]);
     if (isStopped) {
       log.info('stopping');
