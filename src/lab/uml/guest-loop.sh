@@ -13,7 +13,7 @@ done <<NAMES
 vec0 outside0
 vec1 cluster0
 NAMES
-said=$({ sysctl -q -p "$DVIPA_GUEST/sysctls" && ip -batch "$DVIPA_GUEST/network"; } 2>&1)
+said=$({ { [ ! -s "$DVIPA_GUEST/sysctls" ] || sysctl -q -p "$DVIPA_GUEST/sysctls"; } && ip -batch "$DVIPA_GUEST/network"; } 2>&1)
 # To read from a fifo that nobody writes to is to sleep without a fork: they are dear here.
 mkfifo /run/tick
 exec 9<>/run/tick
