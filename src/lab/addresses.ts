@@ -1,6 +1,6 @@
 /**
- * The lab's addresses, all of documentation networks (RFC 5737, RFC 3849) but the inner IPv4 ones. The Vagrantfile
- * computes the same.
+ * The lab's addresses, all of documentation networks (RFC 5737, RFC 3849) but the inner IPv4 ones. Virtual
+ * machines have the same (strongswan-conf/vagrant).
  */
 
 export const OUTSIDE_PREFIX_BITS = 24;

@@ -7,7 +7,7 @@ import type { LabHostPlan } from './addresses.ts';
 const address = z.ipv4();
 const mtu = z.number().int().min(1280).max(9000);
 
-/** `scenario.yaml`: what the lab (and the Vagrantfile) must know about a scenario before its templates. */
+/** `scenario.yaml`: what the lab must know about a scenario before its templates. */
 const scenarioSchema = z.strictObject({
   description: z.string(),
   dvipa: address,
@@ -43,11 +43,11 @@ export interface Scenario {
 
 export type TemplateValues = Readonly<Record<string, string | number>>;
 
-/** Names of the scenarios under strongswan-conf/. */
+/** Names of the scenarios under strongswan-conf/. What lies there for virtual machines is none: it has no templates. */
 export function scenarioNames(root: string): string[] {
-  return readdirSync(join(root, 'strongswan-conf'), { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
+  const folder = join(root, 'strongswan-conf');
+  return readdirSync(folder)
+    .filter((name) => existsSync(join(folder, name, 'scenario.yaml')))
     .toSorted();
 }
 
