@@ -220,6 +220,18 @@ METHOD(kernel_ipsec_t, flush_sas, status_t,
 	return SUCCESS;
 }
 
+/**
+ * Is this the policy that charon puts in the way of packets while it moves an
+ * SA and cannot count on NO_POLICY_UPDATES, since there is another backend? A
+ * drop policy that somebody configured has no SA.
+ */
+static bool while_moving(kernel_ipsec_policy_id_t *id,
+						 kernel_ipsec_manage_policy_t *data)
+{
+	return data->type == POLICY_DROP && id->dir == POLICY_OUT &&
+		   data->sa->reqid;
+}
+
 METHOD(kernel_ipsec_t, add_policy, status_t,
 	private_kernel_dvipa_ipsec_t *this, kernel_ipsec_policy_id_t *id,
 	kernel_ipsec_manage_policy_t *data)
@@ -237,6 +249,10 @@ METHOD(kernel_ipsec_t, add_policy, status_t,
 	if (keep)
 	{
 		this->spd->add(this->spd, id, data);
+	}
+	else if (while_moving(id, data))
+	{
+		this->spd->hold(this->spd, id);
 	}
 	return SUCCESS;
 }
@@ -260,6 +276,10 @@ METHOD(kernel_ipsec_t, del_policy, status_t,
 	private_kernel_dvipa_ipsec_t *this, kernel_ipsec_policy_id_t *id,
 	kernel_ipsec_manage_policy_t *data)
 {
+	if (while_moving(id, data))
+	{
+		this->spd->release(this->spd, id);
+	}
 	/* others were not kept */
 	if (data->type != POLICY_IPSEC || this->spd->delete(this->spd, id, data))
 	{

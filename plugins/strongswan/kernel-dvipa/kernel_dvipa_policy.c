@@ -179,6 +179,50 @@ bool kernel_dvipa_policy_unuse(kernel_dvipa_policy_t *this,
 /*
  * see header file
  */
+bool kernel_dvipa_policy_reuse(kernel_dvipa_policy_t *this,
+							   kernel_ipsec_manage_policy_t *data)
+{
+	kernel_dvipa_policy_use_t *use;
+
+	use = kernel_dvipa_policy_find_use(this, data, FALSE);
+	if (!use || !use->leaving)
+	{
+		return FALSE;
+	}
+	use->src->destroy(use->src);
+	use->dst->destroy(use->dst);
+	use->src = data->src->clone(data->src);
+	use->dst = data->dst->clone(data->dst);
+	use->leaving = FALSE;
+	return TRUE;
+}
+
+/*
+ * see header file
+ */
+bool kernel_dvipa_policy_unuse_leaving(kernel_dvipa_policy_t *this)
+{
+	enumerator_t *enumerator;
+	kernel_dvipa_policy_use_t *use, *active = kernel_dvipa_policy_active(this);
+	bool changed = FALSE;
+
+	enumerator = this->uses->create_enumerator(this->uses);
+	while (enumerator->enumerate(enumerator, &use))
+	{
+		if (use->leaving)
+		{
+			changed |= use == active;
+			this->uses->remove_at(this->uses, enumerator);
+			use_destroy(use);
+		}
+	}
+	enumerator->destroy(enumerator);
+	return changed;
+}
+
+/*
+ * see header file
+ */
 kernel_dvipa_policy_use_t *kernel_dvipa_policy_active(
 												kernel_dvipa_policy_t *this)
 {

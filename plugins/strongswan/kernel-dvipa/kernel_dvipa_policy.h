@@ -50,6 +50,10 @@ struct kernel_dvipa_policy_use_t {
 
 	/** its SA, the SPI of ESP in it is in network order */
 	ipsec_sa_cfg_t sa;
+
+	/** charon has deleted it while it moves the SA, and is about to add it
+	 * again: it counts until then */
+	bool leaving;
 };
 
 /**
@@ -75,6 +79,9 @@ struct kernel_dvipa_policy_t {
 
 	/** who uses it, as kernel_dvipa_policy_use_t; the first is active */
 	linked_list_t *uses;
+
+	/** how many SAs with these traffic selectors charon is moving */
+	u_int holds;
 };
 
 /**
@@ -114,6 +121,22 @@ kernel_dvipa_policy_use_t *kernel_dvipa_policy_find_use(
  */
 bool kernel_dvipa_policy_unuse(kernel_dvipa_policy_t *this,
 							   kernel_dvipa_policy_use_t *use);
+
+/**
+ * Take a leaving use back, with the addresses that its SA has now.
+ *
+ * @param data			charon's data
+ * @return				FALSE if there is no such use, add it then
+ */
+bool kernel_dvipa_policy_reuse(kernel_dvipa_policy_t *this,
+							   kernel_ipsec_manage_policy_t *data);
+
+/**
+ * Remove all leaving uses from a policy.
+ *
+ * @return				TRUE if the active one was among them
+ */
+bool kernel_dvipa_policy_unuse_leaving(kernel_dvipa_policy_t *this);
 
 /**
  * Get the active use.

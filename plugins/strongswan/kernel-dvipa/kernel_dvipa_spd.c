@@ -60,6 +60,9 @@ struct wanted_t {
 
 	/** SAs */
 	kernel_dvipa_sad_t *sad;
+
+	/** to collect policies in, as kernel_dvipa_policy_t */
+	linked_list_t *all;
 };
 
 /**
@@ -134,6 +137,20 @@ static bool match_moved(const void *a, const void *b)
 }
 
 /**
+ * Match none, and collect the policies of all groups on the way
+ */
+static bool match_all(const void *a, const void *b)
+{
+	const wanted_t *wanted = a;
+
+	if (match_any(a, b))
+	{
+		wanted->all->insert_last(wanted->all, (void*)b);
+	}
+	return FALSE;
+}
+
+/**
  * Find a policy
  */
 static kernel_dvipa_policy_t *find(private_kernel_dvipa_spd_t *this,
@@ -188,7 +205,9 @@ METHOD(kernel_dvipa_spd_t, add, void,
 		policy = kernel_dvipa_policy_create(id, wanted.like.group);
 		this->policies->ht.put(&this->policies->ht, policy, policy);
 	}
-	if (kernel_dvipa_policy_use(policy, data))
+	/* what only moved is known already */
+	if (!kernel_dvipa_policy_reuse(policy, data) &&
+		kernel_dvipa_policy_use(policy, data))
 	{
 		tell(this, policy);
 		num = policy->id;
@@ -291,6 +310,22 @@ static kernel_dvipa_policy_use_t *find_use(private_kernel_dvipa_spd_t *this,
 	return use;
 }
 
+/**
+ * Tell that the active use of a policy is gone. May destroy the policy.
+ */
+static void tell_unused(private_kernel_dvipa_spd_t *this,
+						kernel_dvipa_policy_t *policy)
+{
+	if (kernel_dvipa_policy_active(policy))
+	{
+		tell(this, policy);
+	}
+	else
+	{
+		delete_policy(this, policy);
+	}
+}
+
 METHOD(kernel_dvipa_spd_t, delete_, bool,
 	private_kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id,
 	kernel_ipsec_manage_policy_t *data)
@@ -303,19 +338,65 @@ METHOD(kernel_dvipa_spd_t, delete_, bool,
 	this->journal->lock(this->journal);
 	use = find_use(this, &wanted, &policy);
 	found = use != NULL;
-	if (use && kernel_dvipa_policy_unuse(policy, use))
+	if (use && policy->holds)
 	{
-		if (kernel_dvipa_policy_active(policy))
-		{
-			tell(this, policy);
-		}
-		else
-		{
-			delete_policy(this, policy);
-		}
+		use->leaving = TRUE;
+	}
+	else if (use && kernel_dvipa_policy_unuse(policy, use))
+	{
+		tell_unused(this, policy);
 	}
 	this->journal->unlock(this->journal);
 	return found;
+}
+
+/**
+ * Find the policies of all groups. Destroy the list.
+ */
+static linked_list_t *find_all(private_kernel_dvipa_spd_t *this,
+							   kernel_ipsec_policy_id_t *id)
+{
+	wanted_t wanted = like(this, id, NULL);
+
+	wanted.all = linked_list_create();
+	find(this, &wanted, match_all);
+	return wanted.all;
+}
+
+METHOD(kernel_dvipa_spd_t, hold, void,
+	private_kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id)
+{
+	kernel_dvipa_policy_t *policy;
+	linked_list_t *all;
+
+	this->journal->lock(this->journal);
+	all = find_all(this, id);
+	while (all->remove_first(all, (void**)&policy) == SUCCESS)
+	{
+		policy->holds++;
+	}
+	all->destroy(all);
+	this->journal->unlock(this->journal);
+}
+
+METHOD(kernel_dvipa_spd_t, release, void,
+	private_kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id)
+{
+	kernel_dvipa_policy_t *policy;
+	linked_list_t *all;
+
+	this->journal->lock(this->journal);
+	all = find_all(this, id);
+	while (all->remove_first(all, (void**)&policy) == SUCCESS)
+	{
+		if (policy->holds && !--policy->holds &&
+			kernel_dvipa_policy_unuse_leaving(policy))
+		{
+			tell_unused(this, policy);
+		}
+	}
+	all->destroy(all);
+	this->journal->unlock(this->journal);
 }
 
 METHOD(kernel_dvipa_spd_t, flush, void,
@@ -388,6 +469,8 @@ kernel_dvipa_spd_t *kernel_dvipa_spd_create(kernel_dvipa_journal_t *journal,
 			.get_reqid = _get_reqid,
 			.get_trap = _get_trap,
 			.delete = _delete_,
+			.hold = _hold,
+			.release = _release,
 			.flush = _flush,
 			.encode = _encode,
 			.destroy = _destroy,

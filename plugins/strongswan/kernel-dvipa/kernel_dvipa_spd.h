@@ -81,6 +81,23 @@ struct kernel_dvipa_spd_t {
 				   kernel_ipsec_manage_policy_t *data);
 
 	/**
+	 * charon begins to move an SA: it will delete its policies and add them
+	 * again. Meanwhile those with these traffic selectors stay, so that no
+	 * packet finds none.
+	 *
+	 * @param id		charon's data
+	 */
+	void (*hold)(kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id);
+
+	/**
+	 * charon has moved the SA. What it deleted since and did not add again goes
+	 * now.
+	 *
+	 * @param id		charon's data
+	 */
+	void (*release)(kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id);
+
+	/**
 	 * Delete all policies.
 	 */
 	void (*flush)(kernel_dvipa_spd_t *this);

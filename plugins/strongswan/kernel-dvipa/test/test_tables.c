@@ -252,6 +252,79 @@ static void test_spd()
 	recorder_forget();
 }
 
+/**
+ * What charon does when a peer moves and another backend wants its policies
+ * updated
+ */
+static void test_move()
+{
+	kernel_dvipa_sad_t *sad;
+	kernel_dvipa_spd_t *spd;
+	kernel_ipsec_policy_id_t id;
+	kernel_ipsec_manage_policy_t moved, other;
+	ipsec_sa_cfg_t other_cfg;
+	uint32_t reqid;
+	fixture_t *f;
+
+	f = fixture_create();
+	fixture_outbound(f);
+	id = fixture_policy(f, POLICY_OUT);
+	moved = other = f->manage;
+	moved.dst = host_create_from_string("192.0.2.102", 0);
+	other_cfg = f->sa_cfg;
+	other_cfg.esp.spi++;
+	other.sa = &other_cfg;
+
+	sad = kernel_dvipa_sad_create(journal, 0, 0);
+	spd = kernel_dvipa_spd_create(journal, sad);
+	/* without a policy it is nothing */
+	spd->hold(spd, &id);
+	spd->release(spd, &id);
+	spd->add(spd, &id, &f->manage);
+	expect_told("policy-add ");
+
+	/* deleted and added again, the same policy is there all the time */
+	spd->hold(spd, &id);
+	expect(spd->delete(spd, &id, &f->manage));
+	expect(spd->get_reqid(spd, &id, &reqid));
+	spd->add(spd, &id, &moved);
+	spd->release(spd, &id);
+	expect_told("");
+	expect(spd->get_reqid(spd, &id, &reqid));
+
+	/* two move at once, one of them does not come back */
+	spd->add(spd, &id, &other);
+	expect_told("policy-add ");
+	spd->hold(spd, &id);
+	spd->hold(spd, &id);
+	expect(spd->delete(spd, &id, &other));
+	expect(spd->delete(spd, &id, &moved));
+	spd->add(spd, &id, &f->manage);
+	spd->release(spd, &id);
+	expect_told("");
+	spd->release(spd, &id);
+	expect_told("policy-add ");
+	expect(spd->delete(spd, &id, &f->manage));
+	expect_told("policy-delete ");
+
+	/* what was to move goes, with its policy */
+	spd->add(spd, &id, &f->manage);
+	spd->hold(spd, &id);
+	expect(spd->delete(spd, &id, &f->manage));
+	expect_told("policy-add ");
+	spd->release(spd, &id);
+	expect_told("policy-delete ");
+	expect(!spd->get_reqid(spd, &id, &reqid));
+	spd->release(spd, &id);
+	expect_told("");
+
+	moved.dst->destroy(moved.dst);
+	spd->destroy(spd);
+	sad->destroy(sad);
+	fixture_destroy(f);
+	recorder_forget();
+}
+
 static void *acknowledge(uintptr_t id)
 {
 	usleep(20000);
@@ -329,6 +402,7 @@ void test_tables()
 	test_sad();
 	test_expires();
 	test_spd();
+	test_move();
 	test_barrier();
 	recorder_forget();
 	journal->destroy(journal);
