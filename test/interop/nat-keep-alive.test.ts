@@ -6,7 +6,7 @@ import { readPcap } from '../../src/lab/pcap.ts';
 import { PROJECT_ROOT } from '../../src/lab/program.ts';
 import { Cluster, missingForCluster } from './support/cluster.ts';
 import { keepAlivesTo } from './support/ike-packets.ts';
-import { macOf, slowDownload } from './support/observe.ts';
+import { macOf, keepTalking, slowDownload } from './support/observe.ts';
 
 const ENDPOINT = '192.0.2.10';
 /** Where the peer believes the endpoint to be. */
@@ -68,13 +68,17 @@ describe('a routing host behind a NAT', function () {
   });
 
   it('sends none while targets send ESP, which keeps the mapping as well', async () => {
-    const slow = slowDownload(cluster.lab.host('client1'), cluster.dvipa, IDLE_SECONDS);
+    const client = cluster.lab.host('client1');
+    const slow = slowDownload(client, cluster.dvipa, IDLE_SECONDS);
     await slow.server;
+    // A download alone pauses for seconds while its reader catches up, and then a keep-alive is right.
+    const pinged = keepTalking(client, cluster.dvipa, IDLE_SECONDS);
     await setTimeout(1500); // the targets' counters have reached charon
     const wire = await cluster.capture('outside', toPeer);
     await setTimeout((IDLE_SECONDS - 4) * 1000);
     const senders = keepAlivesTo(readPcap((await wire.stop()).file), PEER);
     expect(await slow.isWhole).to.equal(true);
+    await pinged;
     expect(senders).to.deep.equal([]);
   });
 
