@@ -85,13 +85,13 @@ describe('doctor: the certificates', () => {
     now,
     role: 'target',
     host: 'target1',
-    ca: { file: 'ca.pem', ...dates },
+    cas: [{ file: 'ca.pem', ...dates }],
     certificate,
-    key: { file: 'target1.key', mode: 0o600, isOurs: true },
+    key: { file: 'target1.key', mode: 0o600, isOurs: true, isAgentsGroup: false },
     unreadable: [],
     isClockSynchronised: true,
   };
-  const key = { file: 'target1.key', mode: 0o600, isOurs: true };
+  const key = { file: 'target1.key', mode: 0o600, isOurs: true, isAgentsGroup: false };
   const cases: readonly [string, Partial<CredentialFacts>, string][] = [
     ['key-mode fail', { key: { ...key, mode: 0o644 } }, 'everybody may read it'],
     ['key-mode fail', { key: { ...key, isOurs: false } }, 'another user'],
@@ -112,13 +112,15 @@ describe('doctor: the certificates', () => {
       { certificate: { ...certificate, notBefore: now + DAY } },
       'valid from 2026-11-27',
     ],
-    ['certificate-dates fail', { ca: { file: 'ca.pem', ...dates, notAfter: now - 1 } }, 'expired'],
+    ['certificate-dates fail', { cas: [{ file: 'ca.pem', ...dates, notAfter: now - 1 }] }, 'expired'],
     ['certificate-dates warn', { certificate: { ...certificate, notAfter: now + 30 * DAY - 1 } }, '29 days'],
     ['clock warn', { isClockSynchronised: false }, 'not set by a time server'],
   ];
 
   it('are in order where all fit, for 30 days at least', () => {
     expect(faults(judgeCredentials(good))).to.deep.equal([]);
+    const byGroup = { ...key, mode: 0o640, isAgentsGroup: true };
+    expect(faults(judgeCredentials({ ...good, key: byGroup }))).to.deep.equal([]);
     const month = { ...certificate, notAfter: now + 30 * DAY };
     expect(faults(judgeCredentials({ ...good, certificate: month }))).to.deep.equal([]);
   });
