@@ -38,7 +38,8 @@ const ORDER: readonly Severity[] = ['failed', 'degraded', 'notice'];
 
 /** Of either role: the kernel had packets for the agent, and the agent did not come to them. */
 export function overrunWarning(isRecent: boolean): Warning[] {
-  const text = 'in the last minute packets were lost before the agent came to them: more than this host can do';
+  const text =
+    'in the last minute packets were lost before the agent came to them: more than this host can do';
   return isRecent ? [{ name: 'receive-overrun', severity: 'degraded', text }] : [];
 }
 

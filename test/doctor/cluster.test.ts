@@ -45,6 +45,10 @@ describe('doctor: ports and coupling', () => {
   it('are judged by the agent that runs', () => {
     expect(faults(reached({ by: 'agent', state: 'up' }))).to.deep.equal([]);
     expect(faults(reached({ by: 'agent', state: 'snapshot' }))).to.deep.equal(['coupling warn']);
+    const connecting = (lastHeardMs?: number) => reached({ by: 'agent', state: 'connecting', lastHeardMs });
+    expect(faults(connecting(1000))).to.deep.equal(['coupling warn']);
+    expect(faults(connecting(5000))).to.deep.equal(['coupling fail']);
+    expect(findingOf(connecting(), 'coupling').found).to.equal('not connected; last heard: never');
     const down = reached({ by: 'agent', state: 'down', lastHeardMs: 5000 });
     expect(findingOf(down, 'coupling').found).to.equal('not connected; last heard: 5 s ago');
     expect(findingOf(down, 'coupling').remedy).to.contain('tcp 198.51.100.1:4754');

@@ -61,7 +61,12 @@ function judgeKeyMode({ key }: CredentialFacts): Finding {
   if (key === undefined) return skipped('key-mode', 'no key to look at');
   const mode = key.mode.toString(8).padStart(4, '0');
   if (!key.isOurs)
-    return fail('key-mode', `mode ${mode}, and it belongs to another user`, `chown root ${key.file}`, key.file);
+    return fail(
+      'key-mode',
+      `mode ${mode}, and it belongs to another user`,
+      `chown root ${key.file}`,
+      key.file,
+    );
   if ((key.mode & 0o007) !== 0)
     return fail('key-mode', `mode ${mode}: everybody may read it`, `chmod o= ${key.file}`, key.file);
   if ((key.mode & 0o070) === 0 || key.isAgentsGroup) return ok('key-mode', mode, key.file);

@@ -1,0 +1,134 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { expect } from 'chai';
+import type { Finding } from '../../src/doctor/finding.ts';
+import { dvipaCommand, PROJECT_ROOT } from '../../src/lab/program.ts';
+import { waitFor } from '../../src/lab/wait-for.ts';
+import { failureTable, type NamedBy } from '../support/failure-table.ts';
+import { Cluster, missingForCluster } from './support/cluster.ts';
+import { type Failure, Failures, type HostName } from './support/failures.ts';
+import { bringCertificate, issueCertificateOf } from './support/odd-certificates.ts';
+
+/** What takes minutes, luck or a clock of its own to cause is caused in another test: where, and a text that stands there. */
+const ELSEWHERE: Readonly<Record<string, readonly [file: string, text: string]>> = {
+  'clock-not-set': ['test/doctor/cluster.test.ts', "['clock warn', { isClockSynchronised: false }"],
+  'forged-packets': ['test/agents/health.test.ts', 'is sas-attacked while packets'],
+  'verification-budget-used-up': ['test/agents/health.test.ts', 'is verification-short for a minute'],
+  'marks-lost': ['test/agents/health.test.ts', 'is sas-without-numbers while'],
+  'connection-table-full': ['test/agents/health.test.ts', 'is connections-full before'],
+  overrun: ['test/agents/health.test.ts', 'is receive-overrun for a minute'],
+};
+const HOSTS = ['router1', 'target1', 'target2'] as const;
+
+describe('each failure in docs/operations.md', function () {
+  this.timeout(60_000);
+  // What one round leaves behind is no news of the next one.
+  this.bail(true);
+  const table = failureTable();
+  let cluster: Cluster;
+  let rounds: Failure[][];
+
+  before(async function () {
+    this.timeout(120_000);
+    expect(missingForCluster(PROJECT_ROOT)).to.deep.equal([]);
+    cluster = await Cluster.up('ops', { clients: 1, targets: 2, tunnels: false });
+    rounds = new Failures(cluster).rounds();
+  });
+  after(() => cluster?.down());
+
+  /** What a host's agent tells now, as `router1 status charon-lost`. */
+  async function toldByStatus(host: HostName): Promise<string[]> {
+    try {
+      const { health } = await cluster.ask(host, 'status');
+      return health.warnings.map(({ name }) => `${host} status ${name}`);
+    } catch {
+      return []; // no agent
+    }
+  }
+
+  /** What its doctor tells now, as `router1 doctor agent warn`. */
+  async function toldByDoctor(host: HostName): Promise<string[]> {
+    const command = dvipaCommand('doctor', '--json', '-c', cluster.configFile(host));
+    const { stdout } = await cluster.lab.host(host).exec(command);
+    return (JSON.parse(stdout) as Finding[]).map(({ id, status }) => `${host} doctor ${id} ${status}`);
+  }
+
+  /** Those of the names that are told now. Nobody is asked in vain: a doctor takes a second or two. */
+  async function toldOf(names: readonly string[]): Promise<string[]> {
+    const asks = { status: toldByStatus, doctor: toldByDoctor };
+    const asked = HOSTS.flatMap((host) =>
+      (['status', 'doctor'] as const)
+        .filter((tool) => names.some((name) => name.startsWith(`${host} ${tool} `)))
+        .map((tool) => asks[tool](host)),
+    );
+    const told = new Set((await Promise.all(asked)).flat());
+    return names.filter((name) => told.has(name));
+  }
+
+  function expectedOf({ failure, on }: Failure): string[] {
+    const named: readonly NamedBy[] = table.get(failure) ?? [];
+    const places = { H: [on], R: ['router1'], T: ['target1', 'target2'] };
+    return named.flatMap(({ where, tool, name }) => places[where].map((host) => `${host} ${tool} ${name}`));
+  }
+
+  /** All of the names have been told at some time. */
+  async function named(names: readonly string[]): Promise<void> {
+    let missing = names;
+    const isAll = async () => {
+      const told = await toldOf(missing);
+      missing = missing.filter((name) => !told.includes(name));
+      return missing.length === 0;
+    };
+    await waitFor('all is told', isAll, { timeoutMs: 20_000 }).catch(() => {
+      throw new Error(`nobody says ${missing.join(', ')}`);
+    });
+  }
+
+  /** None of the names is told. */
+  async function undone(names: readonly string[]): Promise<void> {
+    let left = names;
+    const isNone = async () => (left = await toldOf(names)).length === 0;
+    await waitFor('nothing is told', isNone, { timeoutMs: 30_000 }).catch(() => {
+      throw new Error(`still there: ${left.join(', ')}`);
+    });
+  }
+
+  it('has a name, and is caused here or in a test that says so', () => {
+    for (const [failure, namedBy] of table) expect(namedBy, failure).to.not.have.lengthOf(0);
+    const caused = rounds.flat().map(({ failure }) => failure);
+    expect([...caused, ...Object.keys(ELSEWHERE)]).to.have.members([...table.keys()]);
+    for (const [failure, [file, text]] of Object.entries(ELSEWHERE)) {
+      expect(readFileSync(`${PROJECT_ROOT}/${file}`, 'utf8'), failure).to.contain(text);
+      for (const { name } of table.get(failure) ?? []) expect(text, failure).to.contain(name);
+    }
+  });
+
+  it('is named when it happens, and not any more when what the page says is done', async () => {
+    await undone(rounds.flat().flatMap(expectedOf));
+    for (const round of rounds) {
+      const expected = round.flatMap(expectedOf);
+      const label = round.map(({ failure }) => failure).join(', ');
+      expect(new Set(expected).size, `${label}: one name for each`).to.equal(expected.length);
+      for (const { cause } of round) await cause();
+      await named(expected);
+      for (const { undo } of round.toReversed()) await undo();
+      await undone(expected);
+      console.log(`      ${label}`);
+    }
+  }).timeout(300_000);
+
+  it('is none while a CA is replaced as the page says, with two certificates in its file', async () => {
+    const folder = await issueCertificateOf(cluster, 'target1', 'other-ca');
+    const both = [`${folder}/ca.pem`, cluster.file('pki/coupling/ca.pem')];
+    const text = both.map((file) => readFileSync(file, 'utf8')).join('');
+    for (const host of HOSTS) {
+      writeFileSync(cluster.file(`hosts/${host}/dvipa/ca.pem`), text);
+      await cluster.lab.host(host).must(dvipaCommand('reload'));
+    }
+    bringCertificate(cluster, 'target1', folder);
+    await cluster.lab.host('target1').must(dvipaCommand('reload'));
+    await cluster.lab.process('router1', 'agent').kill('SIGKILL');
+    cluster.lab.startAgent('router1');
+    await cluster.serving();
+    await undone(HOSTS.map((host) => `${host} doctor certificate-chain fail`));
+  });
+});
