@@ -24,123 +24,106 @@ export class Failures {
     this.#cluster = cluster;
   }
 
-  /** Those that can be there at the same time: no two are told by one name on one host. */
-  rounds(): Failure[][] {
+  all(): Failure[] {
     return [
-      [
-        this.#shell(
-          'cluster-mtu-too-large',
-          'router1',
-          'ip link set cluster0 mtu 1400',
-          'ip link set cluster0 mtu 1500',
-        ),
-        this.#firewall('firewall-drops-esp', 'router1', 'udp dport { 500, 4500 }'),
-        this.#firewall('firewall-drops-link', 'target2', 'udp dport 4754'),
-        this.#edited(
-          'plugin-without-an-address',
-          'router1',
-          this.#conf,
-          [/dvipas = .*/, 'dvipas = 203.0.113.99'],
-          () => this.#run('router1', 'swanctl --reload-settings'),
-        ),
-        this.#shell('rp-filter-strict', 'target1', `${RP_FILTER}=1`, `${RP_FILTER}=2`),
-        this.#shell(
-          'dvipa-elsewhere',
-          'target1',
-          'ip address add 203.0.113.10/32 dev outside0',
-          'ip address delete 203.0.113.10/32 dev outside0',
-        ),
-        this.#commands('drain-forgotten', 'router1', ['drain', 'target1'], ['undrain', 'target1']),
-      ],
-      [
-        this.#wire(
-          'switch-mtu-too-small',
-          'router1',
-          'ip link set target1 mtu 1400',
-          'ip link set target1 mtu 1500',
-        ),
-        this.#shell(
-          'endpoint-missing',
-          'router1',
-          'ip address delete 192.0.2.10/32 dev outside0',
-          'ip address add 192.0.2.10/32 dev outside0',
-        ),
-        {
-          failure: 'duplicate-address',
-          on: 'router1',
-          cause: () => this.#run('outside', 'ip address add 203.0.113.10/32 dev br0'),
-          undo: () => this.#run('outside', 'ip address delete 203.0.113.10/32 dev br0'),
-        },
-        this.#commands('maintenance-forgotten', 'target2', ['maintenance', 'on'], ['maintenance', 'off']),
-        this.#certificate('certificate-expired', 'target1', 'expired'),
-        this.#certificate('certificate-of-another-host', 'target2', 'other-host'),
-        this.#certificate('certificate-of-another-ca', 'router1', 'other-ca'),
-        this.#shell('key-readable', 'target1', `chmod o+r ${this.#key}`, `chmod o= ${this.#key}`),
-      ],
-      [
-        this.#shell(
-          'cluster-interface-down',
-          'target1',
-          'ip link set cluster0 down',
-          'ip link set cluster0 up',
-        ),
-        this.#shell(
-          'outside-interface-down',
-          'router1',
-          'ip link set outside0 down',
-          'ip link set outside0 up',
-        ),
-        this.#edited('configuration-wrong', 'target2', this.#cluster.configFile('target2'), [
-          /^role: target$/m,
-          'role: goal',
-        ]),
-      ],
-      [
-        this.#shell(
-          'target-host-dead',
-          'target2',
-          'ip link set cluster0 down; ip link set outside0 down',
-          'ip link set cluster0 up; ip link set outside0 up',
-        ),
-        this.#guardFlushed(),
-      ],
-      [this.#wire('cluster-network-cut', 'target1', 'ip link set target1 down', 'ip link set target1 up')],
-      [
-        this.#agentDead('target-agent-dead', 'target1'),
-        this.#commands('no-target-left', 'router1', ['drain', 'target2'], ['undrain', 'target2']),
-      ],
-      [
-        this.#agentDead('guard-flushed-unattended', 'target1', 'nft flush ruleset'),
-        this.#portTaken('link-port-taken', 'target2', `require('dgram').createSocket('udp4').bind(4754)`),
-        this.#portTaken(
-          'coupling-port-taken',
-          'router1',
-          `require('net').createServer().listen(4754, '0.0.0.0')`,
-        ),
-      ],
-      [this.#agentDead('routing-agent-dead', 'router1')],
-      [
-        {
-          failure: 'tun-deleted',
-          on: 'target1',
-          cause: () => this.#run('target1', 'ip link delete dvipa0'),
-          undo: () => this.#startAgent('target1'),
-        },
-        {
-          failure: 'charon-down',
-          on: 'router1',
-          cause: () => this.#charon.kill('SIGKILL'),
-          undo: () => this.#cluster.lab.startCharon('router1'),
-        },
-      ],
-      [
-        this.#edited('charon-without-plugin', 'router1', this.#conf, [/kernel-dvipa!/, ''], () =>
-          this.#restartCharon(),
-        ),
-      ],
-      [this.#otherPlugin('plugin-of-another-version', () => packageVersion())],
-      [this.#otherPlugin('plugin-for-another-strongswan', () => this.#strongswan())],
-      [this.#withoutDvipa()],
+      this.#shell(
+        'cluster-mtu-too-large',
+        'router1',
+        'ip link set cluster0 mtu 1400',
+        'ip link set cluster0 mtu 1500',
+      ),
+      this.#firewall('firewall-drops-esp', 'router1', 'udp dport { 500, 4500 }'),
+      this.#firewall('firewall-drops-link', 'target2', 'udp dport 4754'),
+      this.#edited(
+        'plugin-without-an-address',
+        'router1',
+        this.#conf,
+        [/dvipas = .*/, 'dvipas = 203.0.113.99'],
+        () => this.#run('router1', 'swanctl --reload-settings'),
+      ),
+      this.#shell('rp-filter-strict', 'target1', `${RP_FILTER}=1`, `${RP_FILTER}=2`),
+      this.#shell(
+        'dvipa-elsewhere',
+        'target1',
+        'ip address add 203.0.113.10/32 dev outside0',
+        'ip address delete 203.0.113.10/32 dev outside0',
+      ),
+      this.#commands('drain-forgotten', 'router1', ['drain', 'target1'], ['undrain', 'target1']),
+      this.#wire(
+        'switch-mtu-too-small',
+        'router1',
+        'ip link set target1 mtu 1400',
+        'ip link set target1 mtu 1500',
+      ),
+      this.#shell(
+        'endpoint-missing',
+        'router1',
+        'ip address delete 192.0.2.10/32 dev outside0',
+        'ip address add 192.0.2.10/32 dev outside0',
+      ),
+      {
+        failure: 'duplicate-address',
+        on: 'router1',
+        cause: () => this.#run('outside', 'ip address add 203.0.113.10/32 dev br0'),
+        undo: () => this.#run('outside', 'ip address delete 203.0.113.10/32 dev br0'),
+      },
+      this.#commands('maintenance-forgotten', 'target2', ['maintenance', 'on'], ['maintenance', 'off']),
+      this.#certificate('certificate-expired', 'target1', 'expired'),
+      this.#certificate('certificate-of-another-host', 'target2', 'other-host'),
+      this.#certificate('certificate-of-another-ca', 'router1', 'other-ca'),
+      this.#shell('key-readable', 'target1', `chmod o+r ${this.#key}`, `chmod o= ${this.#key}`),
+      this.#shell(
+        'cluster-interface-down',
+        'target1',
+        'ip link set cluster0 down',
+        'ip link set cluster0 up',
+      ),
+      this.#shell(
+        'outside-interface-down',
+        'router1',
+        'ip link set outside0 down',
+        'ip link set outside0 up',
+      ),
+      this.#edited('configuration-wrong', 'target2', this.#cluster.configFile('target2'), [
+        /^role: target$/m,
+        'role: goal',
+      ]),
+      this.#shell(
+        'target-host-dead',
+        'target2',
+        'ip link set cluster0 down; ip link set outside0 down',
+        'ip link set cluster0 up; ip link set outside0 up',
+      ),
+      this.#guardFlushed(),
+      this.#wire('cluster-network-cut', 'target1', 'ip link set target1 down', 'ip link set target1 up'),
+      this.#agentDead('target-agent-dead', 'target1'),
+      this.#commands('no-target-left', 'router1', ['drain', 'target2'], ['undrain', 'target2']),
+      this.#agentDead('guard-flushed-unattended', 'target1', 'nft flush ruleset'),
+      this.#portTaken('link-port-taken', 'target2', `require('dgram').createSocket('udp4').bind(4754)`),
+      this.#portTaken(
+        'coupling-port-taken',
+        'router1',
+        `require('net').createServer().listen(4754, '0.0.0.0')`,
+      ),
+      this.#agentDead('routing-agent-dead', 'router1'),
+      {
+        failure: 'tun-deleted',
+        on: 'target1',
+        cause: () => this.#run('target1', 'ip link delete dvipa0'),
+        undo: () => this.#startAgent('target1'),
+      },
+      {
+        failure: 'charon-down',
+        on: 'router1',
+        cause: () => this.#charon.kill('SIGKILL'),
+        undo: () => this.#cluster.lab.startCharon('router1'),
+      },
+      this.#edited('charon-without-plugin', 'router1', this.#conf, [/kernel-dvipa!/, ''], () =>
+        this.#restartCharon(),
+      ),
+      this.#otherPlugin('plugin-of-another-version', () => packageVersion()),
+      this.#otherPlugin('plugin-for-another-strongswan', () => this.#strongswan()),
+      this.#withoutDvipa(),
     ];
   }
 
