@@ -12,6 +12,8 @@ export type WarningName =
   | 'sas-without-numbers'
   | 'sas-attacked'
   | 'verification-short'
+  | 'connections-full'
+  | 'receive-overrun'
   | 'router-down'
   | 'snapshot-incomplete'
   | 'maintenance';
@@ -23,6 +25,9 @@ export interface Warning {
   readonly text: string;
 }
 
+/** For people: how long it is news that something was short, or lost. */
+export const RECENT_MS = 60_000;
+
 export interface HealthSnapshot {
   readonly state: 'ok' | 'degraded' | 'failed';
   /** The worst first. */
@@ -30,6 +35,13 @@ export interface HealthSnapshot {
 }
 
 const ORDER: readonly Severity[] = ['failed', 'degraded', 'notice'];
+
+/** Of either role: the kernel had packets for the agent, and the agent did not come to them. */
+export function overrunWarning(isRecent: boolean): Warning[] {
+  const text =
+    'in the last minute packets were lost before the agent came to them: more than this host can do';
+  return isRecent ? [{ name: 'receive-overrun', severity: 'degraded', text }] : [];
+}
 
 export function healthOf(warnings: readonly Warning[]): HealthSnapshot {
   const sorted = warnings.toSorted((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));

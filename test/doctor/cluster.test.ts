@@ -45,6 +45,10 @@ describe('doctor: ports and coupling', () => {
   it('are judged by the agent that runs', () => {
     expect(faults(reached({ by: 'agent', state: 'up' }))).to.deep.equal([]);
     expect(faults(reached({ by: 'agent', state: 'snapshot' }))).to.deep.equal(['coupling warn']);
+    const connecting = (lastHeardMs?: number) => reached({ by: 'agent', state: 'connecting', lastHeardMs });
+    expect(faults(connecting(1000))).to.deep.equal(['coupling warn']);
+    expect(faults(connecting(5000))).to.deep.equal(['coupling fail']);
+    expect(findingOf(connecting(), 'coupling').found).to.equal('not connected; last heard: never');
     const down = reached({ by: 'agent', state: 'down', lastHeardMs: 5000 });
     expect(findingOf(down, 'coupling').found).to.equal('not connected; last heard: 5 s ago');
     expect(findingOf(down, 'coupling').remedy).to.contain('tcp 198.51.100.1:4754');
@@ -85,13 +89,13 @@ describe('doctor: the certificates', () => {
     now,
     role: 'target',
     host: 'target1',
-    ca: { file: 'ca.pem', ...dates },
+    cas: [{ file: 'ca.pem', ...dates }],
     certificate,
-    key: { file: 'target1.key', mode: 0o600, isOurs: true },
+    key: { file: 'target1.key', mode: 0o600, isOurs: true, isAgentsGroup: false },
     unreadable: [],
     isClockSynchronised: true,
   };
-  const key = { file: 'target1.key', mode: 0o600, isOurs: true };
+  const key = { file: 'target1.key', mode: 0o600, isOurs: true, isAgentsGroup: false };
   const cases: readonly [string, Partial<CredentialFacts>, string][] = [
     ['key-mode fail', { key: { ...key, mode: 0o644 } }, 'everybody may read it'],
     ['key-mode fail', { key: { ...key, isOurs: false } }, 'another user'],
@@ -112,13 +116,15 @@ describe('doctor: the certificates', () => {
       { certificate: { ...certificate, notBefore: now + DAY } },
       'valid from 2026-11-27',
     ],
-    ['certificate-dates fail', { ca: { file: 'ca.pem', ...dates, notAfter: now - 1 } }, 'expired'],
+    ['certificate-dates fail', { cas: [{ file: 'ca.pem', ...dates, notAfter: now - 1 }] }, 'expired'],
     ['certificate-dates warn', { certificate: { ...certificate, notAfter: now + 30 * DAY - 1 } }, '29 days'],
     ['clock warn', { isClockSynchronised: false }, 'not set by a time server'],
   ];
 
   it('are in order where all fit, for 30 days at least', () => {
     expect(faults(judgeCredentials(good))).to.deep.equal([]);
+    const byGroup = { ...key, mode: 0o640, isAgentsGroup: true };
+    expect(faults(judgeCredentials({ ...good, key: byGroup }))).to.deep.equal([]);
     const month = { ...certificate, notAfter: now + 30 * DAY };
     expect(faults(judgeCredentials({ ...good, certificate: month }))).to.deep.equal([]);
   });

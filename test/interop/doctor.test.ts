@@ -154,7 +154,7 @@ admin: { socket: ${folder}/target.sock }
     expect(wordsOf(seen, 'certificate-dates')).to.contain('expired on 2021-01-01');
     expect(wordsOf(seen, 'certificate-name')).to.contain('it is of target2 in role target');
     expect(wordsOf(seen, 'certificate-key')).to.contain('another key');
-    expect(wordsOf(seen, 'key-mode')).to.contain('everybody may read it -> chown root');
+    expect(wordsOf(seen, 'key-mode')).to.contain('everybody may read it -> chmod o=');
     expect(wordsOf(seen, 'certificate-chain')).to.equal('');
     for (const name of ['target1.pem', 'target1.key']) copyFileSync(was(name), join(folder, name));
     chmodSync(join(folder, 'target1.key'), 0o600);

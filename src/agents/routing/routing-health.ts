@@ -1,14 +1,22 @@
-import { type HealthSnapshot, healthOf, type Warning } from '../../observe/health.ts';
+import { type HealthSnapshot, healthOf, overrunWarning, type Warning } from '../../observe/health.ts';
 import { packageVersion } from '../../observe/version.ts';
 import type { RoutingParts } from './routing-parts.ts';
 import type { AnySa } from './routing-sas.ts';
 import { couplingState, type TargetPeer } from './target-peers.ts';
 
+/** More than this part of the connection table is used: time to act before it is full. */
+const NEARLY_FULL = 7 / 8;
+
 /** What an operator should know about this routing host. */
 export function routingHealth(parts: RoutingParts): HealthSnapshot {
   const { cluster } = parts;
   const up = new Set(cluster.peers.filter((peer) => couplingState(peer) === 'up'));
-  return healthOf([...charonWarnings(parts), ...targetWarnings(parts, up), ...saWarnings(parts, up)]);
+  return healthOf([
+    ...charonWarnings(parts),
+    ...targetWarnings(parts, up),
+    ...saWarnings(parts, up),
+    ...loadWarnings(parts),
+  ]);
 }
 
 function* charonWarnings({ charon }: RoutingParts): Iterable<Warning> {
@@ -38,7 +46,7 @@ function* targetWarnings({ cluster, host }: RoutingParts, up: ReadonlySet<Target
 }
 
 function* saWarnings({ host, now }: RoutingParts, up: ReadonlySet<TargetPeer>): Iterable<Warning> {
-  const { sas, shortage } = host;
+  const { sas } = host;
   let refused = 0;
   let blocked = 0;
   let attacked = 0;
@@ -61,10 +69,19 @@ function* saWarnings({ host, now }: RoutingParts, up: ReadonlySet<TargetPeer>): 
       severity: 'degraded',
       text: `packets of ${countOf(attacked)} are forged in masses`,
     };
-  if (shortage.isRecent(now())) {
+}
+
+function* loadWarnings({ host, now }: RoutingParts): Iterable<Warning> {
+  if (host.shortage.isRecent(now())) {
     const text = 'more packets had to be verified here than verification.per_second allows';
     yield { name: 'verification-short', severity: 'degraded', text };
   }
+  const { size, capacity } = host.distributor.table;
+  if (size > capacity * NEARLY_FULL) {
+    const text = `${size} of ${capacity} entries of the connection table are used`;
+    yield { name: 'connections-full', severity: 'degraded', text };
+  }
+  yield* overrunWarning(host.overrun.isRecent(now()));
 }
 
 /** By every target that is there. */

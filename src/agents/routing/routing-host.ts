@@ -23,6 +23,7 @@ import { AddressMap } from '../../packet/address-map.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import { VerificationBudget } from '../../ipsec/verification-budget.ts';
+import { RECENT_MS } from '../../observe/health.ts';
 import type { Log } from '../../observe/log.ts';
 import type { CouplingStore } from '../../store/store.ts';
 import type { Requester } from '../../vici/index.ts';
@@ -44,8 +45,6 @@ import { TargetSessions } from './target-sessions.ts';
 
 /** Idle SAs give up their rings of unsettled numbers. */
 const RELEASE_RINGS_MS = 1000;
-/** For people: how long a shortage of verifications is news. */
-const SHORTAGE_MS = 60_000;
 /** Datagrams of one SA group whose fragments are on their way. */
 const FRAGMENTED_PER_GROUP = 256;
 
@@ -105,7 +104,9 @@ export class RoutingHost {
   readonly reconfiguration: Reconfiguration;
   readonly drains: DrainedTargets;
   /** The budget for verification was too small for what came. */
-  readonly shortage = new RecentRise(SHORTAGE_MS);
+  readonly shortage = new RecentRise(RECENT_MS);
+  /** Packets were lost before we came to them. */
+  readonly overrun = new RecentRise(RECENT_MS);
   readonly #ports: RoutingHostPorts;
   #ringsAt = 0;
 
@@ -311,6 +312,7 @@ export class RoutingHost {
     this.completeness.tick();
     this.reconfiguration.leaving.tick(now);
     this.shortage.look(this.budget.refused, now);
+    this.overrun.look(this.#ports.drops.get('receive-overrun'), now);
   }
 
   /** Stops its timers and wipes all keys. */

@@ -176,6 +176,7 @@ async function start(
     maintenance,
     listening,
     drops,
+    overrun: host.overrun,
   });
   const running = new TargetReload({ config, tls, guard, listening, sourcePorts, host, client });
   const reloader = new Reloader({ source, current: config, running, log });

@@ -1,4 +1,4 @@
-import { type HealthSnapshot, healthOf, type Warning } from '../../observe/health.ts';
+import { type HealthSnapshot, healthOf, overrunWarning, type Warning } from '../../observe/health.ts';
 import type { TargetMaintenance } from './target-maintenance.ts';
 import type { TargetRelations } from './target-session.ts';
 
@@ -7,6 +7,7 @@ export function targetHealth(
   router: string,
   { session, isSnapshotComplete }: TargetRelations,
   { isOn }: TargetMaintenance,
+  isOverrun: boolean,
 ): HealthSnapshot {
   const warnings: Warning[] = [];
   if (session === undefined)
@@ -19,5 +20,5 @@ export function targetHealth(
     const text = 'this host is in maintenance: it gets no new connections';
     warnings.push({ name: 'maintenance', severity: 'notice', text });
   }
-  return healthOf(warnings);
+  return healthOf([...warnings, ...overrunWarning(isOverrun)]);
 }

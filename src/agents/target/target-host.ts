@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
+import { RecentRise } from '../../base/recent-rise.ts';
 import type { DropCounters } from '../../base/verdict.ts';
 import { ClearConnections } from '../../connections/clear-connections.ts';
 import { CLEAR_GROUP, KeyedHash, newConnectionKey } from '../../connections/connection-key.ts';
@@ -23,6 +24,7 @@ import { WithheldResets } from '../../dataplane/withheld-resets.ts';
 import { KEEP, type Verdict } from '../../base/verdict.ts';
 import { FRAGMENT } from '../../ipsec/inner-columns.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
+import { RECENT_MS } from '../../observe/health.ts';
 import type { Log } from '../../observe/log.ts';
 import { AddressSet } from '../../packet/address-map.ts';
 import { addressOf } from '../sa-settings.ts';
@@ -91,6 +93,8 @@ export class TargetHost {
   readonly resets: WithheldResets;
   readonly opened: OpenedFlows;
   readonly acquiring: Acquiring;
+  /** Packets were lost before we came to them. */
+  readonly overrun = new RecentRise(RECENT_MS);
   /** For captures. */
   readonly tap = new PacketTap();
   /** What `inbound` and `outbound` would do. */
@@ -283,6 +287,7 @@ export class TargetHost {
     this.clearText.tick(now);
     this.opened.tick(now);
     this.acquiring.tick(now);
+    this.overrun.look(this.#ports.drops.get('receive-overrun'), now);
   }
 
   /** Stops its timers and wipes all keys. */

@@ -1,3 +1,4 @@
+import type { RecentRise } from '../../base/recent-rise.ts';
 import type { DropCounters } from '../../base/verdict.ts';
 import type { FlowTracker } from '../../connections/flow-tracker.ts';
 import type { TargetConfig } from '../../config/index.ts';
@@ -39,6 +40,7 @@ export interface TargetParts {
   readonly maintenance: TargetMaintenance;
   readonly listening: ListeningSource;
   readonly drops: DropCounters;
+  readonly overrun: RecentRise;
 }
 
 /** What a target's admin socket answers. */
@@ -84,6 +86,7 @@ function status({
   outbound,
   maintenance,
   drops,
+  overrun,
 }: TargetParts): StatusSnapshot {
   return {
     role: 'target',
@@ -110,7 +113,7 @@ function status({
       linkOut: outbound.funnelled + outbound.stamped + clearText.handedOver,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
-    health: targetHealth(config.router.host, relations, maintenance),
+    health: targetHealth(config.router.host, relations, maintenance, overrun.isRecent(now())),
   };
 }
 

@@ -10,8 +10,8 @@ export interface CredentialFacts {
   readonly now: number;
   readonly role: 'route' | 'target';
   readonly host: string;
-  /** Each undefined if it cannot be read; `unreadable` says why. */
-  readonly ca: CertificateFacts | undefined;
+  /** Of the CA's file; none, and the others undefined, if it cannot be read: `unreadable` says why. */
+  readonly cas: readonly CertificateFacts[];
   readonly certificate:
     | (CertificateFacts & {
         /** Who it is of; undefined: no name of ours. */
@@ -20,7 +20,15 @@ export interface CredentialFacts {
         readonly isIssuedByCa: boolean | undefined;
       })
     | undefined;
-  readonly key: { readonly file: string; readonly mode: number; readonly isOurs: boolean } | undefined;
+  readonly key:
+    | {
+        readonly file: string;
+        readonly mode: number;
+        readonly isOurs: boolean;
+        /** Its group is that of the user whom the agent runs as. */
+        readonly isAgentsGroup: boolean;
+      }
+    | undefined;
   /** By file. */
   readonly unreadable: readonly { readonly file: string; readonly reason: string }[];
   /** Undefined: nobody here knows. */
@@ -31,7 +39,7 @@ const DAY_MS = 86_400_000;
 const WARN_DAYS = 30;
 
 export function judgeCredentials(facts: CredentialFacts): Finding[] {
-  const { ca, certificate, unreadable, now, host, role } = facts;
+  const { cas, certificate, unreadable, now, host, role } = facts;
   const issue = `dvipa pki issue --role ${role} ${host}`;
   return [
     judgeKeyMode(facts),
@@ -44,9 +52,7 @@ export function judgeCredentials(facts: CredentialFacts): Finding[] {
           judgeName(certificate, facts),
           judgeDates(certificate, now, issue),
         ]),
-    ...(ca === undefined
-      ? []
-      : [judgeDates(ca, now, 'make a new CA, and issue all hosts anew: dvipa pki init')]),
+    ...cas.map((ca) => judgeDates(ca, now, 'make a new CA, and issue all hosts anew: dvipa pki init')),
     judgeClock(facts),
   ];
 }
@@ -54,11 +60,17 @@ export function judgeCredentials(facts: CredentialFacts): Finding[] {
 function judgeKeyMode({ key }: CredentialFacts): Finding {
   if (key === undefined) return skipped('key-mode', 'no key to look at');
   const mode = key.mode.toString(8).padStart(4, '0');
-  if ((key.mode & 0o077) === 0 && key.isOurs) return ok('key-mode', mode, key.file);
-  const remedy = `chown root ${key.file}; chmod 600 ${key.file}`;
-  if (!key.isOurs) return fail('key-mode', `mode ${mode}, and it belongs to another user`, remedy, key.file);
+  if (!key.isOurs)
+    return fail(
+      'key-mode',
+      `mode ${mode}, and it belongs to another user`,
+      `chown root ${key.file}`,
+      key.file,
+    );
   if ((key.mode & 0o007) !== 0)
-    return fail('key-mode', `mode ${mode}: everybody may read it`, remedy, key.file);
+    return fail('key-mode', `mode ${mode}: everybody may read it`, `chmod o= ${key.file}`, key.file);
+  if ((key.mode & 0o070) === 0 || key.isAgentsGroup) return ok('key-mode', mode, key.file);
+  const remedy = `chmod g= ${key.file}, unless nobody but the agent's user is in that group`;
   return warn('key-mode', `mode ${mode}: its group may read it`, remedy, key.file);
 }
 

@@ -31,6 +31,9 @@ export interface ClusterFacts {
   readonly others: readonly CouplingFacts[];
 }
 
+/** A target that has not heard its routing host for longer goes on connecting, and something is wrong. */
+const PATIENCE_MS = 3000;
+
 export function judgeCluster({ role, couplingPort, ports, others }: ClusterFacts): Finding[] {
   return [...ports.map(judgePort), ...others.map((other) => judgeCoupling(other, role, couplingPort))];
 }
@@ -75,7 +78,9 @@ function judgeSession(
   about: string,
 ): Finding {
   if (state === 'up') return ok('coupling', 'the agents are connected', about);
-  if (state !== 'down') return warn('coupling', `${state}: not there yet`, 'ask again in a moment', about);
+  const isGivenUp = state === 'connecting' && (lastHeardMs ?? Number.POSITIVE_INFINITY) > PATIENCE_MS;
+  if (state !== 'down' && !isGivenUp)
+    return warn('coupling', `${state}: not there yet`, 'ask again in a moment', about);
   const heard = lastHeardMs === undefined ? 'never' : `${Math.round(lastHeardMs / 1000)} s ago`;
   const found = `not connected; last heard: ${heard}`;
   if (role === 'route') return fail('coupling', found, 'run dvipa doctor on that host', about);

@@ -19,24 +19,30 @@ export async function lookAtCertificates({ config }: Situation): Promise<Finding
       return undefined;
     }
   };
-  const ca = await read(files.ca, (text) => new X509Certificate(text));
+  const cas = await read(files.ca, certificatesIn);
   const certificate = await read(files.certificate, (text) => new X509Certificate(text));
   const key = await read(files.key, (text) => createPrivateKey(text));
   return judgeCredentials({
     now: Date.now(),
     role,
     host,
-    ca: ca && datesOf(files.ca, ca),
+    cas: cas?.map((ca) => datesOf(files.ca, ca)) ?? [],
     certificate: certificate && {
       ...datesOf(files.certificate, certificate),
       identity: parseIdentity(certificate.subjectAltName),
       isOfKey: key && certificate.checkPrivateKey(key),
-      isIssuedByCa: ca && isIssuedBy(certificate, ca),
+      isIssuedByCa: cas?.some((ca) => isIssuedBy(certificate, ca)),
     },
     key: await keyFile(files.key, key, config.admin.socket),
     unreadable,
     isClockSynchronised: await isClockSynchronised(),
   });
+}
+
+/** While a CA is replaced there are two in the file. */
+function certificatesIn(text: string): X509Certificate[] {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs);
+  return (blocks ?? [text]).map((block) => new X509Certificate(block));
 }
 
 function datesOf(file: string, certificate: X509Certificate): CertificateFacts {
@@ -48,16 +54,17 @@ function isIssuedBy(certificate: X509Certificate, ca: X509Certificate): boolean 
   return certificate.checkIssued(ca) && certificate.verify(ca.publicKey);
 }
 
-/** Its owner may be root, this user, or the one that the agent runs as: who has its socket. */
+/** Its owner may be root, this user, or the one that the agent runs as: who has its socket. So may its group. */
 async function keyFile(
   file: string,
   key: KeyObject | undefined,
   adminSocket: string,
 ): Promise<CredentialFacts['key']> {
   if (key === undefined) return undefined;
-  const { mode, uid } = await stat(file);
+  const { mode, uid, gid } = await stat(file);
   const agent = await stat(adminSocket).catch(() => undefined);
-  return { file, mode: mode & 0o777, isOurs: [0, process.geteuid?.(), agent?.uid].includes(uid) };
+  const isOurs = [0, process.geteuid?.(), agent?.uid].includes(uid);
+  return { file, mode: mode & 0o777, isOurs, isAgentsGroup: agent !== undefined && agent.gid === gid };
 }
 
 async function isClockSynchronised(): Promise<boolean | undefined> {

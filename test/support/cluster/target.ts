@@ -115,6 +115,7 @@ export class MemoryTarget {
       outbound,
       flows,
       maintenance,
+      overrun: parts.overrun,
     });
     this.commands = targetCommands({ maintenance, flows, host }, this.events);
     const housekeeping = every(clock, 50, () => this.parts.tick(clock.now()));
