@@ -78,6 +78,24 @@ function make() {
 }
 
 describe('the rekeyer', () => {
+  it('asks as soon as charon is there for what it could not ask for, once', async () => {
+    const { daemon, rekeyer, add, settle } = make();
+    const [wanted, gone] = [add(1, 1), add(2, 2)];
+    daemon.isDown = true;
+    rekeyer.request(wanted, 'bytes');
+    rekeyer.request(gone, 'bytes');
+    await settle();
+    expect(daemon.asked).to.deep.equal([]);
+    daemon.isDown = false;
+    wipeKeys(gone.sa);
+    for (let times = 0; times < 2; times++) {
+      rekeyer.charonConnected();
+      await settle();
+      expect(daemon.asked).to.deep.equal(['rekey 1']);
+    }
+    expect(wanted.isRekeying).to.equal(true);
+  });
+
   it('lists once for all SAs that ask at the same time', async () => {
     const { daemon, rekeyer, add, settle } = make();
     const entries = Array.from({ length: 50 }, (_, i) => add(0x1001 + i, i + 1));

@@ -28,6 +28,8 @@ export interface CharonHandlers {
   readonly store: CouplingStore;
   /** The state of a DVIPA that an earlier life of this agent stored. Called before `onOwner`. */
   readonly onRestored: (dvipa: string, state: DvipaState) => void;
+  /** charon's stock interface can be asked, for the first time or again. */
+  readonly onStock: () => void;
   /** charon made, rekeyed or closed something: names may have changed. */
   readonly onNames: () => void;
   /** The epoch is stored: this agent is the owner and may let targets in. Called once. */
@@ -71,6 +73,7 @@ export class CharonLink {
       open: (signal) => connect(`unix://${config.charon.vici}`, signal),
       onConnected: () => {
         this.#complaints.delete(config.charon.vici);
+        this.#handlers?.onStock();
         this.#handlers?.onNames();
       },
       onDisconnected: (error, delayMs) =>

@@ -4,7 +4,15 @@ import { REKEY_RETRY_MS, RekeyNeed } from '../../ipsec/rekey-need.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import type { LogFields } from '../../observe/fields.ts';
 import type { Log } from '../../observe/log.ts';
-import { type ChildSa, expireSa, type IkeSa, listSas, type Requester, rekey } from '../../vici/index.ts';
+import {
+  type ChildSa,
+  expireSa,
+  type IkeSa,
+  listSas,
+  type Requester,
+  rekey,
+  ViciError,
+} from '../../vici/index.ts';
 import { RekeyBook, type RekeyCause } from './rekey-book.ts';
 import type { AnySa } from './routing-sas.ts';
 
@@ -46,6 +54,8 @@ export class Rekeyer {
   /** SAs that charon has not answered for, and who waits for that. */
   readonly #unanswered = new Map<AnySa, ((isTaken: boolean) => void)[]>();
   #isAsking = false;
+  /** What could not be asked for because charon was not there: asked for as soon as it is. */
+  readonly #missed = new Map<AnySa, RekeyCause>();
   /** Lasting needs, until their SA is gone. */
   readonly #lasting = new Map<AnySa, { readonly cause: RekeyCause; readonly need: RekeyNeed }>();
   readonly #repeats: Deadlines<AnySa>;
@@ -99,6 +109,17 @@ export class Rekeyer {
     this.#tellExpire(entry);
   }
 
+  /** charon's stock interface can be asked (again): the back-off of who has a need is for a charon that did not finish. */
+  charonConnected(): void {
+    for (const [entry, cause] of this.#missed) {
+      if (isGone(entry) || this.#wanted.has(entry)) continue;
+      entry.isRekeying = true;
+      this.#wanted.set(entry, cause);
+    }
+    this.#missed.clear();
+    if (!this.#isAsking) void this.#askAll();
+  }
+
   /** Learns names anew; call it when SAs changed. Calls in quick succession are one. */
   refreshNames(): void {
     this.#areNamesOld = true;
@@ -111,6 +132,7 @@ export class Rekeyer {
     this.#repeats.close();
     this.#expires.close();
     this.#wanted.clear();
+    this.#missed.clear();
     this.#lasting.clear();
     for (const entry of this.#unanswered.keys()) this.#answer(entry, false);
   }
@@ -202,6 +224,7 @@ export class Rekeyer {
       this.#log.info('rekey requested', { ...fields, ...names, bytes, packets, event: 'rekey-requested' });
       return true;
     } catch (error) {
+      if (error instanceof ViciError && error.code === 'disconnected') this.#missed.set(entry, cause);
       this.#refused(cause, { ...fields, error });
       return false;
     }

@@ -149,6 +149,7 @@ async function start(
   charon.start({
     lifecycle,
     store,
+    onStock: () => rekeyer.charonConnected(),
     onNames: () => rekeyer.refreshNames(),
     onRestored: (dvipa, state) => host.drains.restored(dvipa, state),
     onOwner: async (epochs) => {
