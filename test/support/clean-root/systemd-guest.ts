@@ -21,7 +21,7 @@ import { CLEAN_ROOT_FOLDER, ENDS_WITH_US } from './clean-root.ts';
 const INIT = fileURLToPath(new URL('host-init.sh', import.meta.url));
 const LIBRARY = join(PROJECT_ROOT, 'scripts/lib/clean-root.sh');
 const LOOP = join(PROJECT_ROOT, 'src/lab/uml/guest-loop.sh');
-const BOOT_TIMEOUT_MS = 90_000;
+const BOOT_TIMEOUT_MS = 240_000;
 
 export interface GuestInterface {
   /** Its name in the guest, a letter and a number: `eth1`. */
