@@ -15,12 +15,13 @@ if [ $# -ge 4 ]; then
     mkdir -p "$root/lib/modules/${modules##*/}"
     mount --bind "$modules" "$root/lib/modules/${modules##*/}"
   done
-  mkdir -p "$root$4" "$root/etc/systemd/system/multi-user.target.wants"
-  mount --bind "$4" "$root$4"
+  # At a place of its own: systemd empties /tmp, wherever the test may run.
+  mkdir -p "$root/mailbox" "$root/etc/systemd/system/multi-user.target.wants"
+  mount --bind "$4" "$root/mailbox"
   cat >"$root/etc/systemd/system/mailbox.service" <<UNIT
 [Service]
-Environment=NAME=$(cat "$4/name") DVIPA_GUEST=$4
-ExecStart=/bin/bash $4/loop.sh
+Environment=NAME=$(cat "$4/name") DVIPA_GUEST=/mailbox
+ExecStart=/bin/bash /mailbox/loop.sh
 UNIT
   ln -sf ../mailbox.service "$root/etc/systemd/system/multi-user.target.wants/mailbox.service"
   exec linux.uml umid=guest "uml_dir=$folder/uml" mem=512M rootfstype=hostfs "rootflags=$root" rw init=/lib/systemd/systemd \
