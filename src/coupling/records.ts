@@ -10,7 +10,7 @@ import type { OutboundPolicy, OuterAddresses, SaId, SecurityAssociation } from '
  */
 
 /** Protocol version in `hello`; another one is refused (`coupling-version`). */
-export const COUPLING_VERSION = 1;
+export const COUPLING_VERSION = 2;
 
 /** One rule of an inbound filter, in the order of the configuration. */
 export interface FilterRuleRecord {

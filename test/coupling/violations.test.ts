@@ -2,11 +2,18 @@ import { expect } from 'chai';
 import { encodeFrame, type Envelope } from '../../src/coupling/envelope.ts';
 import type { CloseReason, CouplingViolation } from '../../src/coupling/errors.ts';
 import { BACKLOG_MAX_BYTES } from '../../src/coupling/limits.ts';
+import { COUPLING_VERSION } from '../../src/coupling/records.ts';
 import { type MemoryPair, makePair } from '../support/coupling-pair.ts';
 import { KEY_BYTES, routeBodies, saId, sampleSa, targetBodies } from './samples.ts';
 
-const targetHello = { version: 1, role: 'target', host: 'target1', incarnation: 1n << 40n, epochSeen: 0 };
-const routeHello = { version: 1, role: 'route', host: 'router1', epoch: 5 };
+const targetHello = {
+  version: COUPLING_VERSION,
+  role: 'target',
+  host: 'target1',
+  incarnation: 1n << 40n,
+  epochSeen: 0,
+};
+const routeHello = { version: COUPLING_VERSION, role: 'route', host: 'router1', epoch: 5 };
 
 function frame(changes: Partial<Envelope> & { k: string }): Buffer {
   return encodeFrame({ n: 1, a: 0, e: 0, b: {}, ...changes });
@@ -54,7 +61,7 @@ describe('routing end', () => {
     Buffer.concat([frame({ k: 'hello', b: targetHello }), frame({ k: 'heartbeat', n: 2 })]),
   );
   refuses('another version, whatever else it holds', 'coupling-version', () =>
-    frame({ k: 'hello', b: { version: 2, role: 'target', news: true } }),
+    frame({ k: 'hello', b: { version: COUPLING_VERSION + 1, role: 'target', news: true } }),
   );
   refuses('the hello of a routing host', 'coupling-role', () => frame({ k: 'hello', b: routeHello }));
   refuses('the hello of another host than the certificate names', 'coupling-role', () =>

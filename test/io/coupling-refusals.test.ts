@@ -3,6 +3,7 @@ import { connect as connectTls, createServer as createTlsServer, type TLSSocket 
 import { expect } from 'chai';
 import { DropCounters, type DropReason } from '../../src/base/verdict.ts';
 import { decodeFrame, encodeFrame, type Envelope } from '../../src/coupling/envelope.ts';
+import { COUPLING_VERSION } from '../../src/coupling/records.ts';
 import { CouplingClient } from '../../src/io/coupling-client.ts';
 import { CouplingServer, type Refusal } from '../../src/io/coupling-server.ts';
 import { type TlsCredentials, tlsOptions } from '../../src/io/tls-options.ts';
@@ -10,7 +11,13 @@ import { TestAuthority } from '../support/coupling-certificates.ts';
 import { Changes, RouteRecorder, TargetRecorder } from '../support/coupling-pair.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
-const hello = { version: 1, role: 'target', host: 'target1', incarnation: 1n << 40n, epochSeen: 0 };
+const hello = {
+  version: COUPLING_VERSION,
+  role: 'target',
+  host: 'target1',
+  incarnation: 1n << 40n,
+  epochSeen: 0,
+};
 
 function frame(changes: Partial<Envelope> & { k: string }): Buffer {
   return encodeFrame({ n: 1, a: 0, e: 0, b: {}, ...changes });
@@ -195,7 +202,11 @@ describe('coupling over real TLS', () => {
         'coupling-role',
         () => frame({ k: 'hello', b: { ...hello, role: 'route' } }),
       ],
-      ['version 2', 'coupling-version', () => frame({ k: 'hello', b: { ...hello, version: 2 } })],
+      [
+        'another version',
+        'coupling-version',
+        () => frame({ k: 'hello', b: { ...hello, version: COUPLING_VERSION + 1 } }),
+      ],
     ];
     for (const [what, reason, bytes] of records) {
       it(`refuses ${what} as ${reason}`, async () => {
@@ -377,7 +388,7 @@ describe('coupling over real TLS', () => {
         socket.on('error', () => {});
         socket.once('data', (chunk: Buffer) => {
           expect(decodeFrame(chunk.subarray(4)).k).to.equal('hello');
-          const b = { version: 1, role: 'route', host: 'router1', epoch: 3 };
+          const b = { version: COUPLING_VERSION, role: 'route', host: 'router1', epoch: 3 };
           socket.write(frame({ k: 'hello', a: 1, e: 3, b }));
         });
       });

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeFrame, type Envelope } from '../../../src/coupling/envelope.ts';
+import { COUPLING_VERSION } from '../../../src/coupling/records.ts';
 import { identityName, type Role } from '../../../src/io/peer-identity.ts';
 import { runCommand } from '../../../src/io/run-command.ts';
 import type { Host } from '../../../src/lab/host.ts';
@@ -35,7 +36,7 @@ export function record(kind: string, body: unknown, changes: Partial<Envelope> =
 export function hello(host: string, changes: object = {}): Buffer {
   // Below every real incarnation: if it were let in, it would not throw out the agent that it plays.
   return record('hello', {
-    version: 1,
+    version: COUPLING_VERSION,
     role: 'target',
     host,
     incarnation: 1n << 33n,
