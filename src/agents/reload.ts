@@ -84,13 +84,21 @@ export class Reloader<C extends Config> {
       await running.apply(after as C);
       source.setLog(after.log);
       this.#current = after as C;
-      log.info('configuration reloaded', { path: source.file, count: answer.changes.length });
+      log.info('configuration reloaded', {
+        path: source.file,
+        count: answer.changes.length,
+        event: 'reloaded',
+      });
       for (const warning of answer.warnings)
         log.warn('configuration reloaded', { error: new Error(warning) });
       return { ...answer, isApplied: true };
     } catch (error) {
       const lines = (error instanceof Error ? error.message : String(error)).split('\n');
-      log.error('configuration not reloaded', { path: source.file, error: new Error(lines.join('; ')) });
+      log.error('configuration not reloaded', {
+        path: source.file,
+        error: new Error(lines.join('; ')),
+        event: isDryRun ? undefined : 'reload-refused',
+      });
       throw error;
     }
   }

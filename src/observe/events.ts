@@ -7,6 +7,8 @@ export const EVENT_NAMES = [
   'agent-started',
   'drops',
   'guard-repaired',
+  'reloaded',
+  'reload-refused',
   'sa-refused',
   'sa-removed',
   // charon and the store
@@ -36,6 +38,8 @@ export const EVENT_NAMES = [
   'target-dead',
   'target-draining',
   'target-undrained',
+  'target-leaving',
+  'target-removed',
   // on a target
   'sa-installed',
   'router-up',

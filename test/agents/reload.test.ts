@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { type Reloadable, Reloader } from '../../src/agents/reload.ts';
 import { ConfigError, parseConfig, type RouteConfig } from '../../src/config/index.ts';
 import { ROUTE_YAML } from '../config/example.ts';
+import type { Log } from '../../src/observe/log.ts';
 import { silent } from '../support/cluster/router.ts';
 
 const BEFORE = parseConfig(ROUTE_YAML, 'dvipa.yaml') as RouteConfig;
@@ -26,7 +27,12 @@ function setUp(refused: readonly string[] = []) {
     load: () => parseConfig(file.text, 'dvipa.yaml'),
     setLog: ({ level }: RouteConfig['log']) => said.push(`log ${level}`),
   };
-  return { said, file, reloader: new Reloader({ source, current: BEFORE, running, log: silent }) };
+  const events: unknown[] = [];
+  const note: Log['info'] = (_message, fields) => {
+    if (fields?.event !== undefined) events.push(fields.event);
+  };
+  const log: Log = { ...silent, info: note, error: note };
+  return { said, events, file, reloader: new Reloader({ source, current: BEFORE, running, log }) };
 }
 
 async function failure(run: Promise<unknown>): Promise<string> {
@@ -52,6 +58,17 @@ describe('a reload', () => {
     ]);
     expect(said).to.deep.equal(['check', 'apply', 'applied 20', 'log debug']);
     expect((await reloader.run(false)).changes).to.deep.equal([]);
+  });
+
+  it('is told as an event, and so is one that is refused; a dry run is not', async () => {
+    const { events, file, reloader } = setUp();
+    file.text = percentage(20);
+    await reloader.run(true);
+    await reloader.run(false);
+    file.text = 'nonsense';
+    await failure(reloader.run(true));
+    await failure(reloader.run(false));
+    expect(events).to.deep.equal(['reloaded', 'reload-refused']);
   });
 
   it('that is dry shows the difference, and applies nothing', async () => {

@@ -10,6 +10,7 @@ import {
   PluginSession,
   type PluginSnapshot,
   pluginVersion,
+  reloadSettings,
   subscribeSaEvents,
   version,
   ViciSession,
@@ -110,7 +111,7 @@ export class CharonLink {
    * is not there.
    */
   async addresses(isFresh: boolean): Promise<PluginAddresses> {
-    if (isFresh) await this.stock.request('reload-settings');
+    if (isFresh) await reloadSettings(this.stock);
     const { dvipas, endpoints, sas } = await listPlugin(this.plugin.session, () => {});
     for (const sa of sas) wipePluginSa(sa);
     return { dvipas, endpoints };

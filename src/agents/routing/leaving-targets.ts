@@ -40,7 +40,11 @@ export class LeavingTargets {
     this.#all = authorities.map((each) => {
       const known = this.#all.find(({ service, peer }) => service === each.service && peer === each.peer);
       if (known !== undefined) return known;
-      log.info('target leaves', { target: each.peer.host, dvipa: each.service.record.address });
+      log.info('target leaves', {
+        target: each.peer.host,
+        dvipa: each.service.record.address,
+        event: 'target-leaving',
+      });
       return { ...each, until, idleSince: undefined };
     });
   }

@@ -141,7 +141,11 @@ export class Reconfiguration {
   #out(authority: Authority): void {
     const { service, peer } = authority;
     this.#options.authority.withdraw(authority);
-    this.#options.log.info('target is out', { target: peer.host, dvipa: service.record.address });
+    this.#options.log.info('target is out', {
+      target: peer.host,
+      dvipa: service.record.address,
+      event: 'target-removed',
+    });
     if (peer.place < 0 && peer.services.length === 0) this.#removePeer(authority);
     this.#options.completeness.refresh();
   }
