@@ -35,6 +35,18 @@ describe('a routing agent and a target that lies', () => {
     expect(drops(cluster)).to.deep.equal({ 'coupling-not-granted': 1 });
   });
 
+  it('takes only so many words about maintenance in a minute, and then the last one again', async () => {
+    const { cluster, liar } = await setUp();
+    const isDrained = () => cluster.router.answers.targets({}).some(({ maintenance }) => maintenance);
+    for (let i = 1; i <= 1000; i++) liar.send('maintenance', { isOn: i % 2 === 1 });
+    await cluster.run(5);
+    expect(drops(cluster)['coupling-not-granted']).to.be.within(400, 980);
+    await cluster.run(61_000);
+    liar.send('maintenance', { isOn: true });
+    await cluster.run(5);
+    expect(isDrained()).to.equal(true);
+  });
+
   it('believes no window of a target that it does not wait for: one record would stop the SA', async () => {
     const { cluster, inbound, liar, sa, port } = await setUp();
     const { top } = inbound.owners;

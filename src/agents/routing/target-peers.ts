@@ -38,6 +38,8 @@ export class TargetPeer {
   listsUntil = 0;
   /** When it last asked for everything of a DVIPA. */
   readonly wantedAt = new WeakMap<DvipaService, number>();
+  /** How often it has said that it is in maintenance, or not any more, in the minute that began at `since`. */
+  readonly maintenanceWords = { since: 0, count: 0 };
   #dispatches = 0;
 
   constructor(index: number, target: { readonly host: string; readonly address: string }) {

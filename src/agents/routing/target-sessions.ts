@@ -34,6 +34,9 @@ const LAST_SEQUENCE = 0xffff_ffffn;
 const LISTING_MS = 10_000;
 /** A target asks again for what a DVIPA has, after a reload of its own. */
 const WANTED_INTERVAL_MS = 1000;
+/** Changes of mind of a target about its maintenance that are taken in a minute: each is an event, and moves connections. */
+const MAINTENANCE_WORDS = 20;
+const MAINTENANCE_WORDS_MS = 60_000;
 
 export interface TargetSessionsOptions {
   readonly clock: Clock;
@@ -177,8 +180,7 @@ export class TargetSessions implements RoutingHandlers {
         this.#options.distributor.setLoad(peer.index, body.busyPerMille);
         return true;
       case 'maintenance':
-        this.#options.drains.maintenance(peer, body.isOn);
-        return true;
+        return this.#maintenance(peer, body);
       case 'lease-request':
         return this.#onNumbering(body.sa, peer, (entry, now) =>
           entry.numbering.leaseRequest(peer.host, body.count, now),
@@ -280,6 +282,17 @@ export class TargetSessions implements RoutingHandlers {
     if (last !== undefined && now - last < WANTED_INTERVAL_MS) return false;
     peer.wantedAt.set(service, now);
     authority.grant({ service, peer });
+    return true;
+  }
+
+  #maintenance(peer: TargetPeer, { isOn }: TargetBodies['maintenance']): boolean {
+    const { clock, drains } = this.#options;
+    const { maintenanceWords: words } = peer;
+    if (isOn === drains.isInMaintenance(peer)) return true;
+    const now = clock.now();
+    if (now - words.since >= MAINTENANCE_WORDS_MS) Object.assign(words, { since: now, count: 0 });
+    if (++words.count > MAINTENANCE_WORDS) return false;
+    drains.maintenance(peer, isOn);
     return true;
   }
 
