@@ -93,12 +93,14 @@ export class Reloader<C extends Config> {
         log.warn('configuration reloaded', { error: new Error(warning) });
       return { ...answer, isApplied: true };
     } catch (error) {
-      const lines = (error instanceof Error ? error.message : String(error)).split('\n');
-      log.error('configuration not reloaded', {
-        path: source.file,
-        error: new Error(lines.join('; ')),
-        event: isDryRun ? undefined : 'reload-refused',
-      });
+      if (!isDryRun) {
+        const lines = (error instanceof Error ? error.message : String(error)).split('\n');
+        log.error('configuration not reloaded', {
+          path: source.file,
+          error: new Error(lines.join('; ')),
+          event: 'reload-refused',
+        });
+      }
       throw error;
     }
   }

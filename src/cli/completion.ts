@@ -7,13 +7,13 @@ const SHELLS = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof SHELLS)[number];
 
 /** `dvipa completion`: made from the commands themselves, so that no script can be older than the program. */
-export function completionCommand(wholeProgram: () => Promise<Command>): Command {
+export function completionCommand(wholeProgram: () => Command): Command {
   const command = new Command('completion')
     .description('print a script that completes command lines of dvipa in a shell')
     .addArgument(new Argument('<shell>', 'for which shell').choices(SHELLS))
     .action(async (shell: Shell) => {
       const { commandTree } = await import('./command-tree.ts');
-      process.stdout.write((await generatorOf(shell))(commandTree(await wholeProgram())));
+      process.stdout.write((await generatorOf(shell))(commandTree(wholeProgram())));
     });
   return withExamples(
     command,

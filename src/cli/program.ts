@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { captureCommand } from './capture.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { completionCommand, runningValuesCommand } from './completion.ts';
 import { connectionsCommand } from './connections.ts';
@@ -11,50 +12,29 @@ import { withExamples } from './examples.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { filtersCommand } from './filters.ts';
 import { helpCommand } from './help.ts';
+import { keysCommand } from './keys.ts';
+import { labCommand } from './lab.ts';
 import { lifesizeCommand } from './lifesize.ts';
 import { reloadCommand } from './reload.ts';
 import { maintenanceCommand } from './maintenance.ts';
 import { numberingCommand } from './numbering.ts';
+import { pkiCommand } from './pki.ts';
 import { rekeyCommand } from './rekey.ts';
 import { routeCommand } from './route.ts';
 import { sasCommand } from './sas.ts';
 import { statusCommand } from './status.ts';
 import { targetCommand } from './target.ts';
 import { targetsCommand } from './targets.ts';
+import { traceCommand } from './trace.ts';
 import { versionCommand } from './version.ts';
 
 const HELP_EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 no agent reachable, 4 not done in time.`;
 
-/** Commands with much code behind them: loaded only if the command line names them. */
-const LATER = {
-  trace: {
-    summary: 'what would happen to a packet, step by step',
-    load: async (): Promise<Command> => (await import('./trace.ts')).traceCommand(),
-  },
-  capture: {
-    summary: 'packets before and after the steps of an agent, as a pcapng file',
-    load: async (): Promise<Command> => (await import('./capture.ts')).captureCommand(),
-  },
-  pki: {
-    summary: 'certificates of the coupling channel',
-    load: async (): Promise<Command> => (await import('./pki.ts')).pkiCommand(),
-  },
-  keys: {
-    summary: 'keys of the SAs, for Wireshark',
-    load: async (): Promise<Command> => (await import('./keys.ts')).keysCommand(),
-  },
-  lab: {
-    summary: 'a cluster of network namespaces on this machine',
-    load: async (): Promise<Command> => (await import('./lab.ts')).labCommand(),
-  },
-};
-
 /** Runs one command line (without the program's own name) and returns the exit code. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   try {
-    const program = await buildProgram(args);
-    await program.parseAsync(args, { from: 'user' });
+    await buildProgram().parseAsync(args, { from: 'user' });
     return Number(process.exitCode ?? EXIT.OK);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE;
@@ -63,7 +43,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   }
 }
 
-async function buildProgram(args: readonly string[]): Promise<Command> {
+/** All commands. Their files are light: what a command acts with is loaded when it acts. */
+export function buildProgram(): Command {
   const program = new Command('dvipa')
     .description('IPsec for a cluster of hosts behind one Dynamic Virtual IP address')
     .helpCommand(false)
@@ -89,19 +70,10 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
       ],
     ],
     ['Act:', [rekeyCommand(), drainCommand(), undrainCommand(), maintenanceCommand()]],
-    [
-      'Find out why:',
-      [doctorCommand(), await later('trace', args), await later('capture', args), await later('keys', args)],
-    ],
+    ['Find out why:', [doctorCommand(), traceCommand(), captureCommand(), keysCommand()]],
     [
       'Set up:',
-      [
-        await later('pki', args),
-        await later('lab', args),
-        versionCommand(),
-        completionCommand(wholeProgram),
-        helpCommand(),
-      ],
+      [pkiCommand(), labCommand(), versionCommand(), completionCommand(buildProgram), helpCommand()],
     ],
   ];
   for (const [heading, commands] of groups) {
@@ -117,16 +89,6 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     ['dvipa status', 'is everything there?'],
     ['dvipa help sas', 'the help of a command'],
   );
-}
-
-/** With every command as it is when it runs: what completion, man page and reference are made from. */
-export function wholeProgram(): Promise<Command> {
-  return buildProgram(Object.keys(LATER));
-}
-
-async function later(name: keyof typeof LATER, args: readonly string[]): Promise<Command> {
-  const { summary, load } = LATER[name];
-  return args.includes(name) ? load() : new Command(name).summary(summary);
 }
 
 /** commander hands `exitOverride` down only to commands it makes itself. */

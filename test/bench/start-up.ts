@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { commandTree, everyCommand } from '../../src/cli/command-tree.ts';
-import { wholeProgram } from '../../src/cli/program.ts';
+import { buildProgram } from '../../src/cli/program.ts';
 import { PROJECT_ROOT } from '../../src/lab/program.ts';
 
 const RUNS = 9;
@@ -22,7 +22,7 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] as number;
 }
 
-const lines = everyCommand(commandTree(await wholeProgram())).map(({ path }) =>
+const lines = everyCommand(commandTree(buildProgram())).map(({ path }) =>
   path[0] === 'help' ? path : [...path, '--help'],
 );
 const empty: number[] = [];

@@ -9,7 +9,7 @@ import { type CommandEntry, commandTree, everyCommand } from '../../src/cli/comm
 import { bashScript } from '../../src/cli/completion/bash.ts';
 import { fishScript } from '../../src/cli/completion/fish.ts';
 import { zshScript } from '../../src/cli/completion/zsh.ts';
-import { wholeProgram } from '../../src/cli/program.ts';
+import { buildProgram } from '../../src/cli/program.ts';
 import { type AdminServer, startAdminServer } from '../../src/io/admin-server.ts';
 import { skipBecause } from '../support/summary-reporter.ts';
 import { SAS, STATUS, TARGETS } from '../observe/samples.ts';
@@ -87,7 +87,7 @@ describe('dvipa completion', function () {
       targets: () => TARGETS,
       sas: () => SAS,
     });
-    whole = commandTree(await wholeProgram());
+    whole = commandTree(buildProgram());
   });
   after(async () => {
     await server.close();

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import type { Command } from 'commander';
 import { type CommandEntry, commandTree, everyCommand } from '../../src/cli/command-tree.ts';
-import { wholeProgram } from '../../src/cli/program.ts';
+import { buildProgram } from '../../src/cli/program.ts';
 import { dvipa } from './run-cli.ts';
 
 /** Parses a command line as the program does, and does nothing. */
 async function parse(line: readonly string[]): Promise<void> {
-  const program = await wholeProgram();
+  const program = buildProgram();
   const calm = (command: Command): void => {
     command.action(() => {}).configureOutput({ writeErr: () => {}, writeOut: () => {} });
     for (const sub of command.commands) calm(sub);
@@ -27,7 +27,7 @@ describe('dvipa help', function () {
   const nameOf = ({ path }: CommandEntry) => ['dvipa', ...path].join(' ');
 
   before(async () => {
-    commands = everyCommand(commandTree(await wholeProgram()));
+    commands = everyCommand(commandTree(buildProgram()));
     expect(commands).to.have.lengthOf.above(15);
   });
 

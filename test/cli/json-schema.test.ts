@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { commandTree, everyCommand } from '../../src/cli/command-tree.ts';
-import { wholeProgram } from '../../src/cli/program.ts';
+import { buildProgram } from '../../src/cli/program.ts';
 import type { KeysExportSnapshot, ReloadSnapshot } from '../../src/observe/snapshots.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
 import type { TraceSnapshot } from '../../src/observe/trace-snapshot.ts';
@@ -105,7 +105,7 @@ describe('JSON that dvipa prints', function () {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   it('docs/cli.schema.json describes every command that has --json, and no other', async () => {
-    const commands = everyCommand(commandTree(await wholeProgram()))
+    const commands = everyCommand(commandTree(buildProgram()))
       .filter(({ options }) => options.some(({ flags }) => flags.includes('--json')))
       .map(({ path }) => ['dvipa', ...path].join(' '));
     const missing = commands.filter((name) => !DESCRIBED.includes(name));

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type CommandEntry, commandTree, everyCommand } from '../../src/cli/command-tree.ts';
-import { wholeProgram } from '../../src/cli/program.ts';
+import { buildProgram } from '../../src/cli/program.ts';
 import { fillRegion } from '../../src/cli/reference/marked-region.ts';
 import { PAGES } from '../../src/cli/reference/pages.ts';
 import { parseConfig } from '../../src/config/index.ts';
@@ -19,7 +19,7 @@ describe('reference of dvipa', () => {
   let folder = '';
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'dvipa-man-'));
-    program = commandTree(await wholeProgram());
+    program = commandTree(buildProgram());
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -80,6 +80,11 @@ describe('Debian packages', function () {
     host = await CleanHost.start('packages', { lower: [await cleanRoot()] });
     await install(host, agent, plugin);
     expect(await host.must(['dvipa', 'version'])).to.match(new RegExp(`^dvipa ${VERSION} \\(Node.js 24`));
+    const folder = '/usr/share/doc/strongswan-dvipa-agent';
+    for (const role of ['route', 'target'])
+      await host.must(['dvipa', 'check-config', '--no-files', `${folder}/examples/${role}-options.yaml`]);
+    // As the first line of each says.
+    JSON.parse(await host.must(['cat', `${folder}/examples/../dvipa.schema.json`]));
     const enabled = await host.exec(['systemctl', 'is-enabled', 'dvipa-route', 'dvipa-target']);
     expect(enabled.stdout).to.equal('disabled\ndisabled\n');
     expect(

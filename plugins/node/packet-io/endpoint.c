@@ -38,6 +38,39 @@ void endpoint_note_error(endpoint_t *this, int error)
 	this->last_error = error;
 }
 
+uint32_t endpoint_write_each(endpoint_t *this, vector_t *vector, uint32_t from,
+							 uint32_t count, uint8_t refused, uint8_t too_big)
+{
+	uint32_t sent = 0;
+	ssize_t len;
+
+	for (uint32_t i = from; i < from + count; i++)
+	{
+		if (vector->verdict[i])
+		{
+			continue;
+		}
+		do
+		{
+			len = write(this->fd, vector->slab + vector->offset[i],
+						vector->length[i]);
+		}
+		while (len < 0 && errno == EINTR);
+		if (len < 0)
+		{
+			vector->verdict[i] = errno == EMSGSIZE ? too_big : refused;
+			this->refused++;
+			this->last_error = errno;
+		}
+		else
+		{
+			sent++;
+		}
+	}
+	this->sent += sent;
+	return sent;
+}
+
 napi_value endpoint_throw_errno(napi_env env, const char *what, int error)
 {
 	char text[256];

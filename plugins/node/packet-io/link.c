@@ -52,41 +52,10 @@ static uint32_t link_receive(endpoint_t *this, vector_t *vector, uint32_t from,
 	return filled;
 }
 
-static uint32_t link_send(endpoint_t *this, vector_t *vector, uint32_t from,
-						  uint32_t count, uint8_t refused, uint8_t too_big)
-{
-	uint32_t sent = 0;
-	ssize_t len;
-
-	for (uint32_t i = from; i < from + count; i++)
-	{
-		if (vector->verdict[i])
-		{
-			continue;
-		}
-		do
-		{
-			len = send(this->fd, vector->slab + vector->offset[i],
-					   vector->length[i], MSG_DONTWAIT);
-		}
-		while (len < 0 && errno == EINTR);
-		if (len < 0)
-		{
-			vector->verdict[i] = errno == EMSGSIZE ? too_big : refused;
-			this->refused++;
-			this->last_error = errno;
-			continue;
-		}
-		sent++;
-	}
-	this->sent += sent;
-	return sent;
-}
-
 static const endpoint_kind_t link_kind = {
 	.name = "link",
 	.receive = link_receive,
-	.send = link_send,
+	.send = endpoint_write_each,
 };
 
 napi_value link_open(napi_env env, napi_callback_info info)

@@ -54,43 +54,10 @@ static uint32_t tun_receive(endpoint_t *this, vector_t *vector, uint32_t from,
 	return filled;
 }
 
-static uint32_t tun_send(endpoint_t *this, vector_t *vector, uint32_t from,
-						 uint32_t count, uint8_t refused, uint8_t too_big)
-{
-	uint32_t sent = 0;
-	ssize_t len;
-
-	for (uint32_t i = from; i < from + count; i++)
-	{
-		if (vector->verdict[i])
-		{
-			continue;
-		}
-		do
-		{
-			len = write(this->fd, vector->slab + vector->offset[i],
-						vector->length[i]);
-		}
-		while (len < 0 && errno == EINTR);
-		if (len < 0)
-		{
-			vector->verdict[i] = errno == EMSGSIZE ? too_big : refused;
-			this->refused++;
-			this->last_error = errno;
-		}
-		else
-		{
-			sent++;
-		}
-	}
-	this->sent += sent;
-	return sent;
-}
-
 static const endpoint_kind_t tun_kind = {
 	.name = "tun",
 	.receive = tun_receive,
-	.send = tun_send,
+	.send = endpoint_write_each,
 };
 
 /** A boolean property of an options object; absent is false */
