@@ -15,9 +15,14 @@ export function skipBecause(context: Mocha.Context, reason: string): never {
   return context.skip();
 }
 
+/** What is kept of a failure for the end of the whole run, where a log that is cut in the middle still shows it. */
+const FAILURE_LINES = 12;
+const FAILURE_COLUMNS = 300;
+
 /**
  * Prints failures, skips with their reasons, and totals; appends `passed failed skipped` to the file named by
- * DVIPA_COUNTS, from which scripts/test makes its last line. With DVIPA_TEST_NAMES every test is printed as it ends.
+ * DVIPA_COUNTS, from which scripts/test makes its last line, and each failure to the file named by DVIPA_FAILURES, which it
+ * prints before that line. With DVIPA_TEST_NAMES every test is printed as it ends.
  */
 export default class SummaryReporter extends Mocha.reporters.Base {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
@@ -27,8 +32,14 @@ export default class SummaryReporter extends Mocha.reporters.Base {
     runner.on('pass', (test) => {
       if (printNames) console.log(`  ok      ${test.fullTitle()} (${test.duration ?? 0} ms)`);
     });
-    runner.on('fail', (test) => {
+    const failures: string[] = [];
+    runner.on('fail', (test, error: Error) => {
       if (printNames) console.log(`  FAILED  ${test.fullTitle()}`);
+      const why = `${error.message}\n${error.stack ?? ''}`.split('\n').slice(0, FAILURE_LINES);
+      failures.push(
+        `FAILED ${test.fullTitle()}`,
+        ...why.map((line) => `  ${line.slice(0, FAILURE_COLUMNS)}`),
+      );
     });
     runner.on('pending', (test: SkippedTest) => {
       skipped += 1;
@@ -36,6 +47,8 @@ export default class SummaryReporter extends Mocha.reporters.Base {
     });
     runner.once('end', () => {
       this.epilogue();
+      const list = process.env['DVIPA_FAILURES'];
+      if (list !== undefined) appendFileSync(list, failures.map((line) => `${line}\n`).join(''));
       const file = process.env['DVIPA_COUNTS'];
       if (file === undefined) return;
       appendFileSync(file, `${runner.stats?.passes ?? 0} ${runner.stats?.failures ?? 0} ${skipped}\n`);

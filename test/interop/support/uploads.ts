@@ -10,7 +10,7 @@ const SERVER = `
   const server = require('node:http').createServer((request, response) => {
     const hash = createHash('sha256');
     request.on('data', (chunk) => hash.update(chunk));
-    request.on('end', () => response.end(hash.digest('hex')));
+    request.on('end', () => response.setHeader('x-dvipa-host', process.argv[2]).end(hash.digest('hex')));
   });
   const listen = () => server.listen(${UPLOAD_PORT}, process.argv[1]);
   server.on('error', () => setTimeout(listen, 100));
@@ -19,7 +19,7 @@ const SERVER = `
 /** Starts a server of that kind on every target. Returns a file of so many bytes of the lab's stream, which clients see as well. */
 export function startUploads(cluster: Cluster, bytes: number): string {
   for (const target of cluster.targets)
-    cluster.lab.host(target).spawn('uploads', [process.execPath, '-e', SERVER, cluster.dvipa]);
+    cluster.lab.host(target).spawn('uploads', [process.execPath, '-e', SERVER, cluster.dvipa, target]);
   const file = cluster.file('upload');
   writeFileSync(file, Buffer.concat([...byteStream(bytes)]));
   return file;
