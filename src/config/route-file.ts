@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hasPorts } from '../packet/protocols.ts';
+import { fastPathSections } from './fast-path.ts';
 import { ROUTE_ADMIN_SOCKET } from './admin-sockets.ts';
 import {
   clusterAddress,
@@ -188,6 +189,7 @@ export const routeFile = object({
     description: 'How packets cross the cluster. There is one way so far.',
     reload: 'restart',
   }),
+  ...fastPathSections,
   keys_export: keysExportSection,
   admin: adminSection(ROUTE_ADMIN_SOCKET),
   log: logSection,

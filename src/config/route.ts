@@ -1,3 +1,4 @@
+import type { FastPathConfig } from './fast-path.ts';
 import { type DistributionConfig, distributionOf, type ServiceConfig } from './distribution.ts';
 import type { PortRange } from './fields.ts';
 import type { KeysExportConfig } from './keys-export.ts';
@@ -36,7 +37,7 @@ export interface DvipaConfig extends DistributionConfig {
   readonly services: readonly ServiceConfig[];
 }
 
-export interface RouteConfig {
+export interface RouteConfig extends FastPathConfig {
   readonly role: 'route';
   readonly host: string;
   readonly dvipas: readonly DvipaConfig[];

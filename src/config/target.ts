@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { TARGET_ADMIN_SOCKET } from './admin-sockets.ts';
+import { type FastPathConfig, fastPathSections } from './fast-path.ts';
 import {
   clusterAddress,
   familyOfText,
@@ -28,7 +29,7 @@ import {
   roleOf,
 } from './shared.ts';
 
-export interface TargetConfig {
+export interface TargetConfig extends FastPathConfig {
   readonly role: 'target';
   readonly host: string;
   /** Addresses this host serves; filter rules and endpoints come from the routing host. */
@@ -93,6 +94,7 @@ export const targetFile = object({
   })
     .prefault({})
     .meta({ description: 'Ports from which this host opens connections of its DVIPAs.', reload: 'hot' }),
+  ...fastPathSections,
   coupling: couplingSection,
   admin: adminSection(TARGET_ADMIN_SOCKET),
   log: logSection,

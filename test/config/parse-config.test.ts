@@ -53,6 +53,9 @@ describe('configuration of a routing host', () => {
       verification: { perSecond: 10_000 },
       stamping: 'on',
       trustedLink: 'sealed',
+      link: { driver: 'auto' },
+      offloads: { gso: true, gro: true, tun: true },
+      crypto: { library: 'auto' },
       admin: { socket: '/run/dvipa/route.sock' },
       log: { level: 'info', format: 'text' },
     });
@@ -265,7 +268,7 @@ describe('configuration of a routing host', () => {
       'a key of the other role',
       'role: route',
       'role: route\ntun: {}',
-      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, keys_export, admin, log',
+      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, link, offloads, crypto, keys_export, admin, log',
     ],
     [
       'a __proto__ key',
@@ -327,6 +330,9 @@ describe('configuration of a target', () => {
       outside: { interface: 'outside0' },
       tun: { name: 'dvipa0', mtu: 1360 },
       sourcePorts: { manage: false },
+      link: { driver: 'auto' },
+      offloads: { gso: true, gro: true, tun: true },
+      crypto: { library: 'auto' },
       coupling: {
         ca: '/etc/dvipa/pki/ca.pem',
         certificate: '/etc/dvipa/pki/target1.pem',

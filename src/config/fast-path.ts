@@ -1,0 +1,52 @@
+import { flag, object, oneOf } from './fields.ts';
+
+/** How packets move on this host. Whatever the kernel or the machine has not is left out by itself, with one line in the log. */
+export interface FastPathConfig {
+  readonly link: { readonly driver: 'auto' | 'batch' | 'dgram' };
+  readonly offloads: {
+    /** Many datagrams in one send call (UDP_SEGMENT). */
+    readonly gso: boolean;
+    /** Many datagrams in one receive call (UDP_GRO, and super-packets on the capture). */
+    readonly gro: boolean;
+    /** Large TCP segments across the TUN (IFF_VNET_HDR). Of no meaning on a routing host. */
+    readonly tun: boolean;
+  };
+  readonly crypto: { readonly library: 'auto' | 'ipsec-mb' | 'openssl' | 'node' };
+}
+
+export const fastPathSections = {
+  link: object({
+    driver: oneOf('auto', 'batch', 'dgram').default('auto').meta({
+      description:
+        'What moves packets across the cluster. batch: many packets a system call; dgram: one, with nothing but Node.js; auto: batch where the kernel can.',
+    }),
+  })
+    .prefault({})
+    .meta({ description: 'The trusted link.', reload: 'restart' }),
+  offloads: object({
+    gso: flag
+      .default(true)
+      .meta({ description: 'Hand many datagrams of one receiver to the kernel as one (UDP_SEGMENT).' }),
+    gro: flag
+      .default(true)
+      .meta({ description: 'Take many datagrams of one sender from the kernel as one (UDP_GRO).' }),
+    tun: flag.default(true).meta({
+      description:
+        'Large TCP segments across the TUN of a target (IFF_VNET_HDR). Of no meaning on a routing host.',
+    }),
+  })
+    .prefault({})
+    .meta({
+      description:
+        'What turns itself off where the kernel has it not; can be turned off where a kernel or a network card has it wrong.',
+      reload: 'restart',
+    }),
+  crypto: object({
+    library: oneOf('auto', 'ipsec-mb', 'openssl', 'node').default('auto').meta({
+      description:
+        "Who does ESP's cryptography. ipsec-mb: where this host has it; openssl: the addon packet-crypto; node: nothing but Node.js; auto: the first of these that is there.",
+    }),
+  })
+    .prefault({})
+    .meta({ description: 'Cryptography of packets.', reload: 'restart' }),
+};
