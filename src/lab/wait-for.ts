@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface WaitOptions {
-  /** Default 10 s. */
+  /** Default 30 s: what is waited for comes, on a busy machine too; how fast is not asked here. */
   readonly timeoutMs?: number;
   /** Default 50 ms. */
   readonly everyMs?: number;
@@ -16,7 +16,7 @@ export async function waitFor<T>(
   ask: () => Promise<T | undefined | false> | T | undefined | false,
   options: WaitOptions = {},
 ): Promise<T> {
-  const { timeoutMs = 10_000, everyMs = 50 } = options;
+  const { timeoutMs = 30_000, everyMs = 50 } = options;
   const end = performance.now() + timeoutMs;
   for (;;) {
     let cause: unknown;

@@ -93,9 +93,9 @@ export function slowDownload(client: Host, dvipa: string, seconds: number, marke
   const url = `http://${dvipa}/bytes/${bytes}?marker=${marker}`;
   const headers = `/run/slow-${(downloads += 1)}`;
   const script = 'curl -s -D "$1" --limit-rate "$2" --max-time "$3" --connect-timeout 10 "$4" | sha256sum';
-  const argv = [headers, String(SLOW_BYTES_PER_SECOND), String(2 * seconds + 5), url];
+  const argv = [headers, String(SLOW_BYTES_PER_SECOND), String(4 * seconds + 60), url];
   const finished = client.exec(['sh', '-c', script, 'slow', ...argv], {
-    timeoutMs: (2 * seconds + 10) * 1000,
+    timeoutMs: (4 * seconds + 70) * 1000,
   });
   const serverNow = async () => {
     const { stdout } = await client.exec(['cat', headers]);
