@@ -32,7 +32,7 @@ const NAMES = Object.keys(HOSTS) as HostName[];
  * ESP (User Mode Linux), since this machine's may have none.
  */
 describe('a new user', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   this.bail(true);
   const steps = readmeSteps('First steps on real hosts');
   const isInstalling = ({ script }: { script: string }) => script.includes('apt install');

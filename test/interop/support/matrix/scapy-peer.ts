@@ -47,20 +47,33 @@ export class ScapyPeer {
     return peer;
   }
 
-  /** Gives scapy the keys of these cells' newest SAs. */
+  /** Gives scapy the keys of these cells' newest SAs. charon installs the outbound one of a rekey when the old one is deleted. */
   async takeKeys(children: readonly ListedChild[], cells: readonly Cell[]): Promise<void> {
     const session = await openSession(`unix://${this.#cluster.run('router1', 'charon.dvipa')}`);
     try {
-      const { sas } = await listPlugin(session, (error) => {
-        throw error;
-      });
-      await this.#give(cells.map((cell) => this.#keysOf(cell, children, sas)));
+      await this.#give(
+        await waitFor('the plugin has all SAs', () => this.#keysNow(session, children, cells)),
+      );
+    } finally {
+      session.close();
+    }
+  }
+
+  async #keysNow(
+    session: Parameters<typeof listPlugin>[0],
+    children: readonly ListedChild[],
+    cells: readonly Cell[],
+  ): Promise<object[]> {
+    const { sas } = await listPlugin(session, (error) => {
+      throw error;
+    });
+    try {
+      return cells.map((cell) => this.#keysOf(cell, children, sas));
+    } finally {
       for (const { encryptionKey, integrityKey } of sas) {
         encryptionKey.wipe();
         integrityKey?.wipe();
       }
-    } finally {
-      session.close();
     }
   }
 
