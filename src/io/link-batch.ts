@@ -78,7 +78,10 @@ export class BatchLink implements TrustedLink {
 
   /** Throws the error of `bind` (EADDRINUSE, EADDRNOTAVAIL). */
   static open(options: BatchLinkOptions): BatchLink {
-    return new BatchLink(packetIo().udpOpen(options.address, options.port ?? LINK_PORT, BUFFER_BYTES), options);
+    return new BatchLink(
+      packetIo().udpOpen(options.address, options.port ?? LINK_PORT, BUFFER_BYTES),
+      options,
+    );
   }
 
   setPeer(peer: number, address: string | undefined): void {

@@ -18,8 +18,7 @@ export class LinkCopies {
   /** Copies one packet in, with its dispatch number (0: none); false if it is longer than any slot. */
   add(packet: Uint8Array, peer: number, protocol: number, epoch: number, dispatch: number): boolean {
     const vector = this.#groups.vectorFor(peer, protocol, epoch);
-    if (packet.length > vector.roomBytes)
-      return this.#deliverLarge(packet, peer, protocol, epoch, dispatch);
+    if (packet.length > vector.roomBytes) return this.#deliverLarge(packet, peer, protocol, epoch, dispatch);
     vector.dispatch[vector.count] = dispatch;
     return vector.push(packet);
   }
@@ -30,7 +29,13 @@ export class LinkCopies {
   }
 
   /** At once, behind what came before it. */
-  #deliverLarge(packet: Uint8Array, peer: number, protocol: number, epoch: number, dispatch: number): boolean {
+  #deliverLarge(
+    packet: Uint8Array,
+    peer: number,
+    protocol: number,
+    epoch: number,
+    dispatch: number,
+  ): boolean {
     this.flush();
     const vector = this.#large;
     vector.reset();
