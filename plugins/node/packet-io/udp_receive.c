@@ -186,7 +186,11 @@ napi_value copy_packets(napi_env env, napi_callback_info info)
 	}
 	for (uint32_t i = 0; i < count; i++)
 	{
-		memmove(to_slab + to_offset[i], slab + offset[i], length[i]);
+		/* a slab of no bytes has no address */
+		if (length[i])
+		{
+			memmove(to_slab + to_offset[i], slab + offset[i], length[i]);
+		}
 	}
 	return NULL;
 }
