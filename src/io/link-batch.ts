@@ -9,8 +9,8 @@ import { LinkPeers } from './link-peers.ts';
 import { type NativeHandle, packetIo } from './native.ts';
 
 const BUFFER_BYTES = 8 * 1024 * 1024;
-/** System calls before other sources get their turn. */
-const CALLS_PER_TURN = 4;
+/** Packets, about, before other sources get their turn. */
+const PACKETS_PER_TURN = 256;
 /** Packets of one message (UDP_SEGMENT); 1 turns it off. */
 const SEGMENTS = 64;
 const IP_UDP_BYTES = 28;
@@ -182,7 +182,8 @@ export class BatchLink implements TrustedLink {
 
   #readable(status: number): void {
     if (status < 0) throw new Error(`the trusted link's socket is gone: ${getSystemErrorName(status)}`);
-    for (let call = 0; call < CALLS_PER_TURN && !this.#isClosed; call++) {
+    const enough = this.#arrivals.packets + PACKETS_PER_TURN;
+    while (!this.#isClosed && this.#arrivals.packets < enough) {
       if (!this.#arrivals.receive()) return;
     }
   }
