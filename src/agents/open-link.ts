@@ -27,7 +27,7 @@ export interface OpenLink extends TrustedLink {
  * Opens the trusted link as configured, and says in one line what it does; a switch that the kernel refuses, then or later, has a line of
  * its own. `auto` is `batch` where the kernel has the calls for it. Rejects with the error of `bind`.
  */
-export async function openLink(options: OpenLinkOptions, batch = BatchLink.open): Promise<OpenLink> {
+export async function openLink(options: OpenLinkOptions, batch = openBatchLink): Promise<OpenLink> {
   const { config, log } = options;
   const opened = config.link.driver === 'dgram' ? undefined : openBatch(options, batch);
   if (opened !== undefined) return opened;
@@ -36,11 +36,12 @@ export async function openLink(options: OpenLinkOptions, batch = BatchLink.open)
   return link;
 }
 
+function openBatchLink(options: BatchLinkOptions): OpenLink {
+  return BatchLink.open(options);
+}
+
 /** Undefined: this kernel can not, and `auto` does without. */
-function openBatch(
-  options: OpenLinkOptions,
-  open: (options: BatchLinkOptions) => OpenLink,
-): OpenLink | undefined {
+function openBatch(options: OpenLinkOptions, open: typeof openBatchLink): OpenLink | undefined {
   const { config, log } = options;
   const { gso, gro } = config.offloads;
   try {

@@ -102,20 +102,21 @@ async function measure(of: Case, port: number): Promise<{ out: Cost; in: Cost }>
   const vector = fullVector();
   const child = fork(fileURLToPath(import.meta.url), [of, String(port)]);
   const said = on(child, 'message');
-  let allowed = 0;
-  let go: () => void = () => {};
+  const window = { allowed: 0, go: () => {} };
   link.onReceive((packets) => {
-    allowed += (packets.count * WINDOW) / 2;
-    go();
+    window.allowed += (packets.count * WINDOW) / 2;
+    window.go();
   });
   const work = async () => {
     await said.next();
-    allowed = WINDOW;
-    for (let sent = 0; sent < PACKETS; ) {
-      while (sent >= allowed) {
+    window.allowed = WINDOW;
+    let sent = 0;
+    while (sent < PACKETS) {
+      if (sent >= window.allowed) {
         await new Promise<void>((resolve) => {
-          go = resolve;
+          window.go = resolve;
         });
+        continue;
       }
       vector.count = Math.min(VECTOR_PACKETS, PACKETS - sent);
       const took = link.send(vector, 0, 1);

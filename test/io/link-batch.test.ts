@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
-import fc from 'fast-check';
+import { array, assert, asyncProperty, constantFrom, integer, oneof, record } from 'fast-check';
 import { DropCounters } from '../../src/base/verdict.ts';
 import { LINK_PROTOCOL } from '../../src/dataplane/ports.ts';
 import { PacketVector } from '../../src/dataplane/vector.ts';
@@ -58,6 +58,16 @@ function vectorOf(packets: readonly Buffer[], protocol: number): PacketVector {
 const packetsOf = (count: number, bytes: number) =>
   Array.from({ length: count }, (_, i) => Buffer.alloc(bytes, i));
 
+/** As a routing host does: headers in front, padding and an ICV behind. */
+function writeAround(packets: PacketVector): void {
+  for (let i = 0; i < packets.count; i++) {
+    const start = packets.offset[i] as number;
+    const stop = start + (packets.length[i] as number);
+    packets.slab.fill(0xff, start - 128, start);
+    packets.slab.fill(0xff, stop, stop + 64);
+  }
+}
+
 describe('batch link', function () {
   this.timeout(20_000);
   const open: End[] = [];
@@ -89,14 +99,14 @@ describe('batch link', function () {
       const c = end('127.0.5.3', to);
       a.link.setPeer(2, c.address);
       c.link.setPeer(7, a.address);
-      const size = fc.oneof(fc.constantFrom(1, 100, 1400, 1401), fc.integer({ min: 1, max: 7000 }));
-      const packet = fc.record({
+      const size = oneof(constantFrom(1, 100, 1400, 1401), integer({ min: 1, max: 7000 }));
+      const packet = record({
         size,
-        target: fc.constantFrom(1, 2),
-        protocol: fc.constantFrom(OUTER_IPV4, OUTER_IPV4, SEALED, STAMP),
+        target: constantFrom(1, 2),
+        protocol: constantFrom(OUTER_IPV4, OUTER_IPV4, SEALED, STAMP),
       });
-      await fc.assert(
-        fc.asyncProperty(fc.array(packet, { minLength: 1, maxLength: 300 }), async (plan) => {
+      await assert(
+        asyncProperty(array(packet, { minLength: 1, maxLength: 300 }), async (plan) => {
           for (const each of [b, c]) each.arrived.length = 0;
           const packets = plan.map(({ size: bytes }, i) => Buffer.alloc(bytes, i));
           const vector = vectorOf(packets, OUTER_IPV4);
@@ -187,16 +197,11 @@ describe('batch link', function () {
     const spoilt: string[] = [];
     b.link.onReceive((packets, peer, protocol) => {
       const before = Array.from({ length: packets.count }, (_, i) => packets.packet(i).toString('latin1'));
-      for (let i = 0; i < packets.count && protocol !== OUTER_IPV4; i++) {
-        const start = packets.offset[i] as number;
-        const stop = start + (packets.length[i] as number);
-        packets.slab.fill(0xff, start - 128, start);
-        packets.slab.fill(0xff, stop, stop + 64);
-        if (packets.roomBehind(i) === 0) spoilt.push('no room behind');
-      }
+      const isCopied = protocol !== OUTER_IPV4;
+      if (isCopied) writeAround(packets);
       for (let i = 0; i < packets.count; i++) {
         if (packets.packet(i).toString('latin1') !== before[i]) spoilt.push(`${protocol} ${i}`);
-        if (protocol === OUTER_IPV4 && packets.roomBehind(i) !== 0) spoilt.push('room where neighbours are');
+        if (packets.roomBehind(i) > 0 !== isCopied) spoilt.push(`room of ${protocol} ${i}`);
         b.arrived.push({ peer, protocol, dispatch: 0, bytes: Buffer.alloc(0) });
       }
     });
@@ -277,15 +282,15 @@ describe('batch link', function () {
 
   it('batch link hands up nothing any more once it was closed from within', async () => {
     const [a, b] = pair();
-    let calls = 0;
-    b.link.onReceive(() => {
-      calls++;
+    const calls: number[] = [];
+    b.link.onReceive((packets) => {
+      calls.push(packets.count);
       void b.link.close();
     });
     a.link.send(vectorOf(packetsOf(600, 100), OUTER_IPV4), 1, 1);
     a.link.send(vectorOf(packetsOf(10, 100), SEALED), 1, 1);
-    while (calls === 0) await turn();
+    while (calls.length === 0) await turn();
     for (let i = 0; i < 5; i++) await turn();
-    expect(calls).to.equal(1);
+    expect(calls).to.have.lengthOf(1);
   });
 });

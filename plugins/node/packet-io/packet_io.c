@@ -5,7 +5,7 @@
 
 /**
  * What JavaScript sees of packet-io: see README.md one folder up. This file
- * checks arguments; the work is in tun.c, capture.c, link.c and raw.c.
+ * checks arguments; the work is in the other ones.
  */
 
 #include "udp_batch.h"
