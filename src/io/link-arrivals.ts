@@ -1,4 +1,4 @@
-import type { DropCounters } from '../base/verdict.ts';
+import { type DropCounters, verdictOf } from '../base/verdict.ts';
 import { LARGE_SLOT_BYTES, PacketVector, SLOT_BYTES } from '../dataplane/vector.ts';
 import { GreHeader } from '../packet/gre.ts';
 import { isDispatch, readLinkHeader } from './link-frame.ts';
@@ -18,6 +18,9 @@ const SEGMENTS_PER_MESSAGE = 128;
 const PACKETS = MESSAGES * SEGMENTS_PER_MESSAGE;
 const PACKETS_PER_VECTOR = 256;
 const NOBODY = -1;
+
+const LINK_STRANGER = verdictOf('link-stranger');
+const LINK_MALFORMED = verdictOf('link-malformed');
 
 /** Packets that get slots of their own, all at once: where each is until then. */
 class AwaitedVector extends PacketVector {
@@ -99,7 +102,7 @@ export class LinkArrivals {
         source = this.#source[i] as number;
         peer = this.#peers.peerAt(source) ?? NOBODY;
       }
-      if (peer === NOBODY) this.#drops.count('link-stranger');
+      if (peer === NOBODY) this.#drops.add(LINK_STRANGER);
       else this.#take(i, peer);
     }
   }
@@ -109,7 +112,7 @@ export class LinkArrivals {
     const at = this.#offset[i] as number;
     const bytes = this.#length[i] as number;
     if (!readLinkHeader(this.#slab, at, bytes, gre)) {
-      this.#drops.count('link-malformed');
+      this.#drops.add(LINK_MALFORMED);
       return;
     }
     const start = at + gre.headerBytes;

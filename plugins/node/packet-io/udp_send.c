@@ -105,9 +105,14 @@ static void refuse(sending_t *this, const run_t *run, int error)
 	this->endpoint->last_error = error;
 }
 
-/** The kernel, or the device, does not take several in one: they go one by one */
-static void send_singly(sending_t *this, const run_t *run)
+/**
+ * The kernel, or the device, does not take several in one: they go one by one.
+ *
+ * @return			how many went
+ */
+static uint32_t send_singly(sending_t *this, const run_t *run)
 {
+	uint32_t sent = 0;
 	struct iovec iov[2];
 	struct msghdr header = {
 		.msg_name = &this->to,
@@ -134,9 +139,11 @@ static void send_singly(sending_t *this, const run_t *run)
 		}
 		else
 		{
-			this->sent++;
+			sent++;
 		}
 	}
+	this->sent += sent;
+	return sent;
 }
 
 static bool is_about_segments(int error)
@@ -147,15 +154,15 @@ static bool is_about_segments(int error)
 
 static void run_refused(sending_t *this, const run_t *run, int error)
 {
-	if (run->count > 1 && is_about_segments(error))
-	{
-		this->segments = 1;
-		this->given_up = error;
-		send_singly(this, run);
-	}
-	else
+	if (run->count == 1 || !is_about_segments(error))
 	{
 		refuse(this, run, error);
+	}
+	else if (send_singly(this, run) > 0)
+	{
+		/* so it was that, and not the way to this address */
+		this->segments = 1;
+		this->given_up = error;
 	}
 }
 
