@@ -5,6 +5,7 @@ import { ConfigError } from './problem.ts';
 export type { Config } from './check.ts';
 export { type ConfigChange, configChanges } from './config-changes.ts';
 export { ConfigError } from './problem.ts';
+export type { FastPathConfig } from './fast-path.ts';
 export type { DvipaConfig, FilterRule, RouteConfig } from './route.ts';
 export type { TargetConfig } from './target.ts';
 

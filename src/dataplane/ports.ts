@@ -16,7 +16,7 @@ export interface PacketSink {
 
 /**
  * The trusted link: GRE-in-UDP (RFC 8086, port 4754) between cluster hosts. The link adds and strips
- * the GRE header; what is inside crosses unchanged. Drivers: `dgram`, later `batch`.
+ * the GRE header; what is inside crosses unchanged. Drivers: `batch` (many packets a system call) and `dgram`.
  */
 export interface TrustedLink {
   /** Sends packets with verdict 0 and `target[i] === peer`, each as its `linkProtocol`; `epoch` goes into the GRE key. */
@@ -25,7 +25,8 @@ export interface TrustedLink {
   setPeer(peer: number, address: string | undefined): void;
   /**
    * Arrivals, already checked for form, source (`link-stranger`) and counted if refused. `packets` hold
-   * the GRE payload; all of one call share peer, protocol and epoch. The vector is valid during the call only.
+   * the GRE payload; all of one call share peer, protocol and epoch. The vector is valid during the call only. Dispatches may stand
+   * close together in it (`PacketVector.over`): a target opens them where they are, and writes nothing around them.
    */
   onReceive(callback: (packets: PacketVector, peer: number, protocol: number, epoch: number) => void): void;
   close(): Promise<void>;

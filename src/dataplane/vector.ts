@@ -77,10 +77,10 @@ export class PacketVector implements CryptoBatch {
   readonly dontFragment: Uint8Array;
   readonly hopLimit: Uint8Array;
 
-  constructor(capacity: number, slotBytes = SLOT_BYTES) {
+  constructor(capacity: number, slotBytes = SLOT_BYTES, slab: Buffer = Buffer.alloc(capacity * slotBytes)) {
     this.capacity = capacity;
     this.#slotBytes = slotBytes;
-    this.slab = Buffer.alloc(capacity * slotBytes);
+    this.slab = slab;
     this.offset = new Uint32Array(capacity);
     this.length = new Uint32Array(capacity);
     this.verdict = new Uint8Array(capacity);
@@ -121,9 +121,17 @@ export class PacketVector implements CryptoBatch {
     this.reset();
   }
 
+  /**
+   * A vector over bytes of its maker, who says where the packets are. They have no slots: nothing is pushed, and nothing may be written
+   * in front of a packet or behind it, where its neighbours are.
+   */
+  static over(slab: Buffer, capacity: number): PacketVector {
+    return new PacketVector(capacity, 0, slab);
+  }
+
   /** Bytes that a source may write at `offset[i]` after `reset()`. */
   get roomBytes(): number {
-    return this.#slotBytes - HEADROOM_BYTES - TAILROOM_BYTES;
+    return Math.max(0, this.#slotBytes - HEADROOM_BYTES - TAILROOM_BYTES);
   }
 
   reset(): void {
@@ -146,7 +154,7 @@ export class PacketVector implements CryptoBatch {
   /** Bytes that packet `i` may grow by behind its end; padding of ESP and the ICV have room besides. */
   roomBehind(i: number): number {
     const end = (this.offset[i] as number) + (this.length[i] as number);
-    return (i + 1) * this.#slotBytes - TAILROOM_BYTES - end;
+    return Math.max(0, (i + 1) * this.#slotBytes - TAILROOM_BYTES - end);
   }
 
   drop(i: number, verdict: Verdict): void {

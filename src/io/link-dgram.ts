@@ -1,21 +1,13 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { type DropCounters, KEEP, verdictOf } from '../base/verdict.ts';
-import { LINK_PROTOCOL, type TrustedLink } from '../dataplane/ports.ts';
+import type { TrustedLink } from '../dataplane/ports.ts';
 import type { PacketVector } from '../dataplane/vector.ts';
-import {
-  encodeGreKeyed,
-  encodeGreSequenced,
-  GRE_KEYED_HEADER_BYTES,
-  GRE_SEQUENCED_HEADER_BYTES,
-  GreHeader,
-  parseGre,
-} from '../packet/gre.ts';
-import { LinkGroups } from './link-groups.ts';
+import { GRE_SEQUENCED_HEADER_BYTES, GreHeader } from '../packet/gre.ts';
+import { LinkCopies } from './link-copies.ts';
+import { encodeLinkHeader, LINK_PORT, readLinkHeader } from './link-frame.ts';
+import type { LinkStats } from './link-stats.ts';
 import { packetIo } from './native.ts';
 import { socketDrops } from './socket-drops.ts';
-
-/** RFC 8086 section 8.2 assigns 4754 to GRE-in-UDP. */
-export const LINK_PORT = 4754;
 
 const BUFFER_BYTES = 8 * 1024 * 1024;
 /** Bytes that may wait in this process for the kernel; beyond that packets are dropped, not held. */
@@ -23,7 +15,6 @@ const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
 
 const SEND_FAILED = verdictOf('send-failed');
 const QUEUE_OVERFLOW = verdictOf('queue-overflow');
-const PROTOCOLS: ReadonlySet<number> = new Set(Object.values(LINK_PROTOCOL));
 
 export interface DgramLinkOptions {
   /** This host's address on the cluster network; the socket hears nothing else. */
@@ -43,10 +34,12 @@ export class DgramLink implements TrustedLink {
   readonly #address: string;
   readonly #drops: DropCounters;
   #countedOverrun = 0;
+  #sent = 0;
+  #received = 0;
   readonly #addressOf = new Map<number, string>();
   readonly #peerOf = new Map<string, number>();
   readonly #gre = new GreHeader();
-  readonly #groups = new LinkGroups((packets, peer, protocol, epoch) => {
+  readonly #groups = new LinkCopies((packets, peer, protocol, epoch) => {
     // The peer may have been closed since the packets came.
     if (this.#addressOf.has(peer)) this.#receiver(packets, peer, protocol, epoch);
   });
@@ -111,7 +104,21 @@ export class DgramLink implements TrustedLink {
         sent++;
       }
     }
+    this.#sent += sent;
     return sent;
+  }
+
+  stats(): LinkStats {
+    const [sent, received] = [this.#sent, this.#received];
+    return {
+      driver: 'dgram',
+      gso: false,
+      gro: false,
+      sent,
+      sendCalls: sent,
+      received,
+      receiveCalls: received,
+    };
   }
 
   /** Adds what the kernel dropped because we did not read in time, since the last call: `receive-overrun`. */
@@ -137,19 +144,14 @@ export class DgramLink implements TrustedLink {
   }
 
   #arrived(message: Buffer, from: RemoteInfo): void {
+    this.#received++;
     const peer = this.#peerOf.get(from.address);
     if (peer === undefined) {
       this.#drops.count('link-stranger');
       return;
     }
     const gre = this.#gre;
-    const isWellFormed =
-      parseGre(message, 0, message.length, gre) === KEEP &&
-      gre.hasKey &&
-      gre.hasSequence === isDispatch(gre.protocol) &&
-      PROTOCOLS.has(gre.protocol) &&
-      message.length > gre.headerBytes;
-    if (!isWellFormed) {
+    if (!readLinkHeader(message, 0, message.length, gre)) {
       this.#drops.count('link-malformed');
       return;
     }
@@ -163,20 +165,12 @@ export class DgramLink implements TrustedLink {
   }
 }
 
-/** Datagrams of peers are dispatches: numbered, so that both ends can settle what became of them. */
-function isDispatch(protocol: number): boolean {
-  return protocol !== LINK_PROTOCOL.SEALED && protocol !== LINK_PROTOCOL.STAMP;
-}
-
 /** A copy with GRE in front: the socket may keep it for a later turn, when the vector has been reused. */
 function frame(vector: PacketVector, i: number, epoch: number): Buffer {
-  const protocol = vector.linkProtocol[i] as number;
   const packet = vector.packet(i);
-  const numbered = isDispatch(protocol);
-  const headerBytes = numbered ? GRE_SEQUENCED_HEADER_BYTES : GRE_KEYED_HEADER_BYTES;
-  const datagram = Buffer.allocUnsafe(headerBytes + packet.length);
-  if (numbered) encodeGreSequenced(datagram, 0, protocol, epoch, vector.dispatch[i] as number);
-  else encodeGreKeyed(datagram, 0, protocol, epoch);
+  const datagram = Buffer.allocUnsafe(GRE_SEQUENCED_HEADER_BYTES + packet.length);
+  const protocol = vector.linkProtocol[i] as number;
+  const headerBytes = encodeLinkHeader(datagram, 0, protocol, epoch, vector.dispatch[i] as number);
   datagram.set(packet, headerBytes);
-  return datagram;
+  return datagram.subarray(0, headerBytes + packet.length);
 }

@@ -1,62 +1,53 @@
-import { LARGE_SLOT_BYTES, PacketVector } from '../dataplane/vector.ts';
+import type { PacketVector } from '../dataplane/vector.ts';
 
-const PACKETS_PER_VECTOR = 64;
 /** Groups that may be open at a time: a few peers, each with one epoch and two protocols. */
 const MAX_GROUPS = 16;
 
-type Deliver = (packets: PacketVector, peer: number, protocol: number, epoch: number) => void;
+export type DeliverGroup<Vector extends PacketVector> = (
+  packets: Vector,
+  peer: number,
+  protocol: number,
+  epoch: number,
+) => void;
 
-interface Group {
+interface Group<Vector extends PacketVector> {
   peer: number;
   protocol: number;
   epoch: number;
-  readonly packets: PacketVector;
+  readonly packets: Vector;
 }
 
 /**
  * Collects arrivals of the trusted link into one vector per (peer, protocol, epoch), in order of arrival.
  * Bounded: a full vector, or one group too many (epochs come from outside), delivers at once.
  */
-export class LinkGroups {
-  readonly #deliver: Deliver;
-  #open: Group[] = [];
-  readonly #spare: Group[] = [];
-  /** For a packet that fits no ordinary slot: a datagram that came in fragments, or of a link with jumbo frames. */
-  readonly #large = new PacketVector(1, LARGE_SLOT_BYTES);
+export class LinkGroups<Vector extends PacketVector> {
+  readonly #deliver: DeliverGroup<Vector>;
+  readonly #make: () => Vector;
+  #open: Group<Vector>[] = [];
+  /** Takes turns with `#open`, so that a flush makes no new one. */
+  #leaving: Group<Vector>[] = [];
+  readonly #spare: Group<Vector>[] = [];
 
-  constructor(deliver: Deliver) {
+  constructor(deliver: DeliverGroup<Vector>, make: () => Vector) {
     this.#deliver = deliver;
+    this.#make = make;
   }
 
-  /** Copies one packet in, with its dispatch number (0: none); false if it is longer than a slot. */
-  add(packet: Uint8Array, peer: number, protocol: number, epoch: number, dispatch: number): boolean {
-    let group = this.#open.find((g) => g.peer === peer && g.epoch === epoch && g.protocol === protocol);
-    if (group === undefined) {
-      if (this.#open.length === MAX_GROUPS) this.flush();
-      group = this.#take(peer, protocol, epoch);
-    }
-    if (packet.length > group.packets.roomBytes) return this.#deliverLarge(packet, group, dispatch);
-    group.packets.dispatch[group.packets.count] = dispatch;
-    group.packets.push(packet);
-    if (group.packets.count === group.packets.capacity) this.flush();
-    return true;
-  }
-
-  /** At once, behind what came before it. */
-  #deliverLarge(packet: Uint8Array, { peer, protocol, epoch }: Group, dispatch: number): boolean {
-    this.flush();
-    const vector = this.#large;
-    vector.reset();
-    if (!vector.push(packet)) return false;
-    vector.dispatch[0] = dispatch;
-    this.#deliver(vector, peer, protocol, epoch);
-    return true;
+  /** Where the next packet of these goes: a vector with room for one more. */
+  vectorFor(peer: number, protocol: number, epoch: number): Vector {
+    const found = this.#find(peer, protocol, epoch);
+    if (found !== undefined && found.count < found.capacity) return found;
+    if (found !== undefined || this.#open.length === MAX_GROUPS) this.flush();
+    return this.#take(peer, protocol, epoch);
   }
 
   /** Delivers all there is. A receiver that throws loses its own vector only. */
   flush(): void {
     const groups = this.#open;
-    this.#open = [];
+    if (groups.length === 0) return;
+    this.#open = this.#leaving;
+    this.#leaving = groups;
     let failure: unknown;
     for (const group of groups) {
       try {
@@ -67,20 +58,23 @@ export class LinkGroups {
       group.packets.reset();
       this.#spare.push(group);
     }
+    groups.length = 0;
     if (failure !== undefined) throw failure;
   }
 
-  #take(peer: number, protocol: number, epoch: number): Group {
-    const group = this.#spare.pop() ?? {
-      peer,
-      protocol,
-      epoch,
-      packets: new PacketVector(PACKETS_PER_VECTOR),
-    };
+  #find(peer: number, protocol: number, epoch: number): Vector | undefined {
+    for (const group of this.#open) {
+      if (group.peer === peer && group.epoch === epoch && group.protocol === protocol) return group.packets;
+    }
+    return undefined;
+  }
+
+  #take(peer: number, protocol: number, epoch: number): Vector {
+    const group = this.#spare.pop() ?? { peer, protocol, epoch, packets: this.#make() };
     group.peer = peer;
     group.protocol = protocol;
     group.epoch = epoch;
     this.#open.push(group);
-    return group;
+    return group.packets;
   }
 }

@@ -26,6 +26,49 @@ export interface PacketIo {
   rawOpen(mark: number, sendBufferBytes: number): NativeHandle;
   /** A bound descriptor with large buffers, for node:dgram to take over and close. */
   udpSocket(address: string, port: number, bufferBytes: number): number;
+  /** As `udpSocket`, but an endpoint: for the functions that follow, `poll`, `stats` and `close`. */
+  udpOpen(address: string, port: number, bufferBytes: number): NativeHandle;
+  /** Throws if the kernel has no UDP_SEGMENT. */
+  udpSegmentation(handle: NativeHandle): void;
+  /** UDP_GRO from now on; throws if the kernel has it not. */
+  udpCoalescing(handle: NativeHandle): void;
+  /** `frames` has two entries a packet: its place in the vector, the length of its header. `outcome`: system calls, errno of segmentation. */
+  udpSend(
+    handle: NativeHandle,
+    slab: Buffer,
+    offset: Uint32Array,
+    length: Uint32Array,
+    verdict: Uint8Array,
+    headers: Uint8Array,
+    frames: Uint32Array,
+    count: number,
+    address: number,
+    port: number,
+    segments: number,
+    longest: number,
+    refused: number,
+    overflow: number,
+    outcome: Uint32Array,
+  ): number;
+  /** Packets where they lie in the slab, with where they came from; how many messages they were goes into `messagesReceived`. */
+  udpReceive(
+    handle: NativeHandle,
+    slab: Buffer,
+    offset: Uint32Array,
+    length: Uint32Array,
+    source: Uint32Array,
+    messages: number,
+    messageBytes: number,
+    messagesReceived: Uint32Array,
+  ): number;
+  copyPackets(
+    slab: Buffer,
+    offset: Uint32Array,
+    length: Uint32Array,
+    toSlab: Buffer,
+    toOffset: Uint32Array,
+    count: number,
+  ): void;
   receive(
     handle: NativeHandle,
     slab: Buffer,

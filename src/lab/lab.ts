@@ -68,7 +68,7 @@ export class Lab {
         processes: [],
       });
       progress(`networks and ${hosts.length} hosts`);
-      await buildNetworks(prefix, scenario, hosts);
+      await buildNetworks(prefix, scenario, hosts, options.superPackets);
       const plugin = builtPlugin(PROJECT_ROOT);
       const pki = await IkePki.create(`${folder}/pki/ike`);
       const files = { scenario, hosts, folder, prefix, values: options.values, plugin };

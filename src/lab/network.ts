@@ -46,6 +46,7 @@ export async function buildNetworks(
   prefix: string,
   scenario: Scenario,
   hosts: readonly LabHostPlan[],
+  superPackets = false,
 ): Promise<void> {
   for (const namespace of namespacesOf(prefix, hosts)) {
     await must(['ip', 'netns', 'add', namespace]);
@@ -65,11 +66,24 @@ export async function buildNetworks(
   for (const host of hosts.filter(isNamespace)) {
     await ipBatch(hostNamespace(prefix, host.name), hostCommands(scenario, host));
   }
+  if (!superPackets) await everywhere(prefix, hosts, LIKE_WIRES);
   // Their windows are what judges us; and one CPU is too little for the packets of a flood.
   if (!hosts.some(({ kind }) => kind === 'kernel')) return;
-  for (const namespace of namespacesOf(prefix, hosts))
-    await must(['ip', 'netns', 'exec', namespace, 'sh', '-c', KEEP_ORDER]);
+  await everywhere(prefix, hosts, KEEP_ORDER);
 }
+
+async function everywhere(prefix: string, hosts: readonly LabHostPlan[], script: string): Promise<void> {
+  for (const namespace of namespacesOf(prefix, hosts))
+    await must(['ip', 'netns', 'exec', namespace, 'sh', '-c', script]);
+}
+
+/**
+ * No network card puts many datagrams on a wire as one. A veth does: what a sender hands over as one (UDP_SEGMENT) crosses as it is, and
+ * captures and other hosts would see packets that nobody sends. Without this the kernel cuts them where they enter the veth, as it does for
+ * a card that can not. TCP is left alone: its super-packets are of use where both ends are ours.
+ */
+export const LIKE_WIRES =
+  'ip -o link show type veth | while IFS=": @" read -r _ name _; do ethtool -K "$name" tx-udp-segmentation off || exit 1; done';
 
 /**
  * A wire keeps order. A veth has a queue for each CPU instead, and packets of a thread that moves to another CPU while the machine is busy

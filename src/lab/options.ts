@@ -20,6 +20,8 @@ export interface LabOptions {
   readonly prefix?: string;
   /** Other values for the templates' {{names}}; see scenario.yaml. */
   readonly values?: TemplateValues;
+  /** Datagrams that a sender hands over as one cross the networks as one: for coalesced input. Default false: wires. */
+  readonly superPackets?: boolean;
   /** Start charon on the routing host and the clients. Default true. */
   readonly charons?: boolean;
   /** Start the routing agent and the target agents. Default true. */
@@ -47,6 +49,7 @@ export function resolveLabOptions(options: LabOptions): ResolvedLabOptions {
     folder: process.env['DVIPA_LAB_DIR'] ?? join(PROJECT_ROOT, 'out/lab'),
     prefix: defaultPrefix(),
     values: {},
+    superPackets: false,
     charons: true,
     agents: true,
     servers: true,

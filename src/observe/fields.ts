@@ -49,6 +49,10 @@ export const LOG_FIELDS = [
   'record',
   'connections',
   'sas',
+  'driver',
+  'gso',
+  'gro',
+  'offload',
   // what happened
   'event',
   'reason',

@@ -23,9 +23,22 @@ export interface StatusSnapshot {
   /** Routing host: one per configured target. Target: one, the routing host. */
   readonly coupling: readonly CouplingSnapshot[];
   readonly counters: Counters;
+  readonly link?: LinkSnapshot | undefined;
   readonly health: HealthSnapshot;
   /** Routing host only. */
   readonly opening?: OpeningSnapshot | undefined;
+}
+
+/** How packets cross the cluster: those of many a call cost least. Packets of either direction, and the system calls that moved them. */
+export interface LinkSnapshot {
+  readonly driver: 'batch' | 'dgram';
+  /** Offloads that are in use. */
+  readonly gso: boolean;
+  readonly gro: boolean;
+  readonly sent: number;
+  readonly sendCalls: number;
+  readonly received: number;
+  readonly receiveCalls: number;
 }
 
 /** What a routing host opens itself instead of passing it on: conflicting numbers, attacked SAs, in place of targets. */

@@ -67,18 +67,18 @@ function vectorOf(target: number, ...texts: string[]): PacketVector {
   return vector;
 }
 
-/** What every driver of the trusted link must do. Needs 127.0.0.0/8, no root. */
-export function trustedLinkContract(driver: LinkDriver): void {
+/** What every driver of the trusted link must do, also towards another (host b). Needs 127.0.0.0/8, no root. */
+export function trustedLinkContract(driver: LinkDriver, other: LinkDriver = driver): void {
   const port = 20_000 + (process.pid % 20_000);
   const { OUTER_IPV4, SEALED } = LINK_PROTOCOL;
 
-  describe(`trusted link (${driver.name})`, () => {
+  describe(`trusted link (${driver === other ? driver.name : `${driver.name} to ${other.name}`})`, () => {
     let a: End;
     let b: End;
 
     beforeEach(async () => {
       a = await new End('127.0.4.1').open(driver, port);
-      b = await new End('127.0.4.2').open(driver, port);
+      b = await new End('127.0.4.2').open(other, port);
       a.link.setPeer(1, b.address);
       b.link.setPeer(7, a.address);
     });

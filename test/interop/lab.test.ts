@@ -55,6 +55,20 @@ describe('lab', () => {
     expect((await lab.router.exec(['test', '-e', '/run/mine'])).status).to.equal(1);
   });
 
+  it('carries packets as wires do: what a sender hands over as one crosses as many', async () => {
+    const cluster = lab?.host('cluster');
+    if (lab === undefined || cluster === undefined) throw new Error('not up');
+    const file = join(options.folder ?? '', 'segments.pcap');
+    const capture = await startCapture(cluster, undefined, file, { filter: ['udp', 'port', '4999'] });
+    const send = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_UDP, 103, 1000)  # UDP_SEGMENT
+s.sendto(bytes(20000), ('198.51.100.11', 4999))`;
+    await lab.router.must(['python3', '-c', send]);
+    const { packets } = readPcap((await capture.stop()).file);
+    expect(packets.map(({ originalLength }) => originalLength)).to.deep.equal(Array(20).fill(1042));
+  });
+
   it('negotiates an SA between a client and the routing host with certificates', async () => {
     if (lab === undefined) throw new Error('not up');
     // The stock backend of this test wants the tunnel's near address on the host itself.

@@ -1,23 +1,12 @@
-import { execFileSync } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { DropCounters } from '../../src/base/verdict.ts';
 import { LINK_PROTOCOL } from '../../src/dataplane/ports.ts';
 import { PacketVector } from '../../src/dataplane/vector.ts';
 import { DgramLink } from '../../src/io/link-dgram.ts';
+import { floodWhileBlocked } from '../support/link-flood.ts';
 
 const PORT = 20_000 + (process.pid % 20_000);
-
-/** Sends datagrams while this process stands still, as it does in a long collection of garbage. */
-function floodWhileBlocked(count: number): void {
-  const sender = `
-    const socket = require('node:dgram').createSocket('udp4');
-    const datagram = Buffer.alloc(1400);
-    let left = ${count};
-    const next = () => (left-- > 0 ? socket.send(datagram, ${PORT}, '127.0.4.5', next) : socket.close());
-    next();`;
-  execFileSync(process.execPath, ['-e', sender]);
-}
 
 describe('dgram link', function () {
   this.timeout(20_000);
@@ -28,7 +17,7 @@ describe('dgram link', function () {
     try {
       await link.countLosses();
       expect(drops.get('receive-overrun')).to.equal(0);
-      floodWhileBlocked(15_000);
+      floodWhileBlocked('127.0.4.5', PORT, 15_000);
       await link.countLosses();
       const lost = drops.get('receive-overrun');
       expect(lost).to.be.greaterThan(0);

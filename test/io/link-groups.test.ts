@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { LinkGroups } from '../../src/io/link-groups.ts';
+import { LinkCopies } from '../../src/io/link-copies.ts';
 
 const OUTER = 0x0800;
 
 describe('link groups', () => {
   const delivered: { peer: number; epoch: number; texts: string[]; dispatch: number[] }[] = [];
-  const collect = new LinkGroups((packets, peer, _protocol, epoch) => {
+  const collect = new LinkCopies((packets, peer, _protocol, epoch) => {
     const texts = Array.from({ length: packets.count }, (_, i) => packets.packet(i).toString());
     delivered.push({ peer, epoch, texts, dispatch: [...packets.dispatch.subarray(0, packets.count)] });
   });
@@ -60,7 +60,7 @@ describe('link groups', () => {
 
   it('link groups lose one vector when the receiver throws, not the others, and go on', () => {
     const seen: number[] = [];
-    const groups = new LinkGroups((_packets, peer) => {
+    const groups = new LinkCopies((_packets, peer) => {
       if (peer === 1) throw new Error('receiver');
       seen.push(peer);
     });

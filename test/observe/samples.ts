@@ -40,6 +40,7 @@ export const STATUS: StatusSnapshot = {
     linkOut: 1190,
     dropped: 10,
   },
+  link: { driver: 'batch', gso: true, gro: false, sent: 1190, sendCalls: 70, received: 3, receiveCalls: 3 },
   health: {
     state: 'degraded',
     warnings: [

@@ -5,10 +5,10 @@
 
 /**
  * What JavaScript sees of packet-io: see README.md one folder up. This file
- * checks arguments; the work is in tun.c, capture.c, link.c and raw.c.
+ * checks arguments; the work is in the other ones.
  */
 
-#include "endpoint.h"
+#include "udp_batch.h"
 
 #define EXPORT(js, function) \
 	{ js, NULL, function, NULL, NULL, NULL, napi_enumerable, NULL }
@@ -128,6 +128,12 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 		EXPORT("captureFilter", capture_filter),
 		EXPORT("rawOpen", raw_open),
 		EXPORT("udpSocket", udp_socket),
+		EXPORT("udpOpen", udp_open),
+		EXPORT("udpSegmentation", udp_segmentation),
+		EXPORT("udpCoalescing", udp_coalescing),
+		EXPORT("udpSend", udp_send),
+		EXPORT("udpReceive", udp_receive),
+		EXPORT("copyPackets", copy_packets),
 		EXPORT("receive", packet_io_receive),
 		EXPORT("send", packet_io_send),
 		EXPORT("poll", endpoint_start_poll),

@@ -3,11 +3,13 @@
  * SPDX-License-Identifier: MIT
  */
 
-#include "endpoint.h"
+#include "udp_batch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,11 +20,15 @@ static bool set_buffer(int fd, int forced, int plain, int size)
 		   setsockopt(fd, SOL_SOCKET, plain, &size, sizeof(size)) == 0;
 }
 
-napi_value udp_socket(napi_env env, napi_callback_info info)
+/**
+ * A bound socket for the arguments (address, port, bufferBytes) of a call.
+ *
+ * @return			FALSE with a pending exception
+ */
+static bool bound_socket(napi_env env, napi_callback_info info, int *out)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	char text[INET_ADDRSTRLEN];
-	napi_value result;
 	int fd, error, omit = IP_PMTUDISC_OMIT;
 	size_t len;
 
@@ -43,7 +49,8 @@ napi_value udp_socket(napi_env env, napi_callback_info info)
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 	{
-		return endpoint_throw_errno(env, "udp socket", errno);
+		endpoint_throw_errno(env, "udp socket", errno);
+		return false;
 	}
 	if (!set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, (int)buffer_bytes) ||
 		!set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, (int)buffer_bytes) ||
@@ -54,7 +61,21 @@ napi_value udp_socket(napi_env env, napi_callback_info info)
 	{
 		error = errno;
 		close(fd);
-		return endpoint_throw_errno(env, text, error);
+		endpoint_throw_errno(env, text, error);
+		return false;
+	}
+	*out = fd;
+	return true;
+}
+
+napi_value udp_socket(napi_env env, napi_callback_info info)
+{
+	napi_value result;
+	int fd;
+
+	if (!bound_socket(env, info, &fd))
+	{
+		return NULL;
 	}
 	if (napi_create_int32(env, fd, &result) != napi_ok)
 	{
@@ -62,4 +83,90 @@ napi_value udp_socket(napi_env env, napi_callback_info info)
 		return endpoint_throw_errno(env, "udp socket", ENOMEM);
 	}
 	return result;
+}
+
+/** What the kernel dropped at the socket, since it was made */
+static void udp_refresh(endpoint_t *this)
+{
+	uint32_t memory[SK_MEMINFO_VARS] = {};
+	socklen_t len = sizeof(memory);
+
+	if (getsockopt(this->fd, SOL_SOCKET, SO_MEMINFO, memory, &len) == 0)
+	{
+		/* a counter of 32 bits, which may have gone round */
+		this->overrun += (uint32_t)(memory[SK_MEMINFO_DROPS] -
+									(uint32_t)this->overrun);
+	}
+}
+
+const endpoint_kind_t udp_kind = {
+	.name = "udp",
+	.refresh = udp_refresh,
+};
+
+/** Whether the calls for many messages may be made here: a sandbox may know only the older ones */
+static bool has_batches(int fd)
+{
+	struct mmsghdr none;
+
+	return recvmmsg(fd, &none, 0, MSG_DONTWAIT, NULL) != -1 &&
+		   sendmmsg(fd, &none, 0, MSG_DONTWAIT) != -1;
+}
+
+napi_value udp_open(napi_env env, napi_callback_info info)
+{
+	int fd, error;
+
+	if (!bound_socket(env, info, &fd))
+	{
+		return NULL;
+	}
+	if (!has_batches(fd))
+	{
+		error = errno;
+		close(fd);
+		return endpoint_throw_errno(env, "udp batches", error);
+	}
+	return endpoint_create(env, &udp_kind, fd, -1);
+}
+
+endpoint_t *udp_get(napi_env env, napi_value object)
+{
+	endpoint_t *endpoint = endpoint_get(env, object);
+
+	if (endpoint)
+	{
+		VECTOR_CHECK(env, endpoint->kind == &udp_kind, "the endpoint is no UDP socket");
+	}
+	return endpoint;
+}
+
+/** An option of SOL_UDP for the endpoint that is the only argument of a call */
+static napi_value set_option(napi_env env, napi_callback_info info,
+							 const char *name, int option, int value)
+{
+	endpoint_t *endpoint;
+
+	VECTOR_ARGS(env, info, 1);
+	endpoint = udp_get(env, argv[0]);
+	if (endpoint && setsockopt(endpoint->fd, SOL_UDP, option, &value,
+							   sizeof(value)) == -1)
+	{
+		return endpoint_throw_errno(env, name, errno);
+	}
+	return NULL;
+}
+
+/*
+ * A kernel that does not know UDP_SEGMENT takes no notice of it in a message and sends
+ * one long datagram. So it is asked once: 0 changes nothing.
+ */
+napi_value udp_segmentation(napi_env env, napi_callback_info info)
+{
+	return set_option(env, info, "UDP_SEGMENT", UDP_SEGMENT, 0);
+}
+
+napi_value udp_coalescing(napi_env env, napi_callback_info info)
+{
+	return set_option(env, info, "UDP_GRO", UDP_GRO, 1);
 }

@@ -8,7 +8,6 @@ import { startAdminServer } from '../../io/admin-server.ts';
 import { Capture } from '../../io/capture.ts';
 import { CouplingServer } from '../../io/coupling-server.ts';
 import { AGENT_MARK } from '../../io/guard-constants.ts';
-import { DgramLink } from '../../io/link-dgram.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { RouterGuard } from '../../io/router-guard.ts';
 import { writeSecretFile } from '../../io/secret-file.ts';
@@ -22,6 +21,7 @@ import { reportDrops } from '../drop-reports.ts';
 import { newEventLog } from '../events-answer.ts';
 import { captureAnswer } from '../capture-answers.ts';
 import { keepGuard } from '../keep-guard.ts';
+import { openLink } from '../open-link.ts';
 import { pathLimits } from '../path-limits.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
 import { RELOAD, reloadCommand, Reloader, type ReloadSource } from '../reload.ts';
@@ -85,11 +85,8 @@ async function start(
   stops.add(() => capture.close());
   const raw = RawSocket.open({ mark: AGENT_MARK });
   stops.add(() => raw.close());
-  const link = await DgramLink.open({
-    address: config.cluster.address,
-    port: config.cluster.linkPort,
-    drops,
-  });
+  const { address, mtu, linkPort } = config.cluster;
+  const link = await openLink({ config, address, mtu, port: linkPort, drops, log });
   stops.add(() => link.close());
   for (const peer of cluster.peers) link.setPeer(peer.index, peer.address);
 
@@ -183,6 +180,7 @@ async function start(
     rekeyer,
     host,
     drops,
+    link,
   };
   const exported = keyExport({
     config: () => serving.config.keysExport,

@@ -1,5 +1,6 @@
 import type { DropCounters } from '../../base/verdict.ts';
 import type { RouteConfig } from '../../config/index.ts';
+import type { OpenLink } from '../open-link.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { RoutingHost } from './routing-host.ts';
 import type { Cluster } from './target-peers.ts';
@@ -22,4 +23,5 @@ export interface RoutingParts {
   readonly rekeyer: Rekeyer;
   readonly host: RoutingHost;
   readonly drops: DropCounters;
+  readonly link: Pick<OpenLink, 'stats'>;
 }

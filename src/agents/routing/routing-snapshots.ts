@@ -83,6 +83,7 @@ function status(parts: RoutingParts): StatusSnapshot {
       linkOut: inbound.dispatched + sealedSender.sent + clearSender.sent,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
+    link: parts.link.stats(),
     health: routingHealth(parts),
     opening: openingSnapshot(parts.host, now()),
   };

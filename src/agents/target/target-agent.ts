@@ -11,7 +11,6 @@ import { CouplingClient } from '../../io/coupling-client.ts';
 import { cpuTimes } from '../../io/cpu-times.ts';
 import { AGENT_MARK } from '../../io/guard-constants.ts';
 import { KernelPortRange } from '../../io/kernel-ports.ts';
-import { DgramLink } from '../../io/link-dgram.ts';
 import { ListeningSockets } from '../../io/listening-sockets.ts';
 import { MarkFile } from '../../io/mark-file.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
@@ -27,6 +26,7 @@ import { reportDrops } from '../drop-reports.ts';
 import { newEventLog } from '../events-answer.ts';
 import { captureAnswer } from '../capture-answers.ts';
 import { keepGuard } from '../keep-guard.ts';
+import { openLink } from '../open-link.ts';
 import { targetTraceAnswer } from '../trace-answers.ts';
 import { pathLimits } from '../path-limits.ts';
 import { RELOAD, reloadCommand, Reloader, type ReloadSource } from '../reload.ts';
@@ -89,7 +89,8 @@ async function start(
   tun.onLost(() => stops.fail(new Error(`the TUN ${config.tun.name} was deleted`)));
   const raw = RawSocket.open({ mark: AGENT_MARK });
   stops.add(() => raw.close());
-  const link = await DgramLink.open({ address: config.cluster.address, port: config.router.linkPort, drops });
+  const { address, mtu } = config.cluster;
+  const link = await openLink({ config, address, mtu, port: config.router.linkPort, drops, log });
   stops.add(() => link.close());
   link.setPeer(ROUTER_PEER, config.router.address);
 
@@ -177,6 +178,7 @@ async function start(
     listening,
     drops,
     overrun: host.overrun,
+    link,
   });
   const running = new TargetReload({ config, tls, guard, listening, sourcePorts, host, client });
   const reloader = new Reloader({ source, current: config, running, log });

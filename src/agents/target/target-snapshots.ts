@@ -12,6 +12,7 @@ import type { AdminHandlers } from '../../observe/admin-answers.ts';
 import type { CouplingSnapshot, SaSnapshot, StatusSnapshot } from '../../observe/snapshots.ts';
 import { packageVersion } from '../../observe/version.ts';
 import { filterSnapshot } from '../filter-snapshot.ts';
+import type { OpenLink } from '../open-link.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import { withoutArguments } from '../admin-arguments.ts';
@@ -41,6 +42,7 @@ export interface TargetParts {
   readonly listening: ListeningSource;
   readonly drops: DropCounters;
   readonly overrun: RecentRise;
+  readonly link: Pick<OpenLink, 'stats'>;
 }
 
 /** What a target's admin socket answers. */
@@ -87,6 +89,7 @@ function status({
   maintenance,
   drops,
   overrun,
+  link,
 }: TargetParts): StatusSnapshot {
   return {
     role: 'target',
@@ -113,6 +116,7 @@ function status({
       linkOut: outbound.funnelled + outbound.stamped + clearText.handedOver,
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
+    link: link.stats(),
     health: targetHealth(config.router.host, relations, maintenance, overrun.isRecent(now())),
   };
 }

@@ -1,5 +1,5 @@
 import { cleanText } from '../fields.ts';
-import type { Counters, OpeningSnapshot, StatusSnapshot } from '../snapshots.ts';
+import type { Counters, LinkSnapshot, OpeningSnapshot, StatusSnapshot } from '../snapshots.ts';
 import { reasonsOf } from './health.ts';
 import { paint, type Style, type Tone, toneOf } from './style.ts';
 import { formatBytes, formatDuration } from './units.ts';
@@ -31,6 +31,7 @@ export function renderStatus(status: StatusSnapshot, style: Style): string {
       return ['coupling', `${peer.host} ${peer.address} `, [peer.state, toneOf(peer.state)], `, ${heard}`];
     }),
     ...counterLines(status.counters),
+    ...linkLines(status.link),
     ...openingLines(status.opening),
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
@@ -67,6 +68,20 @@ function counterLines(counters: Counters): Line[] {
     ],
     ['link', `${counters.linkIn} packets in, ${counters.linkOut} out`],
     ['dropped', `${counters.dropped} packets (dvipa drops)`],
+  ];
+}
+
+/** How well batches do. */
+function linkLines(link: LinkSnapshot | undefined): Line[] {
+  if (link === undefined) return [];
+  const { driver, gso, gro, sent, sendCalls, received, receiveCalls } = link;
+  const each = (packets: number, calls: number) => (calls === 0 ? '0' : (packets / calls).toFixed(1));
+  const offloads = `gso ${gso ? 'on' : 'off'}, gro ${gro ? 'on' : 'off'}`;
+  return [
+    [
+      'driver',
+      `${driver}, ${offloads}, ${each(received, receiveCalls)} packets a system call in, ${each(sent, sendCalls)} out`,
+    ],
   ];
 }
 

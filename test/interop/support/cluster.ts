@@ -166,6 +166,12 @@ export function difference(after: Drops, before: Drops): Drops {
 /** Why the tests with a real charon cannot run here; empty: they can. Silence would look like success, so say it. */
 export function missingForCluster(root: string): string[] {
   const plugin = join(root, 'build/kernel-dvipa/libstrongswan-kernel-dvipa.so');
-  const needed = ['/usr/sbin/charon-systemd', '/usr/sbin/swanctl', '/usr/bin/tcpdump', plugin];
+  const needed = [
+    '/usr/sbin/charon-systemd',
+    '/usr/sbin/swanctl',
+    '/usr/bin/tcpdump',
+    '/usr/sbin/ethtool',
+    plugin,
+  ];
   return needed.filter((file) => !existsSync(file));
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { LIKE_WIRES } from '../../../src/lab/network.ts';
 import type { Operations } from './net-worker.ts';
 
 type Result<K extends keyof Operations> = Awaited<ReturnType<Operations[K]>>;
@@ -25,11 +26,12 @@ export class NetHost {
     }
   }
 
-  /** Joins two hosts by a pair of interfaces. */
-  static wire(a: NetHost, aLink: string, b: NetHost, bLink: string): void {
+  /** Joins two hosts by a pair of interfaces; `superPackets` as of the lab. */
+  static wire(a: NetHost, aLink: string, b: NetHost, bLink: string, superPackets = false): void {
     a.ip(`link add ${aLink} type veth peer name ${bLink} netns ${b.name}`);
     a.ip(`link set ${aLink} up`);
     b.ip(`link set ${bLink} up`);
+    if (!superPackets) for (const host of [a, b]) host.run(LIKE_WIRES);
   }
 
   /** Runs `ip` with words separated by blanks. */

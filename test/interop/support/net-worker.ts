@@ -10,6 +10,7 @@ import { captureFilter } from '../../../src/io/bpf.ts';
 import { Capture } from '../../../src/io/capture.ts';
 import { LINK_PROTOCOL } from '../../../src/dataplane/ports.ts';
 import { Endpoint } from '../../../src/io/endpoint.ts';
+import { BatchLink } from '../../../src/io/link-batch.ts';
 import { DgramLink } from '../../../src/io/link-dgram.ts';
 import { RawSocket } from '../../../src/io/raw-socket.ts';
 import { RouterGuard, type RouterGuardOptions } from '../../../src/io/router-guard.ts';
@@ -58,7 +59,13 @@ const inboxes = new Map<string, Inbox>();
 const endpoints = new Map<string, Endpoint | Capture>();
 const sockets = new Map<string, Socket>();
 const targets = new Map<string, TargetGuard>();
-const links = new Map<string, { readonly link: DgramLink; readonly drops: DropCounters }>();
+interface Link {
+  readonly link: DgramLink | BatchLink;
+  readonly drops: DropCounters;
+  /** Offloads that turned themselves off, and why. */
+  readonly off: string[];
+}
+const links = new Map<string, Link>();
 
 function inbox(name: string): Inbox {
   const found = inboxes.get(name) ?? new Inbox();
@@ -90,6 +97,21 @@ function filterFor(scope: Scope): Uint8Array {
 
 function openCapture(link: string, scope: Scope): Capture {
   return Capture.open(link, filterFor(scope));
+}
+
+let driver: 'dgram' | 'batch' = 'dgram';
+
+async function linkOf(address: string, to: string): Promise<Link> {
+  const known = links.get(address);
+  if (known !== undefined) return known;
+  const drops = new DropCounters();
+  const off: string[] = [];
+  const onOff = (...what: string[]) => void off.push(what.join(' '));
+  const options = { address, drops, mtu: 1500, gso: true, gro: true, onOff };
+  const link = driver === 'batch' ? BatchLink.open(options) : await DgramLink.open(options);
+  link.setPeer(0, to);
+  links.set(address, { link, drops, off });
+  return { link, drops, off };
 }
 
 /** An endpoint that is not a capture. */
@@ -165,17 +187,28 @@ const operations = {
     }),
   /** Over the trusted link, which stays open: a packet of so many zeros and this text; what was dropped so far. */
   async linkSend(from: string, to: string, bytes: number, text: string) {
-    const known = links.get(from);
-    const drops = known?.drops ?? new DropCounters();
-    const link = known?.link ?? (await DgramLink.open({ address: from, drops }));
-    links.set(from, { link, drops });
-    link.setPeer(0, to);
+    const { link, drops } = await linkOf(from, to);
     const vector = new PacketVector(1, LARGE_SLOT_BYTES);
     vector.push(Buffer.concat([Buffer.alloc(bytes - text.length), Buffer.from(text)]));
     vector.target[0] = 0;
     vector.linkProtocol[0] = LINK_PROTOCOL.OUTER_IPV4;
     link.send(vector, 0, 1);
     return drops.toJSON();
+  },
+  /** The driver of the links that are opened from now on. */
+  linkDriver(name: 'dgram' | 'batch') {
+    driver = name;
+  },
+  /** So many packets of so many bytes in one vector; what became of them. */
+  async linkBurst(from: string, to: string, count: number, bytes: number) {
+    const { link, drops, off } = await linkOf(from, to);
+    const vector = new PacketVector(count, bytes + 256);
+    for (let i = 0; i < count; i++) vector.push(Buffer.alloc(bytes, i));
+    vector.target.fill(0);
+    vector.linkProtocol.fill(LINK_PROTOCOL.OUTER_IPV4);
+    const sent = link.send(vector, 0, 1);
+    vector.countDrops(drops);
+    return { ...link.stats(), sent, off, drops: drops.toJSON() };
   },
   targetInstall: (options: TargetGuardOptions) => target(options).install(),
   targetAddresses: (options: TargetGuardOptions) => target(options).addAddresses(),

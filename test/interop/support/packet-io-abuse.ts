@@ -12,23 +12,18 @@ import { captureFilter } from '../../../src/io/bpf.ts';
 import { ipv4Address } from '../../../src/packet/address.ts';
 import { type NativeHandle, packetIo } from '../../../src/io/native.ts';
 
+import { next } from './packet-io-numbers.ts';
+import { joined, udpBounds } from './packet-io-abuse-udp.ts';
+
 const io = packetIo();
 const filter = captureFilter({ dvipas: [ipv4Address(1)], endpoints: [] });
 const loose = io as unknown as Record<string, (...values: unknown[]) => unknown>;
 const collect = (globalThis as { gc?: () => void }).gc as () => void;
 const openFiles = () => readdirSync('/proc/self/fd').length;
 
-/** Numbers that look random and are the same each time (xorshift32). */
-let state = 0x2545f491;
-function next(below: number): number {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  return (state >>> 0) % below;
-}
-
 function wrongArguments(): void {
   const tun = io.tunOpen('abuse0', {});
+  const udp = io.udpOpen('127.0.0.1', 0, 65_536);
   const slab = Buffer.alloc(4096);
   const words = new Uint32Array(4);
   const bytes = new Uint8Array(4);
@@ -59,6 +54,12 @@ function wrongArguments(): void {
     rawOpen: [1, 4096],
     tunOpen: ['abuse1', {}],
     udpSocket: ['127.0.0.1', 0, 4096],
+    udpOpen: ['127.0.0.1', 0, 4096],
+    udpSegmentation: [udp],
+    udpCoalescing: [udp],
+    udpSend: [udp, slab, words, words, bytes, slab, words, 2, 0x7f000001, 9, 64, 1400, 1, 2, words],
+    udpReceive: [udp, slab, words, words, words, 1, 4096, words],
+    copyPackets: [slab, words, words, slab, words, 4],
   };
   let refused = 0;
   for (const [name, values] of Object.entries(good)) {
@@ -80,7 +81,11 @@ function wrongArguments(): void {
   }
   assert.ok(refused > 150, `${refused} refused`);
   for (const bad of junk) assert.throws(() => loose['close']?.(bad));
+  // Endpoints of other kinds.
+  for (const name of ['udpSegmentation', 'udpCoalescing', 'udpSend', 'udpReceive'])
+    assert.throws(() => loose[name]?.(...(good[name] as unknown[]).with(0, tun)), /UDP/, name);
   io.close(tun);
+  io.close(udp);
 }
 
 function bounds(): void {
@@ -257,6 +262,8 @@ execFileSync('ip', ['link', 'set', 'lo', 'up']);
 wrongArguments();
 collect();
 bounds();
+udpBounds();
+joined();
 garbageOut();
 await watching();
 await collected();

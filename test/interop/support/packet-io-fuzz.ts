@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { type NativeHandle, packetIo } from '../../../src/io/native.ts';
+import { next } from './packet-io-numbers.ts';
 
 const CALLS = 12_000;
 const GUARD = 0xa5;
@@ -17,14 +18,6 @@ const io = packetIo();
 /** One instruction: take all of every packet. */
 const EVERYTHING = Buffer.from('0600000000000400', 'hex');
 
-/** Numbers that look random and are the same each time (xorshift32). */
-let state = 0x9e3779b9;
-function next(below: number): number {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  return (state >>> 0) % below;
-}
 function oneOf<T>(...values: readonly T[]): T {
   return values[next(values.length)] as T;
 }
@@ -156,6 +149,95 @@ function send(handle: NativeHandle): void {
   }
 }
 
+/** Frames name packets and headers, mostly of those that are there. */
+function udpSend(udp: NativeHandle): void {
+  const { slab } = makeSlab();
+  const { offset, length, count } = makeCall(slab, 0);
+  const verdict = new Uint8Array(offset.length).map(() => (next(4) === 0 ? 1 : 0));
+  const headers = Buffer.from(new ArrayBuffer(oneOf(16 * count, 16 * next(41), next(600)) % 4096));
+  const isTame = next(2) === 0;
+  const frames = Uint32Array.from({ length: 2 * next(41) }, (_, i) => {
+    if (i % 2 === 1) return isTame ? next(17) : around(16);
+    return isTame ? next(Math.max(1, offset.length)) : around(offset.length);
+  });
+  const entries = Math.min(offset.length, length.length, verdict.length);
+  const frameCount = isTame ? next(frames.length / 2 + 1) : around(frames.length / 2);
+  const port = oneOf(9, 9, 9, 0, UINT32);
+  const isInside = (frame: number) => {
+    const i = frames[2 * frame] as number;
+    return (
+      (frames[2 * frame + 1] as number) <= 16 &&
+      i < entries &&
+      (verdict[i] !== 0 || (offset[i] as number) + (length[i] as number) <= slab.length)
+    );
+  };
+  const isValid =
+    port === 9 &&
+    frameCount <= frames.length / 2 &&
+    frameCount <= headers.length / 16 &&
+    Array.from({ length: frameCount }, (_, frame) => frame).every(isInside);
+  const what = `udpSend(${slab.length}, ${entries}, ${headers.length}, ${frames.length}, ${frameCount}, ${port})`;
+  const [segments, longest] = [oneOf(0, 1, 64, UINT32), oneOf(0, 1400, UINT32)];
+  const sent = attempt(isValid, what, () =>
+    io.udpSend(
+      udp,
+      slab,
+      offset,
+      length,
+      verdict,
+      headers,
+      frames,
+      frameCount,
+      0x7f00_0001,
+      port,
+      segments,
+      longest,
+      7,
+      8,
+      new Uint32Array(2),
+    ),
+  );
+  counts.sent += sent ?? 0;
+}
+
+function udpReceive(udp: NativeHandle): void {
+  const { slab, isIntact } = makeSlab();
+  const messages = oneOf(1, 2, 64, around(64));
+  const messageBytes = oneOf(1, 100, Math.floor(slab.length / Math.max(1, messages)), around(slab.length));
+  const arrays = [0, 1, 2].map(() => new Uint32Array(next(40)));
+  const [offset, length, source] = arrays as [Uint32Array, Uint32Array, Uint32Array];
+  const isValid =
+    messages >= 1 && messages <= 64 && messageBytes > 0 && messages * messageBytes <= slab.length;
+  const what = `udpReceive(${slab.length}, ${arrays.map((array) => array.length).join(' ')}, ${messages}, ${messageBytes})`;
+  const packets = attempt(isValid, what, () =>
+    io.udpReceive(udp, slab, offset, length, source, messages, messageBytes, new Uint32Array(1)),
+  );
+  if (packets === undefined) return;
+  counts.received += packets;
+  if (!hasModel) return;
+  assert.ok(isIntact(), `${what}: wrote around the slab`);
+  assert.ok(packets <= Math.min(offset.length, length.length, source.length), what);
+  for (let i = 0; i < packets; i++)
+    assert.ok((offset[i] as number) + (length[i] as number) <= messages * messageBytes, what);
+}
+
+function copyPackets(): void {
+  const [from, to] = [makeSlab(), makeSlab()];
+  const { offset, length, count } = makeCall(from.slab, 0);
+  const into = words(offset.length, to.slab.length);
+  const isInside = (i: number) =>
+    (offset[i] as number) + (length[i] as number) <= from.slab.length &&
+    (into[i] as number) + (length[i] as number) <= to.slab.length;
+  const isValid =
+    count <= Math.min(offset.length, length.length, into.length) &&
+    Array.from({ length: count }, (_, i) => i).every(isInside);
+  attempt(isValid, `copyPackets(${from.slab.length}, ${to.slab.length}, ${count})`, () => {
+    io.copyPackets(from.slab, offset, length, to.slab, into, count);
+    return 0;
+  });
+  if (hasModel) assert.ok(to.isIntact(), 'copyPackets: wrote around the slab');
+}
+
 /** One argument is of another kind, or its memory is gone: any answer but a crash will do. */
 function wrongKind(handle: NativeHandle): void {
   const resizable = new (
@@ -230,10 +312,12 @@ function open(): void {
   }
 }
 
-function openAll(): { tun: NativeHandle; raw: NativeHandle; capture: NativeHandle } {
+function openAll(): Record<'tun' | 'raw' | 'capture' | 'udp', NativeHandle> {
   const tun = io.tunOpen('fuzz0', {});
   execFileSync('sh', ['-c', 'ip link set fuzz0 up && ip address add 10.0.0.1/8 dev fuzz0']);
-  return { tun, raw: io.rawOpen(7, 65_536), capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20) };
+  const udp = io.udpOpen('127.0.0.1', 9, 1 << 20);
+  io.udpCoalescing(udp);
+  return { tun, udp, raw: io.rawOpen(7, 65_536), capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20) };
 }
 
 /** UDP packets of any length that will wait at the TUN and the capture. */
@@ -249,16 +333,19 @@ function traffic(raw: NativeHandle): void {
 }
 
 execFileSync('ip', ['link', 'set', 'lo', 'up']);
-const { tun, raw, capture } = openAll();
+const { tun, raw, capture, udp } = openAll();
 for (let call = 0; call < CALLS; call++) {
   if (call % 2 === 0) traffic(raw);
-  const kind = next(20);
-  if (kind < 9) receive(oneOf(tun, capture));
+  const kind = next(26);
+  if (kind >= 24) copyPackets();
+  else if (kind >= 22) udpSend(udp);
+  else if (kind >= 20) udpReceive(udp);
+  else if (kind < 9) receive(oneOf(tun, capture));
   else if (kind < 17) send(oneOf(tun, raw));
   else if (kind < 19) wrongKind(oneOf(tun, raw, capture));
   else open();
 }
-for (const handle of [tun, raw, capture]) io.close(handle);
+for (const handle of [tun, raw, capture, udp]) io.close(handle);
 for (const [name, count] of Object.entries(counts))
   assert.ok(count > CALLS / 200, `${name}: only ${count} of ${CALLS}`);
 console.log(`packet-io: ${CALLS} random calls, no complaint`);

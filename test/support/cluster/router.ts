@@ -189,6 +189,7 @@ export class MemoryRouter {
       rekeyer,
       host,
       drops,
+      link,
     };
     this.answers = routingAnswers(parts);
     this.commands = routingCommands(parts, this.events);

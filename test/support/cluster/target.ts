@@ -116,6 +116,7 @@ export class MemoryTarget {
       flows,
       maintenance,
       overrun: parts.overrun,
+      link,
     });
     this.commands = targetCommands({ maintenance, flows, host }, this.events);
     const housekeeping = every(clock, 50, () => this.parts.tick(clock.now()));
