@@ -233,7 +233,11 @@ function open(): void {
 function openAll(): { tun: NativeHandle; raw: NativeHandle; capture: NativeHandle } {
   const tun = io.tunOpen('fuzz0', {});
   execFileSync('sh', ['-c', 'ip link set fuzz0 up && ip address add 10.0.0.1/8 dev fuzz0']);
-  return { tun, raw: io.rawOpen(7, 65_536), capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20) };
+  return {
+    tun,
+    raw: io.rawOpen(7, 65_536, 4500),
+    capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20),
+  };
 }
 
 /** UDP packets of any length that will wait at the TUN and the capture. */
