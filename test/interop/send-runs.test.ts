@@ -208,6 +208,22 @@ describe('runs of packets', function () {
     expect(await runsOf(times(2))).to.deep.equal([1, 2]);
   });
 
+  it('runs of packets have the mark, by which guards and policy routing know them', async () => {
+    host.run('nft add table inet runs');
+    host.run('nft add chain inet runs output "{ type filter hook output priority 0; }"');
+    host.run(`nft add rule inet runs output udp sport 4500 meta mark != ${MARK} counter drop`);
+    expect(await runsOf([...times(2), ...times(2, { family: 6 })])).to.deep.equal([2, 4]);
+    expect(host.run('nft list table inet runs')).to.contain('counter packets 0 ');
+    host.run('nft delete table inet runs');
+  });
+
+  it('runs of packets leave whatever IPsec policies the host has', async () => {
+    const policies = ['192.0.2.0/24', '2001:db8:2::/64'].map((net) => `src ${net} dst ${net} dir out`);
+    for (const policy of policies) host.ip(`xfrm policy add ${policy} action block`);
+    expect(await runsOf([...times(2), ...times(2, { family: 6 })])).to.deep.equal([2, 4]);
+    for (const policy of policies) host.ip(`xfrm policy delete ${policy}`);
+  });
+
   it('a source hears nothing: who shares its address and port hears all, opened before or after it', async () => {
     host.ip(`address add ${ENDPOINT}/32 dev outside0`);
     client.ip('address add 192.0.2.101/24 dev outside0');
