@@ -23,7 +23,12 @@ export interface PacketIo {
   linkOpen(interfaceName: string, etherType: number): NativeHandle;
   /** From the next packet on, in one step. */
   captureFilter(handle: NativeHandle, program: Uint8Array): void;
-  rawOpen(mark: number, sendBufferBytes: number): NativeHandle;
+  /** Runs of ESP in UDP from `runPort` leave as one message each; 0: every packet is a message. */
+  rawOpen(mark: number, sendBufferBytes: number, runPort: number): NativeHandle;
+  /** runs, their packets, open sockets of sources, errno with which runs were refused, errno of the last socket that failed. */
+  rawRuns(handle: NativeHandle, counters: Float64Array): void;
+  /** Closes sockets of sources that no run left from since the last call. */
+  rawCloseIdle(handle: NativeHandle): void;
   /** A bound descriptor with large buffers, for node:dgram to take over and close. */
   udpSocket(address: string, port: number, bufferBytes: number): number;
   /** As `udpSocket`, but an endpoint: for the functions that follow, `poll`, `stats` and `close`. */

@@ -248,6 +248,10 @@ static void endpoint_shut(endpoint_t *this)
 	{
 		poll_stop(this->poll);
 	}
+	if (this->kind->shut && this->data)
+	{
+		this->kind->shut(this);
+	}
 	close(this->fd);
 	this->fd = -1;
 	if (this->fd6 != -1)
@@ -278,6 +282,7 @@ static void endpoint_finalize(napi_env env, void *data, void *hint)
 	(void)env;
 	(void)hint;
 	endpoint_shut(this);
+	free(this->data);
 	free(this);
 }
 

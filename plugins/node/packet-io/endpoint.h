@@ -37,6 +37,8 @@ typedef struct {
 					 uint32_t count, uint8_t refused, uint8_t too_big);
 	/** Bring counters that the kernel keeps up to date */
 	void (*refresh)(endpoint_t *this);
+	/** Close what the endpoint has besides its descriptors; its data is freed later */
+	void (*shut)(endpoint_t *this);
 } endpoint_kind_t;
 
 struct endpoint_t {
@@ -47,6 +49,8 @@ struct endpoint_t {
 	int fd6;
 	/** set while the event loop watches fd; frees itself */
 	endpoint_poll_t *poll;
+	/** what a kind needs besides, or NULL; freed with the endpoint */
+	void *data;
 	/** moved, since it was opened */
 	uint64_t received;
 	uint64_t sent;
@@ -110,8 +114,14 @@ napi_value link_open(napi_env env, napi_callback_info info);
 /** captureFilter(endpoint, program): from the next packet on */
 napi_value capture_filter(napi_env env, napi_callback_info info);
 
-/** rawOpen(mark, sendBufferBytes) */
+/** rawOpen(mark, sendBufferBytes, runPort) */
 napi_value raw_open(napi_env env, napi_callback_info info);
+
+/** rawRuns(endpoint, Float64Array(5)): also of a closed one; README.md has the order */
+napi_value raw_runs(napi_env env, napi_callback_info info);
+
+/** rawCloseIdle(endpoint): sockets that no run left from since the last call */
+napi_value raw_close_idle(napi_env env, napi_callback_info info);
 
 /** udpSocket(address, port, bufferBytes): the number of a bound descriptor */
 napi_value udp_socket(napi_env env, napi_callback_info info);

@@ -127,6 +127,8 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 		EXPORT("linkOpen", link_open),
 		EXPORT("captureFilter", capture_filter),
 		EXPORT("rawOpen", raw_open),
+		EXPORT("rawRuns", raw_runs),
+		EXPORT("rawCloseIdle", raw_close_idle),
 		EXPORT("udpSocket", udp_socket),
 		EXPORT("udpOpen", udp_open),
 		EXPORT("udpSegmentation", udp_segmentation),

@@ -3,191 +3,25 @@
  * SPDX-License-Identifier: MIT
  */
 
-#include "endpoint.h"
+#include "raw.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <linux/xfrm.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/** Messages of one sendmmsg() */
-#define BATCH 64
-/** The smallest IPv4 header, and where it has the destination (RFC 791) */
-#define IPV4_HEADER_BYTES 20
-#define IPV4_DESTINATION 16
-/** The same of IPv6, and its payload length (RFC 8200 section 3) */
-#define IPV6_HEADER_BYTES 40
-#define IPV6_DESTINATION 24
-#define IPV6_PAYLOAD_LENGTH 4
-
-/** Packets of one sendmmsg(), all of one family, and where in the vector they are */
-typedef struct {
-	int fd;
-	struct mmsghdr messages[BATCH];
-	struct iovec iov[BATCH];
-	union {
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} to[BATCH];
-	uint32_t index[BATCH];
-	uint32_t count;
-} raw_batch_t;
-
-static void refuse(endpoint_t *this, vector_t *vector, uint32_t i, int error,
-				   uint8_t refused, uint8_t too_big)
+static void raw_shut(endpoint_t *this)
 {
-	vector->verdict[i] = error == EMSGSIZE ? too_big : refused;
-	this->refused++;
-	this->last_error = error;
-}
+	raw_t *raw = this->data;
 
-/** The errno for a packet whose header can not be sent as it is, else 0 */
-static int check_header(endpoint_t *this, const uint8_t *packet, uint32_t length)
-{
-	switch (length ? packet[0] >> 4 : 0)
-	{
-		case 4:
-			return length < IPV4_HEADER_BYTES ? EINVAL : 0;
-		case 6:
-			/* the kernel fills in nothing: what is wrong here goes out wrong */
-			if (length < IPV6_HEADER_BYTES ||
-				length - IPV6_HEADER_BYTES !=
-				((uint32_t)packet[IPV6_PAYLOAD_LENGTH] << 8 |
-				 packet[IPV6_PAYLOAD_LENGTH + 1]))
-			{
-				return EINVAL;
-			}
-			return this->fd6 == -1 ? EAFNOSUPPORT : 0;
-		default:
-			return EINVAL;
-	}
-}
-
-/** One packet whose header says where it goes */
-static void batch_add(raw_batch_t *batch, vector_t *vector, uint32_t i)
-{
-	uint32_t n = batch->count++;
-	uint8_t *packet = vector->slab + vector->offset[i];
-	struct msghdr *header = &batch->messages[n].msg_hdr;
-
-	memset(&batch->messages[n], 0, sizeof(batch->messages[n]));
-	memset(&batch->to[n], 0, sizeof(batch->to[n]));
-	if (packet[0] >> 4 == 6)
-	{
-		batch->to[n].v6.sin6_family = AF_INET6;
-		memcpy(&batch->to[n].v6.sin6_addr, packet + IPV6_DESTINATION,
-			   sizeof(batch->to[n].v6.sin6_addr));
-		header->msg_namelen = sizeof(batch->to[n].v6);
-	}
-	else
-	{
-		batch->to[n].v4.sin_family = AF_INET;
-		memcpy(&batch->to[n].v4.sin_addr, packet + IPV4_DESTINATION,
-			   sizeof(batch->to[n].v4.sin_addr));
-		header->msg_namelen = sizeof(batch->to[n].v4);
-	}
-	header->msg_name = &batch->to[n];
-	batch->iov[n].iov_base = packet;
-	batch->iov[n].iov_len = vector->length[i];
-	header->msg_iov = &batch->iov[n];
-	header->msg_iovlen = 1;
-	batch->index[n] = i;
-}
-
-/** sendmmsg() stops at the first packet refused: mark that one and go on behind it */
-static uint32_t batch_send(raw_batch_t *batch, endpoint_t *this,
-						   vector_t *vector, uint8_t refused, uint8_t too_big)
-{
-	uint32_t done = 0, sent = 0;
-	int n;
-
-	while (done < batch->count)
-	{
-		n = sendmmsg(batch->fd, batch->messages + done, batch->count - done,
-					 MSG_DONTWAIT);
-		if (n > 0)
-		{
-			done += (uint32_t)n;
-			sent += (uint32_t)n;
-		}
-		else if (n == 0 || errno != EINTR)
-		{
-			refuse(this, vector, batch->index[done++], n ? errno : EIO,
-				   refused, too_big);
-		}
-	}
-	batch->count = 0;
-	return sent;
-}
-
-static uint32_t raw_send(endpoint_t *this, vector_t *vector, uint32_t from,
-						 uint32_t count, uint8_t refused, uint8_t too_big)
-{
-	raw_batch_t ipv4, ipv6, *batch;
-	const uint8_t *packet;
-	uint32_t sent = 0;
-	int error;
-
-	ipv4.fd = this->fd;
-	ipv4.count = 0;
-	ipv6.fd = this->fd6;
-	ipv6.count = 0;
-	for (uint32_t i = from; i < from + count; i++)
-	{
-		if (vector->verdict[i])
-		{
-			continue;
-		}
-		packet = vector->slab + vector->offset[i];
-		error = check_header(this, packet, vector->length[i]);
-		if (error)
-		{
-			refuse(this, vector, i, error, refused, too_big);
-			continue;
-		}
-		batch = packet[0] >> 4 == 6 ? &ipv6 : &ipv4;
-		batch_add(batch, vector, i);
-		if (batch->count == BATCH)
-		{
-			sent += batch_send(batch, this, vector, refused, too_big);
-		}
-	}
-	sent += batch_send(&ipv4, this, vector, refused, too_big);
-	sent += batch_send(&ipv6, this, vector, refused, too_big);
-	this->sent += sent;
-	return sent;
+	sources_close(&raw->sources);
 }
 
 static const endpoint_kind_t raw_kind = {
 	.name = "raw",
 	.send = raw_send,
+	.shut = raw_shut,
 };
-
-static bool set_common(int fd, uint32_t mark, uint32_t buffer_bytes)
-{
-	int size = (int)buffer_bytes;
-
-	return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0 &&
-		   (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == 0 ||
-			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == 0);
-}
-
-/*
- * Policies of the host's own IPsec are not for what we send: it is sealed, or answers in clear where the agent
- * decided so. A kernel without IPsec has no such option, and no policies either.
- */
-static void bypass_policies(int fd, int level, int option, uint16_t family)
-{
-	struct xfrm_userpolicy_info policy = {
-		.sel = { .family = family },
-		.dir = XFRM_POLICY_OUT,
-		.action = XFRM_POLICY_ALLOW,
-	};
-
-	setsockopt(fd, level, option, &policy, sizeof(policy));
-}
 
 /*
  * IPPROTO_RAW: sockets that only send, with the header included. PMTUDISC_PROBE:
@@ -206,7 +40,7 @@ static int open_ipv4(uint32_t mark, uint32_t buffer_bytes)
 					sizeof(probe)) == -1 ||
 		 /* fragments of ours stay what they are if the host tracks connections */
 		 setsockopt(fd, IPPROTO_IP, IP_NODEFRAG, &on, sizeof(on)) == -1 ||
-		 !set_common(fd, mark, buffer_bytes)))
+		 !source_set_common(fd, mark, buffer_bytes)))
 	{
 		error = errno;
 		close(fd);
@@ -215,7 +49,7 @@ static int open_ipv4(uint32_t mark, uint32_t buffer_bytes)
 	}
 	if (fd != -1)
 	{
-		bypass_policies(fd, IPPROTO_IP, IP_XFRM_POLICY, AF_INET);
+		source_bypass_policies(fd, AF_INET);
 	}
 	return fd;
 }
@@ -229,7 +63,7 @@ static int open_ipv6(uint32_t mark, uint32_t buffer_bytes)
 		(setsockopt(fd, IPPROTO_IPV6, IPV6_HDRINCL, &on, sizeof(on)) == -1 ||
 		 setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe,
 					sizeof(probe)) == -1 ||
-		 !set_common(fd, mark, buffer_bytes)))
+		 !source_set_common(fd, mark, buffer_bytes)))
 	{
 		error = errno;
 		close(fd);
@@ -238,7 +72,7 @@ static int open_ipv6(uint32_t mark, uint32_t buffer_bytes)
 	}
 	if (fd != -1)
 	{
-		bypass_policies(fd, IPPROTO_IPV6, IPV6_XFRM_POLICY, AF_INET6);
+		source_bypass_policies(fd, AF_INET6);
 	}
 	return fd;
 }
@@ -246,12 +80,17 @@ static int open_ipv6(uint32_t mark, uint32_t buffer_bytes)
 napi_value raw_open(napi_env env, napi_callback_info info)
 {
 	int fd, fd6, error;
+	endpoint_t *endpoint;
+	napi_value object;
+	raw_t *raw;
 
-	VECTOR_ARGS(env, info, 2);
+	VECTOR_ARGS(env, info, 3);
 	VECTOR_ARG_UINT32(env, 0, mark);
 	VECTOR_ARG_UINT32(env, 1, buffer_bytes);
+	VECTOR_ARG_UINT32(env, 2, port);
 	VECTOR_CHECK(env, buffer_bytes <= INT32_MAX / 2,
 				 "send buffer is out of range");
+	VECTOR_CHECK(env, port <= UINT16_MAX, "port is out of range");
 
 	fd = open_ipv4(mark, buffer_bytes);
 	if (fd == -1)
@@ -266,5 +105,68 @@ napi_value raw_open(napi_env env, napi_callback_info info)
 		close(fd);
 		return endpoint_throw_errno(env, "raw socket for IPv6", error);
 	}
-	return endpoint_create(env, &raw_kind, fd, fd6);
+	object = endpoint_create(env, &raw_kind, fd, fd6);
+	endpoint = object ? endpoint_unwrap(env, object) : NULL;
+	if (!endpoint)
+	{
+		return NULL;
+	}
+	raw = calloc(1, sizeof(*raw));
+	if (!raw)
+	{
+		/* the object is collected, and its descriptors are closed then */
+		return endpoint_throw_errno(env, "raw socket", ENOMEM);
+	}
+	raw->sources.port = (uint16_t)port;
+	raw->sources.mark = mark;
+	raw->sources.buffer_bytes = buffer_bytes;
+	endpoint->data = raw;
+	return object;
+}
+
+/** The raw endpoint in an argument, open or closed; NULL with a pending exception */
+static raw_t *raw_get(napi_env env, napi_value object)
+{
+	endpoint_t *endpoint = endpoint_unwrap(env, object);
+
+	if (endpoint)
+	{
+		VECTOR_CHECK(env, endpoint->kind == &raw_kind,
+					 "the endpoint is no raw one");
+		return endpoint->data;
+	}
+	return NULL;
+}
+
+napi_value raw_runs(napi_env env, napi_callback_info info)
+{
+	raw_t *raw;
+
+	VECTOR_ARGS(env, info, 2);
+	raw = raw_get(env, argv[0]);
+	if (!raw)
+	{
+		return NULL;
+	}
+	VECTOR_ARG_ARRAY(env, 1, napi_float64_array, double, counters);
+	VECTOR_CHECK(env, counters_entries >= 5, "counters must have 5 entries");
+	counters[0] = (double)raw->runs;
+	counters[1] = (double)raw->run_packets;
+	counters[2] = (double)sources_open(&raw->sources);
+	counters[3] = (double)raw->runs_error;
+	counters[4] = (double)raw->sources.last_error;
+	return NULL;
+}
+
+napi_value raw_close_idle(napi_env env, napi_callback_info info)
+{
+	raw_t *raw;
+
+	VECTOR_ARGS(env, info, 1);
+	raw = raw_get(env, argv[0]);
+	if (raw)
+	{
+		sources_close_idle(&raw->sources);
+	}
+	return NULL;
 }

@@ -25,6 +25,7 @@ import { openLink } from '../open-link.ts';
 import { pathLimits } from '../path-limits.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
 import { RELOAD, reloadCommand, Reloader, type ReloadSource } from '../reload.ts';
+import { tendRawSocket } from '../tend-raw-socket.ts';
 import { type RunningAgent, StopList } from '../running-agent.ts';
 import { routingTraceAnswer } from '../trace-answers.ts';
 import { CharonLink } from './charon-link.ts';
@@ -83,7 +84,7 @@ async function start(
   stops.add(() => guard.remove());
   const capture = Capture.open(config.outside.interface, filterOf(scope));
   stops.add(() => capture.close());
-  const raw = RawSocket.open({ mark: AGENT_MARK });
+  const raw = RawSocket.open({ mark: AGENT_MARK, gso: config.offloads.gso });
   stops.add(() => raw.close());
   const { address, mtu, linkPort } = config.cluster;
   const link = await openLink({ config, address, mtu, port: linkPort, drops, log });
@@ -137,6 +138,7 @@ async function start(
   stops.add(() => dropReports.cancel());
   const guardCheck = every(clock, GUARD_CHECK_MS, () => {
     keepGuard(guard, log).catch((error: unknown) => stops.fail(error));
+    tendRawSocket(raw, log);
     link.countLosses().catch(() => {});
   });
   stops.add(() => guardCheck.cancel());

@@ -30,6 +30,7 @@ import { openLink } from '../open-link.ts';
 import { targetTraceAnswer } from '../trace-answers.ts';
 import { pathLimits } from '../path-limits.ts';
 import { RELOAD, reloadCommand, Reloader, type ReloadSource } from '../reload.ts';
+import { tendRawSocket } from '../tend-raw-socket.ts';
 import { KernelSourcePorts } from './source-ports.ts';
 import { ROUTER_PEER, TargetHost } from './target-host.ts';
 import { TargetReload } from './target-reload.ts';
@@ -87,7 +88,7 @@ async function start(
   const tun = Tun.open(config.tun.name);
   stops.add(() => tun.close());
   tun.onLost(() => stops.fail(new Error(`the TUN ${config.tun.name} was deleted`)));
-  const raw = RawSocket.open({ mark: AGENT_MARK });
+  const raw = RawSocket.open({ mark: AGENT_MARK, gso: config.offloads.gso });
   stops.add(() => raw.close());
   const { address, mtu } = config.cluster;
   const link = await openLink({ config, address, mtu, port: config.router.linkPort, drops, log });
@@ -142,6 +143,7 @@ async function start(
   stops.add(() => dropReports.cancel());
   const guardCheck = every(clock, GUARD_CHECK_MS, () => {
     keepGuard(guard, log).catch((error: unknown) => stops.fail(error));
+    tendRawSocket(raw, log);
     link.countLosses().catch(() => {});
   });
   stops.add(() => guardCheck.cancel());

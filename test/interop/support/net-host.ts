@@ -49,8 +49,9 @@ export class NetHost {
     return (shown as { address: string }).address;
   }
 
-  async worker(): Promise<NetWorker> {
-    const worker = new NetWorker(this.name);
+  /** `preload`: libraries that go before the worker's own; `env`: what else it finds in its environment. */
+  async worker(options: WorkerOptions = {}): Promise<NetWorker> {
+    const worker = new NetWorker(this.name, options);
     this.#workers.add(worker);
     await worker.ready;
     return worker;
@@ -60,6 +61,11 @@ export class NetHost {
     for (const worker of this.#workers) await worker.kill();
     NetHost.remove(this.name);
   }
+}
+
+interface WorkerOptions {
+  readonly preload?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class NetWorker {
@@ -72,13 +78,15 @@ export class NetWorker {
   >();
   #lastId = 0;
 
-  constructor(namespace: string) {
+  constructor(namespace: string, { preload: libraries = [], env = {} }: WorkerOptions) {
     const script = fileURLToPath(new URL('./net-worker.ts', import.meta.url));
     // Into the worker alone: a sanitizer finds faults in `ip` itself.
-    const library = process.env['DVIPA_WORKER_PRELOAD'];
-    const preload = library === undefined ? [] : [`LD_PRELOAD=${library}`];
+    const first = process.env['DVIPA_WORKER_PRELOAD'];
+    const all = first === undefined ? libraries : [first, ...libraries];
+    const preload = all.length === 0 ? [] : [`LD_PRELOAD=${all.join(':')}`];
     this.#child = fork(script, {
       execPath: 'ip',
+      env: { ...process.env, ...env },
       execArgv: ['netns', 'exec', namespace, 'env', ...preload, process.execPath, '--import', 'tsx'],
     });
     this.ready = this.#reply(0);

@@ -121,6 +121,12 @@ function endpointOf(name: string): Endpoint {
   return found;
 }
 
+function rawSocket(): RawSocket {
+  const found = endpoints.get('raw');
+  if (!(found instanceof RawSocket)) throw new Error('no raw socket');
+  return found;
+}
+
 const operations = {
   /** As on a kernel without IPv6: for this worker only, which has a mount namespace of its own. */
   hideIpv6: () => runCommand('mount', ['-t', 'tmpfs', 'none', '/proc/sys/net/ipv6']),
@@ -155,7 +161,10 @@ const operations = {
     }
     return sent;
   },
-  raw: (mark: number) => void endpoints.set('raw', RawSocket.open({ mark })),
+  raw: (mark: number, gso = true) => void endpoints.set('raw', RawSocket.open({ mark, gso })),
+  runs: () => rawSocket().runs(),
+  /** What `RawSocket.tend` says, or null: IPC has no undefined. */
+  tend: () => rawSocket().tend() ?? null,
   send(name: string, ...packets: string[]) {
     const vector = new PacketVector(packets.length);
     for (const packet of packets) vector.push(Buffer.from(packet, 'hex'));
@@ -165,8 +174,9 @@ const operations = {
   stats: (name: string) => endpointOf(name).stats(),
   close: (name: string) => endpoints.get(name)?.close(),
   take: (name: string, sentinel: string) => inbox(name).take(sentinel),
-  async udp(name: string, address: string, port: number) {
-    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+  /** `isShared`: with SO_REUSEADDR, as charon's. */
+  async udp(name: string, address: string, port: number, isShared = false) {
+    const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', reuseAddr: isShared });
     sockets.set(name, socket);
     socket.on('message', (message, from) =>
       inbox(name).add(`${from.address}:${from.port} ${message.toString('hex')}`),
@@ -176,6 +186,7 @@ const operations = {
       socket.bind(port, address, resolve);
     });
   },
+  udpClose: (name: string) => new Promise<void>((resolve) => sockets.get(name)?.close(resolve)),
   /** The error's code, or 'sent'. */
   udpSend: (name: string, address: string, port: number, packet: string) =>
     new Promise<string>((resolve) => {

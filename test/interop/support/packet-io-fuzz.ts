@@ -317,7 +317,12 @@ function openAll(): Record<'tun' | 'raw' | 'capture' | 'udp', NativeHandle> {
   execFileSync('sh', ['-c', 'ip link set fuzz0 up && ip address add 10.0.0.1/8 dev fuzz0']);
   const udp = io.udpOpen('127.0.0.1', 9, 1 << 20);
   io.udpCoalescing(udp);
-  return { tun, udp, raw: io.rawOpen(7, 65_536), capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20) };
+  return {
+    tun,
+    udp,
+    raw: io.rawOpen(7, 65_536, 4500),
+    capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20),
+  };
 }
 
 /** UDP packets of any length that will wait at the TUN and the capture. */
