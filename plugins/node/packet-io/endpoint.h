@@ -45,6 +45,10 @@ struct endpoint_t {
 	int fd;
 	/** where IPv6 packets go if not to fd; -1 if nowhere else. Never watched */
 	int fd6;
+	/** of the kind; NULL or from malloc(), freed with the endpoint */
+	void *state;
+	/** what fd is watched for: UV_READABLE, see endpoint_poll_again() */
+	int events;
 	/** set while the event loop watches fd; frees itself */
 	endpoint_poll_t *poll;
 	/** moved, since it was opened */
@@ -91,6 +95,12 @@ endpoint_t *endpoint_get(napi_env env, napi_value object);
 
 /** poll(endpoint, callback(status)): watch; status < 0 says that watching ended */
 napi_value endpoint_start_poll(napi_env env, napi_callback_info info);
+
+/**
+ * Whether the callback is to run at the event loop's next turn although the descriptor
+ * has nothing to read: the endpoint keeps something. For what can be written to.
+ */
+void endpoint_poll_again(endpoint_t *this, bool again);
 
 /** close(endpoint): twice is harmless */
 napi_value endpoint_close(napi_env env, napi_callback_info info);
