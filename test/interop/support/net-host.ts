@@ -47,8 +47,9 @@ export class NetHost {
     return (shown as { address: string }).address;
   }
 
-  async worker(): Promise<NetWorker> {
-    const worker = new NetWorker(this.name);
+  /** `preload`: a library that goes before those of the worker. */
+  async worker(preload = process.env['DVIPA_WORKER_PRELOAD']): Promise<NetWorker> {
+    const worker = new NetWorker(this.name, preload);
     this.#workers.add(worker);
     await worker.ready;
     return worker;
@@ -70,10 +71,9 @@ export class NetWorker {
   >();
   #lastId = 0;
 
-  constructor(namespace: string) {
+  constructor(namespace: string, library: string | undefined) {
     const script = fileURLToPath(new URL('./net-worker.ts', import.meta.url));
     // Into the worker alone: a sanitizer finds faults in `ip` itself.
-    const library = process.env['DVIPA_WORKER_PRELOAD'];
     const preload = library === undefined ? [] : [`LD_PRELOAD=${library}`];
     this.#child = fork(script, {
       execPath: 'ip',

@@ -5,7 +5,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { DropCounters } from '../../../src/base/verdict.ts';
-import { LARGE_SLOT_BYTES, PacketVector } from '../../../src/dataplane/vector.ts';
+import { LARGE_SLOT_BYTES, PacketVector, slotBytesFor } from '../../../src/dataplane/vector.ts';
 import { captureFilter } from '../../../src/io/bpf.ts';
 import { Capture } from '../../../src/io/capture.ts';
 import { LINK_PROTOCOL } from '../../../src/dataplane/ports.ts';
@@ -17,6 +17,7 @@ import { runCommand } from '../../../src/io/run-command.ts';
 import { TargetGuard, type TargetGuardOptions } from '../../../src/io/target-guard.ts';
 import { Tun } from '../../../src/io/tun.ts';
 import { parseAddress, type IpAddress } from '../../../src/packet/address.ts';
+import { tcpEcho, tcpSend } from './tcp-echo.ts';
 
 /** Addresses as text. */
 interface Scope {
@@ -102,7 +103,28 @@ function endpointOf(name: string): Endpoint {
 const operations = {
   /** As on a kernel without IPv6: for this worker only, which has a mount namespace of its own. */
   hideIpv6: () => runCommand('mount', ['-t', 'tmpfs', 'none', '/proc/sys/net/ipv6']),
-  tun: (name: string) => watch(name, Tun.open(name)),
+  /** Undefined if the TUN is as it should be; else why it has no offloads. */
+  tun(name: string, hasOffloads = false) {
+    let why: string | undefined;
+    const onNoOffloads = (error: Error) => {
+      why = error.message;
+    };
+    watch(name, Tun.open(name, { hasOffloads, onNoOffloads }));
+    return why;
+  },
+  /** From now on what comes out of one TUN goes into the other. */
+  relay(a: string, b: string, mtu: number) {
+    for (const [from, to] of [
+      [endpointOf(a), endpointOf(b)],
+      [endpointOf(b), endpointOf(a)],
+    ] as const) {
+      const vector = new PacketVector(64, slotBytesFor(mtu));
+      from.onReadable(() => {
+        vector.reset();
+        if (from.receive(vector) > 0) to.send(vector);
+      });
+    }
+  },
   capture: (link: string, scope: Scope) => watch(link, openCapture(link, scope)),
   /** Opens a capture that is read by `drain` only. */
   captureIdle: (name: string, link: string, scope: Scope) =>
@@ -177,6 +199,8 @@ const operations = {
     link.send(vector, 0, 1);
     return drops.toJSON();
   },
+  tcpEcho: (address: string, port: number) => tcpEcho(address, port),
+  tcpSend: (address: string, port: number, bytes: number) => tcpSend(address, port, bytes),
   targetInstall: (options: TargetGuardOptions) => target(options).install(),
   targetAddresses: (options: TargetGuardOptions) => target(options).addAddresses(),
   targetRemove: (options: TargetGuardOptions) => target(options).remove(),
