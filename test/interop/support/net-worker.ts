@@ -17,7 +17,7 @@ import { runCommand } from '../../../src/io/run-command.ts';
 import { TargetGuard, type TargetGuardOptions } from '../../../src/io/target-guard.ts';
 import { Tun } from '../../../src/io/tun.ts';
 import { parseAddress, type IpAddress } from '../../../src/packet/address.ts';
-import { tcpEcho, tcpSend } from './tcp-echo.ts';
+import { tcpEcho, tcpPour, tcpSend } from './tcp-echo.ts';
 
 /** Addresses as text. */
 interface Scope {
@@ -199,8 +199,14 @@ const operations = {
     link.send(vector, 0, 1);
     return drops.toJSON();
   },
-  tcpEcho: (address: string, port: number) => tcpEcho(address, port),
+  /** Of this worker so far, in microseconds. */
+  cpuTime() {
+    const { user, system } = process.cpuUsage();
+    return user + system;
+  },
+  tcpEcho: (address: string, port: number, isSilent?: boolean) => tcpEcho(address, port, isSilent),
   tcpSend: (address: string, port: number, bytes: number) => tcpSend(address, port, bytes),
+  tcpPour: (address: string, port: number, ms: number) => tcpPour(address, port, ms),
   targetInstall: (options: TargetGuardOptions) => target(options).install(),
   targetAddresses: (options: TargetGuardOptions) => target(options).addAddresses(),
   targetRemove: (options: TargetGuardOptions) => target(options).remove(),

@@ -4,11 +4,12 @@ import { connect, createServer } from 'node:net';
 
 const CHUNK_BYTES = 65_536;
 
-/** A server that sends back whatever it gets, until the process ends. */
-export async function tcpEcho(address: string, port: number): Promise<void> {
+/** A server that sends back whatever it gets, until the process ends; or, if `isSilent`, nothing. */
+export async function tcpEcho(address: string, port: number, isSilent = false): Promise<void> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => socket.destroy());
-    socket.pipe(socket);
+    if (isSilent) socket.resume();
+    else socket.pipe(socket);
   });
   server.listen(port, address);
   await once(server, 'listening');
@@ -34,4 +35,16 @@ export async function tcpSend(
   socket.end();
   await ended;
   return { isWhole: sent.digest('hex') === received.digest('hex'), ms: performance.now() - started };
+}
+
+/** Sends zeros to a server that sends nothing back for so long, and resolves to how many bytes the network took. */
+export async function tcpPour(address: string, port: number, ms: number): Promise<number> {
+  const socket = connect({ host: address, port });
+  await once(socket, 'connect');
+  const chunk = Buffer.alloc(4 * CHUNK_BYTES);
+  const until = performance.now() + ms;
+  while (performance.now() < until) if (!socket.write(chunk)) await once(socket, 'drain');
+  const bytes = socket.bytesWritten;
+  socket.destroy();
+  return bytes;
 }
