@@ -230,16 +230,25 @@ function open(): void {
   }
 }
 
-function openAll(): { tun: NativeHandle; raw: NativeHandle; capture: NativeHandle } {
-  const tun = io.tunOpen('fuzz0', {});
-  execFileSync('sh', ['-c', 'ip link set fuzz0 up && ip address add 10.0.0.1/8 dev fuzz0']);
-  return { tun, raw: io.rawOpen(7, 65_536), capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20) };
+function openTun(name: string, address: string, vnetHeader: boolean): NativeHandle {
+  const tun = io.tunOpen(name, { vnetHeader });
+  execFileSync('sh', ['-c', `ip link set ${name} up && ip address add ${address} dev ${name}`]);
+  return tun;
 }
 
-/** UDP packets of any length that will wait at the TUN and the capture. */
+function openAll(): Record<'tun' | 'offload' | 'raw' | 'capture', NativeHandle> {
+  return {
+    tun: openTun('fuzz0', '10.0.0.1/8', false),
+    offload: openTun('fuzz1', '11.0.0.1/8', true),
+    raw: io.rawOpen(7, 65_536),
+    capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20),
+  };
+}
+
+/** UDP packets of any length that will wait at the TUNs and the capture. */
 function traffic(raw: NativeHandle): void {
   const slab = Buffer.alloc(2048);
-  for (const destination of ['7f000001', '0a000002']) {
+  for (const destination of ['7f000001', '0a000002', '0b000002']) {
     const bytes = 28 + next(oneOf(100, 1400));
     const hex = (value: number) => value.toString(16).padStart(4, '0');
     Buffer.from(`4500${hex(bytes)}0000400040110000${destination}${destination}`, 'hex').copy(slab);
@@ -249,16 +258,16 @@ function traffic(raw: NativeHandle): void {
 }
 
 execFileSync('ip', ['link', 'set', 'lo', 'up']);
-const { tun, raw, capture } = openAll();
+const { tun, offload, raw, capture } = openAll();
 for (let call = 0; call < CALLS; call++) {
   if (call % 2 === 0) traffic(raw);
   const kind = next(20);
-  if (kind < 9) receive(oneOf(tun, capture));
-  else if (kind < 17) send(oneOf(tun, raw));
-  else if (kind < 19) wrongKind(oneOf(tun, raw, capture));
+  if (kind < 9) receive(oneOf(tun, offload, capture));
+  else if (kind < 17) send(oneOf(tun, offload, raw));
+  else if (kind < 19) wrongKind(oneOf(tun, offload, raw, capture));
   else open();
 }
-for (const handle of [tun, raw, capture]) io.close(handle);
+for (const handle of [tun, offload, raw, capture]) io.close(handle);
 for (const [name, count] of Object.entries(counts))
   assert.ok(count > CALLS / 200, `${name}: only ${count} of ${CALLS}`);
 console.log(`packet-io: ${CALLS} random calls, no complaint`);
