@@ -86,10 +86,16 @@ describe('TUN with offloads, between two kernels', function () {
   it('lets its persistent device be taken over with and without offloads, after a kill too, address and all', async () => {
     const addresses = () => a.ip('-o address show dev tun-a scope global').replaceAll(/valid_lft.*/g, '');
     const before = addresses();
+    let known = 0;
     for (const isOn of [true, false, true]) {
       const each = await a.worker();
       await relay(each, [isOn, !isOn]);
       for (const { isWhole } of await send(MB)) expect(isWhole).to.equal(true);
+      const { received } = await each.do('stats', 'tun-a');
+      const out = kernelPackets(a, 'tun-a').out - known;
+      known += out;
+      if (isOn) expect(out).to.be.lessThan(received / 2);
+      else expect(out).to.be.at.least(received);
       await each.kill();
       b.ip('link delete tun-b');
       expect(addresses()).to.equal(before);
