@@ -161,6 +161,11 @@ describe('TUN with offloads, into the kernel', () => {
         const odd = segments.map((each, n) => (n === 1 ? { ...each, ...difference } : each));
         expect(sizes(odd), JSON.stringify(difference)).to.deep.equal([1, 1, 1]);
       }
+      // What says something about its own segment is not joined to its like either.
+      for (const flags of [FIN, SYN, RST, URG, CWR].map((flag) => ACK | flag)) {
+        const like = segments.map((each) => ({ ...each, flags }));
+        expect(sizes(like), `flags ${flags}`).to.deep.equal([1, 1, 1]);
+      }
     }
   });
 
