@@ -5,8 +5,8 @@
 
 /**
  * An endpoint: a file descriptor that packets come from or go to, with its
- * counters and its place in the event loop. tun.c, capture.c, link.c and raw.c make
- * them; they differ in how a batch is moved and in nothing else.
+ * counters and its place in the event loop. tun.c, tun_offload.c, capture.c, link.c and
+ * raw.c make them; they differ in how a batch is moved and in nothing else.
  */
 
 #ifndef PACKET_IO_ENDPOINT_H_

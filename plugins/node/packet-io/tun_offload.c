@@ -58,7 +58,7 @@ static bool take_packet(endpoint_t *this, vector_t *vector, uint32_t i,
 	uint8_t *packet = vector->slab + vector->offset[i];
 	bool is_super = header->gso_type != VIRTIO_NET_HDR_GSO_NONE;
 
-	if (len > (is_super ? SUPER_MAX : room))
+	if (len > (is_super ? SUPER_MAX : direct))
 	{
 		this->too_long++;
 		return false;
