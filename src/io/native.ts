@@ -12,6 +12,7 @@ export interface NativeHandle {
  * arrays that belong to the caller. Misuse throws; a packet that the kernel refuses gets a verdict.
  */
 export interface PacketIo {
+  /** `vnetHeader`: the kernel may leave segmentation and checksums to the addon; vectors hold ordinary packets all the same. */
   tunOpen(name: string, options: { persist?: boolean; vnetHeader?: boolean }): NativeHandle;
   captureOpen(
     interfaceName: string,

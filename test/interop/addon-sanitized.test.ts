@@ -14,6 +14,10 @@ interface Outcome {
   readonly stderr: string;
 }
 
+function libasan(): string {
+  return execFileSync('cc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
+}
+
 /** A script in a namespace of its own, on the build with sanitizers. */
 function sanitized(script: string, env: Readonly<Record<string, string>> = {}): Outcome {
   const options = { cwd: PROJECT_ROOT, encoding: 'utf8' as const, env: { ...process.env, ...env } };
@@ -39,11 +43,40 @@ describe('packet-io addon under ASan and UBSan', function () {
     });
   });
 
+  it('cuts and joins segments, hostile ones too, without a complaint', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'dvipa-sanitized-'));
+    try {
+      const addon = join(folder, 'tun-pair.node');
+      const env = { ...process.env, SANITIZE: '1' };
+      execFileSync(join(PROJECT_ROOT, 'test/support/tun-pair/build'), [addon], { env });
+      const files = ['test/io/tun-cut.test.ts', 'test/io/tun-join.test.ts'];
+      const run = spawnSync(
+        process.execPath,
+        ['node_modules/mocha/bin/mocha.js', '--timeout', '60000', ...files],
+        {
+          cwd: PROJECT_ROOT,
+          encoding: 'utf8',
+          env: {
+            ...process.env,
+            LD_PRELOAD: libasan(),
+            ASAN_OPTIONS: 'detect_leaks=0:halt_on_error=1',
+            UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
+            DVIPA_TUN_PAIR: addon,
+          },
+        },
+      );
+      expect(run.stderr).to.equal('');
+      expect(run.status, run.stdout).to.equal(0);
+      expect(run.stdout).to.match(/\b[1-9]\d passing/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it('does its work between network namespaces without a complaint', () => {
     const folder = mkdtempSync(join(tmpdir(), 'dvipa-sanitized-'));
     try {
       execFileSync(join(PROJECT_ROOT, 'scripts/sanitize-addons'), { cwd: PROJECT_ROOT });
-      const libasan = execFileSync('cc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
       const only = ['--grep', '^packet-io in network namespaces', '--timeout', '60000'];
       const run = spawnSync(
         join(PROJECT_ROOT, 'node_modules/.bin/mocha'),
@@ -53,7 +86,7 @@ describe('packet-io addon under ASan and UBSan', function () {
           encoding: 'utf8',
           env: {
             ...process.env,
-            DVIPA_WORKER_PRELOAD: libasan,
+            DVIPA_WORKER_PRELOAD: libasan(),
             // Into files: the workers' own output is nobody's.
             ASAN_OPTIONS: `detect_leaks=0:halt_on_error=1:log_path=${folder}/asan`,
             UBSAN_OPTIONS: `halt_on_error=1:print_stacktrace=1:log_path=${folder}/ubsan`,

@@ -99,7 +99,8 @@ describe('outer headers of a cluster', function () {
     );
     const toServer = inner.filter(({ bytes }) => bytes.subarray(16, 20).join('.') === cluster.dvipa);
     const marked = toServer.filter(({ bytes }) => ((bytes[1] as number) & ECN) === CONGESTION);
-    expect(marked.length).to.be.greaterThan(3);
+    // A packet on the TUN may be 64 KB long.
+    expect(marked.reduce((sum, { originalLength }) => sum + originalLength, 0)).to.be.greaterThan(5000);
     const fromServer = inner.filter(({ bytes }) => bytes.subarray(12, 16).join('.') === cluster.dvipa);
     expect(fromServer.filter(({ bytes }) => ((bytes[33] as number) & 0x40) !== 0).length).to.be.greaterThan(
       0,

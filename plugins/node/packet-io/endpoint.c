@@ -172,7 +172,7 @@ static void poll_ready(uv_poll_t *handle, int status, int events)
 		/* libuv stops at any error. For a socket it may pass (ENETDOWN while a link
 		 * is down, with packets again once it is up): take the error and go on */
 		if (getsockopt(endpoint->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 &&
-			uv_poll_start(handle, UV_READABLE, poll_ready) == 0)
+			uv_poll_start(handle, endpoint->events, poll_ready) == 0)
 		{
 			endpoint_note_error(endpoint, error);
 			return;
@@ -180,6 +180,21 @@ static void poll_ready(uv_poll_t *handle, int status, int events)
 		endpoint_note_error(endpoint, -status);
 	}
 	poll_call(this, status < 0 ? status : 0);
+}
+
+void endpoint_poll_again(endpoint_t *this, bool again)
+{
+	int events = again ? UV_READABLE | UV_WRITABLE : UV_READABLE;
+
+	/* a descriptor can be written to nearly always */
+	if (this->events != events)
+	{
+		this->events = events;
+		if (this->poll)
+		{
+			uv_poll_start(&this->poll->handle, events, poll_ready);
+		}
+	}
 }
 
 napi_value endpoint_start_poll(napi_env env, napi_callback_info info)
@@ -222,7 +237,8 @@ napi_value endpoint_start_poll(napi_env env, napi_callback_info info)
 		napi_async_init(env, NULL, name, &this->context) != napi_ok ||
 		napi_add_async_cleanup_hook(env, poll_cleanup, this,
 									&this->cleanup) != napi_ok ||
-		(error = uv_poll_start(&this->handle, UV_READABLE, poll_ready)) != 0)
+		(error = uv_poll_start(&this->handle, endpoint->events,
+							   poll_ready)) != 0)
 	{
 		/* references made so far go with the environment: this is out of memory */
 		uv_close((uv_handle_t*)&this->handle, poll_closed);
@@ -297,6 +313,7 @@ napi_value endpoint_create(napi_env env, const endpoint_kind_t *kind, int fd,
 		this->kind = kind;
 		this->fd = fd;
 		this->fd6 = fd6;
+		this->events = UV_READABLE;
 		if (napi_create_object(env, &object) == napi_ok &&
 			napi_type_tag_object(env, object, &endpoint_tag) == napi_ok &&
 			napi_wrap(env, object, this, endpoint_finalize, NULL,

@@ -5,8 +5,8 @@
 
 /**
  * An endpoint: a file descriptor that packets come from or go to, with its
- * counters and its place in the event loop. tun.c, capture.c, link.c, raw.c and udp.c
- * make them; they differ in how a batch is moved and in nothing else.
+ * counters and its place in the event loop. tun.c, tun_offload.c, capture.c, link.c,
+ * raw.c and udp.c make them; they differ in how a batch is moved and in nothing else.
  */
 
 #ifndef PACKET_IO_ENDPOINT_H_
@@ -47,6 +47,8 @@ struct endpoint_t {
 	int fd;
 	/** where IPv6 packets go if not to fd; -1 if nowhere else. Never watched */
 	int fd6;
+	/** what fd is watched for: UV_READABLE, see endpoint_poll_again() */
+	int events;
 	/** set while the event loop watches fd; frees itself */
 	endpoint_poll_t *poll;
 	/** what a kind needs besides, or NULL; freed with the endpoint */
@@ -95,6 +97,12 @@ endpoint_t *endpoint_get(napi_env env, napi_value object);
 
 /** poll(endpoint, callback(status)): watch; status < 0 says that watching ended */
 napi_value endpoint_start_poll(napi_env env, napi_callback_info info);
+
+/**
+ * Whether the callback is to run at the event loop's next turn although the descriptor
+ * has nothing to read: the endpoint keeps something. For what can be written to.
+ */
+void endpoint_poll_again(endpoint_t *this, bool again);
 
 /** close(endpoint): twice is harmless */
 napi_value endpoint_close(napi_env env, napi_callback_info info);

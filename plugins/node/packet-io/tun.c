@@ -3,12 +3,13 @@
  * SPDX-License-Identifier: MIT
  */
 
-#include "endpoint.h"
+#include "tun.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -60,6 +61,32 @@ static const endpoint_kind_t tun_kind = {
 	.send = endpoint_write_each,
 };
 
+/* of kernels from 6.2 on */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+/**
+ * Say what the kernel may leave to us. It remembers that for a persistent device, also
+ * of an attachment before this one.
+ */
+static bool set_offloads(int fd, bool vnet_header)
+{
+	const unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 |
+							  TUN_F_TSO_ECN;
+	int header_bytes = sizeof(struct virtio_net_hdr), little_endian = 1;
+
+	if (!vnet_header)
+	{
+		return ioctl(fd, TUNSETOFFLOAD, 0UL) == 0;
+	}
+	return ioctl(fd, TUNSETVNETHDRSZ, &header_bytes) == 0 &&
+		   ioctl(fd, TUNSETVNETLE, &little_endian) == 0 &&
+		   (ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0 ||
+			ioctl(fd, TUNSETOFFLOAD, tcp) == 0);
+}
+
 /** A boolean property of an options object; absent is false */
 static bool get_flag(napi_env env, napi_value options, const char *name,
 					 bool *out)
@@ -92,20 +119,23 @@ napi_value tun_open(napi_env env, napi_callback_info info)
 				 "persist must be a boolean");
 	VECTOR_CHECK(env, get_flag(env, argv[1], "vnetHeader", &vnet_header),
 				 "vnetHeader must be a boolean");
-	VECTOR_CHECK(env, !vnet_header, "vnetHeader is not supported yet");
 
 	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd == -1)
 	{
 		return endpoint_throw_errno(env, "/dev/net/tun", errno);
 	}
-	request.ifr_flags = IFF_TUN | IFF_NO_PI;
+	/* a device that is there takes on the flags of whoever attaches */
+	request.ifr_flags = (short)(IFF_TUN | IFF_NO_PI |
+								(vnet_header ? IFF_VNET_HDR : 0));
 	if (ioctl(fd, TUNSETIFF, &request) == -1 ||
+		!set_offloads(fd, vnet_header) ||
 		ioctl(fd, TUNSETPERSIST, persist ? 1UL : 0UL) == -1)
 	{
 		error = errno;
 		close(fd);
 		return endpoint_throw_errno(env, request.ifr_name, error);
 	}
-	return endpoint_create(env, &tun_kind, fd, -1);
+	return vnet_header ? tun_offload_create(env, fd)
+					   : endpoint_create(env, &tun_kind, fd, -1);
 }

@@ -85,7 +85,10 @@ async function start(
   await guard.install();
   stops.add(() => guard.remove());
 
-  const tun = Tun.open(config.tun.name);
+  const tun = Tun.open(config.tun.name, {
+    hasOffloads: config.offloads.tun,
+    onNoOffloads: ({ message }) => log.warn('the TUN works without offloads', { error: message }),
+  });
   stops.add(() => tun.close());
   tun.onLost(() => stops.fail(new Error(`the TUN ${config.tun.name} was deleted`)));
   const raw = RawSocket.open({ mark: AGENT_MARK, gso: config.offloads.gso });

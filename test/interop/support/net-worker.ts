@@ -5,7 +5,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { DropCounters } from '../../../src/base/verdict.ts';
-import { LARGE_SLOT_BYTES, PacketVector } from '../../../src/dataplane/vector.ts';
+import { LARGE_SLOT_BYTES, PacketVector, slotBytesFor } from '../../../src/dataplane/vector.ts';
 import { captureFilter } from '../../../src/io/bpf.ts';
 import { Capture } from '../../../src/io/capture.ts';
 import { LINK_PROTOCOL } from '../../../src/dataplane/ports.ts';
@@ -18,6 +18,7 @@ import { runCommand } from '../../../src/io/run-command.ts';
 import { TargetGuard, type TargetGuardOptions } from '../../../src/io/target-guard.ts';
 import { Tun } from '../../../src/io/tun.ts';
 import { parseAddress, type IpAddress } from '../../../src/packet/address.ts';
+import { tcpEcho, tcpPour, tcpSend } from './tcp-echo.ts';
 
 /** Addresses as text. */
 interface Scope {
@@ -130,7 +131,28 @@ function rawSocket(): RawSocket {
 const operations = {
   /** As on a kernel without IPv6: for this worker only, which has a mount namespace of its own. */
   hideIpv6: () => runCommand('mount', ['-t', 'tmpfs', 'none', '/proc/sys/net/ipv6']),
-  tun: (name: string) => watch(name, Tun.open(name)),
+  /** Undefined if the TUN is as it should be; else why it has no offloads. */
+  tun(name: string, hasOffloads = false) {
+    let why: string | undefined;
+    const onNoOffloads = (error: Error) => {
+      why = error.message;
+    };
+    watch(name, Tun.open(name, { hasOffloads, onNoOffloads }));
+    return why;
+  },
+  /** From now on what comes out of one TUN goes into the other. */
+  relay(a: string, b: string, mtu: number) {
+    for (const [from, to] of [
+      [endpointOf(a), endpointOf(b)],
+      [endpointOf(b), endpointOf(a)],
+    ] as const) {
+      const vector = new PacketVector(64, slotBytesFor(mtu));
+      from.onReadable(() => {
+        vector.reset();
+        if (from.receive(vector) > 0) to.send(vector);
+      });
+    }
+  },
   capture: (link: string, scope: Scope) => watch(link, openCapture(link, scope)),
   /** Opens a capture that is read by `drain` only. */
   captureIdle: (name: string, link: string, scope: Scope) =>
@@ -221,6 +243,14 @@ const operations = {
     vector.countDrops(drops);
     return { ...link.stats(), sent, off, drops: drops.toJSON() };
   },
+  /** Of this worker so far, in microseconds. */
+  cpuTime() {
+    const { user, system } = process.cpuUsage();
+    return user + system;
+  },
+  tcpEcho: (address: string, port: number, isSilent?: boolean) => tcpEcho(address, port, isSilent),
+  tcpSend: (address: string, port: number, bytes: number) => tcpSend(address, port, bytes),
+  tcpPour: (address: string, port: number, ms: number) => tcpPour(address, port, ms),
   targetInstall: (options: TargetGuardOptions) => target(options).install(),
   targetAddresses: (options: TargetGuardOptions) => target(options).addAddresses(),
   targetRemove: (options: TargetGuardOptions) => target(options).remove(),

@@ -135,8 +135,9 @@ function startOfPacket(slab: Buffer, at: number, length: number, kind: number): 
 
 function garbageOut(): void {
   const tun = io.tunOpen('abuse0', {});
+  const offload = io.tunOpen('abuse3', { vnetHeader: true });
   const raw = io.rawOpen(7, 65536, 4500);
-  execFileSync('ip', ['link', 'set', 'abuse0', 'up']);
+  for (const name of ['abuse0', 'abuse3']) execFileSync('ip', ['link', 'set', name, 'up']);
   const slab = Buffer.alloc(64 * 2048);
   const offset = new Uint32Array(64);
   const length = new Uint32Array(64);
@@ -149,13 +150,12 @@ function garbageOut(): void {
       offset[i] = next(slab.length - (length[i] as number) + 1);
       if (i % 4 !== 3) startOfPacket(slab, offset[i] as number, length[i] as number, i % 4);
     }
-    for (const handle of [tun, raw]) {
+    for (const handle of [tun, offload, raw]) {
       const sent = io.send(handle, slab, offset, length, verdict, 0, 64, 3, 4);
       assert.ok(sent <= 64);
     }
   }
-  io.close(tun);
-  io.close(raw);
+  for (const handle of [tun, offload, raw]) io.close(handle);
 }
 
 async function watching(): Promise<void> {
