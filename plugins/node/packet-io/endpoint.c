@@ -248,6 +248,11 @@ static void endpoint_shut(endpoint_t *this)
 	{
 		poll_stop(this->poll);
 	}
+	if (this->kind->release)
+	{
+		this->kind->release(this);
+		this->state = NULL;
+	}
 	close(this->fd);
 	this->fd = -1;
 	if (this->fd6 != -1)

@@ -37,6 +37,8 @@ typedef struct {
 					 uint32_t count, uint8_t refused, uint8_t too_big);
 	/** Bring counters that the kernel keeps up to date */
 	void (*refresh)(endpoint_t *this);
+	/** Let go of state; the descriptor is still open */
+	void (*release)(endpoint_t *this);
 } endpoint_kind_t;
 
 struct endpoint_t {
@@ -45,6 +47,8 @@ struct endpoint_t {
 	int fd;
 	/** where IPv6 packets go if not to fd; -1 if nowhere else. Never watched */
 	int fd6;
+	/** what this kind has besides; NULL if nothing. Set after endpoint_create() */
+	void *state;
 	/** set while the event loop watches fd; frees itself */
 	endpoint_poll_t *poll;
 	/** moved, since it was opened */
@@ -103,6 +107,9 @@ napi_value tun_open(napi_env env, napi_callback_info info);
 
 /** captureOpen(interfaceName, ethertype, program, receiveBufferBytes) */
 napi_value capture_open(napi_env env, napi_callback_info info);
+
+/** captureRingOpen(interfaceName, ethertype, program, receiveBufferBytes, frameBytes, frames) */
+napi_value capture_ring_open(napi_env env, napi_callback_info info);
 
 /** linkOpen(interfaceName, ethertype) */
 napi_value link_open(napi_env env, napi_callback_info info);

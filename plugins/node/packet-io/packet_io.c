@@ -9,6 +9,7 @@
  */
 
 #include "endpoint.h"
+#include "segments.h"
 
 #define EXPORT(js, function) \
 	{ js, NULL, function, NULL, NULL, NULL, napi_enumerable, NULL }
@@ -124,6 +125,8 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 	const napi_property_descriptor properties[] = {
 		EXPORT("tunOpen", tun_open),
 		EXPORT("captureOpen", capture_open),
+		EXPORT("captureRingOpen", capture_ring_open),
+		EXPORT("segments", segments_split),
 		EXPORT("linkOpen", link_open),
 		EXPORT("captureFilter", capture_filter),
 		EXPORT("rawOpen", raw_open),

@@ -7,7 +7,7 @@ import { isIPv6 } from 'node:net';
 import { DropCounters } from '../../../src/base/verdict.ts';
 import { LARGE_SLOT_BYTES, PacketVector } from '../../../src/dataplane/vector.ts';
 import { captureFilter } from '../../../src/io/bpf.ts';
-import { Capture } from '../../../src/io/capture.ts';
+import { Capture, type FilterMaker } from '../../../src/io/capture.ts';
 import { LINK_PROTOCOL } from '../../../src/dataplane/ports.ts';
 import { Endpoint } from '../../../src/io/endpoint.ts';
 import { DgramLink } from '../../../src/io/link-dgram.ts';
@@ -22,6 +22,8 @@ import { parseAddress, type IpAddress } from '../../../src/packet/address.ts';
 interface Scope {
   readonly dvipas: string[];
   readonly endpoints: string[];
+  /** One packet a system call. */
+  readonly plain?: boolean;
 }
 
 // For this process (net-host.ts), not for what it starts.
@@ -83,13 +85,18 @@ function target(options: TargetGuardOptions): TargetGuard {
   return guard;
 }
 
-function filterFor(scope: Scope): Uint8Array {
+function filterFor(scope: Scope): FilterMaker {
   const parsed = (texts: string[]) => texts.map((text) => parseAddress(text) as IpAddress);
-  return captureFilter({ dvipas: parsed(scope.dvipas), endpoints: parsed(scope.endpoints) });
+  const addresses = { dvipas: parsed(scope.dvipas), endpoints: parsed(scope.endpoints) };
+  return (linkHeaderBytes) => captureFilter(addresses, linkHeaderBytes);
 }
 
+/** By a ring, unless the scope says otherwise; refusals are errors here. */
 function openCapture(link: string, scope: Scope): Capture {
-  return Capture.open(link, filterFor(scope));
+  const onRefused = (error: Error) => {
+    throw error;
+  };
+  return Capture.open(link, filterFor(scope), { wantsRing: scope.plain !== true, onRefused });
 }
 
 /** An endpoint that is not a capture. */
