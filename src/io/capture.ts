@@ -131,7 +131,8 @@ function openFamilies(
 function frameBytesOf(interfaceName: string): number {
   const read = (what: string) => readFileSync(`/sys/class/net/${interfaceName}/${what}`, 'utf8').trim();
   const type = read('type');
-  if (!ETHERNET_LINKS.includes(type)) throw new Error(`${interfaceName} has no Ethernet header (type ${type})`);
+  if (!ETHERNET_LINKS.includes(type))
+    throw new Error(`${interfaceName} has no Ethernet header (type ${type})`);
   const wanted = Number(read('mtu')) + FRAME_HEADER_BYTES;
   let bytes = FRAME_BYTES;
   while (bytes < wanted && bytes < FRAME_MAX_BYTES) bytes *= 2;

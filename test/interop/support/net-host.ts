@@ -37,8 +37,9 @@ export class NetHost {
     return execFileSync('ip', ['-n', this.name, ...words.split(' ')], { encoding: 'utf8' });
   }
 
-  run(command: string): string {
-    return execFileSync('ip', ['netns', 'exec', this.name, 'sh', '-c', command], { encoding: 'utf8' });
+  run(command: string, env: Readonly<Record<string, string>> = {}): string {
+    const options = { encoding: 'utf8' as const, env: { ...process.env, ...env } };
+    return execFileSync('ip', ['netns', 'exec', this.name, 'sh', '-c', command], options);
   }
 
   /** The Ethernet address of an interface. */

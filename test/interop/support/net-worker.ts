@@ -58,6 +58,7 @@ class Inbox {
 
 const inboxes = new Map<string, Inbox>();
 const endpoints = new Map<string, Endpoint | Capture>();
+const counts = new Map<string, number>();
 const sockets = new Map<string, Socket>();
 const targets = new Map<string, TargetGuard>();
 const links = new Map<string, { readonly link: DgramLink; readonly drops: DropCounters }>();
@@ -91,11 +92,11 @@ function filterFor(scope: Scope): FilterMaker {
   return (linkHeaderBytes) => captureFilter(addresses, linkHeaderBytes);
 }
 
-/** By a ring, unless the scope says otherwise; refusals are errors here. */
+const refusals: string[] = [];
+
+/** By a ring, unless the scope says otherwise. */
 function openCapture(link: string, scope: Scope): Capture {
-  const onRefused = (error: Error) => {
-    throw error;
-  };
+  const onRefused = ({ message }: Error) => void refusals.push(message);
   return Capture.open(link, filterFor(scope), { wantsRing: scope.plain !== true, onRefused });
 }
 
@@ -114,13 +115,34 @@ const operations = {
   /** Opens a capture that is read by `drain` only. */
   captureIdle: (name: string, link: string, scope: Scope) =>
     void endpoints.set(name, openCapture(link, scope)),
+  /** Opens a capture whose packets are only counted, for benches. */
+  captureCounting(name: string, link: string, scope: Scope) {
+    const capture = openCapture(link, scope);
+    const vector = new PacketVector(256);
+    endpoints.set(name, capture);
+    counts.set(name, 0);
+    capture.onReadable(() => {
+      vector.reset();
+      while (capture.receive(vector) > 0) {
+        counts.set(name, (counts.get(name) ?? 0) + vector.count);
+        vector.reset();
+      }
+    });
+  },
+  /** How many packets so far, and the CPU time of this process, microseconds. */
+  counted(name: string) {
+    const { user, system } = process.cpuUsage();
+    return { packets: counts.get(name) ?? 0, cpu: user + system };
+  },
   captureOther(name: string, scope: Scope) {
     const capture = endpoints.get(name);
     if (!(capture instanceof Capture)) throw new Error(`no capture ${name}`);
     capture.setFilter(filterFor(scope));
   },
-  drain(name: string) {
-    const vector = new PacketVector(256);
+  /** Why rings were refused, since the last call. */
+  refusals: () => refusals.splice(0),
+  drain(name: string, packets = 256) {
+    const vector = new PacketVector(packets);
     endpoints.get(name)?.receive(vector);
     return Array.from({ length: vector.count }, (_, i) => vector.packet(i).toString('hex'));
   },

@@ -230,10 +230,13 @@ function open(): void {
   }
 }
 
-function openAll(): { tun: NativeHandle; raw: NativeHandle; capture: NativeHandle } {
+function openAll(): Readonly<Record<'tun' | 'raw' | 'capture' | 'ring', NativeHandle>> {
   const tun = io.tunOpen('fuzz0', {});
   execFileSync('sh', ['-c', 'ip link set fuzz0 up && ip address add 10.0.0.1/8 dev fuzz0']);
-  return { tun, raw: io.rawOpen(7, 65_536), capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20) };
+  const capture = io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20);
+  // Frames of 256 bytes: many packets are longer, and come through the queue.
+  const ring = io.captureRingOpen('lo', 0x0800, EVERYTHING, 1 << 20, 256, 1);
+  return { tun, raw: io.rawOpen(7, 65_536), capture, ring };
 }
 
 /** UDP packets of any length that will wait at the TUN and the capture. */
@@ -249,13 +252,13 @@ function traffic(raw: NativeHandle): void {
 }
 
 execFileSync('ip', ['link', 'set', 'lo', 'up']);
-const { tun, raw, capture } = openAll();
+const { tun, raw, capture, ring } = openAll();
 for (let call = 0; call < CALLS; call++) {
   if (call % 2 === 0) traffic(raw);
   const kind = next(20);
-  if (kind < 9) receive(oneOf(tun, capture));
+  if (kind < 9) receive(oneOf(tun, capture, ring));
   else if (kind < 17) send(oneOf(tun, raw));
-  else if (kind < 19) wrongKind(oneOf(tun, raw, capture));
+  else if (kind < 19) wrongKind(oneOf(tun, raw, capture, ring));
   else open();
 }
 for (const handle of [tun, raw, capture]) io.close(handle);
