@@ -261,7 +261,7 @@ for (let call = 0; call < CALLS; call++) {
   else if (kind < 19) wrongKind(oneOf(tun, raw, capture, ring));
   else open();
 }
-for (const handle of [tun, raw, capture]) io.close(handle);
+for (const handle of [tun, raw, capture, ring]) io.close(handle);
 for (const [name, count] of Object.entries(counts))
   assert.ok(count > CALLS / 200, `${name}: only ${count} of ${CALLS}`);
 console.log(`packet-io: ${CALLS} random calls, no complaint`);
