@@ -21,12 +21,12 @@ const SENDER = `
 import socket, sys, time
 segments, packets, rate, size = map(int, sys.argv[1:5])
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.connect(('${TO}', 4500))
+there = ('${TO}', 4500)
 if segments > 1: sock.setsockopt(17, 103, size)
 payload = bytes([193]) * (size * segments)
-send, began, cpu, sent = sock.send, time.monotonic(), time.process_time_ns(), 0
+send, began, cpu, sent = sock.sendto, time.monotonic(), time.process_time_ns(), 0
 while sent < packets:
-    for _ in range(40 // segments): send(payload)
+    for _ in range(40 // segments): send(payload, 0, there)
     sent += 40
     ahead = began + sent / rate - time.monotonic()
     if ahead > 0.0001: time.sleep(ahead)

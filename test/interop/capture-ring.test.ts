@@ -142,7 +142,7 @@ describe('capture ring in network namespaces', function () {
 
   it('capture ring counts what came while nobody read, super-packets too, and gives the rest in order', async () => {
     await withCaptures({ ring: false }, async () => {
-      const bursts = upTo(500).map(() => burst(1400, 40));
+      const bursts = upTo(900).map(() => burst(1400, 40));
       sendSuperPackets(client, to(HOST), bursts);
       const got = (await drained('ring')).map(numberOf);
       const { overrun } = await hostWorker.do('losses', 'ring');

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { KEEP } from '../../src/base/verdict.ts';
 import { packetIo } from '../../src/io/native.ts';
 import { foldChecksum, pseudoHeaderSum4, pseudoHeaderSum6 } from '../../src/packet/checksum.ts';

@@ -8,7 +8,7 @@ family = socket.AF_INET6 if ':' in todo['to'] else socket.AF_INET
 sock = socket.socket(family, socket.SOCK_DGRAM)
 sock.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)
 sock.bind(('', todo['from']))
-sock.connect((todo['to'], todo['port']))
+there = (todo['to'], todo['port'])
 number = 0
 for burst in todo['bursts']:
     sock.setsockopt(17, 103, burst['size'] if len(burst['bytes']) > 1 else 0)
@@ -16,7 +16,7 @@ for burst in todo['bursts']:
     for size in burst['bytes']:
         payload += struct.pack('>II', todo['spi'], number) + bytes([number & 255]) * (size - 8)
         number += 1
-    sock.send(payload)
+    sock.sendto(payload, there)
 `;
 
 /** Datagrams that leave in one send call: all but the last have `size` bytes of payload, 8 at least. */
