@@ -44,8 +44,7 @@ client.run(`ping -c1 -W2 ${TO}`);
 const guard = await host.worker();
 
 function send(segments: number): number {
-  const argv = [segments, PACKETS, PER_SECOND, IP_BYTES - 28].join(' ');
-  return Number(client.run(`/usr/bin/python3 -c "$SENDER" ${argv}`, { SENDER }));
+  return Number(client.python(SENDER, [segments, PACKETS, PER_SECOND, IP_BYTES - 28].map(String)));
 }
 
 interface Cost {

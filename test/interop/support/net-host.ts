@@ -37,9 +37,14 @@ export class NetHost {
     return execFileSync('ip', ['-n', this.name, ...words.split(' ')], { encoding: 'utf8' });
   }
 
-  run(command: string, env: Readonly<Record<string, string>> = {}): string {
-    const options = { encoding: 'utf8' as const, env: { ...process.env, ...env } };
-    return execFileSync('ip', ['netns', 'exec', this.name, 'sh', '-c', command], options);
+  run(command: string): string {
+    return execFileSync('ip', ['netns', 'exec', this.name, 'sh', '-c', command], { encoding: 'utf8' });
+  }
+
+  /** Runs a script of Python's. */
+  python(script: string, args: readonly string[] = [], input = ''): string {
+    const argv = ['netns', 'exec', this.name, '/usr/bin/python3', '-c', script, ...args];
+    return execFileSync('ip', argv, { encoding: 'utf8', input });
   }
 
   /** The Ethernet address of an interface. */

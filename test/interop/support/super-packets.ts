@@ -39,6 +39,5 @@ export function sendSuperPackets(
   bursts: readonly Burst[],
 ): void {
   const { address, port, from = 4500, spi = 0xc1234567 } = to;
-  const todo = JSON.stringify({ to: address, port, from, spi, bursts });
-  host.run(`/usr/bin/python3 -c "$SENDER" <<'END'\n${todo}\nEND`, { SENDER });
+  host.python(SENDER, [], JSON.stringify({ to: address, port, from, spi, bursts }));
 }
