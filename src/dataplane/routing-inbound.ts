@@ -12,6 +12,7 @@ import type { InboundSad } from './inbound-sad.ts';
 import type { SendingSa } from './sending-sa.ts';
 import { PacketTap } from './packet-tap.ts';
 import type { PathMtuMessages } from './path-mtu-messages.ts';
+import type { JoinedIke } from './joined-ike.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
 import { OuterReassembly } from './outer-reassembly.ts';
 import type { RoutingInboundSa } from './routing-sa.ts';
@@ -56,6 +57,8 @@ export interface RoutingInboundOptions<Sa extends RoutingInboundSa = RoutingInbo
   readonly fragmentHash: KeyedHash;
   /** What routers on the way to peers say. */
   readonly pathMtu: Pick<PathMtuMessages<SendingSa>, 'take'>;
+  /** What is charon's and came joined to ESP; without it, that is dropped. */
+  readonly ike?: Pick<JoinedIke, 'take'>;
   /** What came to a DVIPA in clear. */
   readonly clear: Pick<ClearRouting, 'run'>;
   readonly link: TrustedLink;
@@ -118,7 +121,9 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
   }
 
   #takeMessages(vector: PacketVector, now: number): void {
+    const { ike } = this.#options;
     for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] === NOT_ESP && ike !== undefined) vector.verdict[i] = ike.take(vector, i);
       const verdict = vector.verdict[i] as number;
       if (verdict !== NOT_ESP && verdict !== CLEAR) continue;
       vector.verdict[i] = this.#options.pathMtu.take(vector, i, now, verdict);

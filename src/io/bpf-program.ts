@@ -40,6 +40,17 @@ export const BPF_ANCILLARY = {
   PACKET_TYPE: 0xfffff004,
 } as const;
 
+/** Loads from the packet, at k or X + k. */
+const PACKET_LOADS = new Set<number>([
+  BPF.LD_WORD,
+  BPF.LD_HALF,
+  BPF.LD_BYTE,
+  BPF.LD_WORD_AT_X,
+  BPF.LD_HALF_AT_X,
+  BPF.LD_BYTE_AT_X,
+  BPF.LDX_IPV4_HEADER_LENGTH,
+]);
+
 type Label = string;
 
 interface Instruction {
@@ -49,11 +60,19 @@ interface Instruction {
   readonly ifFalse?: Label;
 }
 
-/** Collects instructions; a jump without a label falls through to the next instruction. */
+/**
+ * Collects instructions; a jump without a label falls through to the next instruction. Places are counted from the IP header, which
+ * stands behind `linkHeaderBytes` of what the kernel shows the program.
+ */
 export class BpfProgram {
+  readonly #linkHeaderBytes: number;
   readonly #instructions: Instruction[] = [];
   readonly #labels = new Map<Label, number>();
   #uniqueLabels = 0;
+
+  constructor(linkHeaderBytes = 0) {
+    this.#linkHeaderBytes = linkHeaderBytes;
+  }
 
   label(name: Label): this {
     this.#labels.set(name, this.#instructions.length);
@@ -61,7 +80,8 @@ export class BpfProgram {
   }
 
   do(code: number, k = 0): this {
-    this.#instructions.push({ code, k });
+    const isInPacket = PACKET_LOADS.has(code) && k < BPF_ANCILLARY.PROTOCOL;
+    this.#instructions.push({ code, k: isInPacket ? k + this.#linkHeaderBytes : k });
     return this;
   }
 
@@ -97,7 +117,7 @@ export class BpfProgram {
     return this.do(BPF.LD_PACKET_LENGTH)
       .do(BPF.SUBTRACT_X)
       .when(BPF.JUMP_ANY_BIT, 0x80000000, { yes: label })
-      .when(BPF.JUMP_GREATER_OR_EQUAL, bytes, { no: label });
+      .when(BPF.JUMP_GREATER_OR_EQUAL, bytes + this.#linkHeaderBytes, { no: label });
   }
 
   /** A label that nobody else has. */

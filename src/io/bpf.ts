@@ -33,7 +33,7 @@ interface CaptureScope {
 }
 
 /**
- * The filter of the routing host's captures, for packets from the IP header on. Of what is addressed to this host on the
+ * The filter of the routing host's captures, for packets whose IP header stands behind so many bytes. Of what is addressed to this host on the
  * link it passes:
  *
  * - to an endpoint or a DVIPA: ESP (protocol 50, and UDP port 4500 with an SPI), and what is too short to tell;
@@ -44,8 +44,8 @@ interface CaptureScope {
  * IKE and NAT keep-alives are charon's, IPv6 neighbour discovery is the kernel's. Throws a RangeError if there are more
  * addresses than a program has room for (a thousand that share their first 96 bits fit).
  */
-export function captureFilter(scope: CaptureScope): Uint8Array {
-  const program = new BpfProgram()
+export function captureFilter(scope: CaptureScope, linkHeaderBytes = 0): Uint8Array {
+  const program = new BpfProgram(linkHeaderBytes)
     .do(BPF.LD_WORD, BPF_ANCILLARY.PACKET_TYPE)
     .demand(BPF.JUMP_EQUAL, PACKET_HOST, 'drop')
     .do(BPF.LD_HALF, BPF_ANCILLARY.PROTOCOL)

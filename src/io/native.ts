@@ -20,6 +20,29 @@ export interface PacketIo {
     program: Uint8Array,
     receiveBufferBytes: number,
   ): NativeHandle;
+  /**
+   * The same by memory that the kernel fills, with super-packets taken apart: packets up to about `frameBytes` (a power of two) lie in
+   * so many frames, longer ones wait in the receive buffer. The program sees the link header, which must be Ethernet's.
+   */
+  captureRingOpen(
+    interfaceName: string,
+    etherType: number,
+    program: Uint8Array,
+    receiveBufferBytes: number,
+    frameBytes: number,
+    frames: number,
+  ): NativeHandle;
+  /** What a ring does with a UDP super-packet of datagrams with `size` bytes each; -1: it can not be taken apart. */
+  segments(
+    packet: Uint8Array,
+    size: number,
+    slab: Buffer,
+    offset: Uint32Array,
+    length: Uint32Array,
+    roomBytes: number,
+    from: number,
+    max: number,
+  ): number;
   /** Whole frames of one EtherType (ARP, IPv6) on one interface, in and out. */
   linkOpen(interfaceName: string, etherType: number): NativeHandle;
   /** From the next packet on, in one step. */

@@ -65,7 +65,9 @@ export class RouterGuard {
  * (RFC 3948 section 2.2); up to 9 bytes of UDP are a NAT keep-alive (section 2.3).
  * ICMPv6 133 to 137 is neighbour discovery (RFC 4861 section 4).
  *
- * IPv6 comes here in fragments (IPv4 is whole by then). The first one has the ports and decides, so later ones of UDP
+ * ESP is dropped as early as the capture has seen it, before the kernel looks for a connection or a route (ADR 28); what comes in IPv4 fragments
+ * when they are one packet again, in `input`.
+ * IPv6 comes there in fragments (IPv4 is whole by then). The first one has the ports and decides, so later ones of UDP
  * may pass: without the first they become nothing.
  */
 export function routerGuardRules(
@@ -75,6 +77,8 @@ export function routerGuardRules(
   { clear = [], trustedLink }: Pick<RouterGuardOptions, 'clear' | 'trustedLink'> = {},
 ): string {
   const link = linkRules(trustedLink);
+  const espDrops = `ip daddr @esp_here meta l4proto esp counter name esp_in drop
+    ip daddr @esp_here udp dport 4500 udp length > 12 @th,64,32 != 0 counter name esp_in drop`;
   return bothFamilies(`
   ${addressSets('dvipas', dvipas)}
   ${addressSets('clear_from', clear)}
@@ -85,12 +89,16 @@ export function routerGuardRules(
   counter leak_out { }
   counter leak_forward { }
 
+  chain early {
+    type filter hook prerouting priority -300; policy accept;
+    ip frag-off & 0x3fff != 0 return
+    ${espDrops}
+  }
   chain input {
     type filter hook input priority 0; policy accept;
     ${link.input}
     ip6 daddr @dvipas6 icmpv6 type 133-137 return
-    ip daddr @esp_here meta l4proto esp counter name esp_in drop
-    ip daddr @esp_here udp dport 4500 udp length > 12 @th,64,32 != 0 counter name esp_in drop
+    ${espDrops}
     ip6 daddr @dvipas6 meta l4proto udp frag frag-off != 0 return
     ip daddr @dvipas udp dport 500 return
     ip daddr @dvipas udp dport 4500 udp length <= 9 return

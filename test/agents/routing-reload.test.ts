@@ -58,7 +58,7 @@ describe('a reload of a running routing host', () => {
       config: config(DVIPA),
       tls,
       guard: { change: async ({ dvipas }) => say('guard', dvipas.join('+')) },
-      capture: { setFilter: (program) => say('capture', String(program.length > 0)) },
+      capture: { setFilter: (filter) => say('capture', String(filter(0).length > 0)) },
       charon: {
         addresses: async (isFresh) => {
           say('charon', isFresh ? 'fresh' : 'as it is');

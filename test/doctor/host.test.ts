@@ -1,7 +1,11 @@
 import { expect } from 'chai';
 import { type AddressFacts, judgeAddresses } from '../../src/doctor/judge/addresses.ts';
 import { type AgentFacts, judgeAgent } from '../../src/doctor/judge/agent.ts';
-import { type HostInterfaces, judgeInterfaces } from '../../src/doctor/judge/interfaces.ts';
+import {
+  type HostInterfaces,
+  judgeInterfaces,
+  kernelShowsJoinedUdp,
+} from '../../src/doctor/judge/interfaces.ts';
 import { judgeKernel, type KernelFacts } from '../../src/doctor/judge/kernel.ts';
 import { judgeMtu, type MtuFacts } from '../../src/doctor/judge/mtu.ts';
 import { faults, findingOf } from './findings.ts';
@@ -97,6 +101,7 @@ describe('doctor: the interfaces', () => {
   const host = (role: 'route' | 'target', change: object = {}, reversePath = 2): HostInterfaces => ({
     role,
     interfaces: [{ ...link('eth0', 'outside'), ...change }, link('eth1', 'cluster')],
+    takesApart: 'yes',
     tun: role === 'target' ? { name: 'dvipa0', reversePath } : undefined,
   });
 
@@ -113,14 +118,33 @@ describe('doctor: the interfaces', () => {
   });
 
   for (const feature of ['rx-gro-list', 'rx-udp-gro-forwarding']) {
-    it(`fail with ${feature} outside on a routing host only, where ESP comes in`, () => {
+    it(`fail with ${feature} outside on a routing host only, and only where the agent does not take apart what comes`, () => {
       const change = { features: new Set([feature]) };
-      const finding = findingOf(judgeInterfaces(host('route', change)), 'offloads');
-      expect(finding.status).to.equal('fail');
-      expect(finding.remedy).to.equal(`ethtool -K eth0 ${feature} off`);
-      expect(faults(judgeInterfaces(host('target', change)))).to.deep.equal([]);
+      const judged = (takesApart: HostInterfaces['takesApart']) =>
+        findingOf(judgeInterfaces({ ...host('route', change), takesApart }), 'offloads', 'eth0');
+      expect(judged('yes').status).to.equal('ok');
+      expect(judged('yes').found).to.contain(feature);
+      for (const [why, words] of [
+        ['switched-off', 'offloads.gro is off'],
+        ['kernel-too-old', '6.2'],
+      ] as const) {
+        const finding = judged(why);
+        expect(finding.status).to.equal('fail');
+        expect(finding.found).to.contain(words);
+        expect(finding.remedy).to.equal(`ethtool -K eth0 ${feature} off`);
+      }
+      expect(
+        faults(judgeInterfaces({ ...host('target', change), takesApart: 'switched-off' })),
+      ).to.deep.equal([]);
     });
   }
+
+  it('know from which kernel on joined UDP is shown', () => {
+    const shown = ['6.2.0', '6.12.43+deb13-amd64', '7.0-rc1', '6.18.44-fc-v657'].map(kernelShowsJoinedUdp);
+    expect(shown).to.deep.equal([true, true, true, true]);
+    const not = ['6.1.0-37-amd64', '5.15.0', '4.9', ''].map(kernelShowsJoinedUdp);
+    expect(not).to.deep.equal([false, false, false, false]);
+  });
 
   it('are to heed with LRO, and not looked at without ethtool', () => {
     const lro = { features: new Set(['large-receive-offload']) };

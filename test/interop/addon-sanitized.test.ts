@@ -77,10 +77,10 @@ describe('packet-io addon under ASan and UBSan', function () {
     const folder = mkdtempSync(join(tmpdir(), 'dvipa-sanitized-'));
     try {
       execFileSync(join(PROJECT_ROOT, 'scripts/sanitize-addons'), { cwd: PROJECT_ROOT });
-      const only = ['--grep', '^packet-io in network namespaces', '--timeout', '60000'];
+      const only = ['--grep', '^(packet-io|capture ring) in network namespaces', '--timeout', '60000'];
       const run = spawnSync(
         join(PROJECT_ROOT, 'node_modules/.bin/mocha'),
-        [...only, 'test/interop/packet-io.test.ts'],
+        [...only, 'test/interop/packet-io.test.ts', 'test/interop/capture-ring.test.ts'],
         {
           cwd: PROJECT_ROOT,
           encoding: 'utf8',

@@ -200,6 +200,9 @@ describe('dvipa doctor in a cluster at work', function () {
   it('finds on a routing host a strict rp_filter, joining offloads, a narrow link, a changed guard and plugin', async () => {
     const conf = cluster.file('hosts/router1/strongswan.conf');
     const text = readFileSync(conf, 'utf8');
+    const agentConf = cluster.file('hosts/router1/dvipa/dvipa.yaml');
+    const agentText = readFileSync(agentConf, 'utf8');
+    writeFileSync(agentConf, `${agentText}\noffloads: { gro: false }\n`);
     writeFileSync(conf, text.replace(/dvipas = .*/, 'dvipas = 203.0.113.99'));
     await on('router1', 'swanctl --reload-settings');
     await on('router1', 'sysctl -qw net.ipv4.conf.outside0.rp_filter=1; ip link set cluster0 mtu 1400');
@@ -222,6 +225,7 @@ describe('dvipa doctor in a cluster at work', function () {
     expect(wordsOf(seen, 'guard')).to.contain('chain forward has 0 rules, not 4');
     expect(wordsOf(seen, 'plugin-addresses', cluster.dvipa)).to.contain('does not know it');
     // The remedies are typed as they are given, where they are commands.
+    writeFileSync(agentConf, agentText);
     writeFileSync(conf, text);
     await on('router1', 'swanctl --reload-settings');
     for (const { remedy = '' } of seen.findings.filter(({ id }) => id === 'offloads' || id === 'rp-filter'))

@@ -1,3 +1,6 @@
+import { expect } from 'chai';
+import { captureFilter } from '../../src/io/bpf.ts';
+
 export interface BpfInput {
   /** How the packet was addressed on the link; 0: to this host. */
   readonly packetType?: number;
@@ -90,4 +93,23 @@ export function runBpf(program: Uint8Array, packet: Buffer, input: BpfInput = {}
     }
   }
   throw new Error('fell off the end of the program');
+}
+
+const LINK_HEADER = Buffer.from('0123456789abcdeffedc45ff4500', 'hex');
+
+/** Whether the capture filter of these addresses passes a packet: the same with and without a link header in front. */
+export function passesOf(
+  scope: Parameters<typeof captureFilter>[0],
+): (packet: Buffer, packetType?: number) => boolean {
+  const bare = captureFilter(scope);
+  const behindLink = captureFilter(scope, LINK_HEADER.length);
+  return (packet, packetType = 0) => {
+    const input = { packetType, etherType: etherTypeOf(packet) };
+    const passes = runBpf(bare, packet, input) > 0;
+    expect(
+      runBpf(behindLink, Buffer.concat([LINK_HEADER, packet]), input) > 0,
+      'behind a link header',
+    ).to.equal(passes);
+    return passes;
+  };
 }

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { captureFilter } from '../../src/io/bpf.ts';
 import { ipv4Address, parseAddress, type IpAddress } from '../../src/packet/address.ts';
-import { runBpf } from './bpf-interpreter.ts';
+import { passesOf, runBpf } from './bpf-interpreter.ts';
 
 const addressOf = (text: string) => parseAddress(text) as IpAddress;
 const DVIPA = '2001:db8::10';
@@ -52,11 +52,12 @@ const ikeNatt = '000000001122334455667788' + '00'.repeat(20);
 const tcp = '00500050' + '00'.repeat(16);
 
 describe('capture filter of IPv6', () => {
-  const filter = captureFilter({
+  const scope = {
     dvipas: [...IPV4, addressOf(DVIPA)],
     endpoints: [addressOf(ENDPOINT), ...IPV4],
-  });
-  const passes = (packet: Buffer, packetType = 0) => runBpf(filter, packet, { packetType }) > 0;
+  };
+  const filter = captureFilter(scope);
+  const passes = passesOf(scope);
 
   const table: { it: string; packet: Buffer; dvipa: boolean; endpoint: boolean }[] = [
     { it: 'ESP as protocol 50', packet: ipv6(50, esp), dvipa: true, endpoint: true },

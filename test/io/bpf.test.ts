@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { captureFilter } from '../../src/io/bpf.ts';
 import { ipv4Address, parseAddress, type IpAddress } from '../../src/packet/address.ts';
-import { runBpf } from './bpf-interpreter.ts';
+import { passesOf, runBpf } from './bpf-interpreter.ts';
 
 const DVIPA = 0xcb00710a; // 203.0.113.10
 const ENDPOINT = 0xc000020a; // 192.0.2.10
@@ -35,11 +35,12 @@ const esp = 'c123456700000001' + 'aa'.repeat(40);
 const ikeNatt = '000000001122334455667788' + '00'.repeat(20);
 
 describe('capture filter', () => {
-  const filter = captureFilter({
+  const scope = {
     dvipas: [ipv4Address(DVIPA), ...OTHER_FAMILY.slice(0, 1)],
     endpoints: [...OTHER_FAMILY.slice(1), ipv4Address(ENDPOINT)],
-  });
-  const passes = (packet: Buffer, packetType = 0) => runBpf(filter, packet, { packetType }) > 0;
+  };
+  const filter = captureFilter(scope);
+  const passes = passesOf(scope);
 
   const table: { it: string; packet: Buffer; dvipa: boolean; endpoint: boolean }[] = [
     { it: 'ESP in UDP', packet: ipv4(0, 17, udp(4500, esp)), dvipa: true, endpoint: true },

@@ -67,6 +67,17 @@ describe('guard rules', () => {
     }
   });
 
+  it('guard rules drop ESP on the routing host before a route is looked for, and IPv4 fragments of it when they are one packet', () => {
+    const rules = routerGuardRules(['192.0.2.1'], ['192.0.2.10'], 7);
+    const drops = (name: string) =>
+      chain(rules, name).filter((line) => line.includes('counter name esp_in drop'));
+    expect(drops('early').length).to.equal(4);
+    expect(drops('input')).to.deep.equal(drops('early'));
+    const [, hook, first] = chain(rules, 'early');
+    expect(hook).to.equal('type filter hook prerouting priority -300; policy accept;');
+    expect(first).to.equal('ip frag-off & 0x3fff != 0 return');
+  });
+
   it('guard rules let the agent send in clear from DVIPAs that distribute clear text, and nobody else', () => {
     const rules = targetGuardRules(['192.0.2.1', '192.0.2.2', '2001:db8::1'], 'dvipa0', 7, {
       clear: ['192.0.2.2'],

@@ -3,14 +3,12 @@
  * SPDX-License-Identifier: MIT
  */
 
-#include "endpoint.h"
+#include "capture.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -75,7 +73,7 @@ static uint32_t capture_receive(endpoint_t *this, vector_t *vector,
 }
 
 /** The kernel sets these counters to zero each time they are read */
-static void capture_refresh(endpoint_t *this)
+void capture_refresh(endpoint_t *this)
 {
 	struct tpacket_stats stats;
 	socklen_t len = sizeof(stats);
@@ -92,33 +90,31 @@ static const endpoint_kind_t capture_kind = {
 	.refresh = capture_refresh,
 };
 
-/**
- * The filter must be there before the socket hears anything, so the socket is
- * made for protocol 0 (deaf) and bound to the interface last.
- */
-static bool capture_setup(int fd, unsigned int ifindex, uint16_t ethertype,
-						  struct sock_fprog *program, uint32_t buffer_bytes)
+bool capture_prepare(int fd, const capture_scope_t *scope)
 {
-	struct sockaddr_ll address = {
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ethertype),
-		.sll_ifindex = (int)ifindex,
-	};
-	int size = (int)buffer_bytes, on = 1;
+	int size = (int)scope->buffer_bytes, on = 1;
 
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, program,
-				   sizeof(*program)) == -1 ||
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &scope->program,
+				   sizeof(scope->program)) == -1 ||
 		setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on,
 				   sizeof(on)) == -1)
 	{
 		return false;
 	}
 	/* beyond net.core.rmem_max needs CAP_NET_ADMIN; take what we get without */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) == -1 &&
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) == -1)
-	{
-		return false;
-	}
+	return setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size,
+					  sizeof(size)) == 0 ||
+		   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) == 0;
+}
+
+bool capture_listen(int fd, const capture_scope_t *scope)
+{
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(scope->ethertype),
+		.sll_ifindex = (int)scope->ifindex,
+	};
+
 	return bind(fd, (struct sockaddr*)&address, sizeof(address)) == 0;
 }
 
@@ -152,7 +148,8 @@ napi_value capture_filter(napi_env env, napi_callback_info info)
 	{
 		return NULL;
 	}
-	VECTOR_CHECK(env, endpoint->kind == &capture_kind,
+	VECTOR_CHECK(env, endpoint->kind == &capture_kind ||
+				 endpoint->kind == &capture_ring_kind,
 				 "the endpoint is no capture");
 	VECTOR_ARG_ARRAY(env, 1, napi_uint8_array, uint8_t, bytes);
 	VECTOR_CHECK(env, capture_program(&program, bytes, bytes_entries),
@@ -166,20 +163,18 @@ napi_value capture_filter(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
-napi_value capture_open(napi_env env, napi_callback_info info)
+/** VECTOR_CHECK and its kind leave with NULL */
+static napi_value scope_of(napi_env env, napi_value *argv,
+						   capture_scope_t *scope)
 {
-	struct sock_fprog program;
-	char name[IF_NAMESIZE];
-	unsigned int ifindex;
-	int fd, error;
 	size_t len;
 
-	VECTOR_ARGS(env, info, 4);
 	VECTOR_CHECK(env, napi_get_value_string_utf8(env, argv[0], NULL, 0,
 												 &len) == napi_ok &&
-				 len > 0 && len < sizeof(name), "name must have 1 to 15 bytes");
-	VECTOR_TRY(env, napi_get_value_string_utf8(env, argv[0], name,
-											   sizeof(name), &len));
+				 len > 0 && len < sizeof(scope->name),
+				 "name must have 1 to 15 bytes");
+	VECTOR_TRY(env, napi_get_value_string_utf8(env, argv[0], scope->name,
+											   sizeof(scope->name), &len));
 	VECTOR_ARG_UINT32(env, 1, ethertype);
 	VECTOR_ARG_ARRAY(env, 2, napi_uint8_array, uint8_t, bytes);
 	VECTOR_ARG_UINT32(env, 3, buffer_bytes);
@@ -189,13 +184,32 @@ napi_value capture_open(napi_env env, napi_callback_info info)
 				 "ethertype must be that of IPv4 or IPv6");
 	VECTOR_CHECK(env, buffer_bytes <= INT32_MAX / 2,
 				 "receive buffer is out of range");
-	VECTOR_CHECK(env, capture_program(&program, bytes, bytes_entries),
+	VECTOR_CHECK(env, capture_program(&scope->program, bytes, bytes_entries),
 				 "program must be 1 to 4096 instructions of 8 bytes");
-
-	ifindex = if_nametoindex(name);
-	if (!ifindex)
+	scope->ethertype = (uint16_t)ethertype;
+	scope->buffer_bytes = buffer_bytes;
+	scope->ifindex = if_nametoindex(scope->name);
+	if (!scope->ifindex)
 	{
-		return endpoint_throw_errno(env, name, errno);
+		return endpoint_throw_errno(env, scope->name, errno);
+	}
+	return argv[0];
+}
+
+bool capture_scope(napi_env env, napi_value *argv, capture_scope_t *scope)
+{
+	return scope_of(env, argv, scope) != NULL;
+}
+
+napi_value capture_open(napi_env env, napi_callback_info info)
+{
+	capture_scope_t scope;
+	int fd, error;
+
+	VECTOR_ARGS(env, info, 4);
+	if (!capture_scope(env, argv, &scope))
+	{
+		return NULL;
 	}
 	/* SOCK_DGRAM: packets start at the IP header whatever the link is */
 	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -203,7 +217,7 @@ napi_value capture_open(napi_env env, napi_callback_info info)
 	{
 		return endpoint_throw_errno(env, "packet socket", errno);
 	}
-	if (!capture_setup(fd, ifindex, (uint16_t)ethertype, &program, buffer_bytes))
+	if (!capture_prepare(fd, &scope) || !capture_listen(fd, &scope))
 	{
 		error = errno;
 		close(fd);

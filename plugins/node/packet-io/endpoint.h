@@ -37,7 +37,10 @@ typedef struct {
 					 uint32_t count, uint8_t refused, uint8_t too_big);
 	/** Bring counters that the kernel keeps up to date */
 	void (*refresh)(endpoint_t *this);
-	/** Close what the endpoint has besides its descriptors; its data is freed later */
+	/**
+	 * Let go of what the endpoint has besides its descriptors, which are still
+	 * open; its data is freed later, unless this did and set it to NULL
+	 */
 	void (*shut)(endpoint_t *this);
 } endpoint_kind_t;
 
@@ -115,6 +118,9 @@ napi_value tun_open(napi_env env, napi_callback_info info);
 
 /** captureOpen(interfaceName, ethertype, program, receiveBufferBytes) */
 napi_value capture_open(napi_env env, napi_callback_info info);
+
+/** captureRingOpen(interfaceName, ethertype, program, receiveBufferBytes, frameBytes, frames) */
+napi_value capture_ring_open(napi_env env, napi_callback_info info);
 
 /** linkOpen(interfaceName, ethertype) */
 napi_value link_open(napi_env env, napi_callback_info info);

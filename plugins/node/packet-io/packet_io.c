@@ -8,6 +8,7 @@
  * checks arguments; the work is in the other ones.
  */
 
+#include "segments.h"
 #include "udp_batch.h"
 
 #define EXPORT(js, function) \
@@ -124,6 +125,8 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 	const napi_property_descriptor properties[] = {
 		EXPORT("tunOpen", tun_open),
 		EXPORT("captureOpen", capture_open),
+		EXPORT("captureRingOpen", capture_ring_open),
+		EXPORT("segments", segments_split),
 		EXPORT("linkOpen", link_open),
 		EXPORT("captureFilter", capture_filter),
 		EXPORT("rawOpen", raw_open),

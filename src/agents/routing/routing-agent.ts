@@ -82,7 +82,11 @@ async function start(
   });
   await guard.install();
   stops.add(() => guard.remove());
-  const capture = Capture.open(config.outside.interface, filterOf(scope));
+  const capture = Capture.open(config.outside.interface, filterOf(scope), {
+    wantsRing: config.offloads.gro,
+    onRefused: ({ message }) =>
+      log.warn('packets are captured one by one: the way for many is refused', { error: message }),
+  });
   stops.add(() => capture.close());
   const raw = RawSocket.open({ mark: AGENT_MARK, gso: config.offloads.gso });
   stops.add(() => raw.close());

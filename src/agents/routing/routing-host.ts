@@ -9,6 +9,7 @@ import { ClearReturn } from '../../dataplane/clear-return.ts';
 import { ClearRouting } from '../../dataplane/clear-routing.ts';
 import { Funnel } from '../../dataplane/funnel.ts';
 import { FragmentMemory } from '../../dataplane/fragment-memory.ts';
+import { JoinedIke } from '../../dataplane/joined-ike.ts';
 import { OpeningInbound } from '../../dataplane/opening-inbound.ts';
 import { PacketTap } from '../../dataplane/packet-tap.ts';
 import { PathMtuMessages } from '../../dataplane/path-mtu-messages.ts';
@@ -201,6 +202,7 @@ export class RoutingHost {
         sad: sas.outbound,
         onHeard: (entry, isNews) => this.#pathMtuHeard(entry, isNews),
       }),
+      ike: new JoinedIke(ports.raw, drops),
       clear,
       tap: this.tap,
       link,

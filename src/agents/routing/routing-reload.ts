@@ -1,5 +1,5 @@
 import type { RouteConfig } from '../../config/index.ts';
-import type { Capture } from '../../io/capture.ts';
+import type { Capture, FilterMaker } from '../../io/capture.ts';
 import type { RouterGuard } from '../../io/router-guard.ts';
 import { captureFilter } from '../../io/bpf.ts';
 import type { TlsCredentials } from '../../io/tls-options.ts';
@@ -141,8 +141,9 @@ export function scopeOf({ dvipas }: RouteConfig): Scope {
   };
 }
 
-export function filterOf({ dvipas, endpoints }: Pick<Scope, 'dvipas' | 'endpoints'>): Uint8Array {
-  return captureFilter({ dvipas: dvipas.map(addressOf), endpoints: endpoints.map(addressOf) });
+export function filterOf({ dvipas, endpoints }: Pick<Scope, 'dvipas' | 'endpoints'>): FilterMaker {
+  const scope = { dvipas: dvipas.map(addressOf), endpoints: endpoints.map(addressOf) };
+  return (linkHeaderBytes) => captureFilter(scope, linkHeaderBytes);
 }
 
 function union(a: Scope, b: Scope): Scope {

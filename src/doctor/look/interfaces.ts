@@ -1,7 +1,13 @@
 import { readFile } from 'node:fs/promises';
+import { release } from 'node:os';
 import { linkFeatures } from '../../io/link-features.ts';
 import type { Finding } from '../finding.ts';
-import { judgeInterfaces, type InterfaceFacts } from '../judge/interfaces.ts';
+import {
+  judgeInterfaces,
+  type InterfaceFacts,
+  kernelShowsJoinedUdp,
+  type TakesApart,
+} from '../judge/interfaces.ts';
 import type { Situation } from './situation.ts';
 
 /** IFF_UP (if.h). */
@@ -12,8 +18,14 @@ export async function lookAtInterfaces({ config }: Situation): Promise<Finding[]
   return judgeInterfaces({
     role: config.role,
     interfaces: await Promise.all(uses.map((use) => interfaceFacts(config[use].interface, use))),
+    takesApart: takesApart(config.offloads.gro),
     tun: config.role === 'target' ? await tunFacts(config.tun.name) : undefined,
   });
+}
+
+function takesApart(gro: boolean): TakesApart {
+  if (!gro) return 'switched-off';
+  return kernelShowsJoinedUdp(release()) ? 'yes' : 'kernel-too-old';
 }
 
 async function interfaceFacts(name: string, use: InterfaceFacts['use']): Promise<InterfaceFacts> {

@@ -43,6 +43,12 @@ export class NetHost {
     return execFileSync('ip', ['netns', 'exec', this.name, 'sh', '-c', command], { encoding: 'utf8' });
   }
 
+  /** Runs a script of Python's. */
+  python(script: string, args: readonly string[] = [], input = ''): string {
+    const argv = ['netns', 'exec', this.name, '/usr/bin/python3', '-c', script, ...args];
+    return execFileSync('ip', argv, { encoding: 'utf8', input });
+  }
+
   /** The Ethernet address of an interface. */
   linkAddress(link: string): string {
     const [shown] = JSON.parse(this.ip(`-j link show dev ${link}`)) as { address: string }[];

@@ -7,7 +7,7 @@ import { isIPv6 } from 'node:net';
 import { DropCounters } from '../../../src/base/verdict.ts';
 import { LARGE_SLOT_BYTES, PacketVector, slotBytesFor } from '../../../src/dataplane/vector.ts';
 import { captureFilter } from '../../../src/io/bpf.ts';
-import { Capture } from '../../../src/io/capture.ts';
+import { Capture, type FilterMaker } from '../../../src/io/capture.ts';
 import { LINK_PROTOCOL } from '../../../src/dataplane/ports.ts';
 import { Endpoint } from '../../../src/io/endpoint.ts';
 import { BatchLink } from '../../../src/io/link-batch.ts';
@@ -24,6 +24,8 @@ import { tcpEcho, tcpPour, tcpSend } from './tcp-echo.ts';
 interface Scope {
   readonly dvipas: string[];
   readonly endpoints: string[];
+  /** One packet a system call. */
+  readonly plain?: boolean;
 }
 
 // For this process (net-host.ts), not for what it starts.
@@ -58,6 +60,7 @@ class Inbox {
 
 const inboxes = new Map<string, Inbox>();
 const endpoints = new Map<string, Endpoint | Capture>();
+const counts = new Map<string, number>();
 const sockets = new Map<string, Socket>();
 const targets = new Map<string, TargetGuard>();
 interface Link {
@@ -91,13 +94,18 @@ function target(options: TargetGuardOptions): TargetGuard {
   return guard;
 }
 
-function filterFor(scope: Scope): Uint8Array {
+function filterFor(scope: Scope): FilterMaker {
   const parsed = (texts: string[]) => texts.map((text) => parseAddress(text) as IpAddress);
-  return captureFilter({ dvipas: parsed(scope.dvipas), endpoints: parsed(scope.endpoints) });
+  const addresses = { dvipas: parsed(scope.dvipas), endpoints: parsed(scope.endpoints) };
+  return (linkHeaderBytes) => captureFilter(addresses, linkHeaderBytes);
 }
 
+const refusals: string[] = [];
+
+/** By a ring, unless the scope says otherwise. */
 function openCapture(link: string, scope: Scope): Capture {
-  return Capture.open(link, filterFor(scope));
+  const onRefused = ({ message }: Error) => void refusals.push(message);
+  return Capture.open(link, filterFor(scope), { wantsRing: scope.plain !== true, onRefused });
 }
 
 let driver: 'dgram' | 'batch' = 'dgram';
@@ -157,13 +165,34 @@ const operations = {
   /** Opens a capture that is read by `drain` only. */
   captureIdle: (name: string, link: string, scope: Scope) =>
     void endpoints.set(name, openCapture(link, scope)),
+  /** Opens a capture whose packets are only counted, for benches. */
+  captureCounting(name: string, link: string, scope: Scope) {
+    const capture = openCapture(link, scope);
+    const vector = new PacketVector(256);
+    endpoints.set(name, capture);
+    counts.set(name, 0);
+    capture.onReadable(() => {
+      vector.reset();
+      while (capture.receive(vector) > 0) {
+        counts.set(name, (counts.get(name) ?? 0) + vector.count);
+        vector.reset();
+      }
+    });
+  },
+  /** How many packets so far, and the CPU time of this process, microseconds. */
+  counted(name: string) {
+    const { user, system } = process.cpuUsage();
+    return { packets: counts.get(name) ?? 0, cpu: user + system };
+  },
   captureOther(name: string, scope: Scope) {
     const capture = endpoints.get(name);
     if (!(capture instanceof Capture)) throw new Error(`no capture ${name}`);
     capture.setFilter(filterFor(scope));
   },
-  drain(name: string) {
-    const vector = new PacketVector(256);
+  /** Why rings were refused, since the last call. */
+  refusals: () => refusals.splice(0),
+  drain(name: string, packets = 256) {
+    const vector = new PacketVector(packets);
     endpoints.get(name)?.receive(vector);
     return Array.from({ length: vector.count }, (_, i) => vector.packet(i).toString('hex'));
   },

@@ -49,6 +49,8 @@ function wrongArguments(): void {
     poll: [tun, () => {}],
     close: [tun],
     captureOpen: ['lo', 0x86dd, filter, 4096],
+    captureRingOpen: ['lo', 0x86dd, filter, 4096, 2048, 1],
+    segments: [slab, 100, slab, words, words, 100, 0, 4],
     linkOpen: ['lo', 0x0806],
     captureFilter: [io.captureOpen('lo', 0x86dd, filter, 4096), filter],
     rawOpen: [1, 4096, 4500],
@@ -212,7 +214,10 @@ async function watching(): Promise<void> {
 async function collected(): Promise<void> {
   const before = openFiles();
   (() => {
-    for (let i = 0; i < 100; i++) io.captureOpen('lo', 0x0800, filter, 4096);
+    for (let i = 0; i < 50; i++) {
+      io.captureOpen('lo', 0x0800, filter, 4096);
+      io.captureRingOpen('lo', 0x0800, filter, 4096, 2048, 1);
+    }
   })();
   assert.ok(openFiles() >= before + 100);
   for (let i = 0; i < 5 && openFiles() > before; i++) {
@@ -222,7 +227,7 @@ async function collected(): Promise<void> {
   assert.ok(openFiles() <= before, 'collected endpoints are closed');
 
   // Watched ones are not collected.
-  let handle: NativeHandle | undefined = io.captureOpen('lo', 0x0800, filter, 4096);
+  let handle: NativeHandle | undefined = io.captureRingOpen('lo', 0x0800, filter, 4096, 2048, 1);
   io.poll(handle, () => {});
   const watched = new WeakRef(handle);
   handle = undefined;

@@ -318,7 +318,7 @@ function openTun(name: string, address: string, vnetHeader: boolean): NativeHand
   return tun;
 }
 
-function openAll(): Record<'tun' | 'offload' | 'raw' | 'capture' | 'udp', NativeHandle> {
+function openAll(): Record<'tun' | 'offload' | 'raw' | 'capture' | 'ring' | 'udp', NativeHandle> {
   const udp = io.udpOpen('127.0.0.1', 9, 1 << 20);
   io.udpCoalescing(udp);
   return {
@@ -326,6 +326,8 @@ function openAll(): Record<'tun' | 'offload' | 'raw' | 'capture' | 'udp', Native
     offload: openTun('fuzz1', '11.0.0.1/8', true),
     raw: io.rawOpen(7, 65_536, 4500),
     capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20),
+    // Frames of 256 bytes: many packets are longer, and come through the queue.
+    ring: io.captureRingOpen('lo', 0x0800, EVERYTHING, 1 << 20, 256, 1),
     udp,
   };
 }
@@ -343,19 +345,19 @@ function traffic(raw: NativeHandle): void {
 }
 
 execFileSync('ip', ['link', 'set', 'lo', 'up']);
-const { tun, offload, raw, capture, udp } = openAll();
+const { tun, offload, raw, capture, ring, udp } = openAll();
 for (let call = 0; call < CALLS; call++) {
   if (call % 2 === 0) traffic(raw);
   const kind = next(26);
   if (kind >= 24) copyPackets();
   else if (kind >= 22) udpSend(udp);
   else if (kind >= 20) udpReceive(udp);
-  else if (kind < 9) receive(oneOf(tun, offload, capture));
+  else if (kind < 9) receive(oneOf(tun, offload, capture, ring));
   else if (kind < 17) send(oneOf(tun, offload, raw));
-  else if (kind < 19) wrongKind(oneOf(tun, offload, raw, capture));
+  else if (kind < 19) wrongKind(oneOf(tun, offload, raw, capture, ring));
   else open();
 }
-for (const handle of [tun, offload, raw, capture, udp]) io.close(handle);
+for (const handle of [tun, offload, raw, capture, ring, udp]) io.close(handle);
 for (const [name, count] of Object.entries(counts))
   assert.ok(count > CALLS / 200, `${name}: only ${count} of ${CALLS}`);
 console.log(`packet-io: ${CALLS} random calls, no complaint`);

@@ -34,7 +34,7 @@ let startedAt = 0;
 let timer: NodeJS.Timeout | undefined;
 
 const raw = RawSocket.open({ mark: 0 });
-const capture = Capture.open(INTERFACE, new BpfProgram().do(BPF.RETURN, WHOLE_PACKET).encode());
+const capture = Capture.open(INTERFACE, () => new BpfProgram().do(BPF.RETURN, WHOLE_PACKET).encode());
 const seen = new PacketVector(256);
 const batch = new PacketVector(BATCH);
 const kindOf: Kind[] = [];
