@@ -17,6 +17,11 @@ static napi_value packet_crypto_init(napi_env env, napi_value exports)
 {
 	const napi_property_descriptor properties[] = {
 		EXPORT("libraries", crypto_libraries),
+		EXPORT("create", table_create),
+		EXPORT("install", table_install),
+		EXPORT("remove", table_remove),
+		EXPORT("open", esp_open),
+		EXPORT("seal", esp_seal),
 	};
 
 	VECTOR_TRY(env, napi_define_properties(env, exports,
