@@ -193,6 +193,15 @@ sa_t *evp_cipher_create(const suite_t *suite, const keys_t *keys);
 /** Additional data of an AEAD: 8 bytes, 12 with ESN, at most as many as given room for */
 size_t esp_aad(const sa_t *sa, const place_t *place, uint8_t aad[12]);
 
+/** Copy a chunk, which may be empty */
+static inline void chunk_copy(uint8_t *to, chunk_t from)
+{
+	if (from.length)
+	{
+		memcpy(to, from.bytes, from.length);
+	}
+}
+
 static inline uint32_t read_be32(const uint8_t *at)
 {
 	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 |

@@ -161,8 +161,8 @@ sa_t *evp_cipher_create(const suite_t *suite, const keys_t *keys)
 		cipher_destroy(&this->public);
 		return NULL;
 	}
-	memcpy(this->key, keys->encryption.bytes, keys->encryption.length);
-	memcpy(this->iv, keys->salt.bytes, keys->salt.length);
+	chunk_copy(this->key, keys->encryption);
+	chunk_copy(this->iv, keys->salt);
 	/* the counter of CTR (RFC 3686 section 4); CBC's IV covers it */
 	this->iv[BLOCK_BYTES - 1] = 1;
 	this->salt_bytes = keys->salt.length;
