@@ -106,6 +106,11 @@ static void cipher_seal(sa_t *public, place_t *place, table_t *table)
 	}
 }
 
+bool evp_cipher_decrypt(sa_t *public, const place_t *place)
+{
+	return crypt((cipher_t*)public, place, 0);
+}
+
 static void cipher_destroy(sa_t *public)
 {
 	cipher_t *this = (cipher_t*)public;
