@@ -185,8 +185,10 @@ describe('Debian packages', function () {
     const example = join(PROJECT_ROOT, 'packaging/examples/routing-host.yaml');
     await must([command, 'check-config', '--no-files', example], own);
     const installed = join(prefix, 'lib/node_modules/strongswan-dvipa');
-    const load = `typeof require('${installed}/node_modules/node-gyp-build')('${installed}/plugins/node/packet-io').tunOpen`;
-    expect(await must(['node', '-p', load], own)).to.equal('function\n');
+    const exported = (addon: string, name: string) =>
+      `typeof require('${installed}/node_modules/node-gyp-build')('${installed}/plugins/node/${addon}').${name}`;
+    expect(await must(['node', '-p', exported('packet-io', 'tunOpen')], own)).to.equal('function\n');
+    expect(await must(['node', '-p', exported('packet-crypto', 'libraries')], own)).to.equal('function\n');
     expect(existsSync(join(installed, 'strongswan-conf/endpoint/scenario.yaml'))).to.equal(true);
   });
 });

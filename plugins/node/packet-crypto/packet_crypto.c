@@ -1,0 +1,32 @@
+/*
+ * Copyright (c) 2026 the strongswan-dvipa authors
+ * SPDX-License-Identifier: MIT
+ */
+
+/**
+ * What JavaScript sees of packet-crypto: see README.md one folder up. One line
+ * a function, which checks its own arguments in the file of its subject.
+ */
+
+#include "crypto.h"
+
+#define EXPORT(js, function) \
+	{ js, NULL, function, NULL, NULL, NULL, napi_enumerable, NULL }
+
+static napi_value packet_crypto_init(napi_env env, napi_value exports)
+{
+	const napi_property_descriptor properties[] = {
+		EXPORT("libraries", crypto_libraries),
+		EXPORT("create", table_create),
+		EXPORT("install", table_install),
+		EXPORT("remove", table_remove),
+		EXPORT("open", esp_open),
+		EXPORT("seal", esp_seal),
+	};
+
+	VECTOR_TRY(env, napi_define_properties(env, exports,
+					sizeof(properties) / sizeof(properties[0]), properties));
+	return exports;
+}
+
+NAPI_MODULE(packet_crypto, packet_crypto_init)

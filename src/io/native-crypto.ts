@@ -1,0 +1,85 @@
+import { fileURLToPath } from 'node:url';
+import nodeGypBuild from 'node-gyp-build';
+
+declare const tableBrand: unique symbol;
+/** The SAs of one `PacketCrypto` inside the addon. They are wiped when they are removed, and when it is collected. */
+export interface NativeSas {
+  readonly [tableBrand]: true;
+}
+
+/** What the addon works with. */
+export interface CryptoLibraries {
+  /** Name and version of the OpenSSL that is inside node. */
+  readonly openssl: string;
+  /** Version of intel-ipsec-mb, if it can be used here. */
+  readonly ipsecMb?: string;
+  /** Else what is missing, one clause. */
+  readonly ipsecMbMissing?: string;
+}
+
+/**
+ * The functions of `plugins/node/packet-crypto` (see the README there): mechanism only, on slabs and typed arrays that
+ * belong to the caller. Misuse throws before any packet is touched.
+ */
+export interface NativeCrypto {
+  libraries(): CryptoLibraries;
+  /** `verdicts`: of `SUITE_VERDICTS`, in that order. */
+  create(hasIpsecMb: boolean, verdicts: Uint8Array): NativeSas;
+  /** `suite`: nine numbers, in the order of `SUITE_*` in table.c. Throws if the library has no such suite. */
+  install(
+    sas: NativeSas,
+    saSlot: number,
+    suite: Uint32Array,
+    cipher: string,
+    primitive: string,
+    key: Uint8Array,
+    integrityKey: Uint8Array,
+  ): void;
+  /** Wipes the contexts. */
+  remove(sas: NativeSas, saSlot: number): void;
+  /** How many packets were genuine and well formed, dummies included. */
+  open(
+    sas: NativeSas,
+    slab: Buffer,
+    offset: Uint32Array,
+    length: Uint32Array,
+    saSlot: Int32Array,
+    sequenceHigh: Uint32Array,
+    sequenceLow: Uint32Array,
+    nextHeader: Uint8Array,
+    verdict: Uint8Array,
+    count: number,
+  ): number;
+  /** Not numbered: all get number 0. `random`: 16 bytes for each packet whose SA draws its IVs. */
+  seal(
+    sas: NativeSas,
+    slab: Buffer,
+    offset: Uint32Array,
+    length: Uint32Array,
+    saSlot: Int32Array,
+    sequenceHigh: Uint32Array,
+    sequenceLow: Uint32Array,
+    ivHigh: Uint32Array,
+    ivLow: Uint32Array,
+    nextHeader: Uint8Array,
+    verdict: Uint8Array,
+    count: number,
+    isNumbered: boolean,
+    random: Uint8Array,
+  ): void;
+}
+
+let loaded: NativeCrypto | undefined;
+
+/** Loads the addon once; throws with the way to build it if it is not there. */
+export function nativeCrypto(): NativeCrypto {
+  const folder =
+    process.env['DVIPA_PACKET_CRYPTO'] ??
+    fileURLToPath(new URL('../../plugins/node/packet-crypto', import.meta.url));
+  try {
+    loaded ??= nodeGypBuild(folder) as NativeCrypto;
+  } catch (cause) {
+    throw new Error(`the addon packet-crypto is not built (scripts/build-addons): ${folder}`, { cause });
+  }
+  return loaded;
+}
