@@ -8,7 +8,9 @@
  * a function, which checks its own arguments in the file of its subject.
  */
 
+#include "cpu.h"
 #include "crypto.h"
+#include "peek.h"
 
 #define EXPORT(js, function) \
 	{ js, NULL, function, NULL, NULL, NULL, napi_enumerable, NULL }
@@ -17,6 +19,12 @@ static napi_value packet_crypto_init(napi_env env, napi_value exports)
 {
 	const napi_property_descriptor properties[] = {
 		EXPORT("libraries", crypto_libraries),
+		EXPORT("instructions", cpu_instructions),
+		EXPORT("peekCreate", peek_create),
+		EXPORT("peekInstall", peek_install),
+		EXPORT("peekRemove", peek_remove),
+		EXPORT("peekDecrypt", peek_decrypt),
+		EXPORT("peekDecryptLong", peek_decrypt_long),
 	};
 
 	VECTOR_TRY(env, napi_define_properties(env, exports,

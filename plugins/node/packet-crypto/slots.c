@@ -1,0 +1,103 @@
+/*
+ * Copyright (c) 2026 the strongswan-dvipa authors
+ * SPDX-License-Identifier: MIT
+ */
+
+#include "slots.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/** Far more SAs than a host can have */
+#define SLOTS_MAX (1 << 24)
+#define SLOTS_MIN 64
+
+static void destroy(slots_t *this)
+{
+	for (uint32_t i = 0; i < this->size; i++)
+	{
+		if (this->contexts[i])
+		{
+			this->kind->destroy(this->contexts[i]);
+		}
+	}
+	free(this->contexts);
+	free(this);
+}
+
+static void finalize(napi_env env, void *data, void *hint)
+{
+	(void)env;
+	(void)hint;
+	destroy(data);
+}
+
+napi_value slots_create(napi_env env, const slots_kind_t *kind)
+{
+	slots_t *this = calloc(1, sizeof(*this));
+	napi_value object;
+
+	if (!this)
+	{
+		napi_throw_error(env, "ERR_DVIPA_NATIVE", "out of memory");
+		return NULL;
+	}
+	this->kind = kind;
+	if (napi_create_object(env, &object) != napi_ok ||
+		napi_type_tag_object(env, object, &kind->tag) != napi_ok ||
+		napi_wrap(env, object, this, finalize, NULL, NULL) != napi_ok)
+	{
+		vector_throw_last(env, kind->name);
+		destroy(this);
+		return NULL;
+	}
+	return object;
+}
+
+slots_t *slots_get(napi_env env, napi_value object, const slots_kind_t *kind)
+{
+	bool is_ours = false;
+	void *data;
+
+	if (napi_check_object_type_tag(env, object, &kind->tag, &is_ours) != napi_ok ||
+		!is_ours || napi_unwrap(env, object, &data) != napi_ok)
+	{
+		napi_throw_type_error(env, "ERR_DVIPA_ARGUMENT", kind->name);
+		return NULL;
+	}
+	return data;
+}
+
+static bool grow(slots_t *this, uint32_t slot)
+{
+	uint32_t size = this->size ? this->size : SLOTS_MIN;
+	void **contexts;
+
+	while (size <= slot)
+	{
+		size *= 2;
+	}
+	contexts = realloc(this->contexts, size * sizeof(*contexts));
+	if (!contexts)
+	{
+		return false;
+	}
+	memset(contexts + this->size, 0, (size - this->size) * sizeof(*contexts));
+	this->contexts = contexts;
+	this->size = size;
+	return true;
+}
+
+bool slots_put(slots_t *this, uint32_t slot, void *context)
+{
+	if (slot >= SLOTS_MAX || (slot >= this->size && !grow(this, slot)))
+	{
+		return false;
+	}
+	if (this->contexts[slot])
+	{
+		this->kind->destroy(this->contexts[slot]);
+	}
+	this->contexts[slot] = context;
+	return true;
+}
