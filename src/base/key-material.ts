@@ -7,7 +7,6 @@ import { inspect } from 'node:util';
 export class KeyMaterial {
   #bytes: Buffer;
   #wiped = false;
-  #made: (() => void)[] = [];
 
   private constructor(bytes: Buffer) {
     this.#bytes = bytes;
@@ -34,16 +33,10 @@ export class KeyMaterial {
     return this.#bytes;
   }
 
-  /** For whoever keeps something that was made of the bytes elsewhere: `drop` is called when they are wiped, so that it goes with them. */
-  whenWiped(drop: () => void): void {
-    this.#made.push(drop);
-  }
-
   /** Overwrites the bytes. Twice is harmless. */
   wipe(): void {
     this.#bytes.fill(0);
     this.#wiped = true;
-    for (const drop of this.#made.splice(0)) drop();
   }
 
   toString(): string {
