@@ -1,51 +1,75 @@
 import { fileURLToPath } from 'node:url';
 import nodeGypBuild from 'node-gyp-build';
+import type { NativePeekFunctions } from './native-peek-table.ts';
 
-declare const peekTableBrand: unique symbol;
-/** SAs to peek into, by slot; their keys are wiped when it is collected. */
-export interface NativePeekTable {
-  readonly [peekTableBrand]: true;
+declare const tableBrand: unique symbol;
+/** The SAs of one `PacketCrypto` inside the addon. They are wiped when they are removed, and when it is collected. */
+export interface NativeSas {
+  readonly [tableBrand]: true;
 }
 
-/** The functions of `plugins/node/packet-crypto` (see the README there). */
-export interface NativeCrypto {
-  /** Name and version of the OpenSSL that does the work: node's own. */
-  libraries(): { readonly openssl: string };
+/** What the addon works with. */
+export interface CryptoLibraries {
+  /** Name and version of the OpenSSL that is inside node. */
+  readonly openssl: string;
+  /** Version of intel-ipsec-mb, if it can be used here. */
+  readonly ipsecMb?: string;
+  /** Else what is missing, one clause. */
+  readonly ipsecMbMissing?: string;
+}
+
+/**
+ * The functions of `plugins/node/packet-crypto` (see the README there): mechanism only, on slabs and typed arrays that
+ * belong to the caller. Misuse throws before any packet is touched.
+ */
+export interface NativeCrypto extends NativePeekFunctions {
   /** For tests: whether what is made from now on may use the CPU's instructions. Returns whether the CPU has them. */
   instructions(isUsed: boolean): boolean;
-  peekCreate(): NativePeekTable;
-  /** `shape`: SPI, method, bytes of IV and of ICV, blocks of lead, number of the first block. */
-  peekInstall(
-    table: NativePeekTable,
-    slot: number,
-    shape: Uint32Array,
-    prefix: Uint8Array,
+  libraries(): CryptoLibraries;
+  /** `verdicts`: of `SUITE_VERDICTS`, in that order. */
+  create(hasIpsecMb: boolean, verdicts: Uint8Array): NativeSas;
+  /** `suite`: nine numbers, in the order of `SUITE_*` in table.c. Throws if the library has no such suite. */
+  install(
+    sas: NativeSas,
+    saSlot: number,
+    suite: Uint32Array,
+    cipher: string,
+    primitive: string,
     key: Uint8Array,
+    integrityKey: Uint8Array,
   ): void;
-  peekRemove(table: NativePeekTable, slot: number): void;
-  peekDecrypt(
-    table: NativePeekTable,
+  /** Wipes the contexts. */
+  remove(sas: NativeSas, saSlot: number): void;
+  /** How many packets were genuine and well formed, dummies included. */
+  open(
+    sas: NativeSas,
     slab: Buffer,
-    espOffset: Uint32Array,
-    espLength: Uint32Array,
+    offset: Uint32Array,
+    length: Uint32Array,
     saSlot: Int32Array,
+    sequenceHigh: Uint32Array,
+    sequenceLow: Uint32Array,
+    nextHeader: Uint8Array,
     verdict: Uint8Array,
     count: number,
-    unknownSpi: number,
-    truncated: number,
-    plain: Buffer,
-    innerBytes: Uint32Array,
-    available: Uint8Array,
-  ): void;
-  /** Returns how many bytes are in `out`. */
-  peekDecryptLong(
-    table: NativePeekTable,
-    slab: Buffer,
-    espOffset: number,
-    espLength: number,
-    slot: number,
-    out: Buffer,
   ): number;
+  /** Not numbered: all get number 0. `random`: 16 bytes for each packet whose SA draws its IVs. */
+  seal(
+    sas: NativeSas,
+    slab: Buffer,
+    offset: Uint32Array,
+    length: Uint32Array,
+    saSlot: Int32Array,
+    sequenceHigh: Uint32Array,
+    sequenceLow: Uint32Array,
+    ivHigh: Uint32Array,
+    ivLow: Uint32Array,
+    nextHeader: Uint8Array,
+    verdict: Uint8Array,
+    count: number,
+    isNumbered: boolean,
+    random: Uint8Array,
+  ): void;
 }
 
 let loaded: NativeCrypto | undefined;

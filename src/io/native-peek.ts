@@ -3,7 +3,8 @@ import type { PeekMethod } from '../ipsec/algorithms.ts';
 import { EspContext } from '../ipsec/esp-context.ts';
 import type { EspKeys } from '../ipsec/packet-crypto.ts';
 import type { PeekCipher, PeekedPackets, PeekedSpans } from '../ipsec/peek-cipher.ts';
-import { type NativePeekTable, nativeCrypto } from './native-crypto.ts';
+import { nativeCrypto } from './native-crypto.ts';
+import type { NativePeekTable } from './native-peek-table.ts';
 import { SlotKeys } from './slot-keys.ts';
 
 const UNKNOWN_SPI = verdictOf('unknown-spi');

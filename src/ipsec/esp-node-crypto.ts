@@ -33,7 +33,6 @@ export class EspNodeCrypto implements PacketCrypto {
     this.#randomBytes = options.randomBytes;
   }
 
-  /** Packets opened: the ICV and the trailer were right. Dummies count. */
   get opened(): number {
     return this.#opened;
   }

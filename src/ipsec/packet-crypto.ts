@@ -2,9 +2,9 @@ import type { KeyMaterial } from '../base/key-material.ts';
 import type { Verdict } from '../base/verdict.ts';
 
 /**
- * The batch interface of ESP cryptography. Two implementations: `esp-node-crypto.ts` (node:crypto)
- * now, an addon over libcrypto later. Both work in place on one slab, with parallel typed arrays, and
- * allocate nothing per packet that outlives the call.
+ * The batch interface of ESP cryptography. Two implementations: `EspNativeCrypto` (`src/io`: an addon over OpenSSL or
+ * intel-ipsec-mb), which agents use, and `EspNodeCrypto` (node:crypto), which says what is right. Both work in place on one
+ * slab, with parallel typed arrays.
  */
 export interface CryptoBatch {
   /** Packets 0 .. count-1 are in the batch; those with `verdict[i] !== 0` are passed over. */
@@ -56,6 +56,8 @@ export interface StampMasker {
 }
 
 export interface PacketCrypto {
+  /** Packets opened: the ICV and the trailer were right. Dummies count. */
+  readonly opened: number;
   /** Prepares contexts for an SA, in place of what the slot held. Throws if the algorithm is not supported: ask `algorithms.ts` first. */
   install(saSlot: number, keys: EspKeys): void;
   /** Drops contexts; later packets for the slot get `unknown-spi`. */

@@ -1,10 +1,10 @@
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { DROP_REASONS } from '../../src/base/verdict.ts';
-import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
-import type { EspKeys } from '../../src/ipsec/packet-crypto.ts';
+import type { EspKeys, PacketCrypto } from '../../src/ipsec/packet-crypto.ts';
 import { StampSealer } from '../../src/ipsec/stamp-sealer.ts';
 import { Stamper } from '../../src/ipsec/stamper.ts';
 import { TestBatch } from './crypto-batch.ts';
+import { type NewCrypto, NODE_CRYPTO } from './packet-cryptos.ts';
 import { fromHex, readVectors } from './vectors.ts';
 
 export const STAMP_GROUP = 0xc0ffee01;
@@ -30,12 +30,11 @@ export const SETTING: StampSetting = {
   hasEsn: false,
 };
 
-const crypto = () =>
-  new EspNodeCrypto({
-    randomBytes: () => {
-      throw new Error('no random bytes wanted here');
-    },
-  });
+const noRandom = {
+  randomBytes: () => {
+    throw new Error('no random bytes wanted here');
+  },
+};
 
 const batchOf = (packet: Buffer) => new TestBatch([packet], Math.max(2048, packet.length + 256));
 
@@ -43,15 +42,17 @@ const batchOf = (packet: Buffer) => new TestBatch([packet], Math.max(2048, packe
 export class StampingPair {
   readonly setting: StampSetting;
   readonly sa: EspKeys & { readonly group: number };
-  readonly target = crypto();
-  readonly peer = crypto();
+  readonly target: PacketCrypto;
+  readonly peer: PacketCrypto;
   readonly link: KeyMaterial;
   readonly check: KeyMaterial;
   sealer: StampSealer;
   stamper: Stamper;
 
-  constructor(setting: StampSetting = SETTING) {
+  constructor(setting: StampSetting = SETTING, create: NewCrypto = NODE_CRYPTO) {
     this.setting = setting;
+    this.target = create(noRandom);
+    this.peer = create(noRandom);
     const { icvBytes } = setting;
     this.sa = {
       spi: setting.spi ?? 0xc101,

@@ -4,8 +4,12 @@
  */
 
 /**
- * Cryptography on whole vectors. OpenSSL is the one inside node, which exports
- * it (or the libcrypto that node is linked to): nothing else is linked.
+ * ESP on whole vectors: what the files of this folder know of each other.
+ * esp.c frames packets, a kind of SA protects them (evp_aead.c, evp_cipher.c,
+ * mb_gcm.c), table.c holds the SAs of one PacketCrypto.
+ *
+ * OpenSSL is the one inside node, which exports it (or the libcrypto that node
+ * is linked to): nothing else is linked.
  */
 
 #ifndef PACKET_CRYPTO_CRYPTO_H_
@@ -13,7 +17,194 @@
 
 #include "../vector.h"
 
-/** libraries(): { openssl: version, 'ipsec-mb': version or what is missing } */
+#include <openssl/evp.h>
+#include <string.h>
+
+#define ESP_HEADER_BYTES 8
+#define ESP_TRAILER_BYTES 2
+/** of AES, of a counter block, and of an IV at most */
+#define BLOCK_BYTES 16
+/** HMAC-SHA2-512-256 */
+#define ICV_BYTES_MAX 32
+
+typedef struct sa_t sa_t;
+typedef struct table_t table_t;
+
+/** How a packet is protected: the kinds of src/ipsec/algorithms.ts, in this order */
+typedef enum {
+	/** encrypts and brings its own ICV */
+	KIND_AEAD,
+	/** brings its own ICV, encrypts nothing */
+	KIND_GMAC,
+	/** encrypts; a MAC goes with it */
+	KIND_CIPHER,
+	/** encrypts nothing; a MAC goes with it */
+	KIND_NULL,
+	KIND_COUNT,
+} kind_t;
+
+typedef enum {
+	/** the sender numbers it: never zero */
+	IV_NUMBERED,
+	/** drawn at random */
+	IV_RANDOM,
+	IV_NONE,
+	IV_COUNT,
+} iv_t;
+
+typedef enum {
+	MAC_NONE,
+	MAC_HMAC,
+	MAC_XCBC,
+	MAC_CMAC,
+	MAC_COUNT,
+} mac_kind_t;
+
+/** What one SA uses; its rows are in src/ipsec/algorithms.ts */
+typedef struct {
+	uint32_t spi;
+	bool has_esn;
+	kind_t kind;
+	iv_t iv;
+	uint32_t iv_bytes;
+	/** what padding aligns to */
+	uint32_t align;
+	uint32_t icv_bytes;
+	mac_kind_t mac;
+} suite_t;
+
+/** Bytes of a key, the caller's */
+typedef struct {
+	const uint8_t *bytes;
+	size_t length;
+} chunk_t;
+
+/** What an SA is made from, and does not keep */
+typedef struct {
+	/** OpenSSL's name of the cipher, and of the hash or cipher under the MAC */
+	char cipher[32];
+	char primitive[32];
+	chunk_t encryption;
+	chunk_t salt;
+	chunk_t integrity;
+} keys_t;
+
+/** Where the parts of one ESP packet are, the IV in front of the payload */
+typedef struct {
+	sa_t *sa;
+	/** its place in the vector */
+	uint32_t index;
+	uint8_t *start;
+	uint8_t *payload;
+	uint8_t *icv;
+	/** halves of its number */
+	uint32_t high;
+	uint32_t low;
+	/** out: the ICV was right, or the packet is sealed; until flush() only perhaps */
+	bool is_done;
+} place_t;
+
+/**
+ * An SA with its contexts: key schedules are made once, a packet sets the IV
+ * only. A kind of SA embeds this first.
+ */
+struct sa_t {
+	suite_t suite;
+	/**
+	 * Verify, then decrypt in place. Sets is_done if the ICV was right; else
+	 * the packet is as it was, and no plaintext of it anywhere.
+	 */
+	void (*open)(sa_t *this, place_t *place, table_t *table);
+	/**
+	 * Encrypt in place and write the ICV. Sets is_done, unless the library
+	 * failed: then the packet is of no use.
+	 */
+	void (*seal)(sa_t *this, place_t *place, table_t *table);
+	/** Wipe and free it */
+	void (*destroy)(sa_t *this);
+};
+
+/** Verdicts, as the caller numbers them; src/io/native-crypto.ts has the order */
+typedef enum {
+	VERDICT_UNKNOWN_SPI,
+	VERDICT_TRUNCATED,
+	VERDICT_MALFORMED,
+	VERDICT_ICV,
+	VERDICT_PADDING,
+	VERDICT_DUMMY,
+	VERDICT_NO_NUMBER,
+	VERDICT_TOO_BIG,
+	VERDICT_FAILED,
+	VERDICT_COUNT,
+} verdict_name_t;
+
+/** The SAs of one PacketCrypto by slot, and what they work with */
+struct table_t {
+	sa_t **slots;
+	uint32_t slot_count;
+	uint8_t verdicts[VERDICT_COUNT];
+	/** use intel-ipsec-mb for what it has */
+	bool has_mb;
+	/** what a cipher writes before it is verified; wiped at the end of a call */
+	uint8_t *scratch;
+	size_t scratch_bytes;
+	size_t scratch_used;
+};
+
+/** libraries(): which there are, and what is missing of the others */
 napi_value crypto_libraries(napi_env env, napi_callback_info info);
+
+/** create(hasIpsecMb, verdicts) -> table */
+napi_value table_create(napi_env env, napi_callback_info info);
+
+/** install(table, slot, suite, cipher, primitive, key, integrityKey) */
+napi_value table_install(napi_env env, napi_callback_info info);
+
+/** remove(table, slot): wipes the contexts; none there is harmless */
+napi_value table_remove(napi_env env, napi_callback_info info);
+
+/** The table in an object made by table_create(), or NULL with a pending exception */
+table_t *table_get(napi_env env, napi_value object);
+
+/** The SA in a slot, NULL if there is none */
+sa_t *table_sa(const table_t *table, int32_t slot);
+
+/** Make room for what a cipher writes; false: no memory */
+bool table_reserve(table_t *table, size_t bytes);
+
+/** Room for len bytes, which table_reserve() has seen to; NULL if it has not */
+uint8_t *table_scratch(table_t *table, size_t len);
+
+/** Wipe what was written there */
+void table_wipe(table_t *table);
+
+/** open(table, slab, offset, length, saSlot, sequenceHigh, sequenceLow, nextHeader, verdict, count) -> opened */
+napi_value esp_open(napi_env env, napi_callback_info info);
+
+/** seal(table, slab, offset, length, saSlot, sequenceHigh, sequenceLow, ivHigh, ivLow, nextHeader, verdict, count, isNumbered, randomIvs) */
+napi_value esp_seal(napi_env env, napi_callback_info info);
+
+/** An AEAD, or GMAC, by OpenSSL; NULL if it has not this cipher, or not so */
+sa_t *evp_aead_create(const suite_t *suite, const keys_t *keys);
+
+/** A cipher, or none, with a MAC, by OpenSSL; NULL if it has them not, or not so */
+sa_t *evp_cipher_create(const suite_t *suite, const keys_t *keys);
+
+/** Additional data of an AEAD: 8 bytes, 12 with ESN, at most as many as given room for */
+size_t esp_aad(const sa_t *sa, const place_t *place, uint8_t aad[12]);
+
+static inline uint32_t read_be32(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 |
+		   (uint32_t)at[2] << 8 | at[3];
+}
+
+static inline void write_be32(uint8_t *at, uint32_t value)
+{
+	at[0] = value >> 24;
+	at[1] = value >> 16;
+	at[2] = value >> 8;
+	at[3] = value;
+}
 
 #endif /* PACKET_CRYPTO_CRYPTO_H_ */

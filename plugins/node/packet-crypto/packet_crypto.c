@@ -19,6 +19,11 @@ static napi_value packet_crypto_init(napi_env env, napi_value exports)
 {
 	const napi_property_descriptor properties[] = {
 		EXPORT("libraries", crypto_libraries),
+		EXPORT("create", table_create),
+		EXPORT("install", table_install),
+		EXPORT("remove", table_remove),
+		EXPORT("open", esp_open),
+		EXPORT("seal", esp_seal),
 		EXPORT("instructions", cpu_instructions),
 		EXPORT("peekCreate", peek_create),
 		EXPORT("peekInstall", peek_install),

@@ -52,6 +52,7 @@ export function simSa(given: Parameters<typeof testSa>[0]): SecurityAssociation 
 
 /** Opens what `sealSim` made, in place, as `EspNodeCrypto` does. */
 export class SimCrypto implements PacketCrypto {
+  readonly opened = 0;
   readonly #hasEsn: boolean;
 
   constructor(hasEsn: boolean) {

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { KEEP, verdictOf } from '../../src/base/verdict.ts';
 import { knownAlgorithms } from '../../src/ipsec/algorithms.ts';
-import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import type { StampMasker } from '../../src/ipsec/packet-crypto.ts';
 import { keysOf, TestBatch } from '../support/crypto-batch.ts';
+import { describeEach, PACKET_CRYPTOS } from '../support/packet-cryptos.ts';
 import { SETTING, StampingPair } from '../support/stamping.ts';
 
 const INNER = Buffer.from('4500001c an inner packet of some length');
@@ -17,10 +17,10 @@ function batchOf(iv = IV): TestBatch {
   return batch;
 }
 
-describe('esp-node-crypto seals for the stamp', () => {
+describeEach(PACKET_CRYPTOS, (create) => {
   let pair: StampingPair;
   beforeEach(() => {
-    pair = new StampingPair();
+    pair = new StampingPair(SETTING, create);
   });
   const sealed = (batch: TestBatch, masker: StampMasker | undefined = pair.sealer, target = pair.target) => {
     target.sealForStamp(batch, () => masker);
@@ -54,7 +54,7 @@ describe('esp-node-crypto seals for the stamp', () => {
     const unmasked = batchOf();
     pair.target.sealForStamp(unmasked, () => undefined);
     expectUntouched(unmasked, unmasked.reason(), 'no-number');
-    const short = new StampingPair({ ...SETTING, icvBytes: 8 });
+    const short = new StampingPair({ ...SETTING, icvBytes: 8 }, create);
     const other = batchOf();
     expectUntouched(other, sealed(other, short.sealer), 'no-number');
     const closed = pair.newSealer(SETTING.epoch);
@@ -78,7 +78,7 @@ describe('esp-node-crypto seals for the stamp', () => {
   for (const { name, transform, canStamp, keyBytes, saltBytes, kind } of knownAlgorithms().encryption) {
     if (canStamp === true) continue;
     it(`not with ${name}`, () => {
-      const target = new EspNodeCrypto({ randomBytes: (bytes) => Buffer.alloc(bytes) });
+      const target = create({ randomBytes: (bytes) => Buffer.alloc(bytes) });
       const encryptionKey = '00'.repeat((keyBytes[0] as number) + saltBytes);
       const isCombined = kind === 'aead' || kind === 'gmac';
       const integrity = isCombined ? {} : { integrity: 12, integrityKey: '00'.repeat(32) };

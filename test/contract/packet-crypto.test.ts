@@ -1,8 +1,8 @@
 import { createCipheriv, createHmac } from 'node:crypto';
 import { expect } from 'chai';
 import { knownAlgorithms } from '../../src/ipsec/algorithms.ts';
-import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { type EspVector, keysOf, TestBatch } from '../support/crypto-batch.ts';
+import { describeEach, type NewCrypto, PACKET_CRYPTOS } from '../support/packet-cryptos.ts';
 import { fromHex, readVectors } from '../support/vectors.ts';
 
 interface Published {
@@ -38,7 +38,7 @@ const noRandom = () => {
 /** Random bytes that are not: the IV of the vector. */
 const fixed = (hex: string) => () => fromHex(hex);
 
-describe('esp-node-crypto, published vectors', () => {
+function publishedVectors(create: NewCrypto): void {
   published.gcm.forEach((vector, index) => {
     const [aad, nonce, plaintext] = [vector.aad, vector.nonce, vector.plaintext].map(fromHex) as [
       Buffer,
@@ -61,7 +61,7 @@ describe('esp-node-crypto, published vectors', () => {
       });
 
     it(`opens ESP case ${index + 1} of draft-mcgrew-gcm-test-01 (RFC 4106)`, () => {
-      const crypto = new EspNodeCrypto({ randomBytes: noRandom });
+      const crypto = create({ randomBytes: noRandom });
       crypto.install(3, keys());
       const batch = new TestBatch([esp]);
       batch.saSlot[0] = 3;
@@ -76,7 +76,7 @@ describe('esp-node-crypto, published vectors', () => {
     const iv = nonce.readBigUInt64BE(4);
     if (iv === 0n) return; // an IV of 0 is never sealed with: see below
     it(`seals ESP case ${index + 1} of draft-mcgrew-gcm-test-01 to the same bytes`, () => {
-      const crypto = new EspNodeCrypto({ randomBytes: noRandom });
+      const crypto = create({ randomBytes: noRandom });
       crypto.install(0, keys());
       const batch = new TestBatch([payload]);
       batch.number(0, (BigInt(high) << 32n) | BigInt(low), iv);
@@ -101,7 +101,7 @@ describe('esp-node-crypto, published vectors', () => {
       });
 
     it(`opens case ${vector.case} of RFC 3602 section 4`, () => {
-      const crypto = new EspNodeCrypto({ randomBytes: noRandom });
+      const crypto = create({ randomBytes: noRandom });
       crypto.install(0, keys());
       const batch = new TestBatch([Buffer.concat([esp, icv])]);
       crypto.open(batch);
@@ -112,7 +112,7 @@ describe('esp-node-crypto, published vectors', () => {
     });
 
     it(`seals case ${vector.case} of RFC 3602 section 4 to the same bytes`, () => {
-      const crypto = new EspNodeCrypto({ randomBytes: fixed(vector.esp.slice(16, 48)) });
+      const crypto = create({ randomBytes: fixed(vector.esp.slice(16, 48)) });
       crypto.install(0, keys());
       const batch = new TestBatch([fromHex(vector.payload)]);
       batch.number(0, BigInt(vector.sequence), 0n);
@@ -122,12 +122,12 @@ describe('esp-node-crypto, published vectors', () => {
       expect(batch.packet()).to.deep.equal(Buffer.concat([esp, icv]));
     });
   }
-});
+}
 
-describe('esp-node-crypto, whole packets of RFCs', () => {
+function packetsOfRfcs(create: NewCrypto): void {
   for (const vector of published.esp) {
     it(`opens ${vector.case}`, () => {
-      const crypto = new EspNodeCrypto({ randomBytes: noRandom });
+      const crypto = create({ randomBytes: noRandom });
       crypto.install(0, keysOf(vector));
       const batch = new TestBatch([fromHex(vector.esp)]);
       crypto.open(batch);
@@ -140,7 +140,7 @@ describe('esp-node-crypto, whole packets of RFCs', () => {
     const iv = fromHex(vector.esp).readBigUInt64BE(8);
     if (iv === 0n) continue; // an IV of 0 is never sealed with: see below
     it(`seals ${vector.case} to the same bytes`, () => {
-      const crypto = new EspNodeCrypto({ randomBytes: noRandom });
+      const crypto = create({ randomBytes: noRandom });
       crypto.install(0, keysOf(vector));
       const batch = new TestBatch([fromHex(vector.payload)]);
       batch.number(0, BigInt(vector.sequence), iv);
@@ -149,12 +149,12 @@ describe('esp-node-crypto, whole packets of RFCs', () => {
       expect(batch.packet().toString('hex')).to.equal(vector.esp);
     });
   }
-});
+}
 
-describe('esp-node-crypto, packets of scapy', () => {
+function packetsOfScapy(create: NewCrypto): void {
   for (const vector of scapy) {
     it(`opens ${vector.it}`, () => {
-      const crypto = new EspNodeCrypto({ randomBytes: noRandom });
+      const crypto = create({ randomBytes: noRandom });
       crypto.install(0, keysOf(vector));
       const batch = new TestBatch([fromHex(vector.esp)]);
       batch.sequenceHigh[0] = Number(BigInt(vector.sequence) >> 32n);
@@ -165,7 +165,7 @@ describe('esp-node-crypto, packets of scapy', () => {
     });
 
     it(`seals ${vector.it} to the same bytes`, () => {
-      const crypto = new EspNodeCrypto({ randomBytes: fixed(vector.iv) });
+      const crypto = create({ randomBytes: fixed(vector.iv) });
       crypto.install(0, keysOf(vector));
       const batch = new TestBatch([fromHex(vector.inner)]);
       const iv = Buffer.concat([fromHex(vector.iv), Buffer.alloc(8)]).readBigUInt64BE(0);
@@ -175,15 +175,15 @@ describe('esp-node-crypto, packets of scapy', () => {
       expect(batch.packet().toString('hex')).to.equal(vector.esp);
     });
   }
-});
+}
 
-describe('esp-node-crypto', () => {
+function rules(create: NewCrypto): void {
   const vectorOf = (it: string) => scapy.find((vector) => vector.it === it) as EspVector;
   const suites = { GCM: vectorOf('aes128gcm16: tcp syn') };
   const everySuite = scapy.filter(({ it }) => it.endsWith(': tcp syn') && !it.includes('ESN'));
 
   function openOne(vector: EspVector, esp: Buffer, change?: (batch: TestBatch) => void): TestBatch {
-    const crypto = new EspNodeCrypto({ randomBytes: noRandom });
+    const crypto = create({ randomBytes: noRandom });
     crypto.install(0, keysOf(vector));
     const batch = new TestBatch([esp]);
     change?.(batch);
@@ -196,7 +196,7 @@ describe('esp-node-crypto', () => {
     plain: Buffer,
     options: { sequence?: bigint; iv?: bigint; nextHeader?: number } = {},
   ): TestBatch {
-    const crypto = new EspNodeCrypto({ randomBytes: fixed('00'.repeat(16)) });
+    const crypto = create({ randomBytes: fixed('00'.repeat(16)) });
     crypto.install(0, keysOf(vector));
     const batch = new TestBatch([plain]);
     batch.number(0, options.sequence ?? 1n, options.iv ?? 1n);
@@ -250,7 +250,7 @@ describe('esp-node-crypto', () => {
     });
 
     it(`${name}: a wiped key neither opens nor seals`, () => {
-      const crypto = new EspNodeCrypto({ randomBytes: noRandom });
+      const crypto = create({ randomBytes: noRandom });
       const keys = keysOf(vector);
       crypto.install(0, keys);
       (keys.integrity ?? keys.encryption).key.wipe();
@@ -295,7 +295,7 @@ describe('esp-node-crypto', () => {
 
   it('lets a batch be partly bad, passes over what has a verdict, and keeps slots apart', () => {
     const [a, b] = [suites.GCM, vectorOf('aes256gcm16: tcp syn')];
-    const crypto = new EspNodeCrypto({ randomBytes: noRandom });
+    const crypto = create({ randomBytes: noRandom });
     crypto.install(1, keysOf(a));
     crypto.install(2, keysOf(b));
     const esp = [a.esp, b.esp, a.esp, a.esp, b.esp].map(fromHex);
@@ -327,7 +327,7 @@ describe('esp-node-crypto', () => {
   });
 
   it('throws on install when the algorithm is not supported', () => {
-    const crypto = new EspNodeCrypto({ randomBytes: noRandom });
+    const crypto = create({ randomBytes: noRandom });
     expect(() =>
       crypto.install(0, keysOf({ spi: 256, encryption: 23, encryptionKey: '00'.repeat(16) })),
     ).to.throw(/CAMELLIA-CBC/);
@@ -362,7 +362,7 @@ describe('esp-node-crypto', () => {
   });
 
   it('says too-big when there is no room for header or trailer', () => {
-    const crypto = new EspNodeCrypto({ randomBytes: noRandom });
+    const crypto = create({ randomBytes: noRandom });
     crypto.install(0, keysOf(suites.GCM));
     const batch = new TestBatch([Buffer.alloc(20), Buffer.alloc(20)]);
     batch.number(0, 1n, 1n);
@@ -371,6 +371,13 @@ describe('esp-node-crypto', () => {
     crypto.seal(batch);
     expect([batch.reason(0), batch.reason(1)]).to.deep.equal(['too-big', 'too-big']);
   });
+}
+
+describeEach(PACKET_CRYPTOS, (create) => {
+  describe('published vectors', () => publishedVectors(create));
+  describe('whole packets of RFCs', () => packetsOfRfcs(create));
+  describe('packets of scapy', () => packetsOfScapy(create));
+  describe('rules', () => rules(create));
 });
 
 /** A GCM packet of the vector's SA whose plaintext, trailer included, is exactly `plaintext`; made apart from our code. */

@@ -1,0 +1,191 @@
+/*
+ * Copyright (c) 2026 the strongswan-dvipa authors
+ * SPDX-License-Identifier: MIT
+ */
+
+/**
+ * AEADs by OpenSSL: AES-GCM (RFC 4106), AES-CCM (RFC 4309), ChaCha20-Poly1305
+ * (RFC 7634), and AES-GMAC, which is GCM with nothing to encrypt (RFC 4543).
+ */
+
+#include "crypto.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+typedef struct {
+	sa_t public;
+	EVP_CIPHER *cipher;
+	/** [1] encrypts, [0] decrypts: made when the first packet goes that way, for
+	 * most SAs have one direction, and CCM's cannot be changed */
+	EVP_CIPHER_CTX *contexts[2];
+	/** kept for that */
+	uint8_t key[32];
+	bool is_ccm;
+	/** begins with the salt; the IV follows */
+	uint8_t nonce[12];
+	size_t salt_bytes;
+} aead_t;
+
+/** Everything that stays for all packets of a direction */
+static bool set_up(const aead_t *this, EVP_CIPHER_CTX *context, int encrypt)
+{
+	return EVP_CipherInit_ex(context, this->cipher, NULL, NULL, NULL, encrypt) &&
+		   EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN,
+							   this->is_ccm ? 11 : 12, NULL) &&
+		   (!this->is_ccm ||
+			EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG,
+								(int)this->public.suite.icv_bytes, NULL)) &&
+		   EVP_CipherInit_ex(context, NULL, NULL, this->key, NULL, encrypt);
+}
+
+/** The context of a direction with its key; NULL if the library fails */
+static EVP_CIPHER_CTX *context_of(aead_t *this, int encrypt)
+{
+	EVP_CIPHER_CTX *context = this->contexts[encrypt];
+
+	if (!context)
+	{
+		context = EVP_CIPHER_CTX_new();
+		if (!context || !set_up(this, context, encrypt))
+		{
+			EVP_CIPHER_CTX_free(context);
+			return NULL;
+		}
+		this->contexts[encrypt] = context;
+	}
+	return context;
+}
+
+/** Set direction, nonce and additional data: all but the text */
+static bool begin(aead_t *this, EVP_CIPHER_CTX *context, const place_t *place,
+				  int encrypt, size_t text)
+{
+	const suite_t *suite = &this->public.suite;
+	uint8_t aad[12], *iv = place->payload - suite->iv_bytes;
+	size_t aad_bytes = esp_aad(&this->public, place, aad);
+	int len;
+
+	memcpy(this->nonce + this->salt_bytes, iv, suite->iv_bytes);
+	if (!EVP_CipherInit_ex(context, NULL, NULL, NULL, this->nonce, encrypt))
+	{
+		return false;
+	}
+	if (!encrypt &&
+		!EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG,
+							 (int)suite->icv_bytes, place->icv))
+	{
+		return false;
+	}
+	if (this->is_ccm &&
+		!EVP_CipherUpdate(context, NULL, &len, NULL, (int)text))
+	{
+		return false;
+	}
+	if (!EVP_CipherUpdate(context, NULL, &len, aad, (int)aad_bytes))
+	{
+		return false;
+	}
+	/* IV and what would be encrypted are additional data, too (RFC 4543 section 3.3) */
+	return suite->kind != KIND_GMAC ||
+		   EVP_CipherUpdate(context, NULL, &len, iv, (int)(place->icv - iv));
+}
+
+/** The text to out, and the end of the message: with CCM update judges, with the others final */
+static bool finish(const aead_t *this, EVP_CIPHER_CTX *context,
+				   const place_t *place, uint8_t *out, size_t text)
+{
+	uint8_t rest[BLOCK_BYTES];
+	int len;
+
+	if (text &&
+		(!EVP_CipherUpdate(context, out, &len, place->payload, (int)text) ||
+		 len != (int)text))
+	{
+		return false;
+	}
+	return this->is_ccm || EVP_CipherFinal_ex(context, rest, &len);
+}
+
+static size_t text_bytes(const sa_t *this, const place_t *place)
+{
+	return this->suite.kind == KIND_GMAC ? 0 : (size_t)(place->icv - place->payload);
+}
+
+/** OpenSSL hands plaintext out before it has checked the ICV: it is taken elsewhere first */
+static void aead_open(sa_t *public, place_t *place, table_t *table)
+{
+	aead_t *this = (aead_t*)public;
+	size_t text = text_bytes(public, place);
+	uint8_t *plain = table_scratch(table, text);
+	EVP_CIPHER_CTX *context = context_of(this, 0);
+
+	place->is_done = plain && context && begin(this, context, place, 0, text) &&
+					 finish(this, context, place, plain, text);
+	if (place->is_done)
+	{
+		memcpy(place->payload, plain, text);
+	}
+}
+
+static void aead_seal(sa_t *public, place_t *place, table_t *table)
+{
+	aead_t *this = (aead_t*)public;
+	size_t text = text_bytes(public, place);
+	EVP_CIPHER_CTX *context = context_of(this, 1);
+
+	(void)table;
+	place->is_done = context && begin(this, context, place, 1, text) &&
+					 finish(this, context, place, place->payload, text) &&
+					 EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG,
+										 (int)public->suite.icv_bytes, place->icv);
+}
+
+static void aead_destroy(sa_t *public)
+{
+	aead_t *this = (aead_t*)public;
+
+	/* wipes what it frees: OpenSSL's providers clear their contexts */
+	EVP_CIPHER_CTX_free(this->contexts[0]);
+	EVP_CIPHER_CTX_free(this->contexts[1]);
+	EVP_CIPHER_free(this->cipher);
+	OPENSSL_cleanse(this, sizeof(*this));
+	free(this);
+}
+
+/** Whether the cipher takes the key and the nonce */
+static bool fits(const aead_t *this, const keys_t *keys)
+{
+	return EVP_CIPHER_get_flags(this->cipher) & EVP_CIPH_FLAG_AEAD_CIPHER &&
+		   keys->encryption.length <= sizeof(this->key) &&
+		   (size_t)EVP_CIPHER_get_key_length(this->cipher) == keys->encryption.length &&
+		   keys->salt.length + this->public.suite.iv_bytes == (this->is_ccm ? 11 : 12);
+}
+
+sa_t *evp_aead_create(const suite_t *suite, const keys_t *keys)
+{
+	aead_t *this = calloc(1, sizeof(*this));
+
+	if (!this)
+	{
+		return NULL;
+	}
+	this->public = (sa_t){
+		.suite = *suite,
+		.open = aead_open,
+		.seal = aead_seal,
+		.destroy = aead_destroy,
+	};
+	this->cipher = EVP_CIPHER_fetch(NULL, keys->cipher, NULL);
+	this->is_ccm = this->cipher &&
+				   EVP_CIPHER_get_mode(this->cipher) == EVP_CIPH_CCM_MODE;
+	if (!this->cipher || !fits(this, keys))
+	{
+		aead_destroy(&this->public);
+		return NULL;
+	}
+	memcpy(this->key, keys->encryption.bytes, keys->encryption.length);
+	memcpy(this->nonce, keys->salt.bytes, keys->salt.length);
+	this->salt_bytes = keys->salt.length;
+	return &this->public;
+}

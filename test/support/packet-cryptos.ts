@@ -1,0 +1,39 @@
+import { EspNativeCrypto } from '../../src/io/esp-native-crypto.ts';
+import { nativeCrypto } from '../../src/io/native-crypto.ts';
+import { EspNodeCrypto, type EspNodeCryptoOptions } from '../../src/ipsec/esp-node-crypto.ts';
+import type { PacketCrypto } from '../../src/ipsec/packet-crypto.ts';
+import { skipBecause } from './summary-reporter.ts';
+
+export type NewCrypto = (options: EspNodeCryptoOptions) => PacketCrypto;
+
+/** The oracle. */
+export const NODE_CRYPTO: NewCrypto = (options) => new EspNodeCrypto(options);
+
+/** Those that must do what the oracle does. */
+export const NATIVE_CRYPTOS: ReadonlyMap<string, NewCrypto> = new Map(
+  (['openssl', 'ipsec-mb'] as const).map((library) => [
+    `esp-native-crypto with ${library}`,
+    (options) => new EspNativeCrypto({ ...options, library }),
+  ]),
+);
+
+export const PACKET_CRYPTOS: ReadonlyMap<string, NewCrypto> = new Map([
+  ['esp-node-crypto', NODE_CRYPTO],
+  ...NATIVE_CRYPTOS,
+]);
+
+/** The same tests for each of them, in a describe of its name. */
+export function describeEach(
+  cryptos: ReadonlyMap<string, NewCrypto>,
+  tests: (create: NewCrypto, name: string) => void,
+): void {
+  for (const [name, create] of cryptos) {
+    describe(name, () => {
+      before(function () {
+        const missing = name.endsWith('ipsec-mb') ? nativeCrypto().libraries().ipsecMbMissing : undefined;
+        if (missing !== undefined) skipBecause(this, missing);
+      });
+      tests(create, name);
+    });
+  }
+}
