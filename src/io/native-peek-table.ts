@@ -6,7 +6,8 @@ export interface NativePeekTable {
 
 /** The part of packet-crypto that `NativePeek` uses. */
 export interface NativePeekFunctions {
-  peekCreate(): NativePeekTable;
+  /** `verdicts`: in the order of `refusal_t` in peek.c. */
+  peekCreate(verdicts: Uint8Array): NativePeekTable;
   /** `shape`: SPI, method, bytes of IV and of ICV, blocks of lead, number of the first block. */
   peekInstall(
     table: NativePeekTable,
@@ -24,8 +25,6 @@ export interface NativePeekFunctions {
     saSlot: Int32Array,
     verdict: Uint8Array,
     count: number,
-    unknownSpi: number,
-    truncated: number,
     plain: Buffer,
     innerBytes: Uint32Array,
     available: Uint8Array,

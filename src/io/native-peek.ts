@@ -7,15 +7,15 @@ import { nativeCrypto } from './native-crypto.ts';
 import type { NativePeekTable } from './native-peek-table.ts';
 import { SlotKeys } from './slot-keys.ts';
 
-const UNKNOWN_SPI = verdictOf('unknown-spi');
-const TRUNCATED = verdictOf('truncated');
+/** In the order of `refusal_t` in peek.c. */
+const REFUSALS = ['unknown-spi', 'truncated'] as const;
 /** As the addon numbers them. */
 const METHODS: readonly PeekMethod['method'][] = ['counter', 'cbc', 'chacha20', 'clear'];
 
 /** Peeks with the addon packet-crypto: one call for a batch of any number of SAs. */
 export class NativePeek implements PeekCipher {
   readonly #native = nativeCrypto();
-  readonly #table: NativePeekTable = this.#native.peekCreate();
+  readonly #table: NativePeekTable = this.#native.peekCreate(Uint8Array.from(REFUSALS, verdictOf));
   readonly #keys = new SlotKeys((slot) => this.#native.peekRemove(this.#table, slot));
 
   install(saSlot: number, keys: EspKeys, leadBlocks: number): void {
@@ -43,8 +43,6 @@ export class NativePeek implements PeekCipher {
       batch.saSlot,
       batch.verdict,
       batch.count,
-      UNKNOWN_SPI,
-      TRUNCATED,
       spans.plain,
       spans.innerBytes,
       spans.available,

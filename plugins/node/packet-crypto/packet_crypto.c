@@ -11,6 +11,7 @@
 #include "cpu.h"
 #include "crypto.h"
 #include "peek.h"
+#include "stamp.h"
 
 #define EXPORT(js, function) \
 	{ js, NULL, function, NULL, NULL, NULL, napi_enumerable, NULL }
@@ -30,6 +31,15 @@ static napi_value packet_crypto_init(napi_env env, napi_value exports)
 		EXPORT("peekRemove", peek_remove),
 		EXPORT("peekDecrypt", peek_decrypt),
 		EXPORT("peekDecryptLong", peek_decrypt_long),
+		EXPORT("stamperCreate", stamper_create),
+		EXPORT("stamperInstall", stamper_install),
+		EXPORT("stamperRemove", stamper_remove),
+		EXPORT("stamperAccept", stamper_accept),
+		EXPORT("stamperStamp", stamper_stamp),
+		EXPORT("maskerCreate", masker_create),
+		EXPORT("maskerInstall", masker_install),
+		EXPORT("maskerRemove", masker_remove),
+		EXPORT("maskerMask", masker_mask),
 	};
 
 	VECTOR_TRY(env, napi_define_properties(env, exports,

@@ -6,15 +6,13 @@
 #include "peek.h"
 #include "aes.h"
 #include "chacha.h"
+#include "crypto.h"
 #include "slots.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define BLOCK AES_BLOCK_BYTES
-#define ESP_HEADER_BYTES 8
-#define ESP_TRAILER_BYTES 2
 /** The longest lead; the trailer's block stands behind it */
 #define LEAD_BLOCKS_MAX 4
 #define SPAN_BYTES ((LEAD_BLOCKS_MAX + 1) * BLOCK)
@@ -31,6 +29,13 @@ typedef enum {
 	METHOD_CLEAR,
 	METHOD_COUNT,
 } method_t;
+
+/** Reasons why a packet is not read, as the caller numbers them, in the order of native-peek.ts */
+typedef enum {
+	REFUSE_UNKNOWN_SPI,
+	REFUSE_TRUNCATED,
+	REFUSE_COUNT,
+} refusal_t;
 
 typedef struct {
 	uint32_t spi;
@@ -77,13 +82,8 @@ static const slots_kind_t kind = {
 	.name = "no table of peekCreate()",
 	.tag = { 0x64766970615f7065, 0x656b5f7461626c65 },
 	.destroy = destroy,
+	.verdicts = REFUSE_COUNT,
 };
-
-static uint32_t read_uint32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 |
-		   (uint32_t)at[2] << 8 | at[3];
-}
 
 /** Bytes of ciphertext in an ESP packet; CBC's last block must be whole */
 static int64_t cipher_bytes(const peek_sa_t *sa, uint32_t esp_bytes)
@@ -220,8 +220,8 @@ static void read_blocks(queue_t *queue, const peek_sa_t *sa,
 
 napi_value peek_create(napi_env env, napi_callback_info info)
 {
-	(void)info;
-	return slots_create(env, &kind);
+	VECTOR_ARGS(env, info, 1);
+	return slots_create(env, &kind, argv[0]);
 }
 
 static bool set_key(peek_sa_t *this, const uint8_t *key, size_t bytes)
@@ -287,91 +287,78 @@ napi_value peek_install(napi_env env, napi_callback_info info)
 
 napi_value peek_remove(napi_env env, napi_callback_info info)
 {
-	slots_t *table;
+	return slots_remove(env, info, &kind);
+}
 
-	VECTOR_ARGS(env, info, 2);
-	table = slots_get(env, argv[0], &kind);
-	if (!table)
+/** The SA of packet i and the bytes of its ciphertext; NULL with a verdict on the packet if it can not be read */
+static const peek_sa_t *sa_of(const slots_t *table, vector_t *vector,
+							  int32_t slot, uint32_t i, uint32_t *bytes)
+{
+	const peek_sa_t *sa = slots_at(table, slot);
+	const uint32_t offset = vector->offset[i];
+	int64_t cipher;
+
+	if (!sa)
 	{
+		vector->verdict[i] = table->verdicts[REFUSE_UNKNOWN_SPI];
 		return NULL;
 	}
-	VECTOR_ARG_UINT32(env, 1, slot);
-	if (slots_at(table, slot))
+	cipher = cipher_bytes(sa, vector->length[i]);
+	if (cipher < ESP_TRAILER_BYTES ||
+		(uint64_t)offset + vector->length[i] > vector->slab_bytes)
 	{
-		slots_put(table, slot, NULL);
+		vector->verdict[i] = table->verdicts[REFUSE_TRUNCATED];
+		return NULL;
 	}
-	return NULL;
+	if (read_be32(vector->slab + offset) != sa->spi)
+	{
+		vector->verdict[i] = table->verdicts[REFUSE_UNKNOWN_SPI];
+		return NULL;
+	}
+	*bytes = (uint32_t)cipher;
+	return sa;
 }
 
 napi_value peek_decrypt(napi_env env, napi_callback_info info)
 {
 	slots_t *table;
+	vector_t vector = {};
+	int32_t *slot;
+	uint32_t count, bytes;
 	queue_t queue;
 
-	VECTOR_ARGS(env, info, 12);
-	table = slots_get(env, argv[0], &kind);
-	if (!table)
+	VECTOR_ARGS(env, info, 10);
+	if (!slots_get_batch(env, argv, &kind, &table, &vector, &slot, &count))
 	{
 		return NULL;
 	}
-	VECTOR_ARG_ARRAY(env, 1, napi_uint8_array, uint8_t, slab);
-	VECTOR_ARG_ARRAY(env, 2, napi_uint32_array, uint32_t, offset);
-	VECTOR_ARG_ARRAY(env, 3, napi_uint32_array, uint32_t, length);
-	VECTOR_ARG_ARRAY(env, 4, napi_int32_array, int32_t, slot);
-	VECTOR_ARG_ARRAY(env, 5, napi_uint8_array, uint8_t, verdict);
-	VECTOR_ARG_UINT32(env, 6, count);
-	VECTOR_ARG_UINT32(env, 7, unknown_spi);
-	VECTOR_ARG_UINT32(env, 8, truncated);
-	VECTOR_ARG_ARRAY(env, 9, napi_uint8_array, uint8_t, plain);
-	VECTOR_ARG_ARRAY(env, 10, napi_uint32_array, uint32_t, inner);
-	VECTOR_ARG_ARRAY(env, 11, napi_uint8_array, uint8_t, available);
-	VECTOR_CHECK(env, count <= offset_entries && count <= length_entries &&
-				 count <= slot_entries && count <= verdict_entries &&
-				 count <= inner_entries && count <= available_entries &&
+	VECTOR_ARG_ARRAY(env, 7, napi_uint8_array, uint8_t, plain);
+	VECTOR_ARG_ARRAY(env, 8, napi_uint32_array, uint32_t, inner);
+	VECTOR_ARG_ARRAY(env, 9, napi_uint8_array, uint8_t, available);
+	VECTOR_CHECK(env, count <= inner_entries && count <= available_entries &&
 				 (uint64_t)count * SPAN_BYTES <= plain_entries,
 				 "more packets than the arrays have");
-	VECTOR_CHECK(env, unknown_spi > 0 && unknown_spi <= UINT8_MAX &&
-				 truncated > 0 && truncated <= UINT8_MAX,
-				 "verdicts must be 1 to 255");
 	queue.count = 0;
 	for (uint32_t i = 0; i < count; i++)
 	{
 		const peek_sa_t *sa;
 		const uint8_t *payload;
 		uint8_t *out = plain + (size_t)i * SPAN_BYTES;
-		int64_t bytes;
+		uint32_t lead, last;
 
-		if (verdict[i])
+		if (vector.verdict[i] ||
+			!(sa = sa_of(table, &vector, slot[i], i, &bytes)))
 		{
 			continue;
 		}
-		sa = slots_at(table, slot[i]);
-		if (!sa)
-		{
-			verdict[i] = (uint8_t)unknown_spi;
-			continue;
-		}
-		bytes = cipher_bytes(sa, length[i]);
-		if (bytes < ESP_TRAILER_BYTES ||
-			(uint64_t)offset[i] + length[i] > slab_entries)
-		{
-			verdict[i] = (uint8_t)truncated;
-			continue;
-		}
-		if (read_uint32(slab + offset[i]) != sa->spi)
-		{
-			verdict[i] = (uint8_t)unknown_spi;
-			continue;
-		}
-		payload = slab + offset[i] + ESP_HEADER_BYTES + sa->iv_bytes;
-		read_blocks(&queue, sa, payload, (uint32_t)bytes, 0, sa->lead_blocks, out);
-		read_blocks(&queue, sa, payload, (uint32_t)bytes,
-					(uint32_t)(bytes - 1) / BLOCK,
-					(uint32_t)(bytes - 1) / BLOCK + 1,
+		payload = vector.slab + vector.offset[i] + ESP_HEADER_BYTES + sa->iv_bytes;
+		lead = sa->lead_blocks * BLOCK;
+		last = (bytes - 1) / BLOCK;
+		read_blocks(&queue, sa, payload, bytes, 0, sa->lead_blocks, out);
+		read_blocks(&queue, sa, payload, bytes, last, last + 1,
 					out + LEAD_BLOCKS_MAX * BLOCK);
-		inner[i] = (uint32_t)bytes - ESP_TRAILER_BYTES;
-		available[i] = (uint8_t)(inner[i] < sa->lead_blocks * BLOCK ?
-								 inner[i] : sa->lead_blocks * BLOCK);
+		inner[i] = bytes - ESP_TRAILER_BYTES;
+		available[i] = (uint8_t)(inner[i] < lead ? inner[i] : lead);
 	}
 	flush(&queue);
 	OPENSSL_cleanse(queue.blocks, sizeof(queue.blocks));

@@ -14,7 +14,7 @@
 
 #include <node_api.h>
 
-/** peekCreate(): a table of SAs */
+/** peekCreate(verdicts): a table of SAs */
 napi_value peek_create(napi_env env, napi_callback_info info);
 
 /** peekInstall(table, slot, shape, prefix, key) */
@@ -23,7 +23,7 @@ napi_value peek_install(napi_env env, napi_callback_info info);
 /** peekRemove(table, slot): twice is harmless */
 napi_value peek_remove(napi_env env, napi_callback_info info);
 
-/** peekDecrypt(table, slab, espOffset, espLength, saSlot, verdict, count, unknownSpi, truncated, plain, innerBytes, available) */
+/** peekDecrypt(table, slab, espOffset, espLength, saSlot, verdict, count, plain, innerBytes, available) */
 napi_value peek_decrypt(napi_env env, napi_callback_info info);
 
 /** peekDecryptLong(table, slab, espOffset, espLength, slot, out): bytes at hand */

@@ -4,23 +4,15 @@
  */
 
 #include "stamp_mask.h"
+#include "crypto.h"
 
 #include <openssl/crypto.h>
-#include <string.h>
 
 #define BLOCK AES_BLOCK_BYTES
 /** epoch | SPI | IV, length of the ciphertext, ICV, hints: two blocks or three, the last never whole */
 #define HINT_BYTES 4
 #define MESSAGE_BYTES(icv_bytes) (BLOCK + 2 + (icv_bytes) + HINT_BYTES)
 #define MESSAGE_BLOCKS_MAX 3
-
-static void write_uint32(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 24);
-	at[1] = (uint8_t)(value >> 16);
-	at[2] = (uint8_t)(value >> 8);
-	at[3] = (uint8_t)value;
-}
 
 static void xor_bytes(uint8_t *to, const uint8_t *from, size_t count)
 {
@@ -66,7 +58,7 @@ bool stamp_mask_init(stamp_mask_t *this, const uint8_t *link,
 /** epoch | SPI | IV: what makes a pad, and what the check begins with */
 static void first_block(const stamp_place_t *place, aes_block_t *block)
 {
-	write_uint32(block->bytes, place->mask->epoch);
+	write_be32(block->bytes, place->mask->epoch);
 	memcpy(block->bytes + 4, place->esp, 4);
 	memcpy(block->bytes + 8, place->esp + 8, 8);
 }
@@ -76,6 +68,10 @@ void stamp_mask_apply(const stamp_place_t places[], size_t count)
 	const aes_t *keys[STAMP_GROUP];
 	aes_block_t pads[STAMP_GROUP];
 
+	if (!count)
+	{
+		return;
+	}
 	for (size_t i = 0; i < count; i++)
 	{
 		keys[i] = &places[i].mask->link;
@@ -111,6 +107,10 @@ void stamp_mask_check(const stamp_place_t places[], size_t count,
 	aes_block_t blocks[STAMP_GROUP];
 	size_t which[STAMP_GROUP], long_ones = 0;
 
+	if (!count)
+	{
+		return;
+	}
 	for (size_t i = 0; i < count; i++)
 	{
 		keys[i] = &places[i].mask->check;

@@ -1,0 +1,343 @@
+/*
+ * Copyright (c) 2026 the strongswan-dvipa authors
+ * SPDX-License-Identifier: MIT
+ */
+
+#include "stamp.h"
+#include "correction.h"
+#include "crypto.h"
+#include "slots.h"
+#include "stamp_mask.h"
+#include "stamp_window.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+/** SPI, number, IV, the shortest ciphertext and the shortest ICV */
+#define ESP_BYTES_MIN (STAMP_ESP_BYTES + 2 + 8)
+
+/** Reasons to refuse a packet, as the caller numbers them, in the order of native-stamper.ts */
+typedef enum {
+	REFUSE_MALFORMED,
+	REFUSE_EPOCH,
+	REFUSE_CHECK,
+	REFUSE_SENDER,
+	REFUSE_REPEAT,
+	REFUSE_NO_NUMBER,
+	REFUSE_COUNT,
+} refusal_t;
+
+typedef struct {
+	uint32_t spi;
+	uint32_t group;
+	stamp_mask_t mask;
+	correction_t correction;
+	/** two, so that whatever the caller does no IV leaves twice */
+	stamp_windows_t accepted;
+	stamp_windows_t stamped;
+} stamper_sa_t;
+
+/** A packet that came to be stamped */
+typedef struct {
+	stamper_sa_t *sa;
+	stamp_place_t place;
+	uint32_t index;
+	uint16_t sender;
+	uint64_t counter;
+} arrival_t;
+
+static void destroy(void *context)
+{
+	stamper_sa_t *this = context;
+
+	stamp_mask_wipe(&this->mask);
+	correction_wipe(&this->correction);
+	stamp_windows_free(&this->accepted);
+	stamp_windows_free(&this->stamped);
+	OPENSSL_cleanse(this, sizeof(*this));
+	free(this);
+}
+
+static const slots_kind_t kind = {
+	.name = "no table of stamperCreate()",
+	.tag = { 0x64766970615f7374, 0x616d7065725f7462 },
+	.destroy = destroy,
+	.verdicts = REFUSE_COUNT,
+};
+
+napi_value stamper_create(napi_env env, napi_callback_info info)
+{
+	VECTOR_ARGS(env, info, 1);
+	return slots_create(env, &kind, argv[0]);
+}
+
+/** shape: SPI, group, epoch, bytes of the ICV, whether there is ESN */
+#define SHAPE_ENTRIES 5
+
+napi_value stamper_install(napi_env env, napi_callback_info info)
+{
+	slots_t *table;
+	stamper_sa_t *sa;
+
+	VECTOR_ARGS(env, info, 6);
+	table = slots_get(env, argv[0], &kind);
+	if (!table)
+	{
+		return NULL;
+	}
+	VECTOR_ARG_UINT32(env, 1, slot);
+	VECTOR_ARG_ARRAY(env, 2, napi_uint32_array, uint32_t, shape);
+	VECTOR_ARG_ARRAY(env, 3, napi_uint8_array, uint8_t, key);
+	VECTOR_ARG_ARRAY(env, 4, napi_uint8_array, uint8_t, link);
+	VECTOR_ARG_ARRAY(env, 5, napi_uint8_array, uint8_t, check);
+	VECTOR_CHECK(env, shape_entries == SHAPE_ENTRIES && shape[3] >= 8 &&
+				 shape[3] <= 16 && shape[3] % 4 == 0 && shape[4] <= 1,
+				 "no shape of an SA");
+	VECTOR_CHECK(env, link_entries == STAMP_KEY_BYTES &&
+				 check_entries == STAMP_KEY_BYTES, "a stamp key has 16 bytes");
+	VECTOR_CHECK(env, (sa = calloc(1, sizeof(*sa))), "out of memory");
+	sa->spi = shape[0];
+	sa->group = shape[1];
+	if (!stamp_mask_init(&sa->mask, link, check, shape[2], (uint8_t)shape[3]) ||
+		!correction_init(&sa->correction, key, key_entries, shape[4]) ||
+		!slots_put(table, slot, sa))
+	{
+		destroy(sa);
+		napi_throw_type_error(env, "ERR_DVIPA_ARGUMENT",
+							  "the key or the slot does not fit");
+	}
+	return NULL;
+}
+
+napi_value stamper_remove(napi_env env, napi_callback_info info)
+{
+	return slots_remove(env, info, &kind);
+}
+
+/** The arguments that both steps begin with */
+typedef struct {
+	slots_t *table;
+	vector_t vector;
+	int32_t *slot;
+	uint32_t count;
+} stamper_batch_t;
+
+static bool get_batch(napi_env env, const napi_value argv[], stamper_batch_t *this)
+{
+	return slots_get_batch(env, argv, &kind, &this->table, &this->vector,
+						   &this->slot, &this->count);
+}
+
+static void refuse(stamper_batch_t *this, uint32_t i, refusal_t why)
+{
+	this->vector.verdict[i] = this->table->verdicts[why];
+}
+
+/** Read the header of packet i and find its ICV, before anything is verified; false: it was refused */
+static bool read_arrival(stamper_batch_t *this, uint32_t i, arrival_t *out)
+{
+	const uint32_t offset = this->vector.offset[i];
+	const uint32_t length = this->vector.length[i];
+	uint8_t *start = this->vector.slab + offset, *esp, *iv;
+	long bytes;
+
+	if (length < STAMP_HEADER_BYTES + ESP_BYTES_MIN ||
+		(uint64_t)offset + length > this->vector.slab_bytes ||
+		start[0] != STAMP_VERSION || (start[1] & ~STAMP_DONT_FRAGMENT))
+	{
+		refuse(this, i, REFUSE_MALFORMED);
+		return false;
+	}
+	esp = start + STAMP_HEADER_BYTES;
+	iv = esp + ESP_HEADER_BYTES;
+	out->index = i;
+	out->sender = (uint16_t)(iv[0] << 8 | iv[1]);
+	out->counter = (uint64_t)(iv[2] << 8 | iv[3]) << 32 | read_be32(iv + 4);
+	if (read_be32(esp + 4) || !out->sender || !out->counter)
+	{
+		refuse(this, i, REFUSE_MALFORMED);
+		return false;
+	}
+	out->sa = slots_at(this->table, this->slot[i]);
+	if (!out->sa)
+	{
+		refuse(this, i, REFUSE_CHECK);
+		return false;
+	}
+	out->place = (stamp_place_t){
+		.mask = &out->sa->mask,
+		.esp = esp,
+		.icv = start + length - out->sa->mask.icv_bytes,
+	};
+	bytes = stamp_ciphertext_bytes(&out->place);
+	if (bytes < 1 || bytes > STAMP_CIPHERTEXT_MAX)
+	{
+		refuse(this, i, REFUSE_MALFORMED);
+		return false;
+	}
+	return true;
+}
+
+/** Whether the packet says that it is of this SA: two may have one SPI */
+static bool is_of_sa(const arrival_t *this)
+{
+	return read_be32(this->place.esp) == this->sa->spi &&
+		   read_be32(this->place.esp - STAMP_HEADER_BYTES + 4) == this->sa->group;
+}
+
+static void accept_group(stamper_batch_t *this, const arrival_t arrivals[],
+						 size_t count, const uint16_t senders[])
+{
+	stamp_place_t places[STAMP_GROUP] = {};
+	aes_block_t checks[STAMP_GROUP];
+	for (size_t n = 0; n < count; n++)
+	{
+		places[n] = arrivals[n].place;
+	}
+	stamp_mask_check(places, count, checks);
+	for (size_t n = 0; n < count; n++)
+	{
+		const arrival_t *arrival = &arrivals[n];
+
+		if (CRYPTO_memcmp(checks[n].bytes, arrival->place.esp -
+						  STAMP_CHECK_BYTES, STAMP_CHECK_BYTES))
+		{
+			refuse(this, arrival->index, REFUSE_CHECK);
+		}
+		else if (arrival->sender != senders[arrival->index])
+		{
+			refuse(this, arrival->index, REFUSE_SENDER);
+		}
+		else if (!stamp_windows_mark(&arrival->sa->accepted, arrival->sender,
+									 arrival->counter))
+		{
+			refuse(this, arrival->index, REFUSE_REPEAT);
+		}
+	}
+	OPENSSL_cleanse(checks, sizeof(checks));
+}
+
+napi_value stamper_accept(napi_env env, napi_callback_info info)
+{
+	stamper_batch_t this = {};
+	arrival_t arrivals[STAMP_GROUP];
+	size_t arrived = 0;
+
+	VECTOR_ARGS(env, info, 9);
+	if (!get_batch(env, argv, &this))
+	{
+		return NULL;
+	}
+	VECTOR_ARG_UINT32(env, 7, epoch);
+	VECTOR_ARG_ARRAY(env, 8, napi_uint16_array, uint16_t, senders);
+	VECTOR_CHECK(env, this.count <= senders_entries,
+				 "more packets than the arrays have");
+	for (uint32_t i = 0; i < this.count; i++)
+	{
+		arrival_t *arrival = &arrivals[arrived];
+
+		if (this.vector.verdict[i] || !read_arrival(&this, i, arrival))
+		{
+			continue;
+		}
+		if (epoch != arrival->sa->mask.epoch)
+		{
+			refuse(&this, i, REFUSE_EPOCH);
+		}
+		else if (!is_of_sa(arrival))
+		{
+			refuse(&this, i, REFUSE_CHECK);
+		}
+		else if (++arrived == STAMP_GROUP)
+		{
+			accept_group(&this, arrivals, arrived, senders);
+			arrived = 0;
+		}
+	}
+	accept_group(&this, arrivals, arrived, senders);
+	return NULL;
+}
+
+/** May this number be given to a packet? */
+static bool is_number(const stamper_sa_t *sa, uint32_t high, uint32_t low)
+{
+	return sa->correction.has_esn ? high || low : !high && low;
+}
+
+static void stamp_group(stamper_batch_t *this, const arrival_t arrivals[],
+						size_t count, const uint32_t highs[],
+						const uint32_t lows[])
+{
+	stamp_place_t places[STAMP_GROUP] = {};
+	for (size_t n = 0; n < count; n++)
+	{
+		places[n] = arrivals[n].place;
+	}
+	stamp_mask_apply(places, count);
+	for (size_t n = 0; n < count; n++)
+	{
+		const arrival_t *arrival = &arrivals[n];
+		const stamp_place_t *place = &arrival->place;
+		const uint32_t i = arrival->index;
+		const uint32_t bytes = (uint32_t)stamp_ciphertext_bytes(place);
+
+		if (!correction_apply(&arrival->sa->correction, highs[i], lows[i],
+							  (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES,
+							  place->icv, place->mask->icv_bytes))
+		{
+			/* the ICV of number 0 must not be anywhere */
+			OPENSSL_cleanse(place->icv, place->mask->icv_bytes);
+			refuse(this, i, REFUSE_CHECK);
+			continue;
+		}
+		write_be32(place->esp + 4, lows[i]);
+		this->vector.offset[i] += STAMP_HEADER_BYTES;
+		this->vector.length[i] -= STAMP_HEADER_BYTES;
+	}
+}
+
+napi_value stamper_stamp(napi_env env, napi_callback_info info)
+{
+	stamper_batch_t this = {};
+	arrival_t arrivals[STAMP_GROUP];
+	size_t arrived = 0;
+
+	VECTOR_ARGS(env, info, 9);
+	if (!get_batch(env, argv, &this))
+	{
+		return NULL;
+	}
+	VECTOR_ARG_ARRAY(env, 7, napi_uint32_array, uint32_t, high);
+	VECTOR_ARG_ARRAY(env, 8, napi_uint32_array, uint32_t, low);
+	VECTOR_CHECK(env, this.count <= high_entries && this.count <= low_entries,
+				 "more packets than the arrays have");
+	for (uint32_t i = 0; i < this.count; i++)
+	{
+		arrival_t *arrival = &arrivals[arrived];
+
+		if (this.vector.verdict[i] || !read_arrival(&this, i, arrival))
+		{
+			continue;
+		}
+		if (!is_of_sa(arrival))
+		{
+			refuse(&this, i, REFUSE_CHECK);
+		}
+		else if (!is_number(arrival->sa, high[i], low[i]))
+		{
+			refuse(&this, i, REFUSE_NO_NUMBER);
+		}
+		else if (!stamp_windows_mark(&arrival->sa->stamped, arrival->sender,
+									 arrival->counter))
+		{
+			refuse(&this, i, REFUSE_REPEAT);
+		}
+		else if (++arrived == STAMP_GROUP)
+		{
+			stamp_group(&this, arrivals, arrived, high, low);
+			arrived = 0;
+		}
+	}
+	stamp_group(&this, arrivals, arrived, high, low);
+	return NULL;
+}
