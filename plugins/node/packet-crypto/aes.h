@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define AES_BLOCK_BYTES 16
 
@@ -46,6 +47,18 @@ bool aes_init(aes_t *this, const uint8_t *key, size_t bytes, bool decrypts);
 
 /** Encrypt, or decrypt, block i with key i in place */
 void aes_each(const aes_t *const keys[], aes_block_t blocks[], size_t count);
+
+/** Xor a block, wherever it stands, to another */
+static inline void aes_xor(aes_block_t *to, const uint8_t *from)
+{
+	uint64_t a[2], b[2];
+
+	memcpy(a, to, sizeof(a));
+	memcpy(b, from, sizeof(b));
+	a[0] ^= b[0];
+	a[1] ^= b[1];
+	memcpy(to, a, sizeof(a));
+}
 
 /** Overwrite the key */
 void aes_wipe(aes_t *this);

@@ -4,7 +4,6 @@
  */
 
 #include "correction.h"
-#include "aes.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -61,12 +60,11 @@ static bool make_powers(correction_t *this)
 	return true;
 }
 
-bool correction_apply(correction_t *this, uint32_t high, uint32_t low,
-					  uint32_t blocks, uint8_t *icv, size_t icv_bytes)
+bool correction_of(correction_t *this, uint32_t high, uint32_t low,
+				   uint32_t blocks, aes_block_t *out)
 {
 	const uint32_t power = blocks + 2;
 	field_t value = {};
-	uint8_t tag[16];
 
 	if (blocks > CORRECTED_BLOCKS_MAX || (!this->powers && !make_powers(this)))
 	{
@@ -78,12 +76,7 @@ bool correction_apply(correction_t *this, uint32_t high, uint32_t low,
 	{
 		value = this->multiply(value, this->powers[SMALL + power / SMALL - 1]);
 	}
-	value = this->multiply(value, this->powers[power % SMALL]);
-	field_store(value, tag);
-	for (size_t i = 0; i < icv_bytes; i++)
-	{
-		icv[i] ^= tag[i];
-	}
+	field_store(this->multiply(value, this->powers[power % SMALL]), out->bytes);
 	return true;
 }
 

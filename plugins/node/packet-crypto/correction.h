@@ -12,6 +12,7 @@
 #ifndef PACKET_CRYPTO_CORRECTION_H_
 #define PACKET_CRYPTO_CORRECTION_H_
 
+#include "aes.h"
 #include "field.h"
 
 #include <stdbool.h>
@@ -38,13 +39,13 @@ bool correction_init(correction_t *this, const uint8_t *key, size_t bytes,
 					 bool has_esn);
 
 /**
- * Xor the correction to the first icv_bytes of a tag.
+ * Compute what is to be xored to the tag.
  *
  * @param blocks	of ciphertext, up to CORRECTED_BLOCKS_MAX
- * @return			false: no memory, and nothing was changed
+ * @return			false: no memory
  */
-bool correction_apply(correction_t *this, uint32_t high, uint32_t low,
-					  uint32_t blocks, uint8_t *icv, size_t icv_bytes);
+bool correction_of(correction_t *this, uint32_t high, uint32_t low,
+				   uint32_t blocks, aes_block_t *out);
 
 /** Overwrite H and its powers */
 void correction_wipe(correction_t *this);

@@ -98,34 +98,24 @@ static int64_t cipher_bytes(const peek_sa_t *sa, uint32_t esp_bytes)
 	return bytes;
 }
 
-static void xor_block(uint8_t *out, const uint8_t *a, const uint8_t *b)
-{
-	uint64_t x[2], y[2];
-
-	memcpy(x, a, BLOCK);
-	memcpy(y, b, BLOCK);
-	x[0] ^= y[0];
-	x[1] ^= y[1];
-	memcpy(out, x, BLOCK);
-}
-
 static void flush(queue_t *queue)
 {
 	aes_each(queue->keys, queue->blocks, queue->count);
 	for (size_t i = 0; i < queue->count; i++)
 	{
-		const uint8_t *from = queue->blocks[i].bytes;
+		aes_block_t *block = &queue->blocks[i];
 		const uint8_t *text = queue->rest[i].text;
 		uint8_t *out = queue->rest[i].out;
 
 		if (queue->rest[i].bytes == BLOCK)
 		{
-			xor_block(out, from, text);
+			aes_xor(block, text);
+			memcpy(out, block, BLOCK);
 			continue;
 		}
 		for (int b = 0; b < queue->rest[i].bytes; b++)
 		{
-			out[b] = from[b] ^ text[b];
+			out[b] = block->bytes[b] ^ text[b];
 		}
 	}
 	queue->count = 0;

@@ -14,14 +14,6 @@
 #define MESSAGE_BYTES(icv_bytes) (BLOCK + 2 + (icv_bytes) + HINT_BYTES)
 #define MESSAGE_BLOCKS_MAX 3
 
-static void xor_bytes(uint8_t *to, const uint8_t *from, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-	{
-		to[i] ^= from[i];
-	}
-}
-
 /** Times x in GF(2^128) (RFC 4493 section 2.3), without a branch on the secret */
 static void double_block(uint8_t *block)
 {
@@ -80,32 +72,35 @@ void stamp_mask_apply(const stamp_place_t places[], size_t count)
 	aes_each(keys, pads, count);
 	for (size_t i = 0; i < count; i++)
 	{
-		xor_bytes(places[i].icv, pads[i].bytes, places[i].mask->icv_bytes);
+		stamp_xor_icv(places[i].icv, &pads[i], places[i].mask->icv_bytes);
 	}
 	OPENSSL_cleanse(pads, sizeof(pads));
 }
 
 /** What follows the first block, filled up with zeros; the tail has the padding */
-static void rest_of_message(const stamp_place_t *place, uint8_t *rest)
+static void rest_of_message(const stamp_place_t *place,
+							aes_block_t rest[MESSAGE_BLOCKS_MAX - 1])
 {
 	const long bytes = stamp_ciphertext_bytes(place);
 	const uint8_t icv_bytes = place->mask->icv_bytes;
+	uint8_t *to = rest[0].bytes;
 
 	memset(rest, 0, (MESSAGE_BLOCKS_MAX - 1) * BLOCK);
-	rest[0] = (uint8_t)(bytes >> 8);
-	rest[1] = (uint8_t)bytes;
-	memcpy(rest + 2, place->icv, icv_bytes);
-	memcpy(rest + 2 + icv_bytes, place->esp - STAMP_HEADER_BYTES, HINT_BYTES);
+	to[0] = (uint8_t)(bytes >> 8);
+	to[1] = (uint8_t)bytes;
+	stamp_copy_icv(to + 2, place->icv, icv_bytes);
+	memcpy(to + 2 + icv_bytes, place->esp - STAMP_HEADER_BYTES, HINT_BYTES);
 }
 
 /** CBC-MAC of all messages side by side, a block of each at a time */
 void stamp_mask_check(const stamp_place_t places[], size_t count,
 					  aes_block_t checks[])
 {
-	const aes_t *keys[STAMP_GROUP], *longer[STAMP_GROUP];
-	uint8_t rest[STAMP_GROUP][(MESSAGE_BLOCKS_MAX - 1) * BLOCK];
-	aes_block_t blocks[STAMP_GROUP];
-	size_t which[STAMP_GROUP], long_ones = 0;
+	const aes_t *keys[STAMP_GROUP];
+	aes_block_t rest[STAMP_GROUP][MESSAGE_BLOCKS_MAX - 1];
+	aes_block_t third[STAMP_GROUP];
+	uint8_t which[STAMP_GROUP];
+	size_t longer = 0;
 
 	if (!count)
 	{
@@ -120,30 +115,30 @@ void stamp_mask_check(const stamp_place_t places[], size_t count,
 	aes_each(keys, checks, count);
 	for (size_t i = 0; i < count; i++)
 	{
-		const stamp_mask_t *mask = places[i].mask;
-
-		xor_bytes(checks[i].bytes, rest[i], BLOCK);
-		if (MESSAGE_BYTES(mask->icv_bytes) <= 2 * BLOCK)
+		aes_xor(&checks[i], rest[i][0].bytes);
+		if (MESSAGE_BYTES(places[i].mask->icv_bytes) < 2 * BLOCK)
 		{
-			xor_bytes(checks[i].bytes, mask->tail.bytes, BLOCK);
-			continue;
+			aes_xor(&checks[i], places[i].mask->tail.bytes);
 		}
-		which[long_ones++] = i;
 	}
 	aes_each(keys, checks, count);
-	for (size_t n = 0; n < long_ones; n++)
+	for (size_t i = 0; i < count; i++)
 	{
-		const size_t i = which[n];
-
-		longer[n] = keys[i];
-		blocks[n] = checks[i];
-		xor_bytes(blocks[n].bytes, rest[i] + BLOCK, BLOCK);
-		xor_bytes(blocks[n].bytes, places[i].mask->tail.bytes, BLOCK);
+		if (MESSAGE_BYTES(places[i].mask->icv_bytes) < 2 * BLOCK)
+		{
+			continue;
+		}
+		which[longer] = (uint8_t)i;
+		keys[longer] = &places[i].mask->check;
+		third[longer] = checks[i];
+		aes_xor(&third[longer], rest[i][1].bytes);
+		aes_xor(&third[longer], places[i].mask->tail.bytes);
+		longer++;
 	}
-	aes_each(longer, blocks, long_ones);
-	for (size_t n = 0; n < long_ones; n++)
+	aes_each(keys, third, longer);
+	for (size_t n = 0; n < longer; n++)
 	{
-		checks[which[n]] = blocks[n];
+		checks[which[n]] = third[n];
 	}
 }
 

@@ -19,6 +19,8 @@
 
 #include "aes.h"
 
+#include <string.h>
+
 /** Bytes of the two keys */
 #define STAMP_KEY_BYTES 16
 #define STAMP_HEADER_BYTES 16
@@ -58,6 +60,31 @@ typedef struct {
  */
 bool stamp_mask_init(stamp_mask_t *this, const uint8_t *link,
 					 const uint8_t *check, uint32_t epoch, uint8_t icv_bytes);
+
+/** Copy an ICV of 8, 12 or 16 bytes */
+static inline void stamp_copy_icv(uint8_t *to, const uint8_t *from, uint8_t bytes)
+{
+	memcpy(to, from, 8);
+	if (bytes == 16)
+	{
+		memcpy(to + 8, from + 8, 8);
+	}
+	else if (bytes == 12)
+	{
+		memcpy(to + 8, from + 8, 4);
+	}
+}
+
+/** Xor the first bytes of a block to an ICV */
+static inline void stamp_xor_icv(uint8_t *icv, const aes_block_t *block,
+								 uint8_t bytes)
+{
+	aes_block_t sum = {};
+
+	stamp_copy_icv(sum.bytes, icv, bytes);
+	aes_xor(&sum, block->bytes);
+	stamp_copy_icv(icv, sum.bytes, bytes);
+}
 
 /** Mask the ICVs of up to STAMP_GROUP packets, or take the masks off */
 void stamp_mask_apply(const stamp_place_t places[], size_t count);

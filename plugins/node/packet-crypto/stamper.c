@@ -185,6 +185,16 @@ static bool is_of_sa(const arrival_t *this)
 		   read_be32(this->place.esp - STAMP_HEADER_BYTES + 4) == this->sa->group;
 }
 
+/** One comparison of one word, so in constant time */
+static bool has_check(const stamp_place_t *place, const aes_block_t *expected)
+{
+	uint64_t carried, wanted;
+
+	memcpy(&carried, place->esp - STAMP_CHECK_BYTES, STAMP_CHECK_BYTES);
+	memcpy(&wanted, expected->bytes, STAMP_CHECK_BYTES);
+	return carried == wanted;
+}
+
 static void accept_group(stamper_batch_t *this, const arrival_t arrivals[],
 						 size_t count, const uint16_t senders[])
 {
@@ -199,8 +209,7 @@ static void accept_group(stamper_batch_t *this, const arrival_t arrivals[],
 	{
 		const arrival_t *arrival = &arrivals[n];
 
-		if (CRYPTO_memcmp(checks[n].bytes, arrival->place.esp -
-						  STAMP_CHECK_BYTES, STAMP_CHECK_BYTES))
+		if (!has_check(&arrival->place, &checks[n]))
 		{
 			refuse(this, arrival->index, REFUSE_CHECK);
 		}
@@ -269,6 +278,7 @@ static void stamp_group(stamper_batch_t *this, const arrival_t arrivals[],
 						const uint32_t lows[])
 {
 	stamp_place_t places[STAMP_GROUP] = {};
+	aes_block_t correction;
 	for (size_t n = 0; n < count; n++)
 	{
 		places[n] = arrivals[n].place;
@@ -281,15 +291,15 @@ static void stamp_group(stamper_batch_t *this, const arrival_t arrivals[],
 		const uint32_t i = arrival->index;
 		const uint32_t bytes = (uint32_t)stamp_ciphertext_bytes(place);
 
-		if (!correction_apply(&arrival->sa->correction, highs[i], lows[i],
-							  (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES,
-							  place->icv, place->mask->icv_bytes))
+		if (!correction_of(&arrival->sa->correction, highs[i], lows[i],
+						   (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES, &correction))
 		{
 			/* the ICV of number 0 must not be anywhere */
 			OPENSSL_cleanse(place->icv, place->mask->icv_bytes);
 			refuse(this, i, REFUSE_CHECK);
 			continue;
 		}
+		stamp_xor_icv(place->icv, &correction, place->mask->icv_bytes);
 		write_be32(place->esp + 4, lows[i]);
 		this->vector.offset[i] += STAMP_HEADER_BYTES;
 		this->vector.length[i] -= STAMP_HEADER_BYTES;
