@@ -49,12 +49,12 @@ static bool make_powers(correction_t *this)
 	small[0] = (field_t){ .high = 1ULL << 63 };
 	for (int i = 1; i < SMALL; i++)
 	{
-		small[i] = this->multiply(small[i - 1], this->hash);
+		small[i] = this->multiply(small[i - 1], &this->hash);
 	}
-	large[0] = this->multiply(small[SMALL - 1], this->hash);
+	large[0] = this->multiply(small[SMALL - 1], &this->hash);
 	for (int i = 1; i < LARGE; i++)
 	{
-		large[i] = this->multiply(large[i - 1], large[0]);
+		large[i] = this->multiply(large[i - 1], &large[0]);
 	}
 	this->powers = small;
 	return true;
@@ -74,9 +74,9 @@ bool correction_of(correction_t *this, uint32_t high, uint32_t low,
 	value.low = this->has_esn ? (uint64_t)low << 32 : 0;
 	if (power >= SMALL)
 	{
-		value = this->multiply(value, this->powers[SMALL + power / SMALL - 1]);
+		value = this->multiply(value, &this->powers[SMALL + power / SMALL - 1]);
 	}
-	field_store(this->multiply(value, this->powers[power % SMALL]), out->bytes);
+	field_store(this->multiply(value, &this->powers[power % SMALL]), out->bytes);
 	return true;
 }
 

@@ -15,14 +15,14 @@
 #include <stdint.h>
 
 typedef struct {
-	/** coefficients of x^0 (the highest bit) to x^63 */
-	uint64_t high;
-	/** of x^64 to x^127 */
+	/** coefficients of x^64 (the highest bit) to x^127 */
 	uint64_t low;
+	/** of x^0 to x^63 */
+	uint64_t high;
 } field_t;
 
 /** The product of two elements */
-typedef field_t (*field_multiply_t)(field_t a, field_t b);
+typedef field_t (*field_multiply_t)(field_t a, const field_t *b);
 
 /** The fastest way to multiply that this CPU has */
 field_multiply_t field_multiplication(void);

@@ -92,12 +92,16 @@ typedef struct {
 static void mask_group(vector_t *vector, const sealed_t sealed[], size_t count)
 {
 	stamp_place_t places[STAMP_GROUP] = {};
-	aes_block_t checks[STAMP_GROUP];
+	aes_block_t pads[STAMP_GROUP], checks[STAMP_GROUP];
 	for (size_t n = 0; n < count; n++)
 	{
 		places[n] = sealed[n].place;
 	}
-	stamp_mask_apply(places, count);
+	stamp_mask_pads(places, count, pads);
+	for (size_t n = 0; n < count; n++)
+	{
+		stamp_xor_icv(places[n].icv, &pads[n], places[n].mask->icv_bytes);
+	}
 	stamp_mask_check(places, count, checks);
 	for (size_t n = 0; n < count; n++)
 	{
@@ -106,7 +110,7 @@ static void mask_group(vector_t *vector, const sealed_t sealed[], size_t count)
 		vector->offset[sealed[n].index] -= STAMP_HEADER_BYTES;
 		vector->length[sealed[n].index] += STAMP_HEADER_BYTES;
 	}
-	OPENSSL_cleanse(checks, sizeof(checks));
+	OPENSSL_cleanse(pads, sizeof(pads));
 }
 
 napi_value masker_mask(napi_env env, napi_callback_info info)

@@ -55,10 +55,10 @@ static void first_block(const stamp_place_t *place, aes_block_t *block)
 	memcpy(block->bytes + 8, place->esp + 8, 8);
 }
 
-void stamp_mask_apply(const stamp_place_t places[], size_t count)
+void stamp_mask_pads(const stamp_place_t places[], size_t count,
+					 aes_block_t pads[])
 {
 	const aes_t *keys[STAMP_GROUP];
-	aes_block_t pads[STAMP_GROUP];
 
 	if (!count)
 	{
@@ -70,11 +70,6 @@ void stamp_mask_apply(const stamp_place_t places[], size_t count)
 		first_block(&places[i], &pads[i]);
 	}
 	aes_each(keys, pads, count);
-	for (size_t i = 0; i < count; i++)
-	{
-		stamp_xor_icv(places[i].icv, &pads[i], places[i].mask->icv_bytes);
-	}
-	OPENSSL_cleanse(pads, sizeof(pads));
 }
 
 /** What follows the first block, filled up with zeros; the tail has the padding */

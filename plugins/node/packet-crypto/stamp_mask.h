@@ -64,12 +64,13 @@ bool stamp_mask_init(stamp_mask_t *this, const uint8_t *link,
 /** Copy an ICV of 8, 12 or 16 bytes */
 static inline void stamp_copy_icv(uint8_t *to, const uint8_t *from, uint8_t bytes)
 {
-	memcpy(to, from, 8);
 	if (bytes == 16)
 	{
-		memcpy(to + 8, from + 8, 8);
+		memcpy(to, from, 16);
+		return;
 	}
-	else if (bytes == 12)
+	memcpy(to, from, 8);
+	if (bytes == 12)
 	{
 		memcpy(to + 8, from + 8, 4);
 	}
@@ -86,8 +87,9 @@ static inline void stamp_xor_icv(uint8_t *icv, const aes_block_t *block,
 	stamp_copy_icv(icv, sum.bytes, bytes);
 }
 
-/** Mask the ICVs of up to STAMP_GROUP packets, or take the masks off */
-void stamp_mask_apply(const stamp_place_t places[], size_t count);
+/** What is to be xored to the ICVs of up to STAMP_GROUP packets, to mask them or to take the masks off */
+void stamp_mask_pads(const stamp_place_t places[], size_t count,
+					 aes_block_t pads[]);
 
 /** The checks of up to STAMP_GROUP packets as they stand: the first bytes of each block */
 void stamp_mask_check(const stamp_place_t places[], size_t count,

@@ -37,14 +37,17 @@ typedef struct {
 	stamp_windows_t stamped;
 } stamper_sa_t;
 
-/** A packet that came to be stamped */
+/** Packets that came to be stamped, side by side */
 typedef struct {
-	stamper_sa_t *sa;
-	stamp_place_t place;
-	uint32_t index;
-	uint16_t sender;
-	uint64_t counter;
-} arrival_t;
+	stamp_place_t places[STAMP_GROUP];
+	struct {
+		stamper_sa_t *sa;
+		uint64_t counter;
+		uint32_t index;
+		uint16_t sender;
+	} of[STAMP_GROUP];
+	size_t count;
+} arrivals_t;
 
 static void destroy(void *context)
 {
@@ -133,12 +136,35 @@ static void refuse(stamper_batch_t *this, uint32_t i, refusal_t why)
 	this->vector.verdict[i] = this->table->verdicts[why];
 }
 
-/** Read the header of packet i and find its ICV, before anything is verified; false: it was refused */
-static bool read_arrival(stamper_batch_t *this, uint32_t i, arrival_t *out)
+/** Packets that are fetched into the cache before they are looked at */
+#define AHEAD 8
+
+/** Have the CPU fetch both ends of a packet that comes soon */
+static inline void fetch_ahead(const stamper_batch_t *this, uint32_t i)
+{
+	if (i + AHEAD < this->count)
+	{
+		const uint8_t *start = this->vector.slab + this->vector.offset[i + AHEAD];
+
+		__builtin_prefetch(start);
+		__builtin_prefetch(start + this->vector.length[i + AHEAD] - 1);
+	}
+}
+
+/**
+ * Read the header of packet i and find its ICV, before anything is verified, into the place behind the
+ * group's last.
+ *
+ * @return			false: it was refused
+ */
+static bool read_arrival(stamper_batch_t *this, uint32_t i, arrivals_t *group)
 {
 	const uint32_t offset = this->vector.offset[i];
 	const uint32_t length = this->vector.length[i];
-	uint8_t *start = this->vector.slab + offset, *esp, *iv;
+	const size_t n = group->count;
+	stamp_place_t *place = &group->places[n];
+	uint8_t *start = this->vector.slab + offset, *iv;
+	stamper_sa_t *sa;
 	long bytes;
 
 	if (length < STAMP_HEADER_BYTES + ESP_BYTES_MIN ||
@@ -148,28 +174,26 @@ static bool read_arrival(stamper_batch_t *this, uint32_t i, arrival_t *out)
 		refuse(this, i, REFUSE_MALFORMED);
 		return false;
 	}
-	esp = start + STAMP_HEADER_BYTES;
-	iv = esp + ESP_HEADER_BYTES;
-	out->index = i;
-	out->sender = (uint16_t)(iv[0] << 8 | iv[1]);
-	out->counter = (uint64_t)(iv[2] << 8 | iv[3]) << 32 | read_be32(iv + 4);
-	if (read_be32(esp + 4) || !out->sender || !out->counter)
+	place->esp = start + STAMP_HEADER_BYTES;
+	iv = place->esp + ESP_HEADER_BYTES;
+	group->of[n].index = i;
+	group->of[n].sender = (uint16_t)(iv[0] << 8 | iv[1]);
+	group->of[n].counter = (uint64_t)(iv[2] << 8 | iv[3]) << 32 | read_be32(iv + 4);
+	if (read_be32(place->esp + 4) || !group->of[n].sender || !group->of[n].counter)
 	{
 		refuse(this, i, REFUSE_MALFORMED);
 		return false;
 	}
-	out->sa = slots_at(this->table, this->slot[i]);
-	if (!out->sa)
+	sa = slots_at(this->table, this->slot[i]);
+	if (!sa)
 	{
 		refuse(this, i, REFUSE_CHECK);
 		return false;
 	}
-	out->place = (stamp_place_t){
-		.mask = &out->sa->mask,
-		.esp = esp,
-		.icv = start + length - out->sa->mask.icv_bytes,
-	};
-	bytes = stamp_ciphertext_bytes(&out->place);
+	group->of[n].sa = sa;
+	place->mask = &sa->mask;
+	place->icv = start + length - sa->mask.icv_bytes;
+	bytes = stamp_ciphertext_bytes(place);
 	if (bytes < 1 || bytes > STAMP_CIPHERTEXT_MAX)
 	{
 		refuse(this, i, REFUSE_MALFORMED);
@@ -178,11 +202,13 @@ static bool read_arrival(stamper_batch_t *this, uint32_t i, arrival_t *out)
 	return true;
 }
 
-/** Whether the packet says that it is of this SA: two may have one SPI */
-static bool is_of_sa(const arrival_t *this)
+/** Whether packet n says that it is of its SA: two may have one SPI */
+static bool is_of_sa(const arrivals_t *group, size_t n)
 {
-	return read_be32(this->place.esp) == this->sa->spi &&
-		   read_be32(this->place.esp - STAMP_HEADER_BYTES + 4) == this->sa->group;
+	const uint8_t *esp = group->places[n].esp;
+
+	return read_be32(esp) == group->of[n].sa->spi &&
+		   read_be32(esp - STAMP_HEADER_BYTES + 4) == group->of[n].sa->group;
 }
 
 /** One comparison of one word, so in constant time */
@@ -195,42 +221,39 @@ static bool has_check(const stamp_place_t *place, const aes_block_t *expected)
 	return carried == wanted;
 }
 
-static void accept_group(stamper_batch_t *this, const arrival_t arrivals[],
-						 size_t count, const uint16_t senders[])
+/** Judge the group by what its packets carry, and begin another */
+static void accept_group(stamper_batch_t *this, arrivals_t *group,
+						 const uint16_t senders[])
 {
-	stamp_place_t places[STAMP_GROUP] = {};
 	aes_block_t checks[STAMP_GROUP];
-	for (size_t n = 0; n < count; n++)
-	{
-		places[n] = arrivals[n].place;
-	}
-	stamp_mask_check(places, count, checks);
-	for (size_t n = 0; n < count; n++)
-	{
-		const arrival_t *arrival = &arrivals[n];
 
-		if (!has_check(&arrival->place, &checks[n]))
+	stamp_mask_check(group->places, group->count, checks);
+	for (size_t n = 0; n < group->count; n++)
+	{
+		const uint32_t i = group->of[n].index;
+
+		if (!has_check(&group->places[n], &checks[n]))
 		{
-			refuse(this, arrival->index, REFUSE_CHECK);
+			refuse(this, i, REFUSE_CHECK);
 		}
-		else if (arrival->sender != senders[arrival->index])
+		else if (group->of[n].sender != senders[i])
 		{
-			refuse(this, arrival->index, REFUSE_SENDER);
+			refuse(this, i, REFUSE_SENDER);
 		}
-		else if (!stamp_windows_mark(&arrival->sa->accepted, arrival->sender,
-									 arrival->counter))
+		else if (!stamp_windows_mark(&group->of[n].sa->accepted,
+									 group->of[n].sender, group->of[n].counter))
 		{
-			refuse(this, arrival->index, REFUSE_REPEAT);
+			refuse(this, i, REFUSE_REPEAT);
 		}
 	}
 	OPENSSL_cleanse(checks, sizeof(checks));
+	group->count = 0;
 }
 
 napi_value stamper_accept(napi_env env, napi_callback_info info)
 {
 	stamper_batch_t this = {};
-	arrival_t arrivals[STAMP_GROUP];
-	size_t arrived = 0;
+	arrivals_t group;
 
 	VECTOR_ARGS(env, info, 9);
 	if (!get_batch(env, argv, &this))
@@ -241,29 +264,28 @@ napi_value stamper_accept(napi_env env, napi_callback_info info)
 	VECTOR_ARG_ARRAY(env, 8, napi_uint16_array, uint16_t, senders);
 	VECTOR_CHECK(env, this.count <= senders_entries,
 				 "more packets than the arrays have");
+	group.count = 0;
 	for (uint32_t i = 0; i < this.count; i++)
 	{
-		arrival_t *arrival = &arrivals[arrived];
-
-		if (this.vector.verdict[i] || !read_arrival(&this, i, arrival))
+		fetch_ahead(&this, i);
+		if (this.vector.verdict[i] || !read_arrival(&this, i, &group))
 		{
 			continue;
 		}
-		if (epoch != arrival->sa->mask.epoch)
+		if (epoch != group.of[group.count].sa->mask.epoch)
 		{
 			refuse(&this, i, REFUSE_EPOCH);
 		}
-		else if (!is_of_sa(arrival))
+		else if (!is_of_sa(&group, group.count))
 		{
 			refuse(&this, i, REFUSE_CHECK);
 		}
-		else if (++arrived == STAMP_GROUP)
+		else if (++group.count == STAMP_GROUP)
 		{
-			accept_group(&this, arrivals, arrived, senders);
-			arrived = 0;
+			accept_group(&this, &group, senders);
 		}
 	}
-	accept_group(&this, arrivals, arrived, senders);
+	accept_group(&this, &group, senders);
 	return NULL;
 }
 
@@ -273,44 +295,40 @@ static bool is_number(const stamper_sa_t *sa, uint32_t high, uint32_t low)
 	return sa->correction.has_esn ? high || low : !high && low;
 }
 
-static void stamp_group(stamper_batch_t *this, const arrival_t arrivals[],
-						size_t count, const uint32_t highs[],
-						const uint32_t lows[])
+/** Give the group's packets their numbers, and begin another */
+static void stamp_group(stamper_batch_t *this, arrivals_t *group,
+						const uint32_t highs[], const uint32_t lows[])
 {
-	stamp_place_t places[STAMP_GROUP] = {};
-	aes_block_t correction;
-	for (size_t n = 0; n < count; n++)
+	aes_block_t pads[STAMP_GROUP], correction;
+
+	stamp_mask_pads(group->places, group->count, pads);
+	for (size_t n = 0; n < group->count; n++)
 	{
-		places[n] = arrivals[n].place;
-	}
-	stamp_mask_apply(places, count);
-	for (size_t n = 0; n < count; n++)
-	{
-		const arrival_t *arrival = &arrivals[n];
-		const stamp_place_t *place = &arrival->place;
-		const uint32_t i = arrival->index;
+		const stamp_place_t *place = &group->places[n];
+		const uint32_t i = group->of[n].index;
 		const uint32_t bytes = (uint32_t)stamp_ciphertext_bytes(place);
 
-		if (!correction_of(&arrival->sa->correction, highs[i], lows[i],
+		if (!correction_of(&group->of[n].sa->correction, highs[i], lows[i],
 						   (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES, &correction))
 		{
-			/* the ICV of number 0 must not be anywhere */
-			OPENSSL_cleanse(place->icv, place->mask->icv_bytes);
 			refuse(this, i, REFUSE_CHECK);
 			continue;
 		}
-		stamp_xor_icv(place->icv, &correction, place->mask->icv_bytes);
+		/* in one step: the ICV of number 0 is nowhere for a moment */
+		aes_xor(&pads[n], correction.bytes);
+		stamp_xor_icv(place->icv, &pads[n], place->mask->icv_bytes);
 		write_be32(place->esp + 4, lows[i]);
 		this->vector.offset[i] += STAMP_HEADER_BYTES;
 		this->vector.length[i] -= STAMP_HEADER_BYTES;
 	}
+	OPENSSL_cleanse(pads, sizeof(pads));
+	group->count = 0;
 }
 
 napi_value stamper_stamp(napi_env env, napi_callback_info info)
 {
 	stamper_batch_t this = {};
-	arrival_t arrivals[STAMP_GROUP];
-	size_t arrived = 0;
+	arrivals_t group;
 
 	VECTOR_ARGS(env, info, 9);
 	if (!get_batch(env, argv, &this))
@@ -321,33 +339,34 @@ napi_value stamper_stamp(napi_env env, napi_callback_info info)
 	VECTOR_ARG_ARRAY(env, 8, napi_uint32_array, uint32_t, low);
 	VECTOR_CHECK(env, this.count <= high_entries && this.count <= low_entries,
 				 "more packets than the arrays have");
+	group.count = 0;
 	for (uint32_t i = 0; i < this.count; i++)
 	{
-		arrival_t *arrival = &arrivals[arrived];
+		const size_t n = group.count;
 
-		if (this.vector.verdict[i] || !read_arrival(&this, i, arrival))
+		fetch_ahead(&this, i);
+		if (this.vector.verdict[i] || !read_arrival(&this, i, &group))
 		{
 			continue;
 		}
-		if (!is_of_sa(arrival))
+		if (!is_of_sa(&group, n))
 		{
 			refuse(&this, i, REFUSE_CHECK);
 		}
-		else if (!is_number(arrival->sa, high[i], low[i]))
+		else if (!is_number(group.of[n].sa, high[i], low[i]))
 		{
 			refuse(&this, i, REFUSE_NO_NUMBER);
 		}
-		else if (!stamp_windows_mark(&arrival->sa->stamped, arrival->sender,
-									 arrival->counter))
+		else if (!stamp_windows_mark(&group.of[n].sa->stamped,
+									 group.of[n].sender, group.of[n].counter))
 		{
 			refuse(&this, i, REFUSE_REPEAT);
 		}
-		else if (++arrived == STAMP_GROUP)
+		else if (++group.count == STAMP_GROUP)
 		{
-			stamp_group(&this, arrivals, arrived, high, low);
-			arrived = 0;
+			stamp_group(&this, &group, high, low);
 		}
 	}
-	stamp_group(&this, arrivals, arrived, high, low);
+	stamp_group(&this, &group, high, low);
 	return NULL;
 }
