@@ -19,6 +19,7 @@ typedef struct {
  * Reduce a product of 256 bits, most significant word first, whose lowest bit is
  * of no meaning: the product of two reversed numbers is one bit short.
  */
+__attribute__((always_inline))
 static inline field_t reduce(uint64_t w3, uint64_t w2, uint64_t w1, uint64_t w0)
 {
 	field_t z;
@@ -68,7 +69,9 @@ static field_t portable(field_t a, const field_t *b)
 __attribute__((target("pclmul,sse4.1,tune=haswell")))
 static field_t with_clmul(field_t a, const field_t *b)
 {
-	const __m128i x = _mm_set_epi64x((long long)a.high, (long long)a.low);
+	/* word by word: a load of both would wait for the stores of each */
+	const __m128i x = _mm_unpacklo_epi64(_mm_cvtsi64_si128((long long)a.low),
+										 _mm_cvtsi64_si128((long long)a.high));
 	const __m128i y = _mm_loadu_si128((const __m128i*)b);
 	const __m128i high = _mm_clmulepi64_si128(x, y, 0x11);
 	const __m128i low = _mm_clmulepi64_si128(x, y, 0x00);

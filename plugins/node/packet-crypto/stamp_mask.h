@@ -80,8 +80,12 @@ static inline void stamp_copy_icv(uint8_t *to, const uint8_t *from, uint8_t byte
 static inline void stamp_xor_icv(uint8_t *icv, const aes_block_t *block,
 								 uint8_t bytes)
 {
-	aes_block_t sum = {};
+	aes_block_t sum;
 
+	if (bytes < sizeof(sum))
+	{
+		memset(&sum, 0, sizeof(sum));
+	}
 	stamp_copy_icv(sum.bytes, icv, bytes);
 	aes_xor(&sum, block->bytes);
 	stamp_copy_icv(icv, sum.bytes, bytes);
