@@ -142,7 +142,8 @@ export class EspNativeCrypto implements PacketCrypto {
     if (suite === undefined) return UNKNOWN_SPI;
     const masker = maskerOf(saSlot);
     const { canStamp, ivBytes } = suite.encryption;
-    if (canStamp !== true || masker?.isUsable !== true || masker.icvBytes !== suite.icvBytes) return NO_NUMBER;
+    if (canStamp !== true || masker?.isUsable !== true || masker.icvBytes !== suite.icvBytes)
+      return NO_NUMBER;
     const headroom = masker.headerBytes + ESP_HEADER_BYTES + ivBytes;
     return (batch.offset[i] as number) < headroom ? TOO_BIG : KEEP;
   }
@@ -188,7 +189,10 @@ function choiceOf({ transform, key }: { readonly transform: number; readonly key
 }
 
 /** The suite as the addon takes it: `SUITE_*` in table.c. */
-function suiteNumbers({ spi, hasEsn }: EspKeys, { encryption, integrity, keyBytes, icvBytes }: EspSuite): Uint32Array {
+function suiteNumbers(
+  { spi, hasEsn }: EspKeys,
+  { encryption, integrity, keyBytes, icvBytes }: EspSuite,
+): Uint32Array {
   return Uint32Array.of(
     spi,
     hasEsn ? 1 : 0,

@@ -35,6 +35,7 @@ import { RoutingHost } from './routing-host.ts';
 import { filterOf, RoutingReload, scopeOf } from './routing-reload.ts';
 import { routingAnswers } from './routing-snapshots.ts';
 import { Cluster } from './target-peers.ts';
+import { packetCryptos } from '../packet-cryptos.ts';
 
 const VECTOR_PACKETS = 256;
 /** Vectors read from the capture before other sources get their turn. */
@@ -114,6 +115,7 @@ async function start(
     epoch: () => charon.epoch,
     percentage: config.lifesize.percentage,
     allowsStamping: config.stamping === 'on',
+    newCrypto: packetCryptos(config.crypto, log),
     verificationsPerSecond: config.verification.perSecond,
     hashSeed: randomBytes(HASH_SEED_BYTES),
     connectionEntries: config.connectionTable.entries,

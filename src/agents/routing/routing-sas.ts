@@ -5,7 +5,7 @@ import { OutboundSad } from '../../dataplane/outbound-sad.ts';
 import type { OpenedHereSa } from '../../dataplane/opening-inbound.ts';
 import type { StampedSa } from '../../dataplane/stamping.ts';
 import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
-import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
+import type { PacketCrypto } from '../../ipsec/packet-crypto.ts';
 import { GivenTraffic } from '../../ipsec/given-traffic.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { IcvSuspicion } from '../../ipsec/icv-suspicion.ts';
@@ -97,9 +97,9 @@ export class RoutingSas {
   readonly outbound = new OutboundSad<OutboundSa>();
   readonly overlaps = new GroupOverlaps();
   readonly peeker = new Peeker();
-  readonly sealing = new EspNodeCrypto({ randomBytes });
+  readonly sealing: PacketCrypto;
   /** For inbound packets that this host must open itself. */
-  readonly opening = new EspNodeCrypto({ randomBytes });
+  readonly opening: PacketCrypto;
   readonly rings = new RingPool();
   readonly paths: PathMtus;
   /** By SA group: a rekey, and each flow that a target reports, asks for the others of its group. */
@@ -110,7 +110,9 @@ export class RoutingSas {
   /** Of SAs that come now: whether several targets may be stamped, where the algorithm allows. */
   allowsStamping: boolean;
 
-  constructor(limits: PathLimits, allowsStamping: boolean) {
+  constructor(limits: PathLimits, allowsStamping: boolean, newCrypto: () => PacketCrypto) {
+    this.sealing = newCrypto();
+    this.opening = newCrypto();
     this.paths = new PathMtus(limits);
     this.allowsStamping = allowsStamping;
   }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { DvipaRecord, SaInstallRecord } from '../../coupling/records.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
@@ -8,7 +7,7 @@ import { OutboundSad } from '../../dataplane/outbound-sad.ts';
 import { CommittedNumbers } from '../../dataplane/replay-reports.ts';
 import type { ServedDvipa, ShadowInboundSa } from '../../dataplane/target-inbound.ts';
 import type { ShadowOutboundSa } from '../../dataplane/target-outbound.ts';
-import { EspNodeCrypto } from '../../ipsec/esp-node-crypto.ts';
+import type { PacketCrypto } from '../../ipsec/packet-crypto.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
@@ -54,8 +53,8 @@ export class ShadowCache {
   /** Groups of SAs whose peers look alike. */
   readonly overlaps = new GroupOverlaps();
   /** Inbound and outbound slots are numbered apart, so each direction has its own contexts. */
-  readonly opening = new EspNodeCrypto({ randomBytes });
-  readonly sealing = new EspNodeCrypto({ randomBytes });
+  readonly opening: PacketCrypto;
+  readonly sealing: PacketCrypto;
   /** Outlives the SAs: one that comes again goes on where it was. */
   readonly #ivs = new IvCounters();
   readonly #stampKeys = new Map<ShadowOutboundSa, StampKeys>();
@@ -71,7 +70,9 @@ export class ShadowCache {
   readonly #meters = new Map<SaId, LifesizeMeter>();
 
   /** `configured`: the DVIPAs that this host's own configuration names; others are refused. */
-  constructor(configured: readonly string[], limits: PathLimits) {
+  constructor(configured: readonly string[], limits: PathLimits, newCrypto: () => PacketCrypto) {
+    this.opening = newCrypto();
+    this.sealing = newCrypto();
     this.#configured = new Set(configured);
     this.#paths = new PathMtus(limits);
   }

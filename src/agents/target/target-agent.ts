@@ -35,6 +35,7 @@ import { ROUTER_PEER, TargetHost } from './target-host.ts';
 import { TargetReload } from './target-reload.ts';
 import { targetCommands } from './target-commands.ts';
 import { targetAnswers } from './target-snapshots.ts';
+import { packetCryptos } from '../packet-cryptos.ts';
 
 const VECTOR_PACKETS = 64;
 /** Vectors read from the TUN before other sources get their turn. */
@@ -110,6 +111,7 @@ async function start(
     tun,
     raw,
     limits: await pathLimits(config.outside.interface, config.cluster.mtu),
+    newCrypto: packetCryptos(config.crypto, log),
     listening,
     cpuTimes,
     onClearText: (dvipas) => {

@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto';
+import { EspNodeCrypto } from '../ipsec/esp-node-crypto.ts';
+import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
+import { EspNativeCrypto } from './esp-native-crypto.ts';
+import { type CryptoLibraries, type NativeCrypto, nativeCrypto } from './native-crypto.ts';
+
+/** From the fastest to the plainest. */
+export type CryptoLibraryName = 'ipsec-mb' | 'openssl' | 'node';
+
+export interface CryptoLibrary {
+  readonly name: CryptoLibraryName;
+  readonly version: string;
+  /** Why it is not a faster one; undefined if nothing faster was asked for, or there is none. */
+  readonly because?: string;
+  /** Contexts of their own, empty. */
+  readonly newCrypto: () => PacketCrypto;
+}
+
+/** The one that was asked for, or what comes next where that is not there; `auto` asks for the fastest. */
+export function chooseCryptoLibrary(
+  wanted: CryptoLibraryName | 'auto',
+  load: () => Pick<NativeCrypto, 'libraries'> = nativeCrypto,
+): CryptoLibrary {
+  if (wanted === 'node') return node();
+  let libraries: CryptoLibraries;
+  try {
+    libraries = load().libraries();
+  } catch (error) {
+    return { ...node(), because: (error as Error).message };
+  }
+  const { openssl, ipsecMb, ipsecMbMissing } = libraries;
+  if (wanted !== 'openssl' && ipsecMb !== undefined) return native('ipsec-mb', ipsecMb);
+  const because = wanted === 'openssl' ? undefined : ipsecMbMissing;
+  return { ...native('openssl', openssl), ...(because !== undefined && { because }) };
+}
+
+function node(): CryptoLibrary {
+  const newCrypto = () => new EspNodeCrypto({ randomBytes });
+  return { name: 'node', version: process.versions['openssl'] ?? 'unknown', newCrypto };
+}
+
+function native(library: 'openssl' | 'ipsec-mb', version: string): CryptoLibrary {
+  return { name: library, version, newCrypto: () => new EspNativeCrypto({ library, randomBytes }) };
+}
