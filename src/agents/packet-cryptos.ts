@@ -1,13 +1,14 @@
 import type { FastPathConfig } from '../config/fast-path.ts';
 import { chooseCryptoLibrary } from '../io/crypto-library.ts';
-import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
+import type { PacketCryptos } from '../ipsec/packet-cryptos.ts';
 import type { Log } from '../observe/log.ts';
 
 /** Makes the cryptography of packets as `crypto.library` says; tells which it is, and why it is not what was asked for. */
-export function packetCryptos({ library: wanted }: FastPathConfig['crypto'], log: Log): () => PacketCrypto {
-  const { name, version, because, newCrypto } = chooseCryptoLibrary(wanted);
+export function packetCryptos({ library: wanted }: FastPathConfig['crypto'], log: Log): PacketCryptos {
+  const library = chooseCryptoLibrary(wanted);
+  const { name, version, because } = library;
   const isAsWanted = because === undefined || (wanted === 'auto' && name === 'openssl');
   const fields = { library: name, version, ...(because !== undefined && { because }) };
   log[isAsWanted ? 'info' : 'warn']('cryptography of packets', fields);
-  return newCrypto;
+  return library;
 }

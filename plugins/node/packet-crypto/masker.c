@@ -137,6 +137,7 @@ napi_value masker_mask(napi_env env, napi_callback_info info)
 				 "a packet reaches out of the slab or the arrays");
 	for (uint32_t i = 0; i < count; i++)
 	{
+		/* what was sealed with number 0 must not be there without a mask */
 		const masker_sa_t *sa = slots_at(table, slot[i]);
 		uint8_t *esp = vector.slab + vector.offset[i], *header;
 		stamp_place_t *place = &sealed[ready].place;
@@ -148,6 +149,7 @@ napi_value masker_mask(napi_env env, napi_callback_info info)
 		}
 		if (!sa)
 		{
+			OPENSSL_cleanse(esp, vector.length[i]);
 			vector.verdict[i] = table->verdicts[REFUSE_NO_NUMBER];
 			continue;
 		}
@@ -155,6 +157,7 @@ napi_value masker_mask(napi_env env, napi_callback_info info)
 		if (vector.offset[i] < STAMP_HEADER_BYTES || bytes < 1 ||
 			bytes > STAMP_CIPHERTEXT_MAX)
 		{
+			OPENSSL_cleanse(esp, vector.length[i]);
 			vector.verdict[i] = table->verdicts[REFUSE_TOO_BIG];
 			continue;
 		}
