@@ -1,7 +1,14 @@
 import type { KeyMaterial, KeyUser } from '../base/key-material.ts';
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { type EspSuite, supported } from '../ipsec/algorithms.ts';
-import type { CryptoBatch, EspKeys, PacketCrypto, StampBatch, StampMaskBatch, StampMasker } from '../ipsec/packet-crypto.ts';
+import type {
+  CryptoBatch,
+  EspKeys,
+  PacketCrypto,
+  StampBatch,
+  StampMaskBatch,
+  StampMasker,
+} from '../ipsec/packet-crypto.ts';
 import { ESP_HEADER_BYTES } from '../packet/esp-header.ts';
 import { type NativeSas, nativeCrypto } from './native-crypto.ts';
 

@@ -35,17 +35,7 @@ export class NativeStamper implements StampCrypto {
 
   accept(batch: StampedBatch, epoch: number, senderIds: Uint16Array): void {
     const { slab, offset, length, saSlot, verdict, count } = batch;
-    this.#native.stamperAccept(
-      this.#table,
-      slab,
-      offset,
-      length,
-      saSlot,
-      verdict,
-      count,
-      epoch,
-      senderIds,
-    );
+    this.#native.stamperAccept(this.#table, slab, offset, length, saSlot, verdict, count, epoch, senderIds);
   }
 
   stamp(batch: StampedBatch): void {

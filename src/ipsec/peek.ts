@@ -93,7 +93,8 @@ export class Peeker {
     const isOrdinary = isTransport
       ? readPorts(plain, at, available, nextHeader, batch, i)
       : readOrdinary(plain, at, length, available, batch, i);
-    if (isOrdinary && (isTransport || nextHeader === tunnelNextHeader(batch.family[i] as number))) return KEEP;
+    if (isOrdinary && (isTransport || nextHeader === tunnelNextHeader(batch.family[i] as number)))
+      return KEEP;
     return this.#readAny(batch, i, { bytes: plain, at, length, available });
   }
 

@@ -28,4 +28,3 @@ export interface StampCrypto {
   /** Gives accepted packets their numbers: offset and length become those of the ESP packet for the peer. A number is used up either way. */
   stamp(batch: StampedBatch): void;
 }
-
