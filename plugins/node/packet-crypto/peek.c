@@ -265,7 +265,10 @@ napi_value peek_install(napi_env env, napi_callback_info info)
 	sa->icv_bytes = (uint8_t)shape[3];
 	sa->lead_blocks = (uint8_t)shape[4];
 	sa->first = shape[5];
-	memcpy(sa->prefix, prefix, prefix_entries);
+	for (size_t i = 0; i < prefix_entries; i++)
+	{
+		sa->prefix[i] = prefix[i];
+	}
 	if (!set_key(sa, key, key_entries) || !slots_put(table, slot, sa))
 	{
 		destroy(sa);

@@ -164,9 +164,14 @@ static bool read_arrival(stamper_batch_t *this, uint32_t i, arrivals_t *group)
 	const size_t n = group->count;
 	stamp_place_t *place = &group->places[n];
 	uint8_t *start = this->vector.slab + offset, *iv;
-	stamper_sa_t *sa;
+	stamper_sa_t *sa = slots_at(this->table, this->slot[i]);
 	long bytes;
 
+	if (!sa)
+	{
+		refuse(this, i, REFUSE_CHECK);
+		return false;
+	}
 	if (length < STAMP_HEADER_BYTES + ESP_BYTES_MIN ||
 		(uint64_t)offset + length > this->vector.slab_bytes ||
 		start[0] != STAMP_VERSION || (start[1] & ~STAMP_DONT_FRAGMENT))
@@ -182,12 +187,6 @@ static bool read_arrival(stamper_batch_t *this, uint32_t i, arrivals_t *group)
 	if (read_be32(place->esp + 4) || !group->of[n].sender || !group->of[n].counter)
 	{
 		refuse(this, i, REFUSE_MALFORMED);
-		return false;
-	}
-	sa = slots_at(this->table, this->slot[i]);
-	if (!sa)
-	{
-		refuse(this, i, REFUSE_CHECK);
 		return false;
 	}
 	group->of[n].sa = sa;
