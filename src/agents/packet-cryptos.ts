@@ -1,11 +1,15 @@
 import type { FastPathConfig } from '../config/fast-path.ts';
-import { chooseCryptoLibrary } from '../io/crypto-library.ts';
+import { type CryptoAddon, chooseCryptoLibrary } from '../io/crypto-library.ts';
 import type { PacketCryptos } from '../ipsec/packet-cryptos.ts';
 import type { Log } from '../observe/log.ts';
 
 /** Makes the cryptography of packets as `crypto.library` says; tells which it is, and why it is not what was asked for. */
-export function packetCryptos({ library: wanted }: FastPathConfig['crypto'], log: Log): PacketCryptos {
-  const library = chooseCryptoLibrary(wanted);
+export function packetCryptos(
+  { library: wanted }: FastPathConfig['crypto'],
+  log: Log,
+  load?: () => CryptoAddon,
+): PacketCryptos {
+  const library = chooseCryptoLibrary(wanted, load);
   const { name, version, because } = library;
   const isAsWanted = because === undefined || (wanted === 'auto' && name === 'openssl');
   const fields = { library: name, version, ...(because !== undefined && { because }) };

@@ -20,10 +20,13 @@ export interface CryptoLibrary extends PacketCryptos {
   readonly because?: string;
 }
 
+/** Of the addon, what a choice needs. */
+export type CryptoAddon = Pick<NativeCrypto, 'libraries'>;
+
 /** The one that was asked for, or what comes next where that is not there; `auto` asks for the fastest. */
 export function chooseCryptoLibrary(
   wanted: CryptoLibraryName | 'auto',
-  load: () => Pick<NativeCrypto, 'libraries'> = nativeCrypto,
+  load: () => CryptoAddon = nativeCrypto,
 ): CryptoLibrary {
   if (wanted === 'node') return node();
   let libraries: CryptoLibraries;

@@ -123,12 +123,18 @@ function sealMasked(sa: EspContext, batch: StampBatch, i: number, masker: StampM
   if ((batch.offset[i] as number) < headroom) return TOO_BIG;
   const sealed = sealOne(sa, batch, i, UNNUMBERED, noRandomBytes);
   if (sealed !== KEEP) return sealed;
-  const masked = masker.mask(batch, i);
-  if (masked !== KEEP) {
-    const start = batch.offset[i] as number;
-    batch.slab.fill(0, start, start + (batch.length[i] as number));
+  let masked = NO_NUMBER;
+  try {
+    masked = masker.mask(batch, i);
+  } finally {
+    if (masked !== KEEP) wipe(batch, i);
   }
   return masked;
+}
+
+function wipe({ slab, offset, length }: CryptoBatch, i: number): void {
+  const start = offset[i] as number;
+  slab.fill(0, start, start + (length[i] as number));
 }
 
 const UNNUMBERED = { high: 0, low: 0 };

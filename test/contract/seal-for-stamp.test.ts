@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { KEEP, verdictOf } from '../../src/base/verdict.ts';
 import { knownAlgorithms } from '../../src/ipsec/algorithms.ts';
-import type { StampMasker } from '../../src/ipsec/packet-crypto.ts';
+import type { StampBatch, StampMasker } from '../../src/ipsec/packet-crypto.ts';
 import { keysOf, TestBatch } from '../support/crypto-batch.ts';
 import { describeEach, PACKET_CRYPTOS } from '../support/packet-cryptos.ts';
 import { SETTING, StampingPair } from '../support/stamping.ts';
@@ -111,6 +111,22 @@ describeEach(PACKET_CRYPTOS, (create) => {
     const refusing = { ...fakeMasker, mask: () => verdictOf('too-big') };
     expect(sealed(batch, refusing)).to.equal('too-big');
     expect(batch.packet()).to.deep.equal(Buffer.alloc(batch.packet().length));
+  });
+
+  it('leaves nothing unmasked of a batch when masking breaks off', () => {
+    const batch = new TestBatch([INNER, INNER, INNER]);
+    for (let i = 0; i < 3; i++) batch.number(i, 0n, IV + BigInt(i));
+    let calls = 0;
+    const breaking = {
+      ...fakeMasker,
+      mask: (packets: StampBatch, i: number) => {
+        if (++calls > 1) throw new Error('broken');
+        return pair.sealer.mask(packets, i);
+      },
+    };
+    expect(() => sealed(batch, breaking)).to.throw('broken');
+    expect(pair.open(batch.packet(0).subarray(16))).to.equal('icv');
+    for (const i of [1, 2]) expect(pair.open(batch.packet(i)), `${i}`).to.be.a('string');
   });
 
   it('passes over what has a verdict already', () => {

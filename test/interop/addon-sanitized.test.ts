@@ -85,3 +85,25 @@ describe('packet-io addon under ASan and UBSan', function () {
     expect(stderr).to.not.match(SANITIZER);
   });
 });
+
+const CRYPTO_FUZZ = 'test/interop/support/packet-crypto-fuzz.ts';
+
+describe('packet-crypto addon under ASan and UBSan', function () {
+  this.timeout(120_000);
+
+  it('takes random calls: misuse throws, nothing else does, and no sanitizer complains', () => {
+    const { status, stdout, stderr } = sanitized(CRYPTO_FUZZ);
+    expect({ status, stdout, stderr }).to.deep.equal({
+      status: 0,
+      stdout: 'packet-crypto: 6000 random calls, no complaint\n',
+      stderr: '',
+    });
+  });
+
+  it('is found out by AddressSanitizer when its check of slots is broken', () => {
+    const { status, stdout, stderr } = sanitized(CRYPTO_FUZZ, { BROKEN: '1', DVIPA_FUZZ_MODEL: 'off' });
+    expect(status).to.not.equal(0);
+    expect(stdout).to.equal('');
+    expect(stderr).to.match(SANITIZER).and.to.contain('heap-buffer-overflow');
+  });
+});

@@ -69,6 +69,7 @@ function tryMutant(copy: string, mutant: (typeof mutants)[number]): boolean {
   const original = readFileSync(file, 'utf8');
   try {
     writeFileSync(file, mutate(original, mutant));
+    if (isOfAddon(mutant.file)) buildAddons(copy);
     const { passed, failed, output } = runTests(copy, mutant.tests, ['--bail']);
     const isCaught = failed > 0;
     const verdict = isCaught ? 'caught  ' : passed > 0 ? 'SURVIVED' : 'BROKEN  ';
@@ -80,7 +81,16 @@ function tryMutant(copy: string, mutant: (typeof mutants)[number]): boolean {
     return false;
   } finally {
     writeFileSync(file, original);
+    if (isOfAddon(mutant.file)) buildAddons(copy);
   }
+}
+
+function isOfAddon(file: string): boolean {
+  return file.startsWith('plugins/node/');
+}
+
+function buildAddons(copy: string): void {
+  execFileSync(join(copy, 'scripts/build-addons'), { cwd: copy, stdio: 'pipe' });
 }
 
 function main(): boolean {

@@ -100,8 +100,14 @@ typedef struct {
 	/** halves of its number */
 	uint32_t high;
 	uint32_t low;
-	/** out: the ICV was right, or the packet is sealed; until flush() only perhaps */
+	/** out: the ICV was right, or the packet is sealed */
 	bool is_done;
+	/** a library works on it: opened() or sealed() ends it, after mb_flush() */
+	bool is_pending;
+	/** meanwhile: what it works with, and what the packet had in its place */
+	uint8_t nonce[BLOCK_BYTES];
+	uint8_t carried[4];
+	uint8_t mac[ICV_BYTES_MAX];
 } place_t;
 
 /**
@@ -112,7 +118,8 @@ struct sa_t {
 	suite_t suite;
 	/**
 	 * Verify, then decrypt in place. Sets is_done if the ICV was right; else
-	 * the packet is as it was, and no plaintext of it anywhere.
+	 * the packet is as it was, and no plaintext of it anywhere. Or leaves it
+	 * pending, with nothing but its ICV changed.
 	 */
 	void (*open)(sa_t *this, place_t *place, table_t *table);
 	/**
@@ -120,6 +127,9 @@ struct sa_t {
 	 * failed: then the packet is of no use.
 	 */
 	void (*seal)(sa_t *this, place_t *place, table_t *table);
+	/** The same ends of a packet that is pending, is_done if the library did its part */
+	void (*opened)(sa_t *this, place_t *place);
+	void (*sealed)(sa_t *this, place_t *place);
 	/** Wipe and free it */
 	void (*destroy)(sa_t *this);
 };
@@ -143,8 +153,9 @@ struct table_t {
 	sa_t **slots;
 	uint32_t slot_count;
 	uint8_t verdicts[VERDICT_COUNT];
-	/** use intel-ipsec-mb for what it has */
+	/** use intel-ipsec-mb for what it has; its jobs, once there is an SA for them */
 	bool has_mb;
+	struct IMB_MGR *jobs;
 	/** what a cipher writes before it is verified; wiped at the end of a call */
 	uint8_t *scratch;
 	size_t scratch_bytes;
@@ -190,8 +201,20 @@ sa_t *evp_aead_create(const suite_t *suite, const keys_t *keys);
 /** A cipher, or none, with a MAC, by OpenSSL; NULL if it has them not, or not so */
 sa_t *evp_cipher_create(const suite_t *suite, const keys_t *keys);
 
+/** Decrypt a packet of such an SA in place, whose ICV was compared elsewhere */
+bool evp_cipher_decrypt(sa_t *sa, const place_t *place);
+
 /** Additional data of an AEAD: 8 bytes, 12 with ESN, at most as many as given room for */
 size_t esp_aad(const sa_t *sa, const place_t *place, uint8_t aad[12]);
+
+/** Copy a chunk, which may be empty */
+static inline void chunk_copy(uint8_t *to, chunk_t from)
+{
+	if (from.length)
+	{
+		memcpy(to, from.bytes, from.length);
+	}
+}
 
 static inline uint32_t read_be32(const uint8_t *at)
 {

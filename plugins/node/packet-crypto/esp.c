@@ -10,7 +10,7 @@
  *   SPI | sequence number | IV | payload | 1 2 3 .. n | n | next header | ICV
  */
 
-#include "crypto.h"
+#include "mb.h"
 
 /** IPv6-NoNxt: a dummy packet (RFC 4303 section 2.6) */
 #define NO_NEXT_HEADER 59
@@ -191,11 +191,19 @@ static uint32_t open_chunk(batch_t *this, uint32_t from, uint32_t to)
 	}
 	for (uint32_t i = 0; i < count; i++)
 	{
+		places[i].is_pending = false;
 		places[i].sa->open(places[i].sa, &places[i], this->table);
 	}
+	mb_flush(this->table);
 	for (uint32_t i = 0; i < count; i++)
 	{
-		int verdict = settle_opened(this, &places[i]);
+		int verdict;
+
+		if (places[i].is_pending)
+		{
+			places[i].sa->opened(places[i].sa, &places[i]);
+		}
+		verdict = settle_opened(this, &places[i]);
 
 		this->vector.verdict[places[i].index] = verdict;
 		opened += verdict == 0 || verdict == this->table->verdicts[VERDICT_DUMMY];
@@ -293,13 +301,19 @@ static void seal_chunk(batch_t *this, uint32_t from, uint32_t to)
 	}
 	for (uint32_t i = 0; i < count; i++)
 	{
+		places[i].is_pending = false;
 		places[i].sa->seal(places[i].sa, &places[i], this->table);
 	}
+	mb_flush(this->table);
 	for (uint32_t i = 0; i < count; i++)
 	{
-		const place_t *place = &places[i];
+		place_t *place = &places[i];
 		uint32_t length = place->icv + place->sa->suite.icv_bytes - place->start;
 
+		if (place->is_pending)
+		{
+			place->sa->sealed(place->sa, place);
+		}
 		this->vector.offset[place->index] = place->start - this->vector.slab;
 		this->vector.length[place->index] = length;
 		if (!place->is_done)

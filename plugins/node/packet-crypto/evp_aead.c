@@ -184,8 +184,8 @@ sa_t *evp_aead_create(const suite_t *suite, const keys_t *keys)
 		aead_destroy(&this->public);
 		return NULL;
 	}
-	memcpy(this->key, keys->encryption.bytes, keys->encryption.length);
-	memcpy(this->nonce, keys->salt.bytes, keys->salt.length);
+	chunk_copy(this->key, keys->encryption);
+	chunk_copy(this->nonce, keys->salt);
 	this->salt_bytes = keys->salt.length;
 	return &this->public;
 }

@@ -106,6 +106,11 @@ static void cipher_seal(sa_t *public, place_t *place, table_t *table)
 	}
 }
 
+bool evp_cipher_decrypt(sa_t *public, const place_t *place)
+{
+	return crypt((cipher_t*)public, place, 0);
+}
+
 static void cipher_destroy(sa_t *public)
 {
 	cipher_t *this = (cipher_t*)public;
@@ -161,8 +166,8 @@ sa_t *evp_cipher_create(const suite_t *suite, const keys_t *keys)
 		cipher_destroy(&this->public);
 		return NULL;
 	}
-	memcpy(this->key, keys->encryption.bytes, keys->encryption.length);
-	memcpy(this->iv, keys->salt.bytes, keys->salt.length);
+	chunk_copy(this->key, keys->encryption);
+	chunk_copy(this->iv, keys->salt);
 	/* the counter of CTR (RFC 3686 section 4); CBC's IV covers it */
 	this->iv[BLOCK_BYTES - 1] = 1;
 	this->salt_bytes = keys->salt.length;

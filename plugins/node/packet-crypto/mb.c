@@ -10,8 +10,13 @@
 #include "mb_library.h"
 
 #include <dlfcn.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
 
+static IMB_MGR *(*alloc)(uint64_t);
+static void (*init)(IMB_MGR*, IMB_ARCH*);
+static void (*release)(IMB_MGR*);
+static size_t (*size)(void);
 static IMB_MGR *manager;
 static const char *version;
 static const char *missing;
@@ -20,8 +25,6 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 /** Find the library and have it look at the CPU; says what is missing */
 static const char *load(void)
 {
-	IMB_MGR *(*alloc)(uint64_t);
-	void (*init)(IMB_MGR*, IMB_ARCH*);
 	unsigned (*number)(void);
 	const char *(*text)(void);
 	IMB_ARCH arch = IMB_ARCH_NONE;
@@ -34,9 +37,11 @@ static const char *load(void)
 	}
 	alloc = (IMB_MGR *(*)(uint64_t))dlsym(library, "alloc_mb_mgr");
 	init = (void (*)(IMB_MGR*, IMB_ARCH*))dlsym(library, "init_mb_mgr_auto");
+	release = (void (*)(IMB_MGR*))dlsym(library, "free_mb_mgr");
+	size = (size_t (*)(void))dlsym(library, "imb_get_mb_mgr_size");
 	number = (unsigned (*)(void))dlsym(library, "imb_get_version");
 	text = (const char *(*)(void))dlsym(library, "imb_get_version_str");
-	if (!alloc || !init || !number || !text)
+	if (!alloc || !init || !release || !size || !number || !text)
 	{
 		return "libIPSec_MB.so.1 has not the functions of 1.0 and later";
 	}
@@ -80,6 +85,49 @@ IMB_MGR *mb_manager(void)
 	return mb_missing() ? NULL : manager;
 }
 
+bool mb_open_jobs(table_t *table)
+{
+	if (!table->jobs)
+	{
+		table->jobs = alloc(0);
+		if (!table->jobs)
+		{
+			return false;
+		}
+		init(table->jobs, NULL);
+	}
+	return true;
+}
+
+void mb_done(const IMB_JOB *job)
+{
+	if (job)
+	{
+		((place_t*)job->user_data)->is_done = job->status == IMB_STATUS_COMPLETED;
+	}
+}
+
+void mb_flush(table_t *table)
+{
+	IMB_JOB *job;
+
+	while (table->jobs && (job = IMB_FLUSH_JOB(table->jobs)))
+	{
+		mb_done(job);
+	}
+}
+
+void mb_close_jobs(table_t *table)
+{
+	if (table->jobs)
+	{
+		/* in its lanes are states that keys have made */
+		OPENSSL_cleanse(table->jobs, size());
+		release(table->jobs);
+		table->jobs = NULL;
+	}
+}
+
 #else
 
 const char *mb_missing(void)
@@ -90,6 +138,22 @@ const char *mb_missing(void)
 const char *mb_version(void)
 {
 	return NULL;
+}
+
+bool mb_open_jobs(table_t *table)
+{
+	(void)table;
+	return false;
+}
+
+void mb_flush(table_t *table)
+{
+	(void)table;
+}
+
+void mb_close_jobs(table_t *table)
+{
+	(void)table;
 }
 
 #endif

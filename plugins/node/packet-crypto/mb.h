@@ -22,4 +22,16 @@ const char *mb_version(void);
 /** AES-GCM by intel-ipsec-mb; NULL if it has not this suite */
 sa_t *mb_gcm_create(const suite_t *suite, const keys_t *keys);
 
+/** A cipher, or none, and a MAC by jobs of the table; NULL if it has not this suite */
+sa_t *mb_cipher_create(const suite_t *suite, const keys_t *keys);
+
+/** Give the table what its jobs need; false: no memory */
+bool mb_open_jobs(table_t *table);
+
+/** Work until no packet is pending with the library */
+void mb_flush(table_t *table);
+
+/** Wipe and free it */
+void mb_close_jobs(table_t *table);
+
 #endif /* PACKET_CRYPTO_MB_H_ */

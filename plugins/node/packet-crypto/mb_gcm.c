@@ -104,7 +104,7 @@ sa_t *mb_gcm_create(const suite_t *suite, const keys_t *keys)
 		.seal = gcm_seal,
 		.destroy = gcm_destroy,
 	};
-	memcpy(this->nonce, keys->salt.bytes, keys->salt.length);
+	chunk_copy(this->nonce, keys->salt);
 	switch (keys->encryption.length)
 	{
 		case 16:

@@ -16,4 +16,7 @@
  */
 IMB_MGR *mb_manager(void);
 
+/** A job has come back, or NULL: notes on its packet whether it was done */
+void mb_done(const IMB_JOB *job);
+
 #endif /* PACKET_CRYPTO_MB_LIBRARY_H_ */

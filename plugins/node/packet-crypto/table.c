@@ -44,6 +44,7 @@ static void table_finalize(napi_env env, void *data, void *hint)
 			this->slots[i]->destroy(this->slots[i]);
 		}
 	}
+	mb_close_jobs(this);
 	table_wipe(this);
 	free(this->scratch);
 	free(this->slots);
@@ -218,19 +219,20 @@ static bool is_sound(const suite_t *suite, const keys_t *keys)
 	}
 }
 
-static sa_t *create_sa(const table_t *this, const suite_t *suite, const keys_t *keys)
+static sa_t *create_sa(table_t *this, const suite_t *suite, const keys_t *keys)
 {
 	sa_t *sa = NULL;
 
-	if (suite->kind == KIND_CIPHER || suite->kind == KIND_NULL)
+	if (suite->mac == MAC_NONE)
 	{
-		return evp_cipher_create(suite, keys);
+		sa = this->has_mb ? mb_gcm_create(suite, keys) : NULL;
+		return sa ? sa : evp_aead_create(suite, keys);
 	}
-	if (this->has_mb)
+	if (this->has_mb && mb_open_jobs(this))
 	{
-		sa = mb_gcm_create(suite, keys);
+		sa = mb_cipher_create(suite, keys);
 	}
-	return sa ? sa : evp_aead_create(suite, keys);
+	return sa ? sa : evp_cipher_create(suite, keys);
 }
 
 napi_value table_install(napi_env env, napi_callback_info info)
