@@ -139,7 +139,7 @@ napi_value masker_mask(napi_env env, napi_callback_info info)
 	{
 		/* what was sealed with number 0 must not be there without a mask */
 		const masker_sa_t *sa = slots_at(table, slot[i]);
-		uint8_t *esp = vector.slab + vector.offset[i], *header;
+		uint8_t *esp, *header;
 		stamp_place_t *place = &sealed[ready].place;
 		long bytes;
 
@@ -147,6 +147,7 @@ napi_value masker_mask(napi_env env, napi_callback_info info)
 		{
 			continue;
 		}
+		esp = vector.slab + vector.offset[i];
 		if (!sa)
 		{
 			OPENSSL_cleanse(esp, vector.length[i]);

@@ -67,8 +67,10 @@ slots_t *slots_get(napi_env env, napi_value object, const slots_kind_t *kind)
 {
 	bool is_ours = false;
 	void *data;
+	napi_valuetype type;
 
-	if (napi_check_object_type_tag(env, object, &kind->tag, &is_ours) != napi_ok ||
+	if (napi_typeof(env, object, &type) != napi_ok || type != napi_object ||
+		napi_check_object_type_tag(env, object, &kind->tag, &is_ours) != napi_ok ||
 		!is_ours || napi_unwrap(env, object, &data) != napi_ok)
 	{
 		napi_throw_type_error(env, "ERR_DVIPA_ARGUMENT", kind->name);

@@ -136,18 +136,29 @@ static void refuse(stamper_batch_t *this, uint32_t i, refusal_t why)
 	this->vector.verdict[i] = this->table->verdicts[why];
 }
 
+/** Whether packet i is in the slab, and long enough to be one */
+static inline bool is_inside(const stamper_batch_t *this, uint32_t i)
+{
+	const uint32_t length = this->vector.length[i];
+
+	return length >= STAMP_HEADER_BYTES + ESP_BYTES_MIN &&
+		   (uint64_t)this->vector.offset[i] + length <= this->vector.slab_bytes;
+}
+
 /** Packets that are fetched into the cache before they are looked at */
 #define AHEAD 8
 
 /** Have the CPU fetch both ends of a packet that comes soon */
 static inline void fetch_ahead(const stamper_batch_t *this, uint32_t i)
 {
-	if (i + AHEAD < this->count)
+	const uint32_t next = i + AHEAD;
+
+	if (next < this->count && is_inside(this, next))
 	{
-		const uint8_t *start = this->vector.slab + this->vector.offset[i + AHEAD];
+		const uint8_t *start = this->vector.slab + this->vector.offset[next];
 
 		__builtin_prefetch(start);
-		__builtin_prefetch(start + this->vector.length[i + AHEAD] - 1);
+		__builtin_prefetch(start + this->vector.length[next] - 1);
 	}
 }
 
@@ -159,11 +170,9 @@ static inline void fetch_ahead(const stamper_batch_t *this, uint32_t i)
  */
 static bool read_arrival(stamper_batch_t *this, uint32_t i, arrivals_t *group)
 {
-	const uint32_t offset = this->vector.offset[i];
-	const uint32_t length = this->vector.length[i];
 	const size_t n = group->count;
 	stamp_place_t *place = &group->places[n];
-	uint8_t *start = this->vector.slab + offset, *iv;
+	uint8_t *start, *iv;
 	stamper_sa_t *sa = slots_at(this->table, this->slot[i]);
 	long bytes;
 
@@ -172,9 +181,13 @@ static bool read_arrival(stamper_batch_t *this, uint32_t i, arrivals_t *group)
 		refuse(this, i, REFUSE_CHECK);
 		return false;
 	}
-	if (length < STAMP_HEADER_BYTES + ESP_BYTES_MIN ||
-		(uint64_t)offset + length > this->vector.slab_bytes ||
-		start[0] != STAMP_VERSION || (start[1] & ~STAMP_DONT_FRAGMENT))
+	if (!is_inside(this, i))
+	{
+		refuse(this, i, REFUSE_MALFORMED);
+		return false;
+	}
+	start = this->vector.slab + this->vector.offset[i];
+	if (start[0] != STAMP_VERSION || (start[1] & ~STAMP_DONT_FRAGMENT))
 	{
 		refuse(this, i, REFUSE_MALFORMED);
 		return false;
@@ -191,7 +204,7 @@ static bool read_arrival(stamper_batch_t *this, uint32_t i, arrivals_t *group)
 	}
 	group->of[n].sa = sa;
 	place->mask = &sa->mask;
-	place->icv = start + length - sa->mask.icv_bytes;
+	place->icv = start + this->vector.length[i] - sa->mask.icv_bytes;
 	bytes = stamp_ciphertext_bytes(place);
 	if (bytes < 1 || bytes > STAMP_CIPHERTEXT_MAX)
 	{
