@@ -9,6 +9,7 @@ export const CHECKS = {
 
   capabilities: { asks: 'may this process look at everything, and run an agent' },
   addon: { asks: 'does the addon load that moves packets' },
+  'crypto-library': { asks: 'is the cryptography of packets the one that was asked for' },
   'kernel-tun': { asks: 'has the kernel TUN devices', role: 'target' },
   'kernel-packet-socket': { asks: 'has the kernel packet sockets' },
   'kernel-nftables': { asks: 'has the kernel nftables, and is nft there' },

@@ -43,4 +43,17 @@ describe('key-material', () => {
     expect(wiped.isWiped).to.equal(true);
     expect(() => wiped.reveal()).to.throw('wiped');
   });
+
+  it('tells its users once that it was wiped, but not those that have let go of it', () => {
+    const material = key();
+    const told: string[] = [];
+    const user = (name: string) => ({ keyWiped: () => void told.push(`${name} ${material.isWiped}`) });
+    const [first, gone, last] = [user('first'), user('gone'), user('last')];
+    for (const one of [first, gone, last]) material.addUser(one);
+    material.removeUser(gone);
+    material.wipe();
+    material.wipe();
+    expect(told).to.deep.equal(['first true', 'last true']);
+    expect(() => material.addUser(first)).to.throw('was wiped');
+  });
 });

@@ -13,6 +13,7 @@ describe('doctor: the kernel', () => {
   const kernel: KernelFacts = {
     missingCapabilities: [],
     addon: good,
+    crypto: { name: 'openssl', version: 'OpenSSL 3', because: 'no libIPSec_MB.so.1', wanted: 'auto' },
     tun: good,
     packetSocket: good,
     nftables: good,
@@ -41,6 +42,22 @@ describe('doctor: the kernel', () => {
       expect(remedy).to.be.a('string').and.not.equal('');
     });
   }
+
+  it('warns of cryptography that is slower than what was asked for, and says what is missing', () => {
+    for (const [name, wanted, remedy] of [
+      ['openssl', 'ipsec-mb', 'libipsec-mb1'],
+      ['node', 'auto', 'build-addons'],
+      ['node', 'openssl', 'build-addons'],
+    ] as const) {
+      const crypto = { name, version: '3', because: 'not there', wanted };
+      const findings = judgeKernel({ ...kernel, crypto });
+      expect(faults(findings)).to.deep.equal(['crypto-library warn']);
+      expect(findingOf(findings, 'crypto-library').found).to.contain('not there');
+      expect(findingOf(findings, 'crypto-library').remedy).to.contain(remedy);
+    }
+    const crypto = { name: 'node', version: '3', wanted: 'node' };
+    expect(faults(judgeKernel({ ...kernel, crypto }))).to.deep.equal([]);
+  });
 
   it('asks for no IPv6 where no address needs it, and for no TUN on a routing host', () => {
     const findings = judgeKernel({ ...kernel, hasIpv6: false, ipv6Addresses: [], tun: undefined });

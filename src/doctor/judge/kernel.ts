@@ -1,9 +1,16 @@
-import { fail, type Finding, ok, type Outcome } from '../finding.ts';
+import { fail, type Finding, ok, type Outcome, warn } from '../finding.ts';
 
 export interface KernelFacts {
   /** Of CAP_NET_ADMIN and CAP_NET_RAW those that are missing. */
   readonly missingCapabilities: readonly string[];
   readonly addon: Outcome;
+  /** What does packets' cryptography, what was asked for, and why it is not faster. */
+  readonly crypto: {
+    readonly name: string;
+    readonly version: string;
+    readonly because?: string;
+    readonly wanted: string;
+  };
   /** Undefined: not needed on this host. */
   readonly tun: Outcome | undefined;
   readonly packetSocket: Outcome;
@@ -23,6 +30,7 @@ export function judgeKernel(facts: KernelFacts): Finding[] {
     addon.isOk
       ? ok('addon', 'packet-io loads')
       : fail('addon', addon.reason, 'build it for this Node.js: scripts/build-addons'),
+    judgeCrypto(facts.crypto),
     ...(tun === undefined ? [] : [judgeTun(tun)]),
     packetSocket.isOk
       ? ok('kernel-packet-socket', 'AF_PACKET works')
@@ -32,6 +40,16 @@ export function judgeKernel(facts: KernelFacts): Finding[] {
       : fail('kernel-nftables', nftables.reason, 'apt-get install nftables; modprobe nf_tables'),
     judgeIpv6(facts),
   ];
+}
+
+function judgeCrypto({ name, version, because, wanted }: KernelFacts['crypto']): Finding {
+  const library = `${name} ${version}`;
+  if (because === undefined) return ok('crypto-library', library);
+  const found = `${library}: ${because}`;
+  if (name === 'node')
+    return warn('crypto-library', found, 'build the addon for this Node.js: scripts/build-addons');
+  if (wanted === 'auto') return ok('crypto-library', found);
+  return warn('crypto-library', found, 'apt-get install libipsec-mb1, or crypto.library: auto');
 }
 
 function judgeTun(tun: Outcome): Finding {

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { chooseCryptoLibrary } from '../../io/crypto-library.ts';
 import { packetIo } from '../../io/native.ts';
 import { missingCapabilities } from '../../io/capabilities.ts';
 import { runCommand } from '../../io/run-command.ts';
@@ -15,6 +16,7 @@ export async function lookAtKernel({ config }: Situation): Promise<Finding[]> {
   return judgeKernel({
     missingCapabilities: missingCapabilities(readFileSync('/proc/self/status', 'utf8')),
     addon: await outcomeOf(() => packetIo()),
+    crypto: { ...chooseCryptoLibrary(config.crypto.library), wanted: config.crypto.library },
     tun:
       config.role === 'target' ? await outcomeOf(() => closeSync(openSync('/dev/net/tun', 'r+'))) : undefined,
     packetSocket: await outcomeOf(() => {
