@@ -1,6 +1,6 @@
 import type { FastPathConfig } from '../config/fast-path.ts';
 import { type CryptoAddon, chooseCryptoLibrary } from '../io/crypto-library.ts';
-import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
+import type { PacketCryptos } from '../ipsec/packet-cryptos.ts';
 import type { Log } from '../observe/log.ts';
 
 /** Makes the cryptography of packets as `crypto.library` says; tells which it is, and why it is not what was asked for. */
@@ -8,10 +8,11 @@ export function packetCryptos(
   { library: wanted }: FastPathConfig['crypto'],
   log: Log,
   load?: () => CryptoAddon,
-): () => PacketCrypto {
-  const { name, version, because, newCrypto } = chooseCryptoLibrary(wanted, load);
+): PacketCryptos {
+  const library = chooseCryptoLibrary(wanted, load);
+  const { name, version, because } = library;
   const isAsWanted = because === undefined || (wanted === 'auto' && name === 'openssl');
   const fields = { library: name, version, ...(because !== undefined && { because }) };
   log[isAsWanted ? 'info' : 'warn']('cryptography of packets', fields);
-  return newCrypto;
+  return library;
 }

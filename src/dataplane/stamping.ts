@@ -1,7 +1,7 @@
 import { type DropCounters, ELSEWHERE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import type { NumberingOwner } from '../ipsec/numbering-owner.ts';
-import { parseStampHeader, StampHeader } from '../ipsec/stamp-packet.ts';
-import type { Stamper } from '../ipsec/stamper.ts';
+import type { StampCrypto } from '../ipsec/stamp-crypto.ts';
+import { parseStampHeader, readStampCounter, StampHeader } from '../ipsec/stamp-packet.ts';
 import type { OutboundSad } from './outbound-sad.ts';
 import { SentCounts, sendSealed, type SendingParts } from './outbound-steps.ts';
 import { OuterCut } from './outer-cut.ts';
@@ -11,7 +11,6 @@ import type { PacketVector } from './vector.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 const NO_SA = verdictOf('no-sa');
-const NO_NUMBER = verdictOf('no-number');
 const STAMP_EPOCH = verdictOf('stamp-epoch');
 const STAMP_SENDER = verdictOf('stamp-sender');
 
@@ -21,12 +20,14 @@ const WAITING = { capacity: 4096, perKey: 1024, holdMs: 300 };
 /** An outbound SA on the routing host, as the stamper knows it. */
 export interface StampedSa extends SendingSa {
   readonly numbering: NumberingOwner;
-  /** Undefined: its packets go through the funnel. */
-  readonly stamper: Stamper | undefined;
+  /** Else its packets go through the funnel. */
+  readonly isStamped: boolean;
 }
 
 export interface StampingOptions<Entry extends StampedSa> {
   readonly sad: OutboundSad<Entry>;
+  /** With the SAs that are stamped, by slot. */
+  readonly stamps: StampCrypto;
   readonly raw: PacketSink;
   readonly drops: DropCounters;
   /** The numbering may have actions, or another deadline. */
@@ -45,6 +46,8 @@ export class Stamping<Entry extends StampedSa> {
   readonly #header = new StampHeader();
   /** SAs whose numbering was used in this vector; told after it, because that may lead back to `resume`. */
   readonly #touched = new Set<Entry>();
+  /** The id that the sending target has on the SA of each packet at hand. */
+  #senderIds = new Uint16Array(0);
   readonly sent = new SentCounts();
   linkPackets = 0;
 
@@ -66,9 +69,14 @@ export class Stamping<Entry extends StampedSa> {
   run(vector: PacketVector, host: string, epoch: number, current: number, now: number): void {
     this.linkPackets += vector.count;
     const isCurrent = epoch === current && epoch !== 0;
+    if (this.#senderIds.length < vector.count) this.#senderIds = new Uint16Array(vector.count);
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      vector.verdict[i] = isCurrent ? this.#accept(vector, i, host, epoch, now) : STAMP_EPOCH;
+      vector.verdict[i] = isCurrent ? this.#assign(vector, i, host) : STAMP_EPOCH;
+    }
+    this.#options.stamps.accept(vector, epoch, this.#senderIds);
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] === KEEP) vector.verdict[i] = this.#arrived(vector, i, host, now);
     }
     this.#transmit(vector, now);
     this.#reportNumbering();
@@ -90,17 +98,21 @@ export class Stamping<Entry extends StampedSa> {
     this.#line.expire(now, this.#options.drops);
   }
 
-  #accept(vector: PacketVector, i: number, host: string, epoch: number, now: number): Verdict {
+  /** SA and sender id of packet `i`. */
+  #assign(vector: PacketVector, i: number, host: string): Verdict {
     const unknown = this.#findSa(vector, i);
     if (unknown !== KEEP) return unknown;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as Entry;
-    const { stamper, numbering } = entry;
-    if (stamper === undefined) return NO_SA;
-    const { counter } = this.#header;
-    const refused = stamper.accept(vector, i, epoch, numbering.senderIdOf(host) ?? 0);
-    if (refused !== KEEP) return refused;
+    this.#senderIds[i] = entry.numbering.senderIdOf(host) ?? 0;
+    return entry.isStamped ? KEEP : NO_SA;
+  }
+
+  /** Numbers accepted packet `i`, or lets it wait. */
+  #arrived(vector: PacketVector, i: number, host: string, now: number): Verdict {
+    const entry = this.#options.sad.at(vector.saSlot[i] as number) as Entry;
     this.#touched.add(entry);
-    if (!numbering.sharedArrived(host, counter, now)) return STAMP_SENDER;
+    const counter = readStampCounter(vector.slab, vector.offset[i] as number);
+    if (!entry.numbering.sharedArrived(host, counter, now)) return STAMP_SENDER;
     return this.#line.admit(vector, i, now);
   }
 
@@ -123,17 +135,19 @@ export class Stamping<Entry extends StampedSa> {
     return KEEP;
   }
 
-  /** ELSEWHERE: there is no number now. */
+  /** KEEP: the number is in the vector. ELSEWHERE: there is none now. */
   #number(vector: PacketVector, i: number, now: number): Verdict {
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as Entry;
     this.#touched.add(entry);
     const number = entry.numbering.takeNumbers(1, now);
     if (number < 0) return ELSEWHERE;
-    const high = Math.floor(number / 0x1_0000_0000);
-    return entry.stamper?.stamp(vector, i, high, number >>> 0) ?? NO_NUMBER;
+    vector.sequenceHigh[i] = Math.floor(number / 0x1_0000_0000);
+    vector.sequenceLow[i] = number >>> 0;
+    return KEEP;
   }
 
   #transmit(vector: PacketVector, now: number): void {
+    this.#options.stamps.stamp(vector);
     sendSealed(vector, this.#sending, this.sent, now);
     vector.countDrops(this.#options.drops);
   }

@@ -3,7 +3,7 @@ import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import { type NumberingHolder, TAKE_FUNNEL, TAKE_STAMP, TAKE_WAIT } from '../ipsec/numbering-holder.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
-import type { StampSealer } from '../ipsec/stamp-sealer.ts';
+import type { SaMasker } from '../ipsec/packet-cryptos.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
 import type { WordHash } from '../packet/fragment-table.ts';
@@ -51,7 +51,7 @@ export interface ShadowOutboundSa extends SendingSa {
   /** Undefined until the routing host has given a sender id: nothing is sealed. */
   iv: IvCounter | undefined;
   /** Masks what the routing host shall stamp; undefined: it gave no keys for that. */
-  stamp: StampSealer | undefined;
+  stamp: SaMasker | undefined;
   /** The last IV counter of what went there to be stamped, 0: none. */
   lastStamped: number;
 }

@@ -1,19 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { EspNodeCrypto } from '../ipsec/esp-node-crypto.ts';
-import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
+import type { PacketCryptos } from '../ipsec/packet-cryptos.ts';
+import { PeekNodeCipher } from '../ipsec/peek-node-cipher.ts';
+import { StampNodeCrypto } from '../ipsec/stamp-node-crypto.ts';
+import { StampSealer } from '../ipsec/stamp-sealer.ts';
 import { EspNativeCrypto } from './esp-native-crypto.ts';
+import { NativeMasker, NativeMasks } from './native-masker.ts';
+import { NativePeek } from './native-peek.ts';
+import { NativeStamper } from './native-stamper.ts';
 import { type CryptoLibraries, type NativeCrypto, nativeCrypto } from './native-crypto.ts';
 
 /** From the fastest to the plainest. */
 export type CryptoLibraryName = 'ipsec-mb' | 'openssl' | 'node';
 
-export interface CryptoLibrary {
+export interface CryptoLibrary extends PacketCryptos {
   readonly name: CryptoLibraryName;
   readonly version: string;
   /** Why it is not a faster one; undefined if nothing faster was asked for, or there is none. */
   readonly because?: string;
-  /** Contexts of their own, empty. */
-  readonly newCrypto: () => PacketCrypto;
 }
 
 /** Of the addon, what a choice needs. */
@@ -38,10 +42,26 @@ export function chooseCryptoLibrary(
 }
 
 function node(): CryptoLibrary {
-  const newCrypto = () => new EspNodeCrypto({ randomBytes });
-  return { name: 'node', version: process.versions['openssl'] ?? 'unknown', newCrypto };
+  return {
+    name: 'node',
+    version: process.versions['openssl'] ?? 'unknown',
+    newCrypto: () => new EspNodeCrypto({ randomBytes }),
+    newPeekCipher: () => new PeekNodeCipher(),
+    newStampCrypto: () => new StampNodeCrypto(),
+    newMaskers: () => (_saSlot, options) => new StampSealer(options),
+  };
 }
 
 function native(library: 'openssl' | 'ipsec-mb', version: string): CryptoLibrary {
-  return { name: library, version, newCrypto: () => new EspNativeCrypto({ library, randomBytes }) };
+  return {
+    name: library,
+    version,
+    newCrypto: () => new EspNativeCrypto({ library, randomBytes }),
+    newPeekCipher: () => new NativePeek(),
+    newStampCrypto: () => new NativeStamper(),
+    newMaskers: () => {
+      const masks = new NativeMasks();
+      return (saSlot, options) => new NativeMasker(masks, saSlot, options);
+    },
+  };
 }

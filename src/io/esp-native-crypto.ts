@@ -1,7 +1,14 @@
 import type { KeyMaterial, KeyUser } from '../base/key-material.ts';
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { type EspSuite, supported } from '../ipsec/algorithms.ts';
-import type { CryptoBatch, EspKeys, PacketCrypto, StampBatch, StampMasker } from '../ipsec/packet-crypto.ts';
+import type {
+  CryptoBatch,
+  EspKeys,
+  PacketCrypto,
+  StampBatch,
+  StampMaskBatch,
+  StampMasker,
+} from '../ipsec/packet-crypto.ts';
 import { ESP_HEADER_BYTES } from '../packet/esp-header.ts';
 import { type NativeSas, nativeCrypto } from './native-crypto.ts';
 
@@ -103,12 +110,21 @@ export class EspNativeCrypto implements PacketCrypto {
   }
 
   sealForStamp(batch: StampBatch, maskerOf: (saSlot: number) => StampMasker | undefined): void {
+    const maskers = new Set<StampMaskBatch | undefined>();
     for (let i = 0; i < batch.count; i++) {
-      if (batch.verdict[i] === KEEP) batch.verdict[i] = this.#stampable(batch, i, maskerOf);
+      if (batch.verdict[i] !== KEEP) continue;
+      const masker = maskerOf(batch.saSlot[i] as number);
+      batch.verdict[i] = this.#stampable(batch, i, masker);
+      if (batch.verdict[i] === KEEP) maskers.add(masker?.together);
     }
+    const [together] = maskers.size === 1 ? maskers : [];
     let masked = 0;
     try {
       this.#seal(batch, false, NOTHING);
+      if (together !== undefined) {
+        together.mask(batch);
+        masked = batch.count;
+      }
       for (; masked < batch.count; masked++) maskOne(batch, masked, maskerOf);
     } finally {
       // Whatever happened: what has number 0 and no mask must not be there.
@@ -136,11 +152,9 @@ export class EspNativeCrypto implements PacketCrypto {
   }
 
   /** Whether packet `i` may be sealed with number 0: there is room and a mask for it. */
-  #stampable(batch: StampBatch, i: number, maskerOf: (saSlot: number) => StampMasker | undefined): Verdict {
-    const saSlot = batch.saSlot[i] as number;
-    const suite = this.#installed.get(saSlot)?.suite;
+  #stampable(batch: StampBatch, i: number, masker: StampMasker | undefined): Verdict {
+    const suite = this.#installed.get(batch.saSlot[i] as number)?.suite;
     if (suite === undefined) return UNKNOWN_SPI;
-    const masker = maskerOf(saSlot);
     const { canStamp, ivBytes } = suite.encryption;
     if (canStamp !== true || masker?.isUsable !== true || masker.icvBytes !== suite.icvBytes)
       return NO_NUMBER;

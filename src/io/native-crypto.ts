@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import nodeGypBuild from 'node-gyp-build';
+import type { NativePeekFunctions } from './native-peek-table.ts';
+import type { NativeStampFunctions } from './native-stamp-tables.ts';
 
 declare const tableBrand: unique symbol;
 /** The SAs of one `PacketCrypto` inside the addon. They are wiped when they are removed, and when it is collected. */
@@ -21,7 +23,9 @@ export interface CryptoLibraries {
  * The functions of `plugins/node/packet-crypto` (see the README there): mechanism only, on slabs and typed arrays that
  * belong to the caller. Misuse throws before any packet is touched.
  */
-export interface NativeCrypto {
+export interface NativeCrypto extends NativePeekFunctions, NativeStampFunctions {
+  /** For tests: whether what is made from now on may use the CPU's instructions. Returns whether the CPU has them. */
+  instructions(isUsed: boolean): boolean;
   libraries(): CryptoLibraries;
   /** `verdicts`: of `SUITE_VERDICTS`, in that order. */
   create(hasIpsecMb: boolean, verdicts: Uint8Array): NativeSas;

@@ -43,6 +43,12 @@ export interface StampBatch extends CryptoBatch {
   readonly dontFragment: Uint8Array;
 }
 
+/** Maskers of several SAs, which mask together. */
+export interface StampMaskBatch {
+  /** Masks every packet with verdict 0, each with the masker of its slot, as `StampMasker.mask` does; overwrites those that it refuses. */
+  mask(batch: StampBatch): void;
+}
+
 /** Hides the ICV of a packet that has no number yet (`StampSealer`). */
 export interface StampMasker {
   /** What `mask` puts in front. */
@@ -51,6 +57,8 @@ export interface StampMasker {
   readonly icvBytes: number;
   /** False once a key was wiped. */
   readonly isUsable: boolean;
+  /** If there is one: this masker and its others. */
+  readonly together?: StampMaskBatch;
   /** Masks ESP packet `i` in place: offset and length become those of the packet for the routing host. */
   mask(batch: StampBatch, i: number): Verdict;
 }

@@ -65,11 +65,17 @@ export function parseStampHeader(slab: Buffer, offset: number, length: number, o
   out.group = slab.readUInt32BE(offset + 4);
   out.spi = slab.readUInt32BE(esp);
   out.senderId = slab.readUInt16BE(iv);
-  out.counter = slab.readUInt16BE(iv + 2) * TWO_32 + slab.readUInt32BE(iv + 4);
+  out.counter = readStampCounter(slab, offset);
   out.dontFragment = flags === DONT_FRAGMENT;
   out.trafficClass = slab[offset + TRAFFIC_CLASS_AT] as number;
   out.hopLimit = slab[offset + HOP_LIMIT_AT] as number;
   return out.senderId === 0 || out.counter === 0 ? MALFORMED : KEEP;
+}
+
+/** The sender's counter in a packet whose header was read before. */
+export function readStampCounter(slab: Buffer, offset: number): number {
+  const iv = offset + STAMP_HEADER_BYTES + ESP_HEADER_BYTES;
+  return slab.readUInt16BE(iv + 2) * TWO_32 + slab.readUInt32BE(iv + 4);
 }
 
 /** Writes the header at `offset`, in front of an ESP packet, but for the check. */

@@ -1,6 +1,7 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { ESP_HEADER_BYTES } from '../packet/esp-header.ts';
-import type { StampBatch, StampMasker } from './packet-crypto.ts';
+import type { StampBatch } from './packet-crypto.ts';
+import type { SaMasker } from './packet-cryptos.ts';
 import { type StampKeys, StampMask } from './stamp-mask.ts';
 import {
   encodeStampCheck,
@@ -22,7 +23,7 @@ export interface StampSealerOptions extends StampKeys {
 }
 
 /** The target's end of stamping, for one SA in one epoch. `PacketCrypto.sealForStamp` calls it: nothing else should. */
-export class StampSealer implements StampMasker {
+export class StampSealer implements SaMasker {
   readonly headerBytes = STAMP_HEADER_BYTES;
   readonly icvBytes: number;
   readonly epoch: number;

@@ -58,7 +58,7 @@ export class Stamper {
   /** Throws unless `canStamp(sa)` and the keys fit. */
   constructor(options: StamperOptions) {
     const { sa, epoch } = options;
-    const suite = suiteOf(sa);
+    const suite = stampedSuite(sa);
     this.#sa = sa;
     this.#epoch = epoch;
     this.#icvBytes = suite.icvBytes;
@@ -143,7 +143,8 @@ export class Stamper {
   }
 }
 
-function suiteOf(sa: EspKeys): EspSuite {
+/** The algorithms of an SA that can be stamped; throws for others. */
+export function stampedSuite(sa: EspKeys): EspSuite {
   const { transform, key } = sa.encryption;
   if (!canStamp(sa)) throw new Error(`packets of encryption transform ${transform} cannot be stamped`);
   const result = supported({ transform, keyMaterialBytes: key.lengthBytes });

@@ -9,7 +9,7 @@ import type { Requester } from '../../src/vici/index.ts';
 import type { LifesizeMarks } from '../../src/ipsec/lifesize-marks.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { testSa } from '../support/test-sas.ts';
-import { newCrypto } from '../support/packet-cryptos.ts';
+import { CRYPTOS } from '../support/packet-cryptos.ts';
 
 const LIMITS = { soft: 0, hard: 0 };
 const NONE = { bytes: 0, packets: 0 };
@@ -29,7 +29,7 @@ function make() {
   const names = new Map<AnySa, SaNames>();
   const rekeyer = new Rekeyer({ charon: nobody, plugin: nobody, log, clock });
   rekeyer.namesOf = (entry) => names.get(entry);
-  const sas = new RoutingSas({ outside: 1500, cluster: 1500 }, true, newCrypto);
+  const sas = new RoutingSas({ outside: 1500, cluster: 1500 }, true, CRYPTOS);
   const learning = new LifesizeLearning({
     log,
     sas,

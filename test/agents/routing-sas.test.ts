@@ -4,7 +4,7 @@ import type { DvipaService } from '../../src/agents/routing/dvipa-service.ts';
 import { InboundFilter } from '../../src/dataplane/inbound-filter.ts';
 import { DVIPA, ENDPOINT, addr } from '../support/inner-packets.ts';
 import { type SaTest, testSa } from '../support/test-sas.ts';
-import { newCrypto } from '../support/packet-cryptos.ts';
+import { CRYPTOS } from '../support/packet-cryptos.ts';
 
 const service: DvipaService = {
   address: addr(DVIPA),
@@ -26,7 +26,7 @@ const service: DvipaService = {
 };
 
 function make() {
-  const sas = new RoutingSas({ outside: 1500, cluster: 1500 }, true, newCrypto);
+  const sas = new RoutingSas({ outside: 1500, cluster: 1500 }, true, CRYPTOS);
   const add = (given: SaTest) => {
     const sa = testSa(given);
     const numbering = { origin: 'new', epoch: 1, now: 0 } as const;

@@ -5,7 +5,7 @@ import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import { addr, DVIPA, ENDPOINT, OTHER_DVIPA } from '../support/inner-packets.ts';
 import { policyFor, type SaTest, testSa } from '../support/test-sas.ts';
-import { newCrypto } from '../support/packet-cryptos.ts';
+import { CRYPTOS } from '../support/packet-cryptos.ts';
 
 const EPOCH = 3;
 const CREDIT = { bytes: 1000, packets: 1000 };
@@ -20,7 +20,7 @@ const RECORD = {
 } as const;
 
 const cacheWith = () => {
-  const cache = new ShadowCache([DVIPA], { outside: 1500, cluster: 1500 }, newCrypto);
+  const cache = new ShadowCache([DVIPA], { outside: 1500, cluster: 1500 }, CRYPTOS);
   cache.setDvipa(RECORD);
   return cache;
 };

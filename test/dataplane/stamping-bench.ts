@@ -10,7 +10,7 @@ import { NumberingOwner } from '../../src/ipsec/numbering-owner.ts';
 import { PathMtus } from '../../src/ipsec/path-mtus.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
 import type { StampKeys } from '../../src/ipsec/stamp-mask.ts';
-import { Stamper } from '../../src/ipsec/stamper.ts';
+import { CRYPTOS } from '../support/packet-cryptos.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
 import { OutboundBench, outerOf } from './outbound-bench.ts';
 
@@ -26,6 +26,7 @@ export class StampingBench {
   readonly drops = new DropCounters();
   readonly raw = new RecordingSink();
   readonly sad = new OutboundSad<StampedSa>();
+  readonly stamps = CRYPTOS.newStampCrypto();
   readonly stamping: Stamping<StampedSa>;
   readonly revoked: string[] = [];
   now = 1000;
@@ -33,6 +34,7 @@ export class StampingBench {
   constructor() {
     this.stamping = new Stamping({
       sad: this.sad,
+      stamps: this.stamps,
       raw: this.raw,
       drops: this.drops,
       onNumbering: (entry) => this.settle(entry),
@@ -55,8 +57,9 @@ export class StampingBench {
         now: this.now,
       }),
       meter: new LifesizeMeter(unlimited, { hardBytes: 0, hardPackets: 0 }),
-      stamper: new Stamper({ sa, epoch: EPOCH, ...stampKeys() }),
+      isStamped: true,
     }));
+    this.stamps.install(entry.slot, { sa, epoch: EPOCH, ...stampKeys() });
     for (const target of targets) entry.numbering.targetReady(target, 1n, this.now);
     this.settle(entry);
     return entry;
@@ -64,6 +67,7 @@ export class StampingBench {
 
   remove(entry: StampedSa): void {
     this.sad.remove(entry.sa.id);
+    this.stamps.remove(entry.slot);
     this.stamping.removed(entry, this.now);
   }
 

@@ -120,6 +120,7 @@ describe('packet-io addon under ASan and UBSan', function () {
 });
 
 const CRYPTO_FUZZ = 'test/interop/support/packet-crypto-fuzz.ts';
+const PEEK_FUZZ = 'test/interop/support/packet-peek-fuzz.ts';
 
 describe('packet-crypto addon under ASan and UBSan', function () {
   this.timeout(120_000);
@@ -137,6 +138,21 @@ describe('packet-crypto addon under ASan and UBSan', function () {
     const { status, stdout, stderr } = sanitized(CRYPTO_FUZZ, { BROKEN: '1', DVIPA_FUZZ_MODEL: 'off' });
     expect(status).to.not.equal(0);
     expect(stdout).to.equal('');
+    expect(stderr).to.match(SANITIZER).and.to.contain('heap-buffer-overflow');
+  });
+
+  it('takes random calls of peek and stamping', () => {
+    const { status, stdout, stderr } = sanitized(PEEK_FUZZ);
+    expect({ status, stdout, stderr }).to.deep.equal({
+      status: 0,
+      stdout: 'packet-crypto: 6000 random calls of peek and stamping, no complaint\n',
+      stderr: '',
+    });
+  });
+
+  it('is found out by AddressSanitizer when the checks of peek and stamping are broken', () => {
+    const { status, stderr } = sanitized(PEEK_FUZZ, { BROKEN: '1', DVIPA_FUZZ_MODEL: 'off' });
+    expect(status).to.not.equal(0);
     expect(stderr).to.match(SANITIZER).and.to.contain('heap-buffer-overflow');
   });
 });

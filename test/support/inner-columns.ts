@@ -24,3 +24,25 @@ export function innerColumns(given: InnerTest): TestBatch {
   batch.fragment[0] = given.fragment ?? FRAGMENT.WHOLE;
   return batch;
 }
+
+/** The columns themselves, by name, to compare. */
+export function columnsOf(batch: TestBatch) {
+  const { family, innerSource, innerDestination, protocol, sourcePort, destinationPort, tcpFlags } = batch;
+  const { fragment, fragmentId } = batch;
+  const { quotedProtocol, quotedDestination, quotedSourcePort, quotedDestinationPort } = batch;
+  return {
+    family,
+    innerSource,
+    innerDestination,
+    protocol,
+    sourcePort,
+    destinationPort,
+    tcpFlags,
+    fragment,
+    fragmentId,
+    quotedProtocol,
+    quotedDestination,
+    quotedSourcePort,
+    quotedDestinationPort,
+  };
+}

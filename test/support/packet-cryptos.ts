@@ -2,13 +2,14 @@ import { chooseCryptoLibrary } from '../../src/io/crypto-library.ts';
 import { EspNativeCrypto } from '../../src/io/esp-native-crypto.ts';
 import { nativeCrypto } from '../../src/io/native-crypto.ts';
 import { EspNodeCrypto, type EspNodeCryptoOptions } from '../../src/ipsec/esp-node-crypto.ts';
+import type { PacketCryptos } from '../../src/ipsec/packet-cryptos.ts';
 import type { PacketCrypto } from '../../src/ipsec/packet-crypto.ts';
 import { skipBecause } from './summary-reporter.ts';
 
 export type NewCrypto = (options: EspNodeCryptoOptions) => PacketCrypto;
 
 /** What agents use on this machine. */
-export const { newCrypto } = chooseCryptoLibrary('auto');
+export const CRYPTOS: PacketCryptos = chooseCryptoLibrary('auto');
 
 /** The oracle. */
 export const NODE_CRYPTO: NewCrypto = (options) => new EspNodeCrypto(options);

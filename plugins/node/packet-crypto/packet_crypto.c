@@ -8,7 +8,10 @@
  * a function, which checks its own arguments in the file of its subject.
  */
 
+#include "cpu.h"
 #include "crypto.h"
+#include "peek.h"
+#include "stamp.h"
 
 #define EXPORT(js, function) \
 	{ js, NULL, function, NULL, NULL, NULL, napi_enumerable, NULL }
@@ -22,6 +25,21 @@ static napi_value packet_crypto_init(napi_env env, napi_value exports)
 		EXPORT("remove", table_remove),
 		EXPORT("open", esp_open),
 		EXPORT("seal", esp_seal),
+		EXPORT("instructions", cpu_instructions),
+		EXPORT("peekCreate", peek_create),
+		EXPORT("peekInstall", peek_install),
+		EXPORT("peekRemove", peek_remove),
+		EXPORT("peekDecrypt", peek_decrypt),
+		EXPORT("peekDecryptLong", peek_decrypt_long),
+		EXPORT("stamperCreate", stamper_create),
+		EXPORT("stamperInstall", stamper_install),
+		EXPORT("stamperRemove", stamper_remove),
+		EXPORT("stamperAccept", stamper_accept),
+		EXPORT("stamperStamp", stamper_stamp),
+		EXPORT("maskerCreate", masker_create),
+		EXPORT("maskerInstall", masker_install),
+		EXPORT("maskerRemove", masker_remove),
+		EXPORT("maskerMask", masker_mask),
 	};
 
 	VECTOR_TRY(env, napi_define_properties(env, exports,

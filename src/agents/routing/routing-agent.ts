@@ -117,7 +117,7 @@ async function start(
     epoch: () => charon.epoch,
     percentage: config.lifesize.percentage,
     allowsStamping: config.stamping === 'on',
-    newCrypto: packetCryptos(config.crypto, log),
+    cryptos: packetCryptos(config.crypto, log),
     verificationsPerSecond: config.verification.perSecond,
     hashSeed: randomBytes(HASH_SEED_BYTES),
     connectionEntries: config.connectionTable.entries,

@@ -43,7 +43,7 @@ import type { Cluster } from './target-peers.ts';
 import { TargetAuthority } from './target-authority.ts';
 import { TargetCompleteness } from './target-completeness.ts';
 import { TargetSessions } from './target-sessions.ts';
-import type { PacketCrypto } from '../../ipsec/packet-crypto.ts';
+import type { PacketCryptos } from '../../ipsec/packet-cryptos.ts';
 
 /** Idle SAs give up their rings of unsettled numbers. */
 const RELEASE_RINGS_MS = 1000;
@@ -70,7 +70,7 @@ export interface RoutingHostPorts {
   /** Whether several targets on one SA may be stamped, where its algorithm allows. */
   readonly allowsStamping: boolean;
   /** Cryptography of packets, without SAs yet: one for each use. */
-  readonly newCrypto: () => PacketCrypto;
+  readonly cryptos: PacketCryptos;
   /** Inbound packets that this host may open itself (`VerificationBudget`). */
   readonly verificationsPerSecond: number;
   /** `HASH_SEED_BYTES` random bytes. */
@@ -117,7 +117,7 @@ export class RoutingHost {
   constructor(ports: RoutingHostPorts) {
     this.#ports = ports;
     const { clock, log, drops, cluster, link, store, rekeyer, plugin, epoch } = ports;
-    this.sas = new RoutingSas(ports.limits, ports.allowsStamping, ports.newCrypto);
+    this.sas = new RoutingSas(ports.limits, ports.allowsStamping, ports.cryptos);
     const { sas } = this;
     this.startedAt = clock.now();
     this.distributor = new Distributor({
@@ -261,6 +261,7 @@ export class RoutingHost {
     });
     this.stamping = new Stamping({
       sad: sas.outbound,
+      stamps: sas.stamps,
       raw: ports.raw,
       drops,
       onNumbering: (entry) => this.numbering.changed(entry),

@@ -6,6 +6,7 @@ import type { OpenedHereSa } from '../../dataplane/opening-inbound.ts';
 import type { StampedSa } from '../../dataplane/stamping.ts';
 import type { RoutingOutboundSa } from '../../dataplane/funnel.ts';
 import type { PacketCrypto } from '../../ipsec/packet-crypto.ts';
+import type { PacketCryptos } from '../../ipsec/packet-cryptos.ts';
 import { GivenTraffic } from '../../ipsec/given-traffic.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { IcvSuspicion } from '../../ipsec/icv-suspicion.ts';
@@ -18,7 +19,8 @@ import type { PathLimits } from '../../ipsec/path-fit.ts';
 import { PathMtus } from '../../ipsec/path-mtus.ts';
 import { type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
 import { STAMP_KEY_BYTES, type StampKeys } from '../../ipsec/stamp-mask.ts';
-import { canStamp, Stamper } from '../../ipsec/stamper.ts';
+import type { StampCrypto } from '../../ipsec/stamp-crypto.ts';
+import { canStamp } from '../../ipsec/stamper.ts';
 import { RingPool } from '../../ipsec/unsettled-ring.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { drawKey } from '../draw-key.ts';
@@ -96,7 +98,9 @@ export class RoutingSas {
   readonly inbound = new InboundSad<InboundSa>();
   readonly outbound = new OutboundSad<OutboundSa>();
   readonly overlaps = new GroupOverlaps();
-  readonly peeker = new Peeker();
+  readonly peeker: Peeker;
+  /** With the outbound SAs that are stamped. */
+  readonly stamps: StampCrypto;
   readonly sealing: PacketCrypto;
   /** For inbound packets that this host must open itself. */
   readonly opening: PacketCrypto;
@@ -110,9 +114,11 @@ export class RoutingSas {
   /** Of SAs that come now: whether several targets may be stamped, where the algorithm allows. */
   allowsStamping: boolean;
 
-  constructor(limits: PathLimits, allowsStamping: boolean, newCrypto: () => PacketCrypto) {
-    this.sealing = newCrypto();
-    this.opening = newCrypto();
+  constructor(limits: PathLimits, allowsStamping: boolean, cryptos: PacketCryptos) {
+    this.peeker = new Peeker(cryptos.newPeekCipher());
+    this.stamps = cryptos.newStampCrypto();
+    this.sealing = cryptos.newCrypto();
+    this.opening = cryptos.newCrypto();
     this.paths = new PathMtus(limits);
     this.allowsStamping = allowsStamping;
   }
@@ -150,7 +156,7 @@ export class RoutingSas {
     }
     if (outbound !== undefined) {
       this.sealing.remove(outbound.slot);
-      outbound.stamper?.close();
+      this.stamps.remove(outbound.slot);
       outbound.stampKeys?.link.wipe();
       outbound.stampKeys?.check.wipe();
     }
@@ -246,7 +252,7 @@ export class RoutingSas {
         allowsExclusive: service.returnVia === 'direct',
       }),
       stampKeys,
-      stamper: stampKeys && new Stamper({ sa, epoch, ...stampKeys }),
+      isStamped,
       meter: meterOf(sa, lifesize.creditOf(FUNNEL_USER)),
       lifesize,
       installedOn: new Set(),
@@ -254,6 +260,7 @@ export class RoutingSas {
       ...commonOf(given),
     }));
     this.sealing.install(entry.slot, sa);
+    if (stampKeys !== undefined) this.stamps.install(entry.slot, { sa, epoch, ...stampKeys });
     return entry;
   }
 }

@@ -8,6 +8,7 @@ import { CommittedNumbers } from '../../dataplane/replay-reports.ts';
 import type { ServedDvipa, ShadowInboundSa } from '../../dataplane/target-inbound.ts';
 import type { ShadowOutboundSa } from '../../dataplane/target-outbound.ts';
 import type { PacketCrypto } from '../../ipsec/packet-crypto.ts';
+import type { NewMasker, PacketCryptos } from '../../ipsec/packet-cryptos.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
@@ -18,7 +19,6 @@ import { ReplayWindow } from '../../ipsec/replay-window.ts';
 import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
 import { IvCounters } from '../../ipsec/sender-ids.ts';
 import type { StampKeys } from '../../ipsec/stamp-mask.ts';
-import { StampSealer } from '../../ipsec/stamp-sealer.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { AddressMap, AddressSet } from '../../packet/address-map.ts';
 import { inboundFilterOf } from '../inbound-filter.ts';
@@ -55,6 +55,7 @@ export class ShadowCache {
   /** Inbound and outbound slots are numbered apart, so each direction has its own contexts. */
   readonly opening: PacketCrypto;
   readonly sealing: PacketCrypto;
+  readonly #newMasker: NewMasker;
   /** Outlives the SAs: one that comes again goes on where it was. */
   readonly #ivs = new IvCounters();
   readonly #stampKeys = new Map<ShadowOutboundSa, StampKeys>();
@@ -70,9 +71,10 @@ export class ShadowCache {
   readonly #meters = new Map<SaId, LifesizeMeter>();
 
   /** `configured`: the DVIPAs that this host's own configuration names; others are refused. */
-  constructor(configured: readonly string[], limits: PathLimits, newCrypto: () => PacketCrypto) {
-    this.opening = newCrypto();
-    this.sealing = newCrypto();
+  constructor(configured: readonly string[], limits: PathLimits, cryptos: PacketCryptos) {
+    this.opening = cryptos.newCrypto();
+    this.sealing = cryptos.newCrypto();
+    this.#newMasker = cryptos.newMaskers();
     this.#configured = new Set(configured);
     this.#paths = new PathMtus(limits);
   }
@@ -261,7 +263,7 @@ export class ShadowCache {
     if (keys === undefined) return;
     const { group } = entry.sa;
     this.#stampKeys.set(entry, keys);
-    entry.stamp = new StampSealer({ ...keys, epoch, group, icvBytes: icvBytesOf(entry.sa) });
+    entry.stamp = this.#newMasker(entry.slot, { ...keys, epoch, group, icvBytes: icvBytesOf(entry.sa) });
   }
 
   #dropStamp(entry: ShadowOutboundSa): void {

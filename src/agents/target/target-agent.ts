@@ -116,7 +116,7 @@ async function start(
     tun,
     raw,
     limits: await pathLimits(config.outside.interface, config.cluster.mtu),
-    newCrypto: packetCryptos(config.crypto, log),
+    cryptos: packetCryptos(config.crypto, log),
     listening,
     cpuTimes,
     onClearText: (dvipas) => {

@@ -36,7 +36,7 @@ import { TargetLoad } from './target-load.ts';
 import { type MaintenanceMark, TargetMaintenance } from './target-maintenance.ts';
 import { TargetReports } from './target-reports.ts';
 import { TargetRelations } from './target-session.ts';
-import type { PacketCrypto } from '../../ipsec/packet-crypto.ts';
+import type { PacketCryptos } from '../../ipsec/packet-cryptos.ts';
 
 /** The routing host's number on the link; a target has one peer. */
 export const ROUTER_PEER = 0;
@@ -59,7 +59,7 @@ export interface TargetHostPorts {
   readonly raw: PacketSink;
   readonly limits: PathLimits;
   /** Cryptography of packets, without SAs yet: one for each direction. */
-  readonly newCrypto: () => PacketCrypto;
+  readonly cryptos: PacketCryptos;
   /** What listens on this host. */
   readonly listening: ListeningSource;
   /** What its processors did since it was started. */
@@ -110,7 +110,7 @@ export class TargetHost {
   constructor(ports: TargetHostPorts) {
     this.#ports = ports;
     const { clock, log, drops, dvipas, link, tun, raw } = ports;
-    this.cache = new ShadowCache(dvipas, ports.limits, ports.newCrypto);
+    this.cache = new ShadowCache(dvipas, ports.limits, ports.cryptos);
     this.#configured = new AddressSet(dvipas.map(addressOf));
     this.flows = new FlowTracker({ seed: ports.hashSeed, onRefused: () => this.listeners.refused() });
     this.resets = new WithheldResets(this.flows);

@@ -18,7 +18,7 @@ import type { AdminHandlers } from '../../../src/observe/admin-answers.ts';
 import type { ManualClock } from '../manual-clock.ts';
 import type { MemoryCharon } from './charon.ts';
 import { type Network, Sink, vectorOfAll } from './network.ts';
-import { newCrypto } from '../packet-cryptos.ts';
+import { CRYPTOS } from '../packet-cryptos.ts';
 
 export const ROUTER_ADDRESS = '198.51.100.1';
 export const targetAddress = (n: number) => `198.51.100.${10 + n}`;
@@ -176,7 +176,7 @@ export class MemoryRouter {
       epoch: () => this.gate.epoch,
       percentage: 10,
       allowsStamping: options.stamping !== 'off',
-      newCrypto,
+      cryptos: CRYPTOS,
       verificationsPerSecond: 10_000,
       hashSeed: Buffer.alloc(8, 7),
     });

@@ -13,7 +13,7 @@ import { DVIPA } from '../inner-packets.ts';
 import type { ManualClock } from '../manual-clock.ts';
 import { type Network, Sink, vectorOfAll } from './network.ts';
 import { ROUTER_ADDRESS, silent, targetAddress } from './router.ts';
-import { newCrypto } from '../packet-cryptos.ts';
+import { CRYPTOS } from '../packet-cryptos.ts';
 
 export interface TargetOptions {
   readonly n: number;
@@ -85,7 +85,7 @@ export class MemoryTarget {
       tun: new Sink((inner) => this.#answers.push(...options.application(inner))),
       limits: { outside: 1500, cluster: 1500 },
       raw: new Sink((datagram) => options.toOutside(datagram)),
-      newCrypto,
+      cryptos: CRYPTOS,
       listening: this.listening,
       cpuTimes: () => Promise.resolve(this.cpu),
       onClearText: (dvipas) => {
