@@ -81,7 +81,7 @@ describe('views', () => {
         'link          3 packets in, 1190 out',
         'dropped       10 packets (dvipa drops)',
         'opening       7 of 40 verified packets genuine, 2 in place of targets, 1 waiting, 1 SA attacked',
-        'budget        10000 packets a second, 5 refused; 4 of 1024 rings',
+        'budget        10000 packets a second, 5 refused; 4 of 1024 places for numbers under way',
       ),
     );
   });
