@@ -96,7 +96,8 @@ export class ReplayWindow {
     const ahead = -this.#behindTop(high, low);
     if (ahead > 0) this.#moveTop(ahead, high, low);
     const behind = this.#behindTop(high, low);
-    for (let back = behind; back < this.packets; back++) this.#mark((this.#topLow - back) >>> 0);
+    const end = this.#numbersBehind;
+    for (let back = behind; back < end; back++) this.#mark((this.#topLow - back) >>> 0);
   }
 
   /**
@@ -115,7 +116,8 @@ export class ReplayWindow {
   /** Bit i of the bitmap (byte i >> 3, lowest bit first) is set if the number top - i is refused. */
   snapshot(): ReplaySnapshot {
     const bitmap = new Uint8Array(Math.ceil(this.packets / 8));
-    for (let back = 0; back < this.packets; back++) {
+    const end = this.#numbersBehind;
+    for (let back = 0; back < end; back++) {
       if (this.#isMarked((this.#topLow - back) >>> 0)) {
         bitmap[back >> 3] = (bitmap[back >> 3] as number) | (1 << (back & 7));
       }
@@ -142,6 +144,11 @@ export class ReplayWindow {
   /** How far the number lies behind the top; negative beyond it. Sign exact always, value wherever it matters. */
   #behindTop(high: number, low: number): number {
     return (this.#topHigh - high) * TWO_32 + (this.#topLow - low);
+  }
+
+  /** How many numbers there are from the top back that the window reaches: there are none below 0, and no places for such in a small ring. */
+  get #numbersBehind(): number {
+    return this.#topHigh > 0 ? this.packets : Math.min(this.packets, this.#topLow + 1);
   }
 
   #isMarked(low: number): boolean {
