@@ -98,8 +98,9 @@ export class FlowTracker {
    */
   observe(key: ConnectionKey, flags: number, isInbound: boolean, now: number): void {
     if (key.protocol !== TCP && key.protocol !== UDP) return;
-    const hash = this.#hash.hash(key);
-    const found = this.#slots.find(key, hash);
+    const again = this.#slots.findAgain(key);
+    const hash = again >= 0 ? 0 : this.#hash.hash(key);
+    const found = again >= 0 ? again : this.#slots.find(key, hash);
     let slot = found;
     const before = found >= 0 ? (this.#slots.state[slot] as number) : TCP_NONE;
     const isTcp = key.protocol === TCP;

@@ -30,7 +30,8 @@ export class AddressMap<T> {
     }
     this.#addresses.push(address.slice(0, ADDRESS_WORDS));
     this.#values.push(value);
-    this.#arrange();
+    if (this.size * PLACES_PER_ENTRY > this.#index.length) this.#arrange();
+    else this.#place(this.size - 1);
   }
 
   /** The value of the address whose first word is `words[at]`. */
@@ -82,12 +83,16 @@ export class AddressMap<T> {
     while (places < this.size * PLACES_PER_ENTRY) places *= 2;
     this.#index = new Uint32Array(places);
     this.#words = new Uint32Array((places / PLACES_PER_ENTRY) * ADDRESS_WORDS);
-    for (const [n, address] of this.#addresses.entries()) {
-      copyAddress(address, 0, this.#words, n * ADDRESS_WORDS);
-      let place = hashOf(address, 0) & (places - 1);
-      while (this.#index[place] !== 0) place = (place + 1) & (places - 1);
-      this.#index[place] = n + 1;
-    }
+    for (let n = 0; n < this.size; n++) this.#place(n);
+  }
+
+  #place(n: number): void {
+    const mask = this.#index.length - 1;
+    const at = n * ADDRESS_WORDS;
+    copyAddress(this.#addresses[n] as IpAddress, 0, this.#words, at);
+    let place = hashOf(this.#words, at) & mask;
+    while (this.#index[place] !== 0) place = (place + 1) & mask;
+    this.#index[place] = n + 1;
   }
 }
 

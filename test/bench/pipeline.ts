@@ -5,6 +5,7 @@
  */
 import { PacketVector } from '../../src/dataplane/vector.ts';
 import { RoutingWorld, type WorldSize } from './support/routing-world.ts';
+import { TargetWorld } from './support/target-world.ts';
 
 const INNER_BYTES = 1440;
 const WARM_UP_PACKETS = 200_000;
@@ -34,12 +35,20 @@ const sizes: readonly (readonly [string, WorldSize])[] = [
   ['large_run1', { ...LARGE, run: 1, innerBytes: INNER_BYTES }],
 ];
 
-const cases: Case[] = sizes.flatMap(([name, size]) =>
-  [64, 256].map((vectorPackets) => ({
-    name: `route_in_${name}_v${vectorPackets}`,
-    vectorPackets,
-    make: () => new RoutingWorld(size),
-  })),
+const ways: Readonly<Record<string, (size: WorldSize) => World>> = {
+  route_in: (size) => new RoutingWorld(size),
+  target_in: (size) => new TargetWorld(size, 'in'),
+  target_out: (size) => new TargetWorld(size, 'out'),
+};
+
+const cases: Case[] = Object.entries(ways).flatMap(([way, make]) =>
+  sizes.flatMap(([name, size]) =>
+    [64, 256].map((vectorPackets) => ({
+      name: `${way}_${name}_v${vectorPackets}`,
+      vectorPackets,
+      make: () => make(size),
+    })),
+  ),
 );
 
 function measure({ name, vectorPackets, make }: Case): Record<string, number> {
