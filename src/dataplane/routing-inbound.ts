@@ -5,6 +5,7 @@ import { lowestOf, maskOf, NO_TARGETS, type TargetMask } from '../connections/ta
 import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { Peeker } from '../ipsec/peek.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
+import { uint8 } from '../packet/bytes.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
 import type { ClearRouting } from './clear-routing.ts';
 import { putHighHalf } from './extended-dispatch.ts';
@@ -256,7 +257,7 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     if (verdict !== KEEP) return verdict;
     entry.given.add(target, vector.espLength[i] as number);
     vector.target[i] = target;
-    const isIpv6 = vector.slab.readUInt8(vector.outerOffset[i]) >> 4 === 6;
+    const isIpv6 = uint8(vector.slab, vector.outerOffset[i] as number) >> 4 === 6;
     vector.linkProtocol[i] = isIpv6 ? LINK_PROTOCOL.OUTER_IPV6 : LINK_PROTOCOL.OUTER_IPV4;
     if (entry.sa.hasEsn) putHighHalf(vector, i);
     vector.dispatch[i] = dispatch >>> 0;

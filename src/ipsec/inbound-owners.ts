@@ -153,7 +153,9 @@ export class InboundOwners {
   #ringFor(high: number, low: number, target: number): UnsettledRing {
     this.#ring ??= this.#pool.take() as UnsettledRing; // there is one, or it were `OPEN_HERE`
     const slot = this.#ring.slotOf(low);
-    if (this.#isTaken(this.#ring, slot, high, low, target)) {
+    // What asks is that the place is another's, or a number is sent again: both are rare.
+    const isFresh = this.#ring.ownerAt(slot) === FREE && this.#claims === undefined;
+    if (!isFresh && this.#isTaken(this.#ring, slot, high, low, target)) {
       const ring = this.#pool.grow(this.#ring, low, this.#ring.lowAt(slot));
       this.#ring = ring;
       if (this.#claims !== undefined)

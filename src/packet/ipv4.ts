@@ -1,4 +1,5 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { uint8, uint16, uint32 } from './bytes.ts';
 import { internetChecksum } from './checksum.ts';
 
 /*
@@ -49,24 +50,24 @@ export class Ipv4Header {
  */
 export function parseIpv4(slab: Buffer, offset: number, length: number, out: Ipv4Header): Verdict {
   if (length < IPV4_HEADER_BYTES) return TRUNCATED;
-  const versionIhl = slab.readUInt8(offset);
+  const versionIhl = uint8(slab, offset);
   const headerBytes = (versionIhl & 15) * 4;
   if (versionIhl >> 4 !== 4 || headerBytes < IPV4_HEADER_BYTES) return MALFORMED;
-  const totalBytes = slab.readUInt16BE(offset + 2);
+  const totalBytes = uint16(slab, offset + 2);
   if (totalBytes < headerBytes) return MALFORMED;
   if (totalBytes > length) return TRUNCATED;
-  const fragment = slab.readUInt16BE(offset + 6);
+  const fragment = uint16(slab, offset + 6);
   out.headerBytes = headerBytes;
   out.totalBytes = totalBytes;
-  out.trafficClass = slab.readUInt8(offset + 1);
-  out.identification = slab.readUInt16BE(offset + 4);
+  out.trafficClass = uint8(slab, offset + 1);
+  out.identification = uint16(slab, offset + 4);
   out.hasDontFragment = (fragment & DF) !== 0;
   out.isFragment = (fragment & (MF | OFFSET_MASK)) !== 0;
   out.fragmentOffset = (fragment & OFFSET_MASK) * 8;
-  out.ttl = slab.readUInt8(offset + 8);
-  out.protocol = slab.readUInt8(offset + 9);
-  out.source = slab.readUInt32BE(offset + 12);
-  out.destination = slab.readUInt32BE(offset + 16);
+  out.ttl = uint8(slab, offset + 8);
+  out.protocol = uint8(slab, offset + 9);
+  out.source = uint32(slab, offset + 12);
+  out.destination = uint32(slab, offset + 16);
   return KEEP;
 }
 
