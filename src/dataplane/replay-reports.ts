@@ -1,4 +1,5 @@
 import type { SaId } from '../ipsec/sa.ts';
+import { putUint32 } from '../packet/bytes.ts';
 
 /** Numbers in one report record at the most. */
 export const REPORT_MAX_NUMBERS = 1024;
@@ -39,8 +40,8 @@ export class CommittedNumbers {
     if (this.isFull) throw new RangeError('report of committed numbers is full');
     const at = this.#count++ * NUMBER_BYTES;
     if (at === this.#packed.length) this.#grow();
-    this.#packed.writeUInt32BE(high, at);
-    this.#packed.writeUInt32BE(low, at + 4);
+    putUint32(this.#packed, at, high);
+    putUint32(this.#packed, at + 4, low);
   }
 
   /** A copy of what is waiting, and empties it. */

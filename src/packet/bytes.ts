@@ -1,6 +1,6 @@
 /*
- * Numbers in network byte order, for parsers that have checked the length: a fraction of what `Buffer.readUInt32BE` costs, which checks
- * the kind of its argument and throws. Beyond the end there are zeros.
+ * Numbers in network byte order, for codecs that know the length: a fraction of what `Buffer.readUInt32BE` costs, which checks
+ * the kind of its argument and throws. Beyond the end there are zeros, and nothing is written.
  */
 
 export function uint8(slab: Uint8Array, at: number): number {
@@ -19,4 +19,16 @@ export function uint32(slab: Uint8Array, at: number): number {
       (slab[at + 3] as number)) >>>
     0
   );
+}
+
+export function putUint16(slab: Uint8Array, at: number, value: number): void {
+  slab[at] = value >>> 8;
+  slab[at + 1] = value;
+}
+
+export function putUint32(slab: Uint8Array, at: number, value: number): void {
+  slab[at] = value >>> 24;
+  slab[at + 1] = value >>> 16;
+  slab[at + 2] = value >>> 8;
+  slab[at + 3] = value;
 }

@@ -1,5 +1,5 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
-import { uint8, uint16, uint32 } from './bytes.ts';
+import { putUint16, putUint32, uint8, uint16, uint32 } from './bytes.ts';
 import { internetChecksum } from './checksum.ts';
 
 /*
@@ -89,16 +89,16 @@ export interface Ipv4Fields {
 
 /** Writes a header without options, checksum included, and returns its length (20). */
 export function encodeIpv4(slab: Buffer, offset: number, fields: Ipv4Fields): number {
-  slab.writeUInt8(0x45, offset);
-  slab.writeUInt8(fields.trafficClass ?? 0, offset + 1);
-  slab.writeUInt16BE(fields.totalBytes, offset + 2);
-  slab.writeUInt16BE(fields.identification ?? 0, offset + 4);
-  slab.writeUInt16BE(fields.hasDontFragment === true ? DF : 0, offset + 6);
-  slab.writeUInt8(fields.ttl ?? 64, offset + 8);
-  slab.writeUInt8(fields.protocol, offset + 9);
-  slab.writeUInt16BE(0, offset + 10);
-  slab.writeUInt32BE(fields.source, offset + 12);
-  slab.writeUInt32BE(fields.destination, offset + 16);
-  slab.writeUInt16BE(internetChecksum(slab, offset, IPV4_HEADER_BYTES), offset + 10);
+  slab[offset] = 0x45;
+  slab[offset + 1] = fields.trafficClass ?? 0;
+  putUint16(slab, offset + 2, fields.totalBytes);
+  putUint16(slab, offset + 4, fields.identification ?? 0);
+  putUint16(slab, offset + 6, fields.hasDontFragment === true ? DF : 0);
+  slab[offset + 8] = fields.ttl ?? 64;
+  slab[offset + 9] = fields.protocol;
+  putUint16(slab, offset + 10, 0);
+  putUint32(slab, offset + 12, fields.source);
+  putUint32(slab, offset + 16, fields.destination);
+  putUint16(slab, offset + 10, internetChecksum(slab, offset, IPV4_HEADER_BYTES));
   return IPV4_HEADER_BYTES;
 }

@@ -1,6 +1,6 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { isIpv4 } from './address.ts';
-import { uint16 } from './bytes.ts';
+import { putUint16, uint16 } from './bytes.ts';
 import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum4, sumWords } from './checksum.ts';
 import { IP_PROTOCOL } from './protocols.ts';
 
@@ -49,10 +49,10 @@ export function encodeUdp(
   destinationPort: number,
   payloadBytes: number,
 ): number {
-  slab.writeUInt16BE(sourcePort, offset);
-  slab.writeUInt16BE(destinationPort, offset + 2);
-  slab.writeUInt16BE(UDP_HEADER_BYTES + payloadBytes, offset + 4);
-  slab.writeUInt16BE(0, offset + 6);
+  putUint16(slab, offset, sourcePort);
+  putUint16(slab, offset + 2, destinationPort);
+  putUint16(slab, offset + 4, UDP_HEADER_BYTES + payloadBytes);
+  putUint16(slab, offset + 6, 0);
   return UDP_HEADER_BYTES;
 }
 
