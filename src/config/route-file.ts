@@ -160,7 +160,7 @@ export const routeFile = object({
   connection_table: object({
     entries: tableEntries
       .default(65_536)
-      .meta({ description: 'Connections that it holds. 122 bytes for each are taken at the start.' }),
+      .meta({ description: 'Connections that it holds. 81 bytes for each are taken at the start.' }),
   })
     .prefault({})
     .meta({ description: 'The distributed connection table.', reload: 'restart' }),

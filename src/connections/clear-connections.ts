@@ -50,7 +50,7 @@ export class ClearConnections {
   constructor(options: ClearConnectionsOptions) {
     this.#capacity = options.capacity ?? DEFAULT_CAPACITY;
     this.#clearCapacity = options.clearCapacity ?? this.#capacity / 4;
-    this.#slots = new ConnectionSlots(this.#capacity * 2);
+    this.#slots = new ConnectionSlots(this.#capacity);
     this.#hash = new KeyedHash(options.seed);
   }
 
@@ -110,7 +110,7 @@ export class ClearConnections {
   sweep(now: number, budget = this.#slots.slots / 16): void {
     if (this.#size === 0) return;
     for (let looked = 0; looked < budget; looked++) {
-      while (this.#slots.state[this.#sweepAt] !== FREE && this.#isOver(this.#sweepAt, now))
+      if (this.#slots.state[this.#sweepAt] !== FREE && this.#isOver(this.#sweepAt, now))
         this.#release(this.#sweepAt);
       this.#sweepAt = (this.#sweepAt + 1) % this.#slots.slots;
     }
@@ -132,8 +132,8 @@ export class ClearConnections {
     if (this.#size >= this.#capacity) return -1;
     if (value !== PROTECTED && this.#clearSize >= this.#clearCapacity) return -1;
     const hash = this.#hash.hash(key);
-    const slot = -1 - this.#slots.find(key, hash);
-    this.#slots.occupy(slot, key, hash, key.protocol === IP_PROTOCOL.TCP ? TCP_OPENING : ASKED);
+    const place = -1 - this.#slots.find(key, hash);
+    const slot = this.#slots.occupy(place, key, hash, key.protocol === IP_PROTOCOL.TCP ? TCP_OPENING : ASKED);
     this.#slots.setValue(slot, value);
     this.#size++;
     if (value !== PROTECTED) this.#clearSize++;

@@ -66,7 +66,7 @@ export class ConnectionBindings {
   constructor(options: ConnectionBindingsOptions) {
     this.#capacity = options.capacity ?? DEFAULT_CAPACITY;
     this.#perGroup = options.perGroup ?? this.#capacity / 4;
-    this.#slots = new ConnectionSlots(this.#capacity * 2);
+    this.#slots = new ConnectionSlots(this.#capacity);
     this.#hash = new KeyedHash(options.seed);
     const times = { ...DEFAULT_BINDING_TIMES, ...options.times };
     const { openingMs, openMs, closedMs, refusedMs, datagramsMs, icmpMs } = times;
@@ -129,8 +129,7 @@ export class ConnectionBindings {
   removeGroup(group: number): void {
     if (!this.#sizeByGroup.has(group)) return;
     for (let slot = 0; slot < this.#slots.slots; slot++) {
-      // A removal moves another one into this slot: look again.
-      while (this.#slots.state[slot] !== FREE && this.#slots.valueAt(slot) === group) this.#release(slot);
+      if (this.#slots.state[slot] !== FREE && this.#slots.valueAt(slot) === group) this.#release(slot);
     }
   }
 
@@ -138,7 +137,7 @@ export class ConnectionBindings {
   sweep(now: number, budget = this.#slots.slots / 16): void {
     if (this.#size === 0) return;
     for (let looked = 0; looked < budget; looked++) {
-      while (this.#slots.state[this.#sweepAt] !== FREE && this.#isOver(this.#sweepAt, now))
+      if (this.#slots.state[this.#sweepAt] !== FREE && this.#isOver(this.#sweepAt, now))
         this.#release(this.#sweepAt);
       this.#sweepAt = (this.#sweepAt + 1) % this.#slots.slots;
     }
@@ -156,8 +155,7 @@ export class ConnectionBindings {
     if (found >= 0) return this.#slots.valueAt(found) === group ? found : -1;
     if (!this.#hasRoomFor(group)) return -1;
     const size = this.#sizeByGroup.get(group) ?? 0;
-    const slot = -1 - found;
-    this.#slots.occupy(slot, key, hash, TCP_OPENING);
+    const slot = this.#slots.occupy(-1 - found, key, hash, TCP_OPENING);
     this.#slots.setValue(slot, group);
     this.#sizeByGroup.set(group, size + 1);
     this.#size++;

@@ -1,4 +1,4 @@
-import { ADDRESS_WORDS, type IpAddress, newAddress } from '../packet/address.ts';
+import { ADDRESS_WORDS, type IpAddress, isIpv4, newAddress } from '../packet/address.ts';
 
 /** In place of an SA group: the connection came in clear. SA groups are numbered from 1. */
 export const CLEAR_GROUP = 0;
@@ -34,6 +34,8 @@ export function newConnectionKey(): ConnectionKey {
 export const HASH_SEED_BYTES = 8;
 /** Two addresses, group, ports, protocol. */
 const KEY_WORDS = 11;
+/** The same of IPv4: all addresses begin alike, so one word of each does. Another length, so that none is mistaken for the other. */
+const IPV4_KEY_WORDS = 5;
 const FIVE_WORDS = 5;
 /** Rounds after the last word. */
 const FINAL_ROUNDS = 3;
@@ -60,12 +62,21 @@ export class KeyedHash {
   /** 32 bits, signed: the engine keeps an unsigned number above 2^31 on the heap, and this is made for every packet. */
   hash(key: ConnectionKey): number {
     const words = this.#words;
+    const ports = (key.sourcePort << 16) | key.destinationPort;
+    if (isIpv4(key.dvipa) && isIpv4(key.source)) {
+      words[0] = key.dvipa[ADDRESS_WORDS - 1] as number;
+      words[1] = key.source[ADDRESS_WORDS - 1] as number;
+      words[2] = key.group;
+      words[3] = ports;
+      words[4] = key.protocol;
+      return this.#run(IPV4_KEY_WORDS);
+    }
     for (let word = 0; word < ADDRESS_WORDS; word++) {
       words[word] = key.dvipa[word] as number;
       words[ADDRESS_WORDS + word] = key.source[word] as number;
     }
     words[2 * ADDRESS_WORDS] = key.group;
-    words[2 * ADDRESS_WORDS + 1] = (key.sourcePort << 16) | key.destinationPort;
+    words[2 * ADDRESS_WORDS + 1] = ports;
     words[2 * ADDRESS_WORDS + 2] = key.protocol;
     return this.#run(KEY_WORDS);
   }

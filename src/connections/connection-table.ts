@@ -46,8 +46,6 @@ export type ConnectionListener = (
 export const DEFAULT_CAPACITY = 2 ** 16;
 const MIN_CAPACITY = 2 ** 4;
 const MAX_CAPACITY = 2 ** 20;
-/** At most half of the slots are taken, so that a look-up ends after one or two. */
-const SLOTS_PER_ENTRY = 2;
 const DEFAULT_TENTATIVE_PER_GROUP = 256;
 
 const TENTATIVE = 1;
@@ -104,7 +102,7 @@ export class ConnectionTable {
       throw new RangeError('capacity must be a power of two from 2^4 to 2^20');
     }
     this.capacity = capacity;
-    this.#slots = new ConnectionSlots(capacity * SLOTS_PER_ENTRY);
+    this.#slots = new ConnectionSlots(capacity);
     this.#keyedHash = new KeyedHash(options.seed);
     this.#timeouts = { ...DEFAULT_CONNECTION_TIMEOUTS, ...options.timeouts };
     this.#onChange = options.onChange;
@@ -129,7 +127,7 @@ export class ConnectionTable {
 
   /** Memory for each entry of the capacity, used or not. */
   get bytesPerEntry(): number {
-    return this.#slots.bytesPerSlot * SLOTS_PER_ENTRY;
+    return this.#slots.bytesPerSlot;
   }
 
   /** Entries of the SA group. */
@@ -171,9 +169,7 @@ export class ConnectionTable {
     const hash = this.hashOf(key);
     const found = this.#slots.find(key, hash);
     if (found >= 0 || !this.hasRoomFor(key.group)) return false;
-    const slot = -1 - found;
-    this.#slots.occupy(slot, key, hash, FREE);
-    this.#slots.setValue(slot, target);
+    const slot = this.#occupy(-1 - found, key, hash, target);
     this.#slots.time[slot] = now + this.#timeouts.tentativeMs;
     this.#enter(slot, key, TENTATIVE);
     return true;
@@ -187,14 +183,10 @@ export class ConnectionTable {
   confirm(key: ConnectionKey, target: number, now: number): 'new' | 'known' | 'refused' | 'full' {
     const hash = this.hashOf(key);
     const found = this.#slots.find(key, hash);
-    const slot = found >= 0 ? found : -1 - found;
-    const state = this.#slots.state[slot] as number;
-    if (state !== FREE && this.#slots.valueAt(slot) !== target) return 'refused';
-    if (state === FREE) {
-      if (!this.#mayGrow(key.group)) return 'full';
-      this.#slots.occupy(slot, key, hash, FREE);
-      this.#slots.setValue(slot, target);
-    }
+    const state = found < 0 ? FREE : (this.#slots.state[found] as number);
+    if (state !== FREE && this.#slots.valueAt(found) !== target) return 'refused';
+    if (state === FREE && !this.#mayGrow(key.group)) return 'full';
+    const slot = state === FREE ? this.#occupy(-1 - found, key, hash, target) : found;
     if (state !== ESTABLISHED) this.#enter(slot, key, ESTABLISHED);
     this.#slots.time[slot] = now + this.#timeouts.establishedMs;
     return state === ESTABLISHED ? 'known' : 'new';
@@ -207,19 +199,13 @@ export class ConnectionTable {
   open(key: ConnectionKey, target: number, now: number): boolean {
     const hash = this.hashOf(key);
     const found = this.#slots.find(key, hash);
-    const slot = found >= 0 ? found : -1 - found;
-    const state = this.#slots.state[slot] as number;
-    if (state !== FREE && this.#slots.valueAt(slot) !== target) return false;
+    const state = found < 0 ? FREE : (this.#slots.state[found] as number);
+    if (state !== FREE && this.#slots.valueAt(found) !== target) return false;
     if (state === ESTABLISHED) return true;
-    if (state !== OPENING) {
-      if ((this.#openingByTarget.get(target) ?? 0) >= this.#openingPerTarget) return false;
-      if (state === FREE) {
-        if (!this.#mayGrow(key.group)) return false;
-        this.#slots.occupy(slot, key, hash, FREE);
-        this.#slots.setValue(slot, target);
-      }
-      this.#enter(slot, key, OPENING);
-    }
+    if (state !== OPENING && (this.#openingByTarget.get(target) ?? 0) >= this.#openingPerTarget) return false;
+    if (state === FREE && !this.#mayGrow(key.group)) return false;
+    const slot = state === FREE ? this.#occupy(-1 - found, key, hash, target) : found;
+    if (state !== OPENING) this.#enter(slot, key, OPENING);
     this.#slots.time[slot] = now + this.#timeouts.openingMs;
     return true;
   }
@@ -279,8 +265,7 @@ export class ConnectionTable {
     const { slots, state, time } = this.#slots;
     let removed = 0;
     for (let looked = 0; looked < budget; looked++) {
-      // After a removal another entry may have moved into this slot: look again.
-      while (state[this.#sweepAt] !== FREE && (time[this.#sweepAt] as number) <= now) {
+      if (state[this.#sweepAt] !== FREE && (time[this.#sweepAt] as number) <= now) {
         this.#remove(this.#sweepAt);
         removed++;
       }
@@ -289,7 +274,7 @@ export class ConnectionTable {
     return removed;
   }
 
-  /** Places for entries, more than there are entries. */
+  /** Places for entries. */
   get slots(): number {
     return this.#slots.slots;
   }
@@ -321,17 +306,23 @@ export class ConnectionTable {
   }
 
   #find(key: ConnectionKey): number {
-    return this.#slots.find(key, this.hashOf(key));
+    const again = this.#slots.findAgain(key);
+    return again >= 0 ? again : this.#slots.find(key, this.hashOf(key));
+  }
+
+  /** The new entry's slot. It has no state yet: `#enter` gives it one. */
+  #occupy(place: number, key: ConnectionKey, hash: number, target: number): number {
+    const slot = this.#slots.occupy(place, key, hash, FREE);
+    this.#slots.setValue(slot, target);
+    return slot;
   }
 
   #removeWhere(matches: (slot: number) => boolean): number {
     let removed = 0;
     for (let slot = 0; slot < this.#slots.slots; slot++) {
-      // A removal moves another entry into this slot, from behind it: look again.
-      while (this.#slots.state[slot] !== FREE && matches(slot)) {
-        this.#remove(slot);
-        removed++;
-      }
+      if (this.#slots.state[slot] === FREE || !matches(slot)) continue;
+      this.#remove(slot);
+      removed++;
     }
     return removed;
   }

@@ -71,7 +71,7 @@ export class FlowTracker {
     if (maxFlows < 1 || (maxFlows & (maxFlows - 1)) !== 0)
       throw new RangeError('maxFlows must be a power of two');
     this.#maxFlows = maxFlows;
-    this.#slots = new ConnectionSlots(maxFlows * 2);
+    this.#slots = new ConnectionSlots(maxFlows);
     this.#hash = new KeyedHash(options.seed);
     this.#onRefused = options.onRefused;
     this.#idleMs = options.idleMs ?? DEFAULT_CONNECTION_TIMEOUTS.establishedMs;
@@ -98,9 +98,10 @@ export class FlowTracker {
    */
   observe(key: ConnectionKey, flags: number, isInbound: boolean, now: number): void {
     if (key.protocol !== TCP && key.protocol !== UDP) return;
-    const hash = this.#hash.hash(key);
-    const found = this.#slots.find(key, hash);
-    const slot = found >= 0 ? found : -1 - found;
+    const again = this.#slots.findAgain(key);
+    const hash = again >= 0 ? 0 : this.#hash.hash(key);
+    const found = again >= 0 ? again : this.#slots.find(key, hash);
+    let slot = found;
     const before = found >= 0 ? (this.#slots.state[slot] as number) : TCP_NONE;
     const isTcp = key.protocol === TCP;
     const after = isTcp ? nextTcpState(before, flags, isInbound) : nextUdpState(before, isInbound);
@@ -112,7 +113,7 @@ export class FlowTracker {
         this.#overflow++;
         return;
       }
-      this.#slots.occupy(slot, key, hash, after);
+      slot = this.#slots.occupy(-1 - found, key, hash, after);
       this.#size++;
       if (isClear) this.#clearSize++;
     }
@@ -166,9 +167,9 @@ export class FlowTracker {
     if (now < this.#passAt) return;
     for (let looked = 0; looked < budget; looked++) {
       const at = this.#sweepAt;
-      while (state[at] !== FREE && now - (time[at] as number) >= this.#lifeOf(at)) {
+      if (state[at] !== FREE && now - (time[at] as number) >= this.#lifeOf(at)) {
         if (isOpen(state[at] as number)) this.#closed.push(this.#slots.keyAt(at));
-        this.#release(at); // another entry may have moved here: look again
+        this.#release(at);
       }
       if (this.#slots.valueAt(at) === USED && isOpen(state[at] as number)) {
         this.#slots.setValue(at, LISTED);
@@ -185,10 +186,9 @@ export class FlowTracker {
   /** The SA group is gone: its connections can neither send nor receive. */
   removeGroup(group: number): void {
     for (let slot = 0; slot < this.#slots.slots; slot++) {
-      while (this.#slots.state[slot] !== FREE && this.#slots.groupAt(slot) === group) {
-        if (isOpen(this.#slots.state[slot] as number)) this.#closed.push(this.#slots.keyAt(slot));
-        this.#release(slot);
-      }
+      if (this.#slots.state[slot] === FREE || this.#slots.groupAt(slot) !== group) continue;
+      if (isOpen(this.#slots.state[slot] as number)) this.#closed.push(this.#slots.keyAt(slot));
+      this.#release(slot);
     }
   }
 

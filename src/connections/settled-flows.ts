@@ -4,7 +4,6 @@ import { ConnectionSlots, FREE } from './connection-slots.ts';
 /** States of a slot. */
 const HEARD = 1;
 const GRANTED = 2;
-const SLOTS_PER_FLOW = 2;
 
 /**
  * Flows of which a target knows that what the peer answers comes here: their packets came from the routing host, or it has said so.
@@ -19,7 +18,7 @@ export class SettledFlows {
 
   /** `maxFlows`: a power of two. */
   constructor(options: { readonly seed: Uint8Array; readonly maxFlows: number; readonly lifeMs: number }) {
-    this.#slots = new ConnectionSlots(options.maxFlows * SLOTS_PER_FLOW);
+    this.#slots = new ConnectionSlots(options.maxFlows);
     this.#hash = new KeyedHash(options.seed);
     this.#lifeMs = options.lifeMs;
   }
@@ -41,17 +40,16 @@ export class SettledFlows {
   /** A new life of the routing host knows nothing of what the one before has granted. */
   forgetGranted(): void {
     for (let slot = 0; slot < this.#slots.slots; slot++) {
-      while (this.#slots.state[slot] === GRANTED) this.#release(slot);
+      if (this.#slots.state[slot] === GRANTED) this.#release(slot);
     }
   }
 
   #add(key: ConnectionKey, state: number, now: number): void {
     const hash = this.#hash.hash(key);
-    const found = this.#slots.find(key, hash);
-    const slot = found >= 0 ? found : -1 - found;
-    if (found < 0) {
-      if (this.#size * SLOTS_PER_FLOW >= this.#slots.slots) return;
-      this.#slots.occupy(slot, key, hash, state);
+    let slot = this.#slots.find(key, hash);
+    if (slot < 0) {
+      if (this.#size >= this.#slots.slots) return;
+      slot = this.#slots.occupy(-1 - slot, key, hash, state);
       this.#size++;
     }
     this.#slots.state[slot] = Math.max(this.#slots.state[slot] as number, state);
@@ -73,8 +71,7 @@ export class SettledFlows {
   sweep(now: number, budget = this.#slots.slots / 64): void {
     const { slots, state, time } = this.#slots;
     for (let looked = 0; looked < budget; looked++) {
-      // After a release another flow may have moved here: look again.
-      while (state[this.#sweepAt] !== FREE && (time[this.#sweepAt] as number) <= now)
+      if (state[this.#sweepAt] !== FREE && (time[this.#sweepAt] as number) <= now)
         this.#release(this.#sweepAt);
       this.#sweepAt = (this.#sweepAt + 1) % slots;
     }

@@ -7,7 +7,7 @@ export type TargetMask = number;
 export const NO_TARGETS: TargetMask = 0;
 
 /** Targets that may be chosen now (they have acknowledged the SA); undefined: all. */
-export type EligibleTargets = ReadonlySet<number> | undefined;
+export type EligibleTargets = Pick<ReadonlySet<number>, 'has'> | undefined;
 
 /** The set of this one. Throws `RangeError` for what is no target's index. */
 export function maskOf(target: number): TargetMask {

@@ -1,6 +1,7 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { ADDRESS_WORDS, readIpv6Address, setIpv4Address } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
+import { uint8 } from '../packet/bytes.ts';
 import { EspHeader, NAT_TRAVERSAL_PORT, parseEsp } from '../packet/esp-header.ts';
 import { Ipv4Header, parseIpv4 } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION_OFFSET, IPV6_SOURCE_OFFSET, Ipv6Header, parseIpv6 } from '../packet/ipv6.ts';
@@ -79,7 +80,7 @@ function readOuterHeader(vector: PacketVector, i: number): Verdict {
   const offset = vector.offset[i] as number;
   const length = vector.length[i] as number;
   if (length < 1) return TRUNCATED;
-  const isIpv6 = slab.readUInt8(offset) >> 4 === 6;
+  const isIpv6 = uint8(slab, offset) >> 4 === 6;
   const bad = isIpv6 ? parseIpv6(slab, offset, length, ipv6) : parseIpv4(slab, offset, length, ipv4);
   if (bad !== KEEP) return bad;
   const words = i * ADDRESS_WORDS;

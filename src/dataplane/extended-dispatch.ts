@@ -1,6 +1,7 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { LINK_PROTOCOL } from './ports.ts';
 import type { PacketVector } from './vector.ts';
+import { putUint32, uint32 } from '../packet/bytes.ts';
 
 /*
  * A dispatch of an SA with ESN. Only the low half of a number is on the wire, and each host would infer the high one from
@@ -17,7 +18,7 @@ const LINK_MALFORMED = verdictOf('link-malformed');
 /** Puts the high half in front of packet `i`. Needs 4 bytes of headroom. */
 export function putHighHalf(vector: PacketVector, i: number): void {
   const at = (vector.offset[i] as number) - HIGH_BYTES;
-  vector.slab.writeUInt32BE(vector.sequenceHigh[i] as number, at);
+  putUint32(vector.slab, at, vector.sequenceHigh[i] as number);
   vector.offset[i] = at;
   vector.length[i] = (vector.length[i] as number) + HIGH_BYTES;
   vector.linkProtocol[i] = LINK_PROTOCOL.OUTER_EXTENDED;
@@ -27,7 +28,7 @@ export function putHighHalf(vector: PacketVector, i: number): void {
 export function takeHighHalf(vector: PacketVector, i: number): Verdict {
   if ((vector.length[i] as number) <= HIGH_BYTES) return LINK_MALFORMED;
   const at = vector.offset[i] as number;
-  vector.linkHigh[i] = vector.slab.readUInt32BE(at);
+  vector.linkHigh[i] = uint32(vector.slab, at);
   vector.offset[i] = at + HIGH_BYTES;
   vector.length[i] = (vector.length[i] as number) - HIGH_BYTES;
   return KEEP;

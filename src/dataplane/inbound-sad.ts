@@ -1,13 +1,18 @@
-import { equalAddresses, type IpAddress } from '../packet/address.ts';
+import type { IpAddress } from '../packet/address.ts';
 import type { SaId, SecurityAssociation } from '../ipsec/sa.ts';
+import { AddressMap } from '../packet/address-map.ts';
 import { Slots } from './slots.ts';
+import { SpiTable } from './spi-table.ts';
+
+/** Endpoints are configured, and few. */
+const SHARED_DESTINATIONS = 64;
 
 /** What every inbound SA has on either host. */
 export interface InboundEntry {
   readonly slot: number;
   readonly sa: SecurityAssociation;
-  /** Outer destination. */
-  readonly destination: IpAddress;
+  /** Outer destination; `InboundSad.receiveAt` changes it. */
+  destination: IpAddress;
 }
 
 /**
@@ -16,14 +21,17 @@ export interface InboundEntry {
  */
 export class InboundSad<Entry extends InboundEntry> {
   readonly #slots = new Slots<Entry>();
-  readonly #bySpi = new Map<number, Entry>();
+  readonly #bySpi = new SpiTable();
   readonly #byId = new Map<SaId, Entry>();
+  /** Most SAs are reached at one of a few addresses: each is kept once. */
+  readonly #destinations = new AddressMap<IpAddress>();
 
   /** Throws if the SPI is taken: the plugin hands each out once. */
   add(sa: SecurityAssociation, make: (slot: number) => Entry): Entry {
-    if (this.#bySpi.has(sa.spi)) throw new Error(`SPI ${sa.spi.toString(16)} is in use already`);
+    if (this.#bySpi.slotOf(sa.spi) >= 0) throw new Error(`SPI ${sa.spi.toString(16)} is in use already`);
     const entry = this.#slots.add(make);
-    this.#bySpi.set(sa.spi, entry);
+    entry.destination = this.#shared(entry.destination);
+    this.#bySpi.add(sa.spi, entry.slot, entry.destination);
     this.#byId.set(sa.id, entry);
     return entry;
   }
@@ -32,20 +40,25 @@ export class InboundSad<Entry extends InboundEntry> {
     const entry = this.#byId.get(id);
     if (entry === undefined) return undefined;
     this.#byId.delete(id);
-    this.#bySpi.delete(entry.sa.spi);
+    this.#bySpi.remove(entry.sa.spi);
     this.#slots.free(entry.slot);
     return entry;
   }
 
+  /** The peer sends to another address of ours from now on. */
+  receiveAt(entry: Entry, destination: IpAddress): void {
+    entry.destination = this.#shared(destination);
+    this.#bySpi.setDestination(entry.sa.spi, destination);
+  }
+
   /** The slot, or -1. The words of the outer destination begin at `at`. */
   lookup(spi: number, destinations: Uint32Array, at: number): number {
-    const entry = this.#bySpi.get(spi);
-    return entry !== undefined && equalAddresses(entry.destination, 0, destinations, at) ? entry.slot : -1;
+    return this.#bySpi.lookup(spi, destinations, at);
   }
 
   /** Whatever the outer destination: of a packet that another host of the cluster has opened. */
   bySpi(spi: number): Entry | undefined {
-    return this.#bySpi.get(spi);
+    return this.#slots.at(this.#bySpi.slotOf(spi));
   }
 
   get(id: SaId): Entry | undefined {
@@ -62,5 +75,12 @@ export class InboundSad<Entry extends InboundEntry> {
 
   get size(): number {
     return this.#slots.size;
+  }
+
+  #shared(destination: IpAddress): IpAddress {
+    const known = this.#destinations.get(destination);
+    if (known === undefined && this.#destinations.size < SHARED_DESTINATIONS)
+      this.#destinations.set(destination, destination);
+    return known ?? destination;
   }
 }

@@ -33,9 +33,8 @@ export class OuterReassembly {
    * Takes the packets of a classified vector that are fragments to us (`fragment`); `route` gets the datagrams that are
    * complete with them, in vectors that are valid during the call.
    */
-  take(vector: PacketVector, now: number, route: (rebuilt: PacketVector) => void): void {
+  take(vector: PacketVector, now: number, route: (rebuilt: PacketVector, now: number) => void): void {
     const rebuilt = this.#rebuilt;
-    rebuilt.reset();
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== FRAGMENT) continue;
       const verdict = this.#reassembler.take(
@@ -48,10 +47,12 @@ export class OuterReassembly {
       if (verdict !== KEEP || isIke(this.#reassembler.slab, this.#reassembler.length)) continue;
       rebuilt.push(this.#reassembler.slab.subarray(0, this.#reassembler.length));
       if (rebuilt.count < rebuilt.capacity) continue;
-      route(rebuilt);
+      route(rebuilt, now);
       rebuilt.reset();
     }
-    if (rebuilt.count > 0) route(rebuilt);
+    if (rebuilt.count === 0) return;
+    route(rebuilt, now);
+    rebuilt.reset();
   }
 
   /** Gives up what waited too long, and counts it. */

@@ -1,9 +1,11 @@
 import { type DropCounters, ELSEWHERE, KEEP, OPEN_HERE, verdictOf } from '../base/verdict.ts';
 import type { KeyedHash } from '../connections/connection-key.ts';
 import type { OuterSources } from '../connections/outer-sources.ts';
+import { lowestOf, maskOf, NO_TARGETS, type TargetMask } from '../connections/target-mask.ts';
 import { FRAGMENT } from '../ipsec/inner-columns.ts';
 import type { Peeker } from '../ipsec/peek.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
+import { uint8 } from '../packet/bytes.ts';
 import { type ClusterAddresses, classify } from './classify.ts';
 import type { ClearRouting } from './clear-routing.ts';
 import { putHighHalf } from './extended-dispatch.ts';
@@ -91,7 +93,8 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
   readonly #tap: PacketTap;
   /** Datagrams whose first fragment is in this vector. */
   readonly #firstFragments: number[] = [];
-  readonly #targetsUsed = new Set<number>();
+  #targetsUsed: TargetMask = NO_TARGETS;
+  readonly #routeRebuilt = (rebuilt: PacketVector, now: number) => this.#route(rebuilt, now);
   packets = 0;
   bytes = 0;
   dispatched = 0;
@@ -115,7 +118,7 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     for (let i = 0; i < vector.count; i++) this.bytes += vector.length[i] as number;
     classify(vector, this.#options.addresses);
     this.#takeMessages(vector, now);
-    this.#reassembly.take(vector, now, (rebuilt) => this.#route(rebuilt, now));
+    this.#reassembly.take(vector, now, this.#routeRebuilt);
     this.#routeClassified(vector, now);
     if (watched !== undefined) this.#tap.judged('route/outside-in', watched, vector, ofArrival);
   }
@@ -219,7 +222,7 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
 
   /** Claim 10: the connection table names the target; the number becomes that target's to settle. */
   #distribute(vector: PacketVector, now: number): void {
-    this.#targetsUsed.clear();
+    this.#targetsUsed = NO_TARGETS;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       vector.verdict[i] = this.#distributeOne(vector, i, now);
@@ -259,19 +262,18 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     if (verdict !== KEEP) return verdict;
     entry.given.add(target, vector.espLength[i] as number);
     vector.target[i] = target;
-    const isIpv6 = vector.slab.readUInt8(vector.outerOffset[i]) >> 4 === 6;
+    const isIpv6 = uint8(vector.slab, vector.outerOffset[i] as number) >> 4 === 6;
     vector.linkProtocol[i] = isIpv6 ? LINK_PROTOCOL.OUTER_IPV6 : LINK_PROTOCOL.OUTER_IPV4;
     if (entry.sa.hasEsn) putHighHalf(vector, i);
     vector.dispatch[i] = dispatch >>> 0;
-    this.#targetsUsed.add(target);
+    this.#targetsUsed |= maskOf(target);
     return KEEP;
   }
 
   #dispatch(vector: PacketVector): void {
     const { link, epoch } = this.#options;
-    for (const target of this.#targetsUsed) {
-      this.dispatched += link.send(vector, target, epoch());
-    }
+    for (let rest = this.#targetsUsed; rest !== NO_TARGETS; rest &= rest - 1)
+      this.dispatched += link.send(vector, lowestOf(rest), epoch());
     if (this.#tap.isOn) this.#tap.passing('route/link-out', vector, ofArrival);
   }
 }

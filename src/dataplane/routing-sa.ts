@@ -1,3 +1,4 @@
+import type { Targets } from '../connections/target-set.ts';
 import type { GivenTraffic } from '../ipsec/given-traffic.ts';
 import type { IcvSuspicion } from '../ipsec/icv-suspicion.ts';
 import type { InboundOwners } from '../ipsec/inbound-owners.ts';
@@ -17,7 +18,7 @@ export interface RoutingInboundSa extends InboundEntry {
   readonly check: TunnelCheck;
   readonly dvipa: RoutedDvipa;
   /** Targets (by index) that acknowledged the SA and may be given its packets. */
-  readonly serving: Set<number>;
+  readonly serving: Targets;
   /** After a restart of this agent: windows of targets that may have used the SA are still missing. */
   isWaitingForWindows: boolean;
   /** Targets that do not serve it get its packets opened by this host. */

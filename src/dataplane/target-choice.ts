@@ -17,7 +17,7 @@ export interface ChoosingSa {
   readonly sa: { readonly group: number };
   readonly dvipa: { readonly address: IpAddress };
   /** Targets that may be given its packets; none: all that serve the DVIPA. */
-  readonly serving: ReadonlySet<number>;
+  readonly serving: Pick<ReadonlySet<number>, 'has' | 'size'>;
 }
 
 /**

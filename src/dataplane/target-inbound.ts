@@ -19,6 +19,7 @@ import { isRefusedForCongestion } from './outer-marks.ts';
 import type { CommittedNumbers } from './replay-reports.ts';
 import { PacketTap } from './packet-tap.ts';
 import { ofArrival } from './tap-subjects.ts';
+import { TouchedEntries } from './touched-entries.ts';
 import type { PacketVector } from './vector.ts';
 
 const UNKNOWN_SPI = verdictOf('unknown-spi');
@@ -86,7 +87,7 @@ export class TargetInbound {
   readonly #options: TargetInboundOptions;
   readonly #tap: PacketTap;
   /** SAs that the last vector had packets for, whatever became of them: they have something to settle. */
-  readonly touched = new Set<ShadowInboundSa>();
+  readonly touched = new TouchedEntries<ShadowInboundSa>();
   /** Inbound packets opened (ICV right) on this host. */
   opened = 0;
   linkPackets = 0;

@@ -26,6 +26,7 @@ import type { SendingSa } from './sending-sa.ts';
 import { ofDeparture } from './tap-subjects.ts';
 import { OuterCut } from './outer-cut.ts';
 import { LINK_PROTOCOL, type PacketSink } from './ports.ts';
+import { TouchedEntries } from './touched-entries.ts';
 import type { PacketVector } from './vector.ts';
 import { WaitingLine } from './waiting-line.ts';
 
@@ -105,9 +106,9 @@ export class TargetOutbound {
   readonly #tap: PacketTap;
   readonly #describe: DescribePacket;
   /** Numbers taken per slot in this vector, given to `sent` after the send call. */
-  readonly #taken = new Map<ShadowOutboundSa, number>();
+  readonly #taken = new TouchedEntries<ShadowOutboundSa>();
   /** SAs that had no number for a packet of this vector, or used their credit with one to be stamped: told after it. */
-  readonly #touched = new Set<ShadowOutboundSa>();
+  readonly #touched = new TouchedEntries<ShadowOutboundSa>();
   readonly sent = new SentCounts();
   funnelled = 0;
   stamped = 0;
@@ -224,7 +225,7 @@ export class TargetOutbound {
       return KEEP;
     }
     if (number === TAKE_STAMP) return this.#forStamp(vector, i, entry);
-    this.#taken.set(entry, (this.#taken.get(entry) ?? 0) + 1);
+    this.#taken.add(entry);
     // The owner grants no such lease. If it did, the packet must not leave here all the same.
     if (entry.dvipa.returnVia === 'router') return RETURN_ROUTER;
     return assignNumber(vector, i, entry, number, entry.iv);
@@ -246,8 +247,8 @@ export class TargetOutbound {
     const aside = this.#setAside(vector);
     sealAndSend(vector, this.#sending, this.sent, now);
     if (this.#tap.isOn) this.#tap.passing('target/sealed', vector, this.#describe);
-    for (const [entry, count] of this.#taken) {
-      entry.holder.sent(count, now);
+    for (const entry of this.#taken) {
+      entry.holder.sent(this.#taken.countOf(entry), now);
       this.#options.onNumbering(entry);
     }
     this.#taken.clear();

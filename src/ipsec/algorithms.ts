@@ -231,6 +231,29 @@ function refuse(reason: string): Support {
   return { isSupported: false, reason };
 }
 
+/** The suites that were asked for, one of each: there may be many SAs of one. */
+const suites = new Map<string, EspSuite>();
+
+function suiteOf(
+  encryption: EncryptionAlgorithm,
+  integrity: IntegrityAlgorithm | undefined,
+  keyBytes: number,
+) {
+  const name = `${encryption.name} ${keyBytes} ${integrity?.name}`;
+  const known = suites.get(name);
+  if (known !== undefined) return known;
+  const icvBytes = integrity?.icvBytes ?? encryption.icvBytes;
+  const suite = {
+    encryption,
+    integrity,
+    keyBytes,
+    icvBytes,
+    cipherName: encryption.cipherName(keyBytes * 8),
+  };
+  suites.set(name, suite);
+  return suite;
+}
+
 /** Whether ESP can be done with this pair; the reason when not is one clause for a log line or an errmsg. */
 export function supported(encr: AlgorithmChoice, integ?: AlgorithmChoice): Support {
   const encryption = lookupEncryption(encr.transform);
@@ -242,14 +265,10 @@ export function supported(encr: AlgorithmChoice, integ?: AlgorithmChoice): Suppo
   if (!encryption.keyBytes.includes(keyBytes)) {
     return refuse(`${encryption.name} has no key of ${encr.keyMaterialBytes} bytes`);
   }
-  const cipherName = encryption.cipherName(keyBytes * 8);
   const hasIntegrity = integ !== undefined && integ.transform !== AUTH_NONE;
   if (encryption.icvBytes > 0) {
     if (hasIntegrity) return refuse(`${encryption.name} goes without an integrity algorithm`);
-    return {
-      isSupported: true,
-      suite: { encryption, integrity: undefined, keyBytes, icvBytes: encryption.icvBytes, cipherName },
-    };
+    return { isSupported: true, suite: suiteOf(encryption, undefined, keyBytes) };
   }
   if (!hasIntegrity) return refuse(`${encryption.name} needs an integrity algorithm`);
   const integrity = lookupIntegrity(integ.transform);
@@ -260,10 +279,7 @@ export function supported(encr: AlgorithmChoice, integ?: AlgorithmChoice): Suppo
   if (integ.keyMaterialBytes !== integrity.keyBytes) {
     return refuse(`${integrity.name} has no key of ${integ.keyMaterialBytes} bytes`);
   }
-  return {
-    isSupported: true,
-    suite: { encryption, integrity, keyBytes, icvBytes: integrity.icvBytes, cipherName },
-  };
+  return { isSupported: true, suite: suiteOf(encryption, integrity, keyBytes) };
 }
 
 /** Length of the ESP packet (SPI to ICV) around `plainBytes`: padding to the alignment and nothing more. */

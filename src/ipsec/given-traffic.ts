@@ -3,14 +3,19 @@ interface Usage {
   readonly bytes: number;
 }
 
-/** One target's traffic on one SA. */
-interface Given {
-  packets: number;
-  bytes: number;
-  /** Packets of its that it may have had from an earlier life of this agent: what its first report says. */
-  basePackets: number | undefined;
-  baseBytes: number | undefined;
+/** Of one target: packets and bytes that it was given. */
+const PACKETS = 0;
+const BYTES = 1;
+const GIVEN_NUMBERS = 2;
+const FIRST_TARGETS = 4;
+
+/** Packets that it may have had from an earlier life of this agent: what its first report says. */
+interface Base {
+  readonly packets: number;
+  readonly bytes: number;
 }
+
+const NOTHING: Base = { packets: 0, bytes: 0 };
 
 /**
  * What each target was given of one inbound SA, and so the most it can have used: its lifesize reports are believed up to
@@ -18,7 +23,10 @@ interface Given {
  */
 export class GivenTraffic {
   readonly #isRestored: boolean;
-  readonly #byTarget: (Given | undefined)[] = [];
+  /** By target. */
+  #given = new Float64Array(FIRST_TARGETS * GIVEN_NUMBERS);
+  /** By target, of an SA that is older than this life; undefined: it has not reported. */
+  #bases: (Base | undefined)[] | undefined;
 
   constructor(isRestored: boolean) {
     this.#isRestored = isRestored;
@@ -26,33 +34,42 @@ export class GivenTraffic {
 
   /** One packet more, `bytes` from SPI to ICV: no inner packet is longer. */
   add(target: number, bytes: number): void {
-    const given = this.#of(target);
-    given.packets++;
-    given.bytes += bytes;
+    const at = target * GIVEN_NUMBERS;
+    if (at >= this.#given.length) this.#grow(at);
+    const given = this.#given;
+    given[at + PACKETS] = (given[at + PACKETS] as number) + 1;
+    given[at + BYTES] = (given[at + BYTES] as number) + bytes;
   }
 
   /** Another incarnation of the target: it counts from 0, as this does. */
   restarted(target: number): void {
-    this.#byTarget[target] = { packets: 0, bytes: 0, basePackets: 0, baseBytes: 0 };
+    this.#given.fill(0, target * GIVEN_NUMBERS, (target + 1) * GIVEN_NUMBERS);
+    if (this.#isRestored) this.#setBase(target, NOTHING);
   }
 
   /** A cumulative report, as far as it can be true. */
   cap<Report extends Usage>(target: number, report: Report): Report {
-    const given = this.#of(target);
-    given.basePackets ??= report.packets;
-    given.baseBytes ??= report.bytes;
-    const packets = Math.min(report.packets, given.basePackets + given.packets);
-    const bytes = Math.min(report.bytes, given.baseBytes + given.bytes);
+    const at = target * GIVEN_NUMBERS;
+    const base = this.#baseOf(target, report);
+    const packets = Math.min(report.packets, base.packets + (this.#given[at + PACKETS] ?? 0));
+    const bytes = Math.min(report.bytes, base.bytes + (this.#given[at + BYTES] ?? 0));
     return { ...report, packets, bytes };
   }
 
-  #of(target: number): Given {
-    let given = this.#byTarget[target];
-    if (given === undefined) {
-      const base = this.#isRestored ? undefined : 0;
-      given = { packets: 0, bytes: 0, basePackets: base, baseBytes: base };
-      this.#byTarget[target] = given;
-    }
-    return given;
+  #baseOf(target: number, { packets, bytes }: Usage): Base {
+    if (!this.#isRestored) return NOTHING;
+    return this.#bases?.[target] ?? this.#setBase(target, { packets, bytes });
+  }
+
+  #setBase(target: number, base: Base): Base {
+    this.#bases ??= [];
+    this.#bases[target] = base;
+    return base;
+  }
+
+  #grow(at: number): void {
+    const grown = new Float64Array(Math.max(at + GIVEN_NUMBERS, this.#given.length * 2));
+    grown.set(this.#given);
+    this.#given = grown;
   }
 }

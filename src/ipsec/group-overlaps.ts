@@ -18,6 +18,7 @@ export interface OverlapListener {
 }
 
 const NONE: ReadonlyMap<number, number> = new Map();
+const NOBODY: readonly Member[] = [];
 
 /**
  * Which SA groups *look alike*: a packet may be of either, as far as its inner addresses, protocol and ports say, and they
@@ -26,8 +27,8 @@ const NONE: ReadonlyMap<number, number> = new Map();
  */
 export class GroupOverlaps {
   readonly #members = new Map<SaId, Member>();
-  /** Members whose peer has single addresses, by each of them. */
-  readonly #byAddress = new Map<string, Set<Member>>();
+  /** Members whose peer has single addresses, by each of them: mostly it is one. */
+  readonly #byAddress = new Map<string, readonly Member[]>();
   readonly #wide = new Set<Member>();
   /** For each group that looks like others: those, with how many pairs of SAs say so. */
   readonly #others = new Map<number, Map<number, number>>();
@@ -73,9 +74,8 @@ export class GroupOverlaps {
     const addresses = singleAddresses(member);
     if (addresses === undefined) this.#wide.add(member);
     for (const address of addresses ?? []) {
-      const there = this.#byAddress.get(address);
-      if (there === undefined) this.#byAddress.set(address, new Set([member]));
-      else there.add(member);
+      const there = this.#byAddress.get(address) ?? NOBODY;
+      if (!there.includes(member)) this.#byAddress.set(address, [...there, member]);
     }
   }
 
@@ -85,9 +85,9 @@ export class GroupOverlaps {
     this.#members.delete(id);
     this.#wide.delete(member);
     for (const address of singleAddresses(member) ?? []) {
-      const there = this.#byAddress.get(address);
-      there?.delete(member);
-      if (there?.size === 0) this.#byAddress.delete(address);
+      const others = (this.#byAddress.get(address) ?? NOBODY).filter((other) => other !== member);
+      if (others.length > 0) this.#byAddress.set(address, others);
+      else this.#byAddress.delete(address);
     }
     for (const other of this.#candidates(member)) this.#count(member, other, -1, before);
   }

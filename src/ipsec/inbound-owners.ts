@@ -4,6 +4,8 @@ import { ReplayWindow } from './replay-window.ts';
 import { BURNT, FREE, RingPool, type UnsettledRing } from './unsettled-ring.ts';
 
 const REPLAY = verdictOf('replay');
+/** Most SAs never have a floor, a claim or an eviction: what they would be kept in is made with the first. */
+const NO_FLOORS = new Float64Array(0);
 
 /** What a replay report of a target did. */
 export interface ReportOutcome {
@@ -43,9 +45,10 @@ interface Claim {
  *                                 slot free ................................... send; slot := {s, t, dispatch}
  *                                 slot has s at t ............................. send again (its window decides)
  *                                 slot has s, and its owner was asked for it .. replay: a copy waits already
- *                                 slot has s at another target, or another
- *                                 unsettled number that the window takes,
- *                                 or there is no ring ......................... open here, then `opened`
+ *                                 slot has another unsettled number that the
+ *                                 window takes ................................ a larger ring
+ *                                 slot has s at another target, or there is
+ *                                 no (larger) ring ............................ open here, then `opened`
  *   opened here                   slot has s unsettled ........................ claim it from its owner
  *                                 else ........................................ commit, deliver
  * ```
@@ -56,24 +59,22 @@ interface Claim {
  */
 export class InboundOwners {
   readonly #window: ReplayWindow;
-  readonly #mask: number;
   readonly #pool: RingPool;
   /** Taken with the first packet: most SAs of a quiet cluster have none. */
   #ring: UnsettledRing | undefined;
-  /** By slot of the ring, which holds nothing else until the answer. */
-  readonly #claims = new Map<number, Claim>();
+  /** By slot of the ring, which holds nothing else until the answer; undefined: there were none yet. */
+  #claims: Map<number, Claim> | undefined;
   #isUsed = false;
   /** Per target index: dispatches of this SA up to here are settled. */
-  #floors = new Float64Array(0);
+  #floors = NO_FLOORS;
   /** Per target: entries that made room for others while a report of them may still come. */
-  readonly #evicted = new Map<number, number>();
+  #evicted: Map<number, number> | undefined;
   #undecided = 0;
 
   /** `windowPackets` 0: the SA's replay check is off, everything is sent (RFC 4303 section 3.4.3). */
   constructor(windowPackets: number, pool = new RingPool()) {
     this.#window = new ReplayWindow(windowPackets);
     this.#pool = pool;
-    this.#mask = pool.slots - 1;
   }
 
   /** Numbers burnt because their target was lost; above 0 the SA should be rekeyed. */
@@ -106,25 +107,21 @@ export class InboundOwners {
     if (this.#window.packets === 0 || verdict === REPLAY) return verdict;
     if (this.#ring !== undefined) this.#isUsed = true;
     if (verdict !== KEEP) return verdict;
-    this.#ring ??= this.#pool.take() as UnsettledRing; // there is one, or it were `OPEN_HERE`
-    const ring = this.#ring;
+    const ring = this.#ringFor(high, low, target);
     this.#isUsed = true;
-    const slot = low & this.#mask;
-    const isSame = ring.low[slot] === low && ring.high[slot] === high;
-    const owner = ring.owner[slot] as number;
+    const slot = ring.slotOf(low);
+    const isSame = ring.holds(slot, high, low);
+    const owner = ring.ownerAt(slot);
     if (owner === BURNT) {
-      this.#window.burn(ring.high[slot] as number, ring.low[slot] as number);
-    } else if (!isSame && owner !== FREE && !this.#isSettled(owner, ring.dispatch[slot] as number)) {
+      this.#window.burn(ring.highAt(slot), ring.lowAt(slot));
+    } else if (!isSame && owner !== FREE && !this.#isSettled(owner, ring.dispatchAt(slot))) {
       // The window has passed the other number: it is refused without its entry, which guards nothing any more.
+      this.#evicted ??= new Map();
       this.#evicted.set(owner, (this.#evicted.get(owner) ?? 0) + 1);
     }
     // Twice from two places: a target's word says nothing about which of them was genuine.
-    const isDoubtful = isSame && owner === target && ring.source[slot] !== source;
-    ring.source[slot] = isDoubtful ? 0 : source;
-    ring.high[slot] = high;
-    ring.low[slot] = low;
-    ring.owner[slot] = target;
-    ring.dispatch[slot] = dispatch;
+    const isDoubtful = isSame && owner === target && ring.sourceAt(slot) !== source;
+    ring.put(slot, high, low, target, dispatch, isDoubtful ? 0 : source);
     return KEEP;
   }
 
@@ -134,27 +131,44 @@ export class InboundOwners {
     if (this.#window.packets === 0) return KEEP;
     const ring = this.#ring;
     if (ring === undefined) return this.#pool.isExhausted ? OPEN_HERE : KEEP;
-    const slot = low & this.#mask;
-    const isSame = ring.low[slot] === low && ring.high[slot] === high;
-    const owner = ring.owner[slot] as number;
-    if (this.#claims.size > 0 && this.#claims.has(slot)) return isSame ? REPLAY : OPEN_HERE;
-    if (owner === BURNT) {
-      if (isSame) return REPLAY;
-      return this.#window.isBeyondTop(ring.high[slot] as number, ring.low[slot] as number) ? OPEN_HERE : KEEP;
+    const slot = ring.slotOf(low);
+    const isSame = ring.holds(slot, high, low);
+    if (isSame && this.#claimAt(slot) !== undefined) return REPLAY;
+    if (!this.#isTaken(ring, slot, high, low, target)) return KEEP;
+    if (isSame) return ring.ownerAt(slot) === BURNT ? REPLAY : OPEN_HERE;
+    return this.#pool.mayGrow(ring, low, ring.lowAt(slot)) ? KEEP : OPEN_HERE;
+  }
+
+  /** The place of the number is another's, or its own already: with another target, or burnt. */
+  #isTaken(ring: UnsettledRing, slot: number, high: number, low: number, target: number): boolean {
+    const isSame = ring.holds(slot, high, low);
+    const owner = ring.ownerAt(slot);
+    if (this.#claimAt(slot) !== undefined) return true;
+    if (owner === BURNT) return isSame || this.#window.isBeyondTop(ring.highAt(slot), ring.lowAt(slot));
+    if (owner === FREE || this.#isSettled(owner, ring.dispatchAt(slot))) return false;
+    return isSame ? owner !== target : this.#window.check(ring.highAt(slot), ring.lowAt(slot));
+  }
+
+  /** Where the number has, or can be given, a place: `preview` said so. */
+  #ringFor(high: number, low: number, target: number): UnsettledRing {
+    this.#ring ??= this.#pool.take() as UnsettledRing; // there is one, or it were `OPEN_HERE`
+    const slot = this.#ring.slotOf(low);
+    // What asks is that the place is another's, or a number is sent again: both are rare.
+    const isFresh = this.#ring.ownerAt(slot) === FREE && this.#claims === undefined;
+    if (!isFresh && this.#isTaken(this.#ring, slot, high, low, target)) {
+      const ring = this.#pool.grow(this.#ring, low, this.#ring.lowAt(slot));
+      this.#ring = ring;
+      if (this.#claims !== undefined)
+        this.#claims = new Map([...this.#claims.values()].map((claim) => [ring.slotOf(claim.low), claim]));
     }
-    if (owner === FREE || this.#isSettled(owner, ring.dispatch[slot] as number)) return KEEP;
-    const isTaken = isSame
-      ? owner !== target
-      : this.#window.check(ring.high[slot] as number, ring.low[slot] as number);
-    return isTaken ? OPEN_HERE : KEEP;
+    return this.#ring;
   }
 
   /** A target was given the number, and may have delivered it: `opened` would claim it, or has. */
   isOwned(high: number, low: number): boolean {
     const ring = this.#ring;
-    const slot = low & this.#mask;
-    if (ring === undefined || ring.low[slot] !== low || ring.high[slot] !== high) return false;
-    const owner = ring.owner[slot] as number;
+    if (ring === undefined || !ring.holds(ring.slotOf(low), high, low)) return false;
+    const owner = ring.ownerAt(ring.slotOf(low));
     return owner >= 0 && this.#isOwner(high, low, owner);
   }
 
@@ -163,15 +177,16 @@ export class InboundOwners {
     if (!this.#window.check(high, low)) return REPLAYED;
     if (this.#window.packets === 0) return DELIVER;
     const ring = this.#ring;
-    const slot = low & this.#mask;
-    if (ring !== undefined && ring.low[slot] === low && ring.high[slot] === high) {
-      const owner = ring.owner[slot] as number;
-      if (owner === BURNT || this.#claims.has(slot)) return REPLAYED;
-      if (owner !== FREE && !this.#isSettled(owner, ring.dispatch[slot] as number)) {
+    if (ring !== undefined && ring.holds(ring.slotOf(low), high, low)) {
+      const slot = ring.slotOf(low);
+      const owner = ring.ownerAt(slot);
+      if (owner === BURNT || this.#claimAt(slot) !== undefined) return REPLAYED;
+      if (owner !== FREE && !this.#isSettled(owner, ring.dispatchAt(slot))) {
+        this.#claims ??= new Map();
         this.#claims.set(slot, { high, low, owner, isReported: false });
         return { kind: 'claim', owner };
       }
-      ring.owner[slot] = FREE;
+      ring.setOwner(slot, FREE);
     }
     this.#window.commit(high, low);
     return DELIVER;
@@ -187,14 +202,15 @@ export class InboundOwners {
     target: number,
     isGiven: boolean,
   ): 'deliver' | 'replay' | 'refused' {
-    const slot = low & this.#mask;
-    const claim = this.#claims.get(slot);
+    const ring = this.#ring;
+    if (ring === undefined) return 'refused';
+    const slot = ring.slotOf(low);
+    const claim = this.#claimAt(slot);
     if (claim?.owner !== target || claim.high !== high || claim.low !== low) return 'refused';
-    this.#claims.delete(slot);
-    const ring = this.#ring as UnsettledRing;
+    this.#claims?.delete(slot);
     // Not given: its report says so, or comes still. Until then the number stays its own.
     if (!isGiven && !claim.isReported) return 'replay';
-    ring.owner[slot] = FREE;
+    ring.setOwner(slot, FREE);
     if (claim.isReported) return isGiven ? 'refused' : 'replay';
     return this.#window.commit(high, low) ? 'deliver' : 'replay';
   }
@@ -214,8 +230,9 @@ export class InboundOwners {
       else refused++;
     }
     if (floor > this.#floorOf(target)) this.#setFloor(target, floor);
-    const late = refused === 0 ? 0 : Math.min(refused, this.#evicted.get(target) ?? 0);
-    if (late > 0) this.#evicted.set(target, (this.#evicted.get(target) ?? 0) - late);
+    const evicted = this.#evicted?.get(target) ?? 0;
+    const late = Math.min(refused, evicted);
+    if (late > 0) this.#evicted?.set(target, evicted - late);
     return { committed, refused: refused - late };
   }
 
@@ -234,10 +251,10 @@ export class InboundOwners {
     if (this.#window.packets === 0 || ring === undefined)
       return this.#window.packets === 0 ? 'late' : 'refused';
     if (!this.#window.check(high, low)) return 'late';
-    const slot = low & this.#mask;
     if (!this.#isOwner(high, low, target)) return 'refused';
-    if (ring.source[slot] === 0) return 'late';
-    if (ring.source[slot] !== source) return 'refused';
+    const known = ring.sourceAt(ring.slotOf(low));
+    if (known === 0) return 'late';
+    if (known !== source) return 'refused';
     const { topHigh, topLow } = this.#window;
     return high > topHigh || (high === topHigh && low > topLow) ? 'moved' : 'late';
   }
@@ -250,19 +267,19 @@ export class InboundOwners {
     let burnt = 0;
     const ring = this.#ring;
     if (ring !== undefined) {
-      for (let slot = 0; slot <= this.#mask; slot++) {
-        if (ring.owner[slot] !== target) continue;
+      for (let slot = 0; slot < ring.slots; slot++) {
+        if (ring.ownerAt(slot) !== target) continue;
         // Who was asked for a number and did not answer may have delivered it, whatever its floor said.
-        const claim = this.#claims.get(slot);
-        this.#claims.delete(slot);
+        const claim = this.#claimAt(slot);
+        this.#claims?.delete(slot);
         const isOpen =
-          claim === undefined ? !this.#isSettled(target, ring.dispatch[slot] as number) : !claim.isReported;
-        ring.owner[slot] = isOpen ? BURNT : FREE;
+          claim === undefined ? !this.#isSettled(target, ring.dispatchAt(slot)) : !claim.isReported;
+        ring.setOwner(slot, isOpen ? BURNT : FREE);
         if (isOpen) burnt++;
       }
     }
     this.#setFloor(target, 0);
-    this.#evicted.delete(target);
+    this.#evicted?.delete(target);
     this.#undecided += burnt;
     return burnt;
   }
@@ -274,9 +291,9 @@ export class InboundOwners {
   snapshot(): ReplaySnapshot {
     const ring = this.#ring;
     if (ring !== undefined) {
-      for (let slot = 0; slot <= this.#mask; slot++) {
-        if (ring.owner[slot] !== BURNT) continue;
-        if (this.#window.burn(ring.high[slot] as number, ring.low[slot] as number)) ring.owner[slot] = FREE;
+      for (let slot = 0; slot < ring.slots; slot++) {
+        if (ring.ownerAt(slot) !== BURNT) continue;
+        if (this.#window.burn(ring.highAt(slot), ring.lowAt(slot))) ring.setOwner(slot, FREE);
       }
     }
     return this.#window.snapshot();
@@ -296,13 +313,13 @@ export class InboundOwners {
     const ring = this.#ring;
     const wasUsed = this.#isUsed;
     this.#isUsed = false;
-    if (ring === undefined || wasUsed || this.#claims.size > 0) return;
-    for (let slot = 0; slot <= this.#mask; slot++) {
-      const owner = ring.owner[slot] as number;
+    if (ring === undefined || wasUsed || (this.#claims?.size ?? 0) > 0) return;
+    for (let slot = 0; slot < ring.slots; slot++) {
+      const owner = ring.ownerAt(slot);
       if (owner === FREE) continue;
       if (owner === BURNT) {
-        if (!this.#window.burn(ring.high[slot] as number, ring.low[slot] as number)) return;
-      } else if (!this.#isSettled(owner, ring.dispatch[slot] as number)) return;
+        if (!this.#window.burn(ring.highAt(slot), ring.lowAt(slot))) return;
+      } else if (!this.#isSettled(owner, ring.dispatchAt(slot))) return;
     }
     this.close();
   }
@@ -311,16 +328,16 @@ export class InboundOwners {
   close(): void {
     if (this.#ring !== undefined) this.#pool.give(this.#ring);
     this.#ring = undefined;
-    this.#claims.clear();
+    this.#claims = undefined;
   }
 
   #commit(high: number, low: number, target: number): boolean {
     const ring = this.#ring;
     if (ring === undefined || !this.#isOwner(high, low, target)) return false;
-    const slot = low & this.#mask;
-    const claim = this.#claims.get(slot);
+    const slot = ring.slotOf(low);
+    const claim = this.#claimAt(slot);
     if (claim?.isReported === true) return false;
-    if (claim === undefined) ring.owner[slot] = FREE;
+    if (claim === undefined) ring.setOwner(slot, FREE);
     else claim.isReported = true;
     // False if the window has passed the number meanwhile; then it is refused anyway.
     this.#window.commit(high, low);
@@ -330,9 +347,14 @@ export class InboundOwners {
   /** The number was given to this target and is not settled yet. */
   #isOwner(high: number, low: number, target: number): boolean {
     const ring = this.#ring;
-    const slot = low & this.#mask;
-    if (ring?.owner[slot] !== target || ring.low[slot] !== low || ring.high[slot] !== high) return false;
-    return this.#claims.has(slot) || !this.#isSettled(target, ring.dispatch[slot] as number);
+    if (ring === undefined) return false;
+    const slot = ring.slotOf(low);
+    if (ring.ownerAt(slot) !== target || !ring.holds(slot, high, low)) return false;
+    return this.#claimAt(slot) !== undefined || !this.#isSettled(target, ring.dispatchAt(slot));
+  }
+
+  #claimAt(slot: number): Claim | undefined {
+    return this.#claims?.get(slot);
   }
 
   #isSettled(target: number, dispatch: number): boolean {

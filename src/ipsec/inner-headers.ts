@@ -6,6 +6,7 @@ import {
   readIpv6Address,
   setIpv4Address,
 } from '../packet/address.ts';
+import { uint8, uint16 } from '../packet/bytes.ts';
 import { ICMP_ECHO_ID_OFFSET, ICMP_HEADER_BYTES } from '../packet/icmp.ts';
 import { IPV4_HEADER_BYTES, Ipv4Header, parseIpv4 } from '../packet/ipv4.ts';
 import {
@@ -54,7 +55,7 @@ export class InnerHeaderReader {
   read(packet: InnerBytes, columns: InnerColumns, i: number): Verdict {
     if (packet.length < 1) return TRUNCATED;
     if (packet.available < 1) return INCOMPLETE;
-    const isIpv6 = packet.bytes.readUInt8(packet.at) >> 4 === 6;
+    const isIpv6 = uint8(packet.bytes, packet.at) >> 4 === 6;
     return isIpv6 ? this.#readIpv6(packet, columns, i) : this.#readIpv4(packet, columns, i);
   }
 
@@ -143,21 +144,21 @@ export class InnerHeaderReader {
     if (header + needed > available) return INCOMPLETE;
     const upper = at + header;
     if (isIcmp(protocol)) {
-      columns.destinationPort[i] = bytes.readUInt16BE(upper);
-      const type = bytes.readUInt8(upper);
+      columns.destinationPort[i] = uint16(bytes, upper);
+      const type = uint8(bytes, upper);
       const idEnd = header + ICMP_ECHO_ID_OFFSET + 2;
       if (isIcmpEcho(protocol, type) && idEnd <= this.totalBytes) {
         if (idEnd > available) return INCOMPLETE;
-        columns.sourcePort[i] = bytes.readUInt16BE(upper + ICMP_ECHO_ID_OFFSET);
+        columns.sourcePort[i] = uint16(bytes, upper + ICMP_ECHO_ID_OFFSET);
       }
       const isError = isIcmpError(protocol, type);
       return isError
         ? this.#readQuote({ bytes, at, available }, header + ICMP_HEADER_BYTES, columns, i)
         : KEEP;
     }
-    columns.sourcePort[i] = bytes.readUInt16BE(upper);
-    columns.destinationPort[i] = bytes.readUInt16BE(upper + 2);
-    if (protocol === IP_PROTOCOL.TCP) columns.tcpFlags[i] = bytes.readUInt8(upper + TCP_FLAGS_OFFSET);
+    columns.sourcePort[i] = uint16(bytes, upper);
+    columns.destinationPort[i] = uint16(bytes, upper + 2);
+    if (protocol === IP_PROTOCOL.TCP) columns.tcpFlags[i] = uint8(bytes, upper + TCP_FLAGS_OFFSET);
     return KEEP;
   }
 }

@@ -4,6 +4,8 @@ import type { ReplaySnapshot } from './replay-snapshot.ts';
 export const REPLAY_WINDOW_MAX_PACKETS = 1 << 20;
 
 const TWO_32 = 0x1_0000_0000;
+/** A ring to begin with. */
+const FIRST_BITS = 512;
 
 /**
  * Anti-replay window of one inbound SA (RFC 4303 section 3.4.3 and appendix A).
@@ -16,13 +18,16 @@ const TWO_32 = 0x1_0000_0000;
  * Sequence numbers are 64 bits as two uint32 halves (without ESN the high half is 0): exact, and nothing
  * is allocated per packet. `bigint` appears only in snapshots.
  *
- * The bits are a ring of the next power of two, so that the place of a number is its low bits.
+ * The bits are a ring of the next power of two, so that the place of a number is its low bits. It begins small, and doubles while there are
+ * numbers up to the top that have no place of their own: most SAs of a quiet cluster never need all of it.
  */
 export class ReplayWindow {
   /** 0 = replay check off: everything but number 0 is fresh. */
   readonly packets: number;
-  readonly #bits: Uint32Array;
-  readonly #mask: number;
+  #bits: Uint32Array;
+  #mask: number;
+  /** What `#mask` becomes at the most. */
+  readonly #fullMask: number;
   #topHigh = 0;
   #topLow = 0;
 
@@ -32,8 +37,9 @@ export class ReplayWindow {
     }
     this.packets = packets;
     const ring = 2 ** Math.ceil(Math.log2(Math.max(packets, 32)));
-    this.#bits = new Uint32Array(ring / 32);
-    this.#mask = ring - 1;
+    this.#fullMask = ring - 1;
+    this.#mask = Math.min(ring, FIRST_BITS) - 1;
+    this.#bits = new Uint32Array((this.#mask + 1) / 32);
   }
 
   get topHigh(): number {
@@ -90,7 +96,8 @@ export class ReplayWindow {
     const ahead = -this.#behindTop(high, low);
     if (ahead > 0) this.#moveTop(ahead, high, low);
     const behind = this.#behindTop(high, low);
-    for (let back = behind; back < this.packets; back++) this.#mark((this.#topLow - back) >>> 0);
+    const end = this.#numbersBehind;
+    for (let back = behind; back < end; back++) this.#mark((this.#topLow - back) >>> 0);
   }
 
   /**
@@ -109,7 +116,8 @@ export class ReplayWindow {
   /** Bit i of the bitmap (byte i >> 3, lowest bit first) is set if the number top - i is refused. */
   snapshot(): ReplaySnapshot {
     const bitmap = new Uint8Array(Math.ceil(this.packets / 8));
-    for (let back = 0; back < this.packets; back++) {
+    const end = this.#numbersBehind;
+    for (let back = 0; back < end; back++) {
       if (this.#isMarked((this.#topLow - back) >>> 0)) {
         bitmap[back >> 3] = (bitmap[back >> 3] as number) | (1 << (back & 7));
       }
@@ -125,6 +133,7 @@ export class ReplayWindow {
     this.#topHigh = Number(snapshot.top >> 32n);
     this.#topLow = Number(snapshot.top & 0xffff_ffffn);
     this.#bits.fill(0);
+    this.#makeRoomFor(this.#topHigh, this.#topLow);
     for (let back = 0; back < this.packets; back++) {
       const byte = snapshot.bitmap[back >> 3];
       const isRefused = byte === undefined || ((byte >> (back & 7)) & 1) === 1;
@@ -137,6 +146,11 @@ export class ReplayWindow {
     return (this.#topHigh - high) * TWO_32 + (this.#topLow - low);
   }
 
+  /** How many numbers there are from the top back that the window reaches: there are none below 0, and no places for such in a small ring. */
+  get #numbersBehind(): number {
+    return this.#topHigh > 0 ? this.packets : Math.min(this.packets, this.#topLow + 1);
+  }
+
   #isMarked(low: number): boolean {
     const place = low & this.#mask;
     return (((this.#bits[place >>> 5] as number) >>> (place & 31)) & 1) === 1;
@@ -147,8 +161,18 @@ export class ReplayWindow {
     this.#bits[place >>> 5] = (this.#bits[place >>> 5] as number) | (1 << (place & 31));
   }
 
+  /** While the ring is not the full one, all numbers up to the top have places of their own, which stay theirs in a larger one. */
+  #makeRoomFor(high: number, low: number): void {
+    if (this.#mask === this.#fullMask || (high === 0 && low <= this.#mask)) return;
+    while (this.#mask < this.#fullMask && (high > 0 || low > this.#mask)) this.#mask = this.#mask * 2 + 1;
+    const larger = new Uint32Array((this.#mask + 1) / 32);
+    larger.set(this.#bits);
+    this.#bits = larger;
+  }
+
   /** Clears the places of the numbers that come in, a word at a time where a whole word comes in. */
   #moveTop(ahead: number, high: number, low: number): void {
+    this.#makeRoomFor(high, low);
     if (ahead > this.#mask) {
       this.#bits.fill(0);
     } else {

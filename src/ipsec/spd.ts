@@ -7,6 +7,7 @@ import {
   isIpv4,
   isWithin,
 } from '../packet/address.ts';
+import { AddressMap } from '../packet/address-map.ts';
 import { hasPorts, isIcmp } from '../packet/protocols.ts';
 import { FRAGMENT, type InnerColumns } from './inner-columns.ts';
 import type { OutboundPolicy } from './sa.ts';
@@ -28,7 +29,11 @@ interface CompiledPolicy {
   readonly policy: OutboundPolicy;
   readonly source: Range;
   readonly destination: Range;
+  /** Its place in charon's order. */
+  rank: number;
 }
+
+const NONE: readonly CompiledPolicy[] = [];
 
 function compile(selector: TrafficSelector): Range {
   const { family, protocol, fromPort, toPort } = selector;
@@ -112,7 +117,8 @@ function inOrder(a: CompiledPolicy, b: CompiledPolicy): number {
 
 /**
  * The outbound SPD (RFC 4301 section 4.4.1) of the DVIPAs: which SA an inner packet is sealed with. The first policy in charon's
- * order that matches wins. A direct-mapped cache by flow in front of the ordered list; every change empties it.
+ * order that matches wins. A direct-mapped cache by flow in front, emptied by every change; behind it policies for single destinations by
+ * these, and all others as an ordered list.
  */
 export class Spd {
   readonly #byKey = new Map<string, CompiledPolicy>();
@@ -120,6 +126,9 @@ export class Spd {
   version = 0;
   /** In order of priority; undefined after a change, so that a snapshot of many is sorted once. */
   #ordered: CompiledPolicy[] | undefined = [];
+  /** The same for single destinations, as most peers have, and for all others; made with `#ordered`. */
+  #byDestination = new AddressMap<CompiledPolicy[]>();
+  #wide: CompiledPolicy[] = [];
   /** The same by SA group; made when it is asked for. */
   #byGroup: Map<number, CompiledPolicy[]> | undefined;
   readonly #cached: (CompiledPolicy | undefined)[] = Array.from({ length: CACHE_SLOTS }, () => undefined);
@@ -132,7 +141,8 @@ export class Spd {
   /** Adds a policy, or replaces the one of the same key: that is the outbound switch to a new SA. */
   install(policy: OutboundPolicy): void {
     const { source, destination } = policy;
-    this.#byKey.set(policy.key, { policy, source: compile(source), destination: compile(destination) });
+    const compiled = { policy, source: compile(source), destination: compile(destination), rank: 0 };
+    this.#byKey.set(policy.key, compiled);
     this.#changed();
   }
 
@@ -163,7 +173,7 @@ export class Spd {
     ) {
       return cached.policy;
     }
-    const found = firstMatch(this.#inOrder(), inner, i);
+    const found = this.#first(inner, i);
     if (found === undefined) return undefined;
     this.#cached[slot] = found;
     this.#cachePorts[slot] = ports;
@@ -206,9 +216,34 @@ export class Spd {
     this.#cached.fill(undefined);
   }
 
+  /** The first policy that matches packet `i`. */
+  #first(inner: InnerColumns, i: number): CompiledPolicy | undefined {
+    this.#inOrder();
+    const single = this.#byDestination.get(inner.innerDestination, i * ADDRESS_WORDS);
+    const narrow = firstMatch(single ?? NONE, inner, i);
+    const wide = firstMatch(this.#wide, inner, i);
+    if (narrow === undefined || wide === undefined) return narrow ?? wide;
+    return narrow.rank < wide.rank ? narrow : wide;
+  }
+
   #inOrder(): readonly CompiledPolicy[] {
-    this.#ordered ??= [...this.#byKey.values()].toSorted(inOrder);
+    this.#ordered ??= this.#arrange();
     return this.#ordered;
+  }
+
+  #arrange(): CompiledPolicy[] {
+    const ordered = [...this.#byKey.values()].toSorted(inOrder);
+    this.#byDestination = new AddressMap();
+    this.#wide = [];
+    for (const [rank, entry] of ordered.entries()) {
+      entry.rank = rank;
+      const { from, to } = entry.destination;
+      const isSingle = equalAddresses(from, 0, to, 0);
+      const there = isSingle ? this.#byDestination.get(from) : this.#wide;
+      if (there === undefined) this.#byDestination.set(from, [entry]);
+      else there.push(entry);
+    }
+    return ordered;
   }
 
   #inGroups(): ReadonlyMap<number, readonly CompiledPolicy[]> {

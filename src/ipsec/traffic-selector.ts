@@ -82,7 +82,8 @@ const isUint = (value: number, max: number) => Number.isInteger(value) && value 
 /** Checks and builds; undefined if an address, the range, protocol or ports are no selector. */
 export function trafficSelectorOf(fields: SelectorFields): TrafficSelector | undefined {
   const from = parseAddress(fields.from);
-  const to = parseAddress(fields.to);
+  // A single address, as most are, is kept once.
+  const to = fields.to === fields.from ? from : parseAddress(fields.to);
   const { protocol = 0, fromPort = 0, toPort = 0xffff } = fields;
   if (from === undefined || to === undefined || from.length !== to.length) return undefined;
   if (compareAddressBytes(from, to) > 0) return undefined;

@@ -3,51 +3,24 @@ import { hasPorts, isIcmp } from '../packet/protocols.ts';
 import { FRAGMENT, type InnerColumns } from './inner-columns.ts';
 import { coversAllPorts, isOpaque, type TrafficSelector } from './traffic-selector.ts';
 
-/** Selectors of one side, ready for comparing numbers. */
-class CompiledSelectors {
-  readonly #count: number;
-  readonly #family: Uint8Array;
-  readonly #from: Uint32Array;
-  readonly #to: Uint32Array;
-  readonly #protocol: Uint8Array;
-  readonly #fromPort: Uint16Array;
-  readonly #toPort: Uint16Array;
-  /** Matches a packet that shows no ports: any port, or OPAQUE. */
-  readonly #takesUnseenPorts: Uint8Array;
+/** Words of a selector. */
+const FAMILY = 0;
+const PROTOCOL = 1;
+const FROM_PORT = 2;
+const TO_PORT = 3;
+/** 1: matches a packet that shows no ports: any port, or OPAQUE. */
+const TAKES_UNSEEN_PORTS = 4;
+const FROM = 5;
+const TO = FROM + ADDRESS_WORDS;
+const SELECTOR_WORDS = TO + ADDRESS_WORDS;
 
-  constructor(selectors: readonly TrafficSelector[]) {
-    this.#count = selectors.length;
-    this.#family = Uint8Array.from(selectors, ({ family }) => family);
-    this.#from = Uint32Array.from(selectors.flatMap(({ from }) => [...addressOfBytes(from)]));
-    this.#to = Uint32Array.from(selectors.flatMap(({ to }) => [...addressOfBytes(to)]));
-    this.#protocol = Uint8Array.from(selectors, ({ protocol }) => protocol);
-    this.#fromPort = Uint16Array.from(selectors, ({ fromPort }) => fromPort);
-    this.#toPort = Uint16Array.from(selectors, ({ toPort }) => toPort);
-    this.#takesUnseenPorts = Uint8Array.from(selectors, (selector) =>
-      coversAllPorts(selector) || isOpaque(selector) ? 1 : 0,
-    );
-  }
-
-  /** `port` -1: the packet shows none. `addresses` is a column, `at` the packet's first word in it; undefined: any. */
-  match(
-    addresses: Uint32Array | undefined,
-    at: number,
-    family: number,
-    protocol: number,
-    port: number,
-  ): boolean {
-    for (let i = 0; i < this.#count; i++) {
-      if (this.#family[i] !== family) continue;
-      const words = i * ADDRESS_WORDS;
-      if (addresses !== undefined && !isWithin(addresses, at, this.#from, words, this.#to, words)) continue;
-      const wanted = this.#protocol[i] as number;
-      if (wanted !== 0 && wanted !== protocol) continue;
-      if (port < 0) {
-        if (this.#takesUnseenPorts[i] === 1) return true;
-      } else if (port >= (this.#fromPort[i] as number) && port <= (this.#toPort[i] as number)) return true;
-    }
-    return false;
-  }
+function compile(selectors: readonly TrafficSelector[]): number[] {
+  return selectors.flatMap((selector) => {
+    const { family, protocol, fromPort, toPort, from, to } = selector;
+    const takesUnseenPorts = coversAllPorts(selector) || isOpaque(selector);
+    const numbers = [family, protocol, fromPort, toPort, takesUnseenPorts ? 1 : 0];
+    return [...numbers, ...addressOfBytes(from), ...addressOfBytes(to)];
+  });
 }
 
 /**
@@ -59,13 +32,15 @@ class CompiledSelectors {
  * Compiled once per SA; allocates nothing per packet.
  */
 export class TunnelCheck {
-  readonly #source: CompiledSelectors;
-  readonly #destination: CompiledSelectors;
+  /** Of the destination, then of the source, behind each other: one SA's lie together. */
+  readonly #selectors: Uint32Array;
+  /** Where those of the source begin. */
+  readonly #sourceAt: number;
 
   /** Selectors in packet direction. */
   constructor(source: readonly TrafficSelector[], destination: readonly TrafficSelector[]) {
-    this.#source = new CompiledSelectors(source);
-    this.#destination = new CompiledSelectors(destination);
+    this.#selectors = Uint32Array.from([...compile(destination), ...compile(source)]);
+    this.#sourceAt = destination.length * SELECTOR_WORDS;
   }
 
   /**
@@ -92,9 +67,35 @@ export class TunnelCheck {
     // ICMP type and code stand for the port on both sides (RFC 4301 section 4.4.1.1, RFC 7296 section 3.13.1).
     const source = isSeen && !isIcmp(protocol) ? (inner.sourcePort[i] as number) : destination;
     const at = i * ADDRESS_WORDS;
+    const { length } = this.#selectors;
     return (
-      this.#destination.match(inner.innerDestination, at, family, protocol, destination) &&
-      this.#source.match(sources, at, family, protocol, source)
+      this.#matchAny(0, this.#sourceAt, inner.innerDestination, at, family, protocol, destination) &&
+      this.#matchAny(this.#sourceAt, length, sources, at, family, protocol, source)
     );
+  }
+
+  /** One of the selectors from `first` below `end`. `port` -1: the packet shows none. `addresses` undefined: any. */
+  #matchAny(
+    first: number,
+    end: number,
+    addresses: Uint32Array | undefined,
+    at: number,
+    family: number,
+    protocol: number,
+    port: number,
+  ): boolean {
+    const words = this.#selectors;
+    for (let s = first; s < end; s += SELECTOR_WORDS) {
+      if (words[s + FAMILY] !== family) continue;
+      const wanted = words[s + PROTOCOL] as number;
+      if (wanted !== 0 && wanted !== protocol) continue;
+      const takesPort =
+        port < 0
+          ? words[s + TAKES_UNSEEN_PORTS] === 1
+          : port >= (words[s + FROM_PORT] as number) && port <= (words[s + TO_PORT] as number);
+      if (!takesPort) continue;
+      if (addresses === undefined || isWithin(addresses, at, words, s + FROM, words, s + TO)) return true;
+    }
+    return false;
   }
 }

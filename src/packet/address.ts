@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { uint32 } from './bytes.ts';
 
 /*
  * IP addresses as the fast path keeps them: four 32-bit host numbers, first word first. IPv4 a.b.c.d stands as
@@ -100,10 +101,10 @@ export function setIpv4Address(words: Uint32Array, at: number, number: number): 
 
 /** Reads 16 bytes, network order. */
 export function readIpv6Address(slab: Buffer, offset: number, words: Uint32Array, at: number): void {
-  words[at] = slab.readUInt32BE(offset);
-  words[at + 1] = slab.readUInt32BE(offset + 4);
-  words[at + 2] = slab.readUInt32BE(offset + 8);
-  words[at + 3] = slab.readUInt32BE(offset + 12);
+  words[at] = uint32(slab, offset);
+  words[at + 1] = uint32(slab, offset + 4);
+  words[at + 2] = uint32(slab, offset + 8);
+  words[at + 3] = uint32(slab, offset + 12);
 }
 
 /** Writes 4 or 16 bytes, network order; returns how many. */

@@ -1,4 +1,5 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { uint32 } from './bytes.ts';
 
 /*
  * ESP (RFC 4303 section 2), big endian:
@@ -32,10 +33,10 @@ export class EspHeader {
 /** Reads SPI and sequence number. `not-esp`: a reserved SPI. */
 export function parseEsp(slab: Buffer, offset: number, length: number, out: EspHeader): Verdict {
   if (length < ESP_HEADER_BYTES) return TRUNCATED;
-  const spi = slab.readUInt32BE(offset);
+  const spi = uint32(slab, offset);
   if (spi <= ESP_SPI_RESERVED_MAX) return NOT_ESP;
   out.spi = spi;
-  out.sequence = slab.readUInt32BE(offset + 4);
+  out.sequence = uint32(slab, offset + 4);
   return KEEP;
 }
 

@@ -1,4 +1,5 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { putUint16, putUint32, uint8, uint16, uint32 } from './bytes.ts';
 import { internetChecksum } from './checksum.ts';
 
 /*
@@ -49,24 +50,24 @@ export class Ipv4Header {
  */
 export function parseIpv4(slab: Buffer, offset: number, length: number, out: Ipv4Header): Verdict {
   if (length < IPV4_HEADER_BYTES) return TRUNCATED;
-  const versionIhl = slab.readUInt8(offset);
+  const versionIhl = uint8(slab, offset);
   const headerBytes = (versionIhl & 15) * 4;
   if (versionIhl >> 4 !== 4 || headerBytes < IPV4_HEADER_BYTES) return MALFORMED;
-  const totalBytes = slab.readUInt16BE(offset + 2);
+  const totalBytes = uint16(slab, offset + 2);
   if (totalBytes < headerBytes) return MALFORMED;
   if (totalBytes > length) return TRUNCATED;
-  const fragment = slab.readUInt16BE(offset + 6);
+  const fragment = uint16(slab, offset + 6);
   out.headerBytes = headerBytes;
   out.totalBytes = totalBytes;
-  out.trafficClass = slab.readUInt8(offset + 1);
-  out.identification = slab.readUInt16BE(offset + 4);
+  out.trafficClass = uint8(slab, offset + 1);
+  out.identification = uint16(slab, offset + 4);
   out.hasDontFragment = (fragment & DF) !== 0;
   out.isFragment = (fragment & (MF | OFFSET_MASK)) !== 0;
   out.fragmentOffset = (fragment & OFFSET_MASK) * 8;
-  out.ttl = slab.readUInt8(offset + 8);
-  out.protocol = slab.readUInt8(offset + 9);
-  out.source = slab.readUInt32BE(offset + 12);
-  out.destination = slab.readUInt32BE(offset + 16);
+  out.ttl = uint8(slab, offset + 8);
+  out.protocol = uint8(slab, offset + 9);
+  out.source = uint32(slab, offset + 12);
+  out.destination = uint32(slab, offset + 16);
   return KEEP;
 }
 
@@ -88,16 +89,16 @@ export interface Ipv4Fields {
 
 /** Writes a header without options, checksum included, and returns its length (20). */
 export function encodeIpv4(slab: Buffer, offset: number, fields: Ipv4Fields): number {
-  slab.writeUInt8(0x45, offset);
-  slab.writeUInt8(fields.trafficClass ?? 0, offset + 1);
-  slab.writeUInt16BE(fields.totalBytes, offset + 2);
-  slab.writeUInt16BE(fields.identification ?? 0, offset + 4);
-  slab.writeUInt16BE(fields.hasDontFragment === true ? DF : 0, offset + 6);
-  slab.writeUInt8(fields.ttl ?? 64, offset + 8);
-  slab.writeUInt8(fields.protocol, offset + 9);
-  slab.writeUInt16BE(0, offset + 10);
-  slab.writeUInt32BE(fields.source, offset + 12);
-  slab.writeUInt32BE(fields.destination, offset + 16);
-  slab.writeUInt16BE(internetChecksum(slab, offset, IPV4_HEADER_BYTES), offset + 10);
+  slab[offset] = 0x45;
+  slab[offset + 1] = fields.trafficClass ?? 0;
+  putUint16(slab, offset + 2, fields.totalBytes);
+  putUint16(slab, offset + 4, fields.identification ?? 0);
+  putUint16(slab, offset + 6, fields.hasDontFragment === true ? DF : 0);
+  slab[offset + 8] = fields.ttl ?? 64;
+  slab[offset + 9] = fields.protocol;
+  putUint16(slab, offset + 10, 0);
+  putUint32(slab, offset + 12, fields.source);
+  putUint32(slab, offset + 16, fields.destination);
+  putUint16(slab, offset + 10, internetChecksum(slab, offset, IPV4_HEADER_BYTES));
   return IPV4_HEADER_BYTES;
 }

@@ -1,4 +1,5 @@
 import { INCOMPLETE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import { uint8, uint16, uint32 } from './bytes.ts';
 import { type IpAddress, writeAddress } from './address.ts';
 import { IP_PROTOCOL } from './protocols.ts';
 
@@ -52,23 +53,21 @@ export function parseIpv6(
 ): Verdict {
   if (length < IPV6_HEADER_BYTES) return TRUNCATED;
   if (available < IPV6_HEADER_BYTES) return INCOMPLETE;
-  const first = slab.readUInt16BE(offset);
+  const first = uint16(slab, offset);
   if (first >> 12 !== 6) return MALFORMED;
   if (isMapped(slab, offset + IPV6_SOURCE_OFFSET) || isMapped(slab, offset + IPV6_DESTINATION_OFFSET)) {
     return MALFORMED;
   }
-  const totalBytes = IPV6_HEADER_BYTES + slab.readUInt16BE(offset + 4);
+  const totalBytes = IPV6_HEADER_BYTES + uint16(slab, offset + 4);
   if (totalBytes > length) return TRUNCATED;
   out.totalBytes = totalBytes;
   out.trafficClass = (first >> 4) & 255;
-  out.hopLimit = slab.readUInt8(offset + 7);
-  return walkIpv6Extensions(slab, offset, IPV6_HEADER_BYTES, slab.readUInt8(offset + 6), out, available);
+  out.hopLimit = uint8(slab, offset + 7);
+  return walkIpv6Extensions(slab, offset, IPV6_HEADER_BYTES, uint8(slab, offset + 6), out, available);
 }
 
 function isMapped(slab: Buffer, at: number): boolean {
-  return (
-    slab.readUInt32BE(at + 8) === 0xffff && slab.readUInt32BE(at) === 0 && slab.readUInt32BE(at + 4) === 0
-  );
+  return uint32(slab, at + 8) === 0xffff && uint32(slab, at) === 0 && uint32(slab, at + 4) === 0;
 }
 
 /** True for the extension headers that `parseIpv6` walks. */
@@ -101,16 +100,16 @@ export function walkIpv6Extensions(
     if (at + 8 > out.totalBytes) return TRUNCATED;
     if (at + 8 > available) return INCOMPLETE;
     const isFragmentHeader = next === IP_PROTOCOL.IPV6_FRAGMENT;
-    const bytes = isFragmentHeader ? 8 : (slab.readUInt8(offset + at + 1) + 1) * 8;
+    const bytes = isFragmentHeader ? 8 : (uint8(slab, offset + at + 1) + 1) * 8;
     if (at + bytes > out.totalBytes) return TRUNCATED;
     if (isFragmentHeader) {
-      const field = slab.readUInt16BE(offset + at + 2);
+      const field = uint16(slab, offset + at + 2);
       // An atomic fragment (RFC 6946) is a whole packet.
       out.isFragment = (field & 0xfff9) !== 0;
       out.fragmentOffset = field & 0xfff8;
-      out.identification = slab.readUInt32BE(offset + at + 4);
+      out.identification = uint32(slab, offset + at + 4);
     }
-    next = slab.readUInt8(offset + at);
+    next = uint8(slab, offset + at);
     at += bytes;
   }
   out.protocol = next;

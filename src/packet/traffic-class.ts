@@ -1,3 +1,4 @@
+import { uint16, uint8 } from './bytes.ts';
 import { updateChecksum } from './checksum.ts';
 
 /*
@@ -14,7 +15,7 @@ const IPV4_CHECKSUM_OFFSET = 10;
 
 /** Reads it from an IP header of either family at `at`. */
 export function readTrafficClass(slab: Buffer, at: number): number {
-  return slab.readUInt8(at) >> 4 === 6 ? (slab.readUInt16BE(at) >> 4) & 255 : slab.readUInt8(at + 1);
+  return uint8(slab, at) >> 4 === 6 ? (uint16(slab, at) >> 4) & 255 : uint8(slab, at + 1);
 }
 
 /** Writes it into such a header, which is whole; IPv4's checksum follows (RFC 1624). */

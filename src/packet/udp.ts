@@ -1,5 +1,6 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { isIpv4 } from './address.ts';
+import { putUint16, uint16 } from './bytes.ts';
 import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum4, sumWords } from './checksum.ts';
 import { IP_PROTOCOL } from './protocols.ts';
 
@@ -29,14 +30,14 @@ export class UdpHeader {
 /** Reads the header at `offset`; `length` is what the IP header leaves for UDP. Bytes after the UDP length are padding. */
 export function parseUdp(slab: Buffer, offset: number, length: number, out: UdpHeader): Verdict {
   if (length < UDP_HEADER_BYTES) return TRUNCATED;
-  const totalBytes = slab.readUInt16BE(offset + 4);
+  const totalBytes = uint16(slab, offset + 4);
   if (totalBytes < UDP_HEADER_BYTES) return MALFORMED;
   if (totalBytes > length) return TRUNCATED;
-  out.sourcePort = slab.readUInt16BE(offset);
-  out.destinationPort = slab.readUInt16BE(offset + 2);
+  out.sourcePort = uint16(slab, offset);
+  out.destinationPort = uint16(slab, offset + 2);
   out.totalBytes = totalBytes;
   out.payloadBytes = totalBytes - UDP_HEADER_BYTES;
-  out.checksum = slab.readUInt16BE(offset + 6);
+  out.checksum = uint16(slab, offset + 6);
   return KEEP;
 }
 
@@ -48,10 +49,10 @@ export function encodeUdp(
   destinationPort: number,
   payloadBytes: number,
 ): number {
-  slab.writeUInt16BE(sourcePort, offset);
-  slab.writeUInt16BE(destinationPort, offset + 2);
-  slab.writeUInt16BE(UDP_HEADER_BYTES + payloadBytes, offset + 4);
-  slab.writeUInt16BE(0, offset + 6);
+  putUint16(slab, offset, sourcePort);
+  putUint16(slab, offset + 2, destinationPort);
+  putUint16(slab, offset + 4, UDP_HEADER_BYTES + payloadBytes);
+  putUint16(slab, offset + 6, 0);
   return UDP_HEADER_BYTES;
 }
 

@@ -31,6 +31,20 @@ describe('keyed hash of a connection', () => {
     expect(seen.size).equal(14);
   });
 
+  it('depends on every field of a connection over IPv4 too, and on the last words of its addresses', () => {
+    const hash = new KeyedHash(SEED);
+    const addresses = { dvipa: addr('203.0.113.10'), source: addr('10.1.1.1') };
+    const key = { ...newConnectionKey(), ...addresses, sourcePort: 3, destinationPort: 4 };
+    const seen = new Set([hash.hash(key), new KeyedHash(SEED.map((byte) => byte ^ 1)).hash(key)]);
+    const fields = ['group', 'protocol', 'sourcePort', 'destinationPort'] as const;
+    for (const field of fields) seen.add(hash.hash({ ...key, [field]: key[field] + 1 }));
+    seen.add(hash.hash({ ...key, dvipa: addr('203.0.113.11') }));
+    seen.add(hash.hash({ ...key, source: addr('10.1.1.2') }));
+    seen.add(hash.hash({ ...key, dvipa: key.source, source: key.dvipa }));
+    seen.add(hash.hash({ ...key, source: addr('2001:db8::1') }));
+    expect(seen.size).equal(10);
+  });
+
   it('takes a seed of 8 bytes only', () => {
     expect(() => new KeyedHash(new Uint8Array(7))).throw(RangeError);
   });

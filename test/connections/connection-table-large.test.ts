@@ -106,9 +106,9 @@ describe('connection table beside a Map', () => {
 });
 
 describe('connection table of 1 048 576 entries', () => {
-  it('finds every connection, is full then, and takes 122 bytes for each', () => {
+  it('finds every connection, is full then, and takes 81 bytes for each', () => {
     const table = new ConnectionTable({ seed: SEED, capacity: MILLION });
-    expect(table.bytesPerEntry).equal(122);
+    expect(table.bytesPerEntry).equal(81);
     const key = newConnectionKey();
     key.group = 1;
     const name = (i: number) => {

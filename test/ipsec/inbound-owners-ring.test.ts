@@ -49,4 +49,50 @@ describe('the ring of unsettled numbers', () => {
     expect(owners.decide(0, 5, FIRST, 1)).to.equal(KEPT);
     expect(owners.reported(FIRST, packNumbers([5n]), 1).refused).to.equal(0);
   });
+
+  it('becomes larger where two numbers on their way want one place, and keeps what is in it', () => {
+    const pool = new RingPool({ slots: SLOTS, first: 8 });
+    const owners = new InboundOwners(64, pool);
+    for (let number = 1; number <= SLOTS; number++) {
+      expect(owners.decide(0, number, FIRST, number, 1000 + number), `number ${number}`).to.equal(KEPT);
+    }
+    expect(pool.used).to.equal(SLOTS);
+    expect(owners.decide(0, SLOTS + 1, FIRST, SLOTS + 1), 'no ring is larger').to.equal(OPEN_HERE);
+    expect(owners.moved(0, SLOTS, FIRST, 1000 + SLOTS)).to.equal('moved');
+    for (let number = 1; number <= SLOTS; number++) {
+      expect(owners.decide(0, number, SECOND, number), `number ${number}`).to.equal(OPEN_HERE);
+      expect(owners.reported(FIRST, packNumbers([BigInt(number)]), 0).committed).to.equal(1);
+    }
+  });
+
+  it('keeps claims and burnt numbers when it becomes larger', () => {
+    const owners = new InboundOwners(4096, new RingPool({ slots: SLOTS, first: 8 }));
+    owners.decide(0, 3, FIRST, 1);
+    owners.targetLost(FIRST);
+    owners.decide(0, 4, SECOND, 1);
+    expect(owners.opened(0, 4)).to.deep.equal({ kind: 'claim', owner: SECOND });
+    for (const number of [3 + 8, 4 + 8]) expect(owners.decide(0, number, SECOND, number)).to.equal(KEPT);
+    expect(owners.decide(0, 3, SECOND, 100), 'burnt').to.equal(REPLAY);
+    expect(owners.decide(0, 4, SECOND, 100), 'a copy waits').to.equal(REPLAY);
+    expect(owners.claimAnswered(0, 4, SECOND, true)).to.equal('deliver');
+  });
+
+  it('stays small where the pool has no room, and what finds no place is opened here', () => {
+    const pool = new RingPool({ slots: 32, first: 8, rings: 1 });
+    const [one, two] = [new InboundOwners(64, pool), new InboundOwners(64, pool)];
+    for (let number = 1; number <= 16; number++) one.decide(0, number, FIRST, number);
+    expect(pool.used).to.equal(16);
+    for (let number = 1; number <= 8; number++) two.decide(0, number, FIRST, number);
+    expect(two.decide(0, 9, FIRST, 9)).to.equal(OPEN_HERE);
+    one.close();
+    expect(two.decide(0, 9, FIRST, 10)).to.equal(KEPT);
+  });
+
+  it('meets no other number of a ring that was given back', () => {
+    const pool = new RingPool({ slots: 8, rings: 1 });
+    const [one, two] = [new InboundOwners(64, pool), new InboundOwners(64, pool)];
+    for (let number = 1; number <= 8; number++) one.decide(0, number, FIRST, number);
+    one.close();
+    for (let number = 1; number <= 8; number++) expect(two.decide(0, number, SECOND, number)).to.equal(KEPT);
+  });
 });

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { TargetSet } from '../../connections/target-set.ts';
 import { InboundOwners } from '../../ipsec/inbound-owners.ts';
 import { InboundSad } from '../../dataplane/inbound-sad.ts';
 import { OutboundSad } from '../../dataplane/outbound-sad.ts';
@@ -206,7 +207,7 @@ export class RoutingSas {
       owners: new InboundOwners(sa.replayWindowPackets, this.rings),
       check: new TunnelCheck(sa.sourceSelectors, sa.destinationSelectors),
       dvipa: service,
-      serving: new Set(),
+      serving: new TargetSet(),
       isWaitingForWindows: false,
       awaiting: new Set(),
       returned: new Map(),

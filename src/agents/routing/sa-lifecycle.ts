@@ -277,7 +277,7 @@ export class SaLifecycle {
       const fit = pathFitOf(sa, sas.paths);
       // A peer that moves may also choose another of our endpoints (RFC 4555).
       if ('numbering' in entry) Object.assign(entry, { outer, fit });
-      else Object.assign(entry, { destination: outer.destination });
+      else sas.inbound.receiveAt(entry, outer.destination);
     } catch (error) {
       // The peer moved to where we cannot follow: the SA stays as it is, and charon's liveness check ends it.
       log.warn('update of an SA cannot be served', { sa: id, spi: formatSpi(sa.spi), error });

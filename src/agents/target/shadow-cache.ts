@@ -159,7 +159,7 @@ export class ShadowCache {
     const outbound = this.outbound.get(id);
     if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation, this.#paths);
     const inbound = this.inbound.get(id);
-    if (inbound !== undefined) receiveFrom(inbound, outer, hasUdpEncapsulation, this.#paths);
+    if (inbound !== undefined) this.#receiveFrom(inbound, outer, hasUdpEncapsulation);
     const entry = outbound ?? inbound;
     if (entry !== undefined) this.overlaps.update(entry.sa);
   }
@@ -199,7 +199,7 @@ export class ShadowCache {
       const merged = mergeSnapshots(known.window.snapshot(), window ?? EMPTY_SNAPSHOT);
       known.window.restore(merged);
       known.isWindowComplete ||= isWindowComplete;
-      receiveFrom(known, sa.outer, sa.hasUdpEncapsulation, this.#paths);
+      this.#receiveFrom(known, sa.outer, sa.hasUdpEncapsulation);
       this.overlaps.update(known.sa);
       known.meter.granted(credit);
       return;
@@ -223,6 +223,15 @@ export class ShadowCache {
       peerPort: sa.outer.sourcePort,
     }));
     this.opening.install(entry.slot, sa);
+  }
+
+  #receiveFrom(entry: ShadowInboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
+    const sa = { ...entry.sa, outer, hasUdpEncapsulation };
+    const { source, destination } = outerAddressesOf(sa);
+    entry.peerAddress = source;
+    entry.peerPort = outer.sourcePort;
+    this.inbound.receiveAt(entry, destination);
+    Object.assign(entry, { sa, fit: pathFitOf(sa, this.#paths) });
   }
 
   #installOutbound({ sa, senderId, stamping, credit }: SaInstallRecord, epoch: number): void {
@@ -318,19 +327,6 @@ function sendTo(
 ): void {
   const sa = { ...entry.sa, outer, hasUdpEncapsulation };
   Object.assign(entry, { sa, outer: outerHeaderOf(sa), fit: pathFitOf(sa, paths) });
-}
-
-function receiveFrom(
-  entry: ShadowInboundSa,
-  outer: OuterAddresses,
-  hasUdpEncapsulation: boolean,
-  paths: PathMtus,
-): void {
-  const sa = { ...entry.sa, outer, hasUdpEncapsulation };
-  const { source, destination } = outerAddressesOf(sa);
-  entry.peerAddress = source;
-  entry.peerPort = outer.sourcePort;
-  Object.assign(entry, { sa, destination, fit: pathFitOf(sa, paths) });
 }
 
 function wipeStampKeys(keys: StampKeys | undefined): void {

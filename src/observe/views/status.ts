@@ -97,6 +97,9 @@ function openingLines(opening: OpeningSnapshot | undefined): Line[] {
       `${opened} of ${granted} verified packets genuine, ${inPlaceOfTargets} in place of targets, ${waiting} waiting`,
       ...attacked,
     ],
-    ['budget', `${perSecond} packets a second, ${refused} refused; ${rings.used} of ${rings.capacity} rings`],
+    [
+      'budget',
+      `${perSecond} packets a second, ${refused} refused; ${rings.used} of ${rings.capacity} places for numbers under way`,
+    ],
   ];
 }

@@ -1,0 +1,94 @@
+/**
+ * What the decisions about a packet cost, without cryptography and without sockets: `node --import tsx test/bench/pipeline.ts`. Prints one
+ * JSON object; times are medians over vectors, in nanoseconds of one packet. `BENCH_CASES=REGEXP` picks cases; with one of them,
+ * `node --cpu-prof` shows where its time goes.
+ */
+import { PacketVector } from '../../src/dataplane/vector.ts';
+import { RoutingWorld, type WorldSize } from './support/routing-world.ts';
+import { TargetWorld } from './support/target-world.ts';
+
+const INNER_BYTES = 1440;
+const WARM_UP_PACKETS = 200_000;
+const PACKETS = Number(process.env['BENCH_PACKETS'] ?? 400_000);
+const HEAP_VECTORS = 200;
+const picked = new RegExp(process.env['BENCH_CASES'] ?? '');
+
+/** One way of packets, in memory. */
+interface World {
+  fill(vector: PacketVector): void;
+  run(vector: PacketVector): void;
+  settle(vector: PacketVector): void;
+}
+
+interface Case {
+  readonly name: string;
+  readonly vectorPackets: number;
+  readonly make: () => World;
+}
+
+const SMALL = { sas: 100, connections: 1000 };
+const LARGE = { sas: 100_000, connections: 1_000_000 };
+const sizes: readonly (readonly [string, WorldSize])[] = [
+  ['small_run40', { ...SMALL, run: 40, innerBytes: INNER_BYTES }],
+  ['small_run1', { ...SMALL, run: 1, innerBytes: INNER_BYTES }],
+  ['large_run40', { ...LARGE, run: 40, innerBytes: INNER_BYTES }],
+  ['large_run1', { ...LARGE, run: 1, innerBytes: INNER_BYTES }],
+];
+
+const ways: Readonly<Record<string, (size: WorldSize) => World>> = {
+  route_in: (size) => new RoutingWorld(size),
+  target_in: (size) => new TargetWorld(size, 'in'),
+  target_out: (size) => new TargetWorld(size, 'out'),
+};
+
+const cases: Case[] = Object.entries(ways).flatMap(([way, make]) =>
+  sizes.flatMap(([name, size]) =>
+    [64, 256].map((vectorPackets) => ({
+      name: `${way}_${name}_v${vectorPackets}`,
+      vectorPackets,
+      make: () => make(size),
+    })),
+  ),
+);
+
+function measure({ name, vectorPackets, make }: Case): Record<string, number> {
+  const world = make();
+  const vector = new PacketVector(vectorPackets);
+  const samples: number[] = [];
+  for (let done = -WARM_UP_PACKETS; done < PACKETS; done += vectorPackets) {
+    world.fill(vector);
+    const start = process.hrtime.bigint();
+    world.run(vector);
+    const end = process.hrtime.bigint();
+    world.settle(vector);
+    if (done >= 0) samples.push(Number(end - start) / vectorPackets);
+  }
+  samples.sort((a, b) => a - b);
+  return {
+    [`${name}_ns`]: Math.round(samples[samples.length >> 1] as number),
+    [`${name}_heap_bytes`]: Math.round(allocated(world, vector) * 10) / 10,
+  };
+}
+
+/** Bytes of heap that a packet costs; what the question itself costs is taken off. */
+function allocated(world: World, vector: PacketVector): number {
+  const grown = (act: () => void) => {
+    const before = process.memoryUsage().heapUsed;
+    act();
+    return process.memoryUsage().heapUsed - before;
+  };
+  const samples: number[] = [];
+  for (let n = 0; n < HEAP_VECTORS; n++) {
+    world.fill(vector);
+    const nothing = grown(() => {});
+    const something = grown(() => world.run(vector));
+    world.settle(vector);
+    samples.push((something - nothing) / vector.count);
+  }
+  samples.sort((a, b) => a - b);
+  return samples[samples.length >> 1] as number;
+}
+
+const results: Record<string, number | string> = { bench: 'pipeline' };
+for (const one of cases) if (picked.test(one.name)) Object.assign(results, measure(one));
+console.log(JSON.stringify(results));
