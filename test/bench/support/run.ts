@@ -1,15 +1,23 @@
 /**
  * `scripts/bench [NAME...]`: runs benches (test/bench/NAME.ts, all of them if none is named) one after another. Each prints one
- * JSON object; all of them go to out/bench.json, by name, and a table to people. Exit status 1 if one failed.
+ * JSON object; all of them go to out/bench.json, by name, and a table to people. What an object has under `rows` is judged by
+ * `targets.ts`. Exit status 1 if a bench failed; a target that is not reached is no failure of the bench.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { PROJECT_ROOT, sourceLoader } from '../../../src/lab/program.ts';
+import { judge, type Measurement, tableOf } from './rows.ts';
 
 type Value = number | string | boolean | readonly number[];
 type Figures = Readonly<Record<string, Value>>;
+
+/** What a bench prints. */
+interface Printed {
+  readonly figures: Figures;
+  readonly rows: Readonly<Record<string, Measurement>>;
+}
 
 const folder = join(PROJECT_ROOT, 'test/bench');
 
@@ -25,7 +33,7 @@ function names(): string[] {
 }
 
 /** What it printed from the first brace on. */
-function figuresOf(name: string): Figures {
+function runBench(name: string): Printed {
   const argv = ['--import', sourceLoader(), join(folder, `${name}.ts`)];
   const { status, stdout } = spawnSync(process.execPath, argv, {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -33,8 +41,9 @@ function figuresOf(name: string): Figures {
     maxBuffer: 2 ** 26,
   });
   if (status !== 0) throw new Error(`${name} ended with status ${status}`);
-  const { bench: _, ...figures } = JSON.parse(stdout.slice(stdout.indexOf('{'))) as Figures;
-  return figures;
+  const printed = JSON.parse(stdout.slice(stdout.indexOf('{'))) as Figures & { rows?: Printed['rows'] };
+  const { bench: _, rows = {}, ...figures } = printed;
+  return { figures, rows };
 }
 
 function textOf(value: Value): string {
@@ -42,11 +51,14 @@ function textOf(value: Value): string {
 }
 
 const results: Record<string, Figures> = {};
+const measurements: Record<string, Measurement> = {};
 const failures: string[] = [];
 for (const name of names()) {
   console.log(`== ${name}`);
   try {
-    results[name] = figuresOf(name);
+    const { figures, rows } = runBench(name);
+    results[name] = figures;
+    Object.assign(measurements, rows);
   } catch (error) {
     failures.push(`${name}: ${(error as Error).message}`);
   }
@@ -54,15 +66,18 @@ for (const name of names()) {
 const machine = { cores: cpus().length, loadAverage: loadavg(), node: process.version };
 const file = join(PROJECT_ROOT, 'out/bench.json');
 mkdirSync(join(file, '..'), { recursive: true });
-writeFileSync(file, `${JSON.stringify({ machine, results, failures }, undefined, 2)}\n`);
+const rows = judge(measurements);
+writeFileSync(file, `${JSON.stringify({ machine, ...rows, results, failures }, undefined, 2)}\n`);
 
-const rows = Object.entries(results).flatMap(([name, figures]) =>
+const lines = Object.entries(results).flatMap(([name, figures]) =>
   Object.entries(figures).map(([figure, value]) => [`${name} ${figure}`, textOf(value)] as const),
 );
-const width = Math.max(0, ...rows.map(([label]) => label.length));
+const width = Math.max(0, ...lines.map(([label]) => label.length));
 console.log(
   `== ${file}; ${machine.cores} cores, load ${machine.loadAverage.map((n) => n.toFixed(1)).join(' ')}`,
 );
-for (const [label, text] of rows) console.log(`${label.padEnd(width)}  ${text}`);
+for (const [label, text] of lines) console.log(`${label.padEnd(width)}  ${text}`);
+console.log('== what is to be reached');
+for (const line of tableOf(rows)) console.log(line);
 for (const failure of failures) console.log(`FAILED ${failure}`);
 process.exitCode = failures.length > 0 ? 1 : 0;
