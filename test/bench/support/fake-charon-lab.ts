@@ -2,7 +2,7 @@ import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { issueCouplingCertificates } from '../../../src/lab/coupling-pki.ts';
 import type { Lab } from '../../../src/lab/lab.ts';
 import { Cluster } from '../../interop/support/cluster.ts';
-import { FakePlugin, saSection } from '../../support/fake-plugin.ts';
+import { FakePlugin, saSection, selectorSection } from '../../support/fake-plugin.ts';
 
 /** DVIPAs of `FakeCharonLab`, by how many of its targets serve them. */
 export const DVIPA_OF = { 1: '203.0.113.10', 3: '203.0.113.11', 16: '203.0.113.12' } as const;
@@ -45,14 +45,15 @@ export class FakeCharonLab {
   /** Tells of a new inbound SA for the DVIPA that so many targets serve. Its id. */
   addSa(targets: TargetCount): string {
     const n = ++this.#ids;
-    const selector = { 0: { family: 4, protocol: 0, 'from-port': 0, 'to-port': 65_535 } };
     const dvipa = DVIPA_OF[targets];
+    const client = `10.${1 + (n >>> 16)}.${(n >>> 8) & 255}.${n & 255}`;
     this.plugin.addSa(
       saSection(String(n), {
         spi: (0xc000_0000 + n).toString(16),
         group: n,
         reqid: n,
-        'dst-ts': { 0: { ...selector[0], from: dvipa, to: dvipa } },
+        'src-ts': { 0: selectorSection(client) },
+        'dst-ts': { 0: selectorSection(dvipa) },
         dvipa,
       }),
     );
