@@ -9,7 +9,7 @@
 import type { LabProcess } from '../../src/lab/host.ts';
 import { Cluster } from '../interop/support/cluster.ts';
 import { BenchPeer, countersOf, type Flood } from './support/bench-peer.ts';
-import { gatewayUp } from './support/gateway.ts';
+import { gatewayUp, SUPER_PACKETS } from './support/gateway.ts';
 import { leaveMeasuredProcessor, place, steerToOthers } from './support/host-cpu.ts';
 import { Role } from './support/role.ts';
 import { type Measurement, median, ratioOf } from './support/rows.ts';
@@ -34,6 +34,7 @@ const cluster = await Cluster.up('brc', {
   clients: 2,
   tunnels: false,
   servers: false,
+  ...SUPER_PACKETS,
 });
 const gateway = await gatewayUp('brg').catch(async (error: unknown) => {
   await cluster.down();

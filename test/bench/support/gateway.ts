@@ -2,6 +2,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Lab } from '../../../src/lab/lab.ts';
 
+/** Coalesced datagrams stay so on the lab's networks. */
+export const SUPER_PACKETS = { superPackets: true };
+
 /** kernel-libipsec wants an address of its own among those that it serves. */
 const NETWORK = '203.0.113.0/24';
 const OWN_ADDRESS = '203.0.113.1';
@@ -20,6 +23,7 @@ export async function gatewayUp(name: string): Promise<Lab> {
     agents: false,
     servers: false,
     tunnels: false,
+    ...SUPER_PACKETS,
     values: { kernel_ipsec: 'kernel-libipsec', served: NETWORK },
   });
   try {
