@@ -120,7 +120,10 @@ try {
     await serve(one);
     await one.initiate('client1');
     await fastClientUp(one);
-    ways.push(new Way(`${name}.stock`, one.host('client1'), dvipa), new Way(`${name}.fast`, one.host('client2'), dvipa));
+    ways.push(
+      new Way(`${name}.stock`, one.host('client1'), dvipa),
+      new Way(`${name}.fast`, one.host('client2'), dvipa),
+    );
   }
   await cluster.installed();
   const address = lab.plan.find(({ name }) => name === 'target1')?.outsideAddress ?? '';

@@ -28,9 +28,9 @@ async function setUps(client: ViciSession, count: number): Promise<number[]> {
   return times;
 }
 
-const perSecond = (times: readonly number[]) => (times.length * 1000) / times.reduce((sum, ms) => sum + ms, 0);
-const clientOf = (lab: Lab) =>
-  openSession(`unix://${lab.options.folder}/hosts/client1/run/charon.vici`);
+const perSecond = (times: readonly number[]) =>
+  (times.length * 1000) / times.reduce((sum, ms) => sum + ms, 0);
+const clientOf = (lab: Lab) => openSession(`unix://${lab.options.folder}/hosts/client1/run/charon.vici`);
 
 const cluster = await Cluster.up('bik', { scenario: 'bench', clients: 1, tunnels: false, servers: false });
 const gateway = await gatewayUp('big').catch(async (error: unknown) => {

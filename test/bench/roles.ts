@@ -71,23 +71,37 @@ try {
       const work = () => stockPeer.flood({ ...stock(bytes), counters });
       return new Role(`libipsec.${how}decrypt.${bytes}`, () => charon, work);
     }),
-    new Role(`libipsec.${how}encrypt.${OUTBOUND_BYTES}`, () => charon, () =>
-      stockPeer.receive(gateway.router, 'ipsec0', stock(OUTBOUND_BYTES)),
+    new Role(
+      `libipsec.${how}encrypt.${OUTBOUND_BYTES}`,
+      () => charon,
+      () => stockPeer.receive(gateway.router, 'ipsec0', stock(OUTBOUND_BYTES)),
     ),
   ]);
   const routes = SIZES.flatMap((bytes) =>
     [1, 8, 40].map(
-      (segments) => new Role(`routing.${segments}.${bytes}`, () => routing, () => throughTarget(bytes, segments)),
+      (segments) =>
+        new Role(
+          `routing.${segments}.${bytes}`,
+          () => routing,
+          () => throughTarget(bytes, segments),
+        ),
     ),
   );
   const libraries = ['openssl', 'ipsec-mb'] as const;
   const inbound = libraries.map(
-    (library) => new Role(`target.in.${library}.1440`, () => [agent()], () => throughTarget(1440, 40)),
+    (library) =>
+      new Role(
+        `target.in.${library}.1440`,
+        () => [agent()],
+        () => throughTarget(1440, 40),
+      ),
   );
   const outbound = libraries.map(
     (library) =>
-      new Role(`target.out.${library}.${OUTBOUND_BYTES}`, () => [agent()], () =>
-        peer.receive(target, 'dvipa0', load(OUTBOUND_BYTES, 40)),
+      new Role(
+        `target.out.${library}.${OUTBOUND_BYTES}`,
+        () => [agent()],
+        () => peer.receive(target, 'dvipa0', load(OUTBOUND_BYTES, 40)),
       ),
   );
   const useLibrary = async (library: string) => {

@@ -98,14 +98,21 @@ export class BenchPeer {
       sequence: this.#next,
       counters,
     });
-    const said = await this.#host.must([this.#tools.flood, ...argv], { input: this.#keys(), timeoutMs: 60_000 });
+    const said = await this.#host.must([this.#tools.flood, ...argv], {
+      input: this.#keys(),
+      timeoutMs: 60_000,
+    });
     const { next, ...flooded } = JSON.parse(said) as Flooded & { next: number };
     this.#next = next;
     return flooded;
   }
 
   /** Has a host send to this peer what its kernel would hand to `device`, of the connection that `flood` opened first. */
-  async receive(from: Host, device: string, flood: Omit<Flood, 'counters' | 'connections'>): Promise<Flooded> {
+  async receive(
+    from: Host,
+    device: string,
+    flood: Omit<Flood, 'counters' | 'connections'>,
+  ): Promise<Flooded> {
     const { bytes, segments, window, seconds } = flood;
     const argv = optionsOf({
       interface: device,

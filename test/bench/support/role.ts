@@ -43,7 +43,12 @@ export class Role {
     const { arrived, lost, seconds } = await this.#work();
     const { ns, busy } = cpu.stop();
     if (!(arrived > 0)) throw new Error('nothing came through');
-    this.costs.push({ nsPerPacket: round(ns / arrived), packetsPerSecond: Math.round(arrived / seconds), busy, lost });
+    this.costs.push({
+      nsPerPacket: round(ns / arrived),
+      packetsPerSecond: Math.round(arrived / seconds),
+      busy,
+      lost,
+    });
     console.error(
       `${this.name}: ${round(ns / arrived)} ns a packet, ${Math.round(arrived / seconds)} packets a second, ${Math.round(busy * 100)} % busy, ${Math.round(lost)} lost`,
     );

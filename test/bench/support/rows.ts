@@ -28,7 +28,9 @@ export function judge(measurements: Readonly<Record<string, Measurement>>): Reco
     const target = `${limit.atLeast === undefined ? `<= ${limit.atMost}` : `>= ${limit.atLeast}`} ${limit.measure}`;
     const measured = measurements[key];
     rows[key] =
-      measured === undefined ? { target } : { target, reached: isReached(limit, measured.value), ...measured };
+      measured === undefined
+        ? { target }
+        : { target, reached: isReached(limit, measured.value), ...measured };
   }
   return rows;
 }
