@@ -6,11 +6,10 @@
  * what came through; behind it they are dropped. From the DVIPA TCP segments are put into the TUN (`support/inject.c`) and counted at the
  * peer. The generator never has more under way than the queues hold, so what is lost is a fault, and is told.
  */
-import type { LabProcess } from '../../src/lab/host.ts';
-import { Cluster } from '../interop/support/cluster.ts';
-import { BenchPeer, countersOf, type Flood } from './support/bench-peer.ts';
-import { gatewayUp, SUPER_PACKETS } from './support/gateway.ts';
-import { leaveMeasuredProcessor, place, steerToOthers } from './support/host-cpu.ts';
+import { BenchPeer, countersOf } from './support/bench-peer.ts';
+import { gatewayUp } from './support/gateway.ts';
+import { leaveMeasuredProcessor, place } from './support/host-cpu.ts';
+import { type Load, prepare, RoleLab, TUN_WINDOW } from './support/role-lab.ts';
 import { Role } from './support/role.ts';
 import { type Measurement, median, ratioOf } from './support/rows.ts';
 
@@ -23,46 +22,28 @@ const OUTBOUND_BYTES = 1400;
 /** kernel-libipsec reads from a socket buffer of the system's default size, 92 full packets on Debian. */
 const STOCK_WINDOW = 64;
 const WINDOW = 2048;
-/** Behind the TUN: an application's work is not the role's. */
-const DROP = (device: string) =>
-  `table ip bench {\n chain in {\n type filter hook prerouting priority -400; iifname "${device}" drop\n }\n}\n`;
+const LIBRARIES = ['openssl', 'ipsec-mb'] as const;
+
+const load = (bytes: number, segments: number): Load => ({
+  bytes,
+  segments,
+  window: WINDOW,
+  seconds: SECONDS,
+});
+const stock = (bytes: number): Load => ({ ...load(bytes, 1), window: STOCK_WINDOW });
 
 await leaveMeasuredProcessor();
-const cluster = await Cluster.up('brc', {
-  scenario: 'bench',
-  targets: 1,
-  clients: 2,
-  tunnels: false,
-  servers: false,
-  ...SUPER_PACKETS,
-});
+const ours = await RoleLab.up('brc');
 const gateway = await gatewayUp('brg').catch(async (error: unknown) => {
-  await cluster.down();
+  await ours.down();
   throw error;
 });
 try {
-  const { lab } = cluster;
-  const pid = (of: LabProcess) => of.pid;
-  const target = lab.host('target1');
-  const agent = () => pid(lab.process('target1', 'agent'));
-  const routing = [pid(lab.process('router1', 'agent')), pid(lab.process('router1', 'charon'))];
-  const charon = [pid(gateway.process('router1', 'charon'))];
-  for (const { plan, host } of [lab, gateway].map((one) => ({ plan: one.plan, host: one.host.bind(one) })))
-    await steerToOthers([...plan.map(({ name }) => host(name)), host('outside'), host('cluster')]);
-  await target.must(['nft', '-f', '-'], { input: DROP('dvipa0') });
-  await gateway.router.must(['nft', '-f', '-'], { input: DROP('ipsec0') });
-
-  const peer = await BenchPeer.up(lab);
+  await prepare(gateway, gateway.router, 'ipsec0');
   const stockPeer = await BenchPeer.up(gateway);
-  const load = (bytes: number, segments: number): Omit<Flood, 'counters'> => ({
-    bytes,
-    segments,
-    window: WINDOW,
-    seconds: SECONDS,
-  });
-  const stock = (bytes: number): Omit<Flood, 'counters'> => ({ ...load(bytes, 1), window: STOCK_WINDOW });
-  const throughTarget = (bytes: number, segments: number) =>
-    peer.flood({ ...load(bytes, segments), counters: countersOf(agent(), 'dvipa0') });
+  const charon = [gateway.process('router1', 'charon').pid];
+  const routing = ours.routing();
+  const target = () => [ours.agent()];
 
   // Its threads run where they like, as they do by themselves; `pinned`, where nobody wakes another processor, for comparison.
   const stockRoles = ['', 'pinned.'].map((how) => [
@@ -83,76 +64,58 @@ try {
         new Role(
           `routing.${segments}.${bytes}`,
           () => routing,
-          () => throughTarget(bytes, segments),
+          () => ours.towards(load(bytes, segments)),
         ),
     ),
   );
-  const libraries = ['openssl', 'ipsec-mb'] as const;
-  const inbound = libraries.map(
-    (library) =>
-      new Role(
-        `target.in.${library}.1440`,
-        () => [agent()],
-        () => throughTarget(1440, 40),
-      ),
-  );
-  const outbound = libraries.map(
-    (library) =>
-      new Role(
-        `target.out.${library}.${OUTBOUND_BYTES}`,
-        () => [agent()],
-        () => peer.receive(target, 'dvipa0', load(OUTBOUND_BYTES, 40)),
-      ),
-  );
-  const useLibrary = async (library: string) => {
-    await lab.process('target1', 'agent').stop();
-    lab.rewriteConfiguration('target1', { crypto_library: library });
-    lab.startAgent('target1');
-    await cluster.serving();
-    await cluster.installed(1);
-  };
+  const targets = LIBRARIES.map((library) => [
+    new Role(`target.in.${library}.1440`, target, () => ours.towards(load(1440, 40))),
+    new Role(`target.out.${library}.${OUTBOUND_BYTES}`, target, () =>
+      ours.from({ ...load(OUTBOUND_BYTES, 40), window: TUN_WINDOW }),
+    ),
+  ]);
 
   for (let n = 0; n < ROUNDS; n++) {
     for (const [i, where] of (['free', 'measured'] as const).entries()) {
       await place(gateway.router, charon, where);
       for (const role of stockRoles[i] ?? []) await role.measure();
     }
-    await place(lab.router, routing, 'measured');
+    await place(ours.cluster.lab.router, routing, 'measured');
     for (const role of routes) await role.measure();
-    await place(lab.router, routing, 'others');
-    for (const [i, library] of libraries.entries()) {
-      await useLibrary(library);
-      await place(target, [agent()], 'measured');
-      await inbound[i]?.measure();
-      await outbound[i]?.measure();
-      await place(target, [agent()], 'others');
+    await place(ours.cluster.lab.router, routing, 'others');
+    for (const [i, library] of LIBRARIES.entries()) {
+      await ours.restart('target1', { crypto_library: library });
+      await place(ours.target, target(), 'measured');
+      for (const role of targets[i] ?? []) await role.measure();
+      await place(ours.target, target(), 'others');
     }
   }
 
-  const roles = [...stockRoles.flat(), ...routes, ...inbound, ...outbound];
+  const roles = [...stockRoles.flat(), ...routes, ...targets.flat()];
   const of = (name: string) => roles.find((role) => role.name === name) as Role;
   const rows: Record<string, Measurement> = {};
-  const row = (key: string, name: string, base: Role) => {
-    const ours = of(name);
-    if (ours.failure !== undefined || base.failure !== undefined) return;
+  const row = (key: string, name: string, baseName: string) => {
+    const [role, base] = [of(name), of(baseName)];
+    if (role.failure !== undefined || base.failure !== undefined) return;
     rows[key] = {
-      ...ratioOf(ours.ns, base.ns),
-      measured: `CPU of the whole host, ${name} against ${base.name}`,
-      parts: { 'ours ns': median(ours.ns), 'kernel-libipsec ns': median(base.ns) },
+      ...ratioOf(role.ns, base.ns),
+      measured: `CPU of the whole host, ${name} against ${baseName}`,
+      parts: { 'ours ns': median(role.ns), 'kernel-libipsec ns': median(base.ns) },
     };
   };
-  const decrypts = of('libipsec.decrypt.1440');
-  const encrypts = of(`libipsec.encrypt.${OUTBOUND_BYTES}`);
-  row('routing.uncoalesced', 'routing.1.1440', decrypts);
-  row('routing.coalesced8', 'routing.8.1440', decrypts);
-  row('routing.coalesced40', 'routing.40.1440', decrypts);
-  row('target.in.evp', 'target.in.openssl.1440', decrypts);
-  row('target.in.mb', 'target.in.ipsec-mb.1440', decrypts);
-  row('target.out.evp', `target.out.openssl.${OUTBOUND_BYTES}`, encrypts);
-  row('target.out.mb', `target.out.ipsec-mb.${OUTBOUND_BYTES}`, encrypts);
+  row('routing.uncoalesced', 'routing.1.1440', 'libipsec.decrypt.1440');
+  row('routing.coalesced8', 'routing.8.1440', 'libipsec.decrypt.1440');
+  row('routing.coalesced40', 'routing.40.1440', 'libipsec.decrypt.1440');
+  for (const [key, library] of [
+    ['evp', 'openssl'],
+    ['mb', 'ipsec-mb'],
+  ]) {
+    row(`target.in.${key}`, `target.in.${library}.1440`, 'libipsec.decrypt.1440');
+    row(`target.out.${key}`, `target.out.${library}.${OUTBOUND_BYTES}`, `libipsec.encrypt.${OUTBOUND_BYTES}`);
+  }
   const figures = Object.assign({}, ...roles.map((role) => role.figures())) as Record<string, unknown>;
   console.log(JSON.stringify({ bench: 'roles', rounds: ROUNDS, ...figures, rows }));
 } finally {
   await gateway.down();
-  await cluster.down();
+  await ours.down();
 }
