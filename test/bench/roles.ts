@@ -69,8 +69,8 @@ try {
     ),
   );
   const targets = LIBRARIES.map((library) => [
-    new Role(`target.in.${library}.1440`, target, () => ours.towards(load(1440, 40))),
-    new Role(`target.out.${library}.${OUTBOUND_BYTES}`, target, () =>
+    ours.role(`target.in.${library}.1440`, target, () => ours.towards(load(1440, 40))),
+    ours.role(`target.out.${library}.${OUTBOUND_BYTES}`, target, () =>
       ours.from({ ...load(OUTBOUND_BYTES, 40), window: TUN_WINDOW }),
     ),
   ]);

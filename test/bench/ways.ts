@@ -4,7 +4,6 @@
  */
 import { leaveMeasuredProcessor, place } from './support/host-cpu.ts';
 import { type Load, RoleLab, TUN_WINDOW } from './support/role-lab.ts';
-import { Role } from './support/role.ts';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 1.5);
@@ -21,12 +20,12 @@ try {
     { way: 'C', stamping: 'off' },
   ].map(({ way, stamping }) => ({
     stamping,
-    atTarget: new Role(
+    atTarget: lab.role(
       `${way}.target`,
       () => [lab.agent()],
       () => lab.from(LOAD),
     ),
-    atRouter: new Role(
+    atRouter: lab.role(
       `${way}.routing`,
       () => lab.routing(),
       () => lab.from(LOAD),

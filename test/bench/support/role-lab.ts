@@ -5,6 +5,7 @@ import { Cluster } from '../../interop/support/cluster.ts';
 import { BenchPeer, countersOf, type Flood, type Flooded } from './bench-peer.ts';
 import { SUPER_PACKETS } from './gateway.ts';
 import { steerToOthers } from './host-cpu.ts';
+import { Role } from './role.ts';
 
 /** What is behind a TUN is an application's work, not the role's. */
 const dropBehind = (device: string) =>
@@ -81,6 +82,18 @@ export class RoleLab {
     lab.startAgent(host);
     await this.cluster.serving();
     await this.cluster.installed(1);
+  }
+
+  /** Work of one of these hosts; what the agents drop meanwhile is told. */
+  role(name: string, pids: () => readonly number[], work: () => Promise<Flooded>): Role {
+    return new Role(name, pids, work, async () => {
+      const all = Object.entries(await this.cluster.allDrops());
+      return Object.fromEntries(
+        all.flatMap(([host, drops]) =>
+          Object.entries(drops).map(([reason, count]) => [`${host} ${reason}`, count]),
+        ),
+      );
+    });
   }
 
   down(): Promise<void> {

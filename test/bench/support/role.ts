@@ -11,6 +11,9 @@ interface Cost {
   readonly lost: number;
 }
 
+/** Totals by `host reason`. */
+export type Drops = Readonly<Record<string, number>>;
+
 /** One kind of work of one host, measured in every round. */
 export class Role {
   readonly name: string;
@@ -19,12 +22,21 @@ export class Role {
   failure: string | undefined;
   readonly #pids: () => readonly number[];
   readonly #work: () => Promise<Flooded>;
+  readonly #drops: () => Promise<Drops>;
+  /** What agents dropped meanwhile, by `host reason`. */
+  readonly #dropped = new Map<string, number>();
 
   /** `pids`: the processes of the measured host, as they are at the moment. Placing it is the caller's. */
-  constructor(name: string, pids: () => readonly number[], work: () => Promise<Flooded>) {
+  constructor(
+    name: string,
+    pids: () => readonly number[],
+    work: () => Promise<Flooded>,
+    drops: () => Promise<Drops> = async () => ({}),
+  ) {
     this.name = name;
     this.#pids = pids;
     this.#work = work;
+    this.#drops = drops;
   }
 
   /** A role that does not work, as coalesced input where nothing takes it, must not cost the others their figures. */
@@ -39,10 +51,15 @@ export class Role {
   }
 
   async #measure(): Promise<void> {
+    const before = await this.#drops();
     const cpu = await HostCpu.start(this.#pids());
     const { arrived, lost, seconds } = await this.#work();
     const { ns, busy } = cpu.stop();
-    if (!(arrived > 0)) throw new Error('nothing came through');
+    for (const [what, count] of Object.entries(await this.#drops())) {
+      const more = count - (before[what] ?? 0);
+      if (more > 0) this.#dropped.set(what, (this.#dropped.get(what) ?? 0) + more);
+    }
+    if (!(arrived > 0)) throw new Error(`nothing came through: ${[...this.#dropped].join('; ')}`);
     this.costs.push({
       nsPerPacket: round(ns / arrived),
       packetsPerSecond: Math.round(arrived / seconds),
@@ -68,6 +85,9 @@ export class Role {
       [`${this.name} packets_per_second`]: median(of('packetsPerSecond')),
       [`${this.name} busy_percent`]: Math.round(100 * median(of('busy'))),
       [`${this.name} lost`]: Math.round(of('lost').reduce((sum, lost) => sum + lost, 0)),
+      ...(this.#dropped.size > 0 && {
+        [`${this.name} dropped`]: [...this.#dropped].map((entry) => entry.join(' ')).join(', '),
+      }),
     };
   }
 }
