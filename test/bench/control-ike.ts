@@ -12,7 +12,8 @@ import { type Measurement, median, round } from './support/rows.ts';
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 /** In a round, with each. */
 const SET_UPS = 60;
-const WARM_UP = 10;
+/** Agents that have run for a while: their code is compiled. */
+const WARM_UP = 200;
 const TRY_MS = 10_000;
 const OPTIONS = { tryForMs: TRY_MS, timeoutMs: TRY_MS + 1000 };
 
