@@ -60,18 +60,17 @@ interface Look {
 /** Nanoseconds of the measured processor, for the host of these processes, between `start` and `stop`. */
 export class HostCpu {
   readonly #pids: readonly number[];
-  readonly #softirqd: number;
   readonly #before: Look;
 
-  private constructor(pids: readonly number[], softirqd: number) {
+  private constructor(pids: readonly number[]) {
     this.#pids = pids;
-    this.#softirqd = softirqd;
     this.#before = this.#look();
   }
 
   static async start(pids: readonly number[]): Promise<HostCpu> {
+    // What soft interrupts leave undone is done by this thread of the kernel: the host's work too. In a container it is not seen.
     const { stdout } = await run(['pgrep', '-x', `ksoftirqd/${MEASURED}`]);
-    return new HostCpu(pids, Number(stdout.trim()));
+    return new HostCpu([...pids, ...stdout.split('\n').filter(Boolean).map(Number)]);
   }
 
   /** `busy`: share of the processor's time. */
@@ -90,7 +89,7 @@ export class HostCpu {
     const row = new RegExp(`^cpu${MEASURED} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'latin1'))?.[1];
     const ticks = (row ?? '').split(' ').map(Number);
     const idle = [IDLE, IOWAIT, STOLEN].reduce((sum, column) => sum + (ticks[column] ?? 0), 0);
-    const own = [...this.#pids, this.#softirqd].reduce((sum, pid) => sum + taskNs(pid), 0);
+    const own = this.#pids.reduce((sum, pid) => sum + taskNs(pid), 0);
     return {
       at: performance.now(),
       idleNs: (idle * 1e9) / TICKS_PER_SECOND,

@@ -20,6 +20,8 @@ interface Printed {
 }
 
 const folder = join(PROJECT_ROOT, 'test/bench');
+/** One that hangs must not take the figures of the others along. */
+const BENCH_TIMEOUT_MS = 20 * 60_000;
 
 function names(): string[] {
   const all = readdirSync(folder)
@@ -39,6 +41,7 @@ function runBench(name: string): Printed {
     stdio: ['ignore', 'pipe', 'inherit'],
     encoding: 'utf8',
     maxBuffer: 2 ** 26,
+    timeout: BENCH_TIMEOUT_MS,
   });
   if (status !== 0) throw new Error(`${name} ended with status ${status}`);
   const printed = JSON.parse(stdout.slice(stdout.indexOf('{'))) as Figures & { rows?: Printed['rows'] };
@@ -55,6 +58,7 @@ const measurements: Record<string, Measurement> = {};
 const failures: string[] = [];
 for (const name of names()) {
   console.log(`== ${name}`);
+  const startedAt = performance.now();
   try {
     const { figures, rows } = runBench(name);
     results[name] = figures;
@@ -62,6 +66,7 @@ for (const name of names()) {
   } catch (error) {
     failures.push(`${name}: ${(error as Error).message}`);
   }
+  console.log(`== ${name} took ${Math.round((performance.now() - startedAt) / 1000)} s`);
 }
 const machine = { cores: cpus().length, loadAverage: loadavg(), node: process.version };
 const file = join(PROJECT_ROOT, 'out/bench.json');
