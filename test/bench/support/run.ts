@@ -8,6 +8,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { PROJECT_ROOT, sourceLoader } from '../../../src/lab/program.ts';
+import { derivedRows } from './derived.ts';
 import { judge, type Measurement, tableOf } from './rows.ts';
 
 type Value = number | string | boolean | readonly number[];
@@ -71,7 +72,7 @@ for (const name of names()) {
 const machine = { cores: cpus().length, loadAverage: loadavg(), node: process.version };
 const file = join(PROJECT_ROOT, 'out/bench.json');
 mkdirSync(join(file, '..'), { recursive: true });
-const rows = judge(measurements);
+const rows = judge({ ...derivedRows(results), ...measurements });
 writeFileSync(file, `${JSON.stringify({ machine, ...rows, results, failures }, undefined, 2)}\n`);
 
 const lines = Object.entries(results).flatMap(([name, figures]) =>
