@@ -1,6 +1,6 @@
 /*
  * A peer's load: seals inner TCP segments of one SA (AES-128-GCM, tunnel mode, ESP in UDP) and sends them, `segments` in one UDP_SEGMENT
- * message, or each on its own. Never more than `window` packets are on their way: what has come through is read from the counters of the
+ * message. Never more than `window` packets are on their way: what has come through is read from the counters of the
  * interface behind the last step, so nothing is lost for want of room; what is lost all the same is counted.
  *
  *   flood to=A:PORT port=OWN source=A destination=A source-port=N destination-port=N payload=BYTES segments=N connections=N window=N
@@ -113,25 +113,15 @@ int main(int argc, char **argv)
 		exit(2);
 	prepare_cipher();
 	int fd = connected_socket(option(argv, "to"), atoi(option(argv, "port")), segments > 1 ? esp : 0);
-	/* Without UDP_SEGMENT several are handed over in one call all the same: the peer that is measured does not see it. */
-	int batch = segments > 1 ? segments : 16;
-	uint8_t *out = malloc(batch * esp), *plain = calloc(1, padded(inner));
+	uint8_t *out = malloc(segments * esp), *plain = calloc(1, padded(inner));
 	uint32_t *position = calloc(connections, sizeof *position);
-	struct iovec parts[MAX_SEGMENTS];
-	struct mmsghdr messages[MAX_SEGMENTS];
-	memset(messages, 0, sizeof messages);
-	for (int i = 0; i < batch; i++) {
-		parts[i] = (struct iovec){ out + i * esp, esp };
-		messages[i].msg_hdr.msg_iov = &parts[i];
-		messages[i].msg_hdr.msg_iovlen = 1;
-	}
 	struct arrivals through = watch_arrivals(option(argv, "counters"), INNER_HEADERS, payload);
 	double sent = 0, lost = 0, last = 0, began = seconds(), moved = began, now;
 	for (int turn = 0; (now = seconds()) - began < limit; turn++) {
 		double came = arrived(&through);
 		if (came > last)
 			last = came, moved = now;
-		if (sent - lost - came + batch > window) {
+		if (sent - lost - came + segments > window) {
 			/* Nothing moves: what is on its way will never come. */
 			if (now - moved > STALL_S)
 				lost = sent - came, moved = now;
@@ -140,14 +130,14 @@ int main(int argc, char **argv)
 		}
 		int connection = turn % connections;
 		flow.source_port = first_port + connection;
-		for (int i = 0; i < batch; i++) {
+		for (int i = 0; i < segments; i++) {
 			write_headers(plain, &flow, position[connection], position[connection] ? ACK : SYN, payload, false);
 			position[connection] += payload;
 			seal(out + i * esp, plain, inner, sequence++);
 		}
-		if (segments > 1 ? send(fd, out, batch * esp, 0) < 0 : sendmmsg(fd, messages, batch, 0) != batch)
+		if (send(fd, out, segments * esp, 0) < 0)
 			fail("send");
-		sent += batch;
+		sent += segments;
 	}
 	double took = seconds() - began;
 	/* What is queued somewhere still counts. */
