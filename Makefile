@@ -41,8 +41,9 @@ mutants: ## break one rule at a time; each break must turn the tests red
 fresh: ## make demo and make test inside a clean Debian root, to prove that no step is missing
 	@scripts/fresh
 
-soak: ## the demo again and again, the whole matrix, simulations of any number of seeds: make soak ROUNDS=3 SEEDS=100000
+soak: ## gigabytes with checked hashes, the demo again and again, the whole matrix, simulations: make soak GB=10 ROUNDS=3 SEEDS=100000
 	@scripts/setup demo
+	@[ "$${GB:-10}" = 0 ] || node --import tsx test/soak/traffic.ts
 	@for round in $$(seq $${ROUNDS:-3}); do echo "round $$round"; scripts/demo; done
 	@[ "$${ROUNDS:-3}" = 0 ] || DVIPA_MATRIX_CELLS=. node_modules/.bin/mocha --reporter spec test/interop/matrix.test.ts
 	@for sim in test/sim/*.test.ts; do echo "$$sim"; \

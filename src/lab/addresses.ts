@@ -6,10 +6,12 @@
 export const OUTSIDE_PREFIX_BITS = 24;
 export const CLUSTER_PREFIX_BITS = 24;
 export const OUTSIDE_PREFIX6_BITS = 64;
-export const MAX_HOSTS_OF_A_KIND = 9;
 
 /** A `kernel` is a client too: a stock Linux kernel in User Mode Linux, which does IPsec itself (XFRM). */
 export type HostKind = 'router' | 'target' | 'client' | 'kernel';
+
+/** Beyond that addresses of one kind are another's. */
+export const MAX_HOSTS: Readonly<Record<HostKind, number>> = { router: 1, target: 16, client: 9, kernel: 9 };
 
 export interface LabHostPlan {
   readonly kind: HostKind;

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { LabHostPlan } from './addresses.ts';
 import type { IkePki } from './ike-pki.ts';
@@ -57,7 +57,7 @@ export async function writeHostFiles(
     await pki.issue(host.name, place('swanctl'));
     mounts.push([place('swanctl'), '/etc/swanctl'], [place('strongswan.conf'), '/etc/strongswan.conf']);
   }
-  if (host.kind === 'router' && options.plugin !== undefined) {
+  if (options.plugin !== undefined && loadsOurs(place('strongswan.conf'))) {
     // A copy of the stock plugin folder with ours added: the machine's own charon never sees it.
     cpSync(STOCK_PLUGINS, place('plugins'), { recursive: true });
     cpSync(options.plugin, join(place('plugins'), basename(options.plugin)));
@@ -65,6 +65,10 @@ export async function writeHostFiles(
   }
   if (host.isGuest) return writeGuest(options, host, mounts);
   return { name: host.name, namespace: hostNamespace(options.prefix, host.name), mounts };
+}
+
+function loadsOurs(strongswanConf: string): boolean {
+  return existsSync(strongswanConf) && readFileSync(strongswanConf, 'utf8').includes('kernel-dvipa');
 }
 
 /** The process that is a guest's kernel has a /run of its own, and the guest all the rest. */

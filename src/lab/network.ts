@@ -60,7 +60,7 @@ export async function buildNetworks(
     await ipBatch(networkNamespace(prefix, network), [
       `link add ${BRIDGE_INTERFACE} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
       `link set ${BRIDGE_INTERFACE} up`,
-      ...hosts.flatMap((host) => portCommands(prefix, network, host)),
+      ...hosts.flatMap((host) => portCommands(prefix, network, host, scenario.mtu[network])),
     ]);
   }
   for (const host of hosts.filter(isNamespace)) {
@@ -91,13 +91,13 @@ export const LIKE_WIRES =
  */
 const KEEP_ORDER = 'for queue in /sys/class/net/*/queues/rx-*/rps_cpus; do echo 1 >"$queue"; done';
 
-/** The host's port at a bridge. */
-function portCommands(prefix: string, network: NetworkName, host: LabHostPlan): string[] {
+/** The host's port at a bridge. It takes what the host's end may send: never less than usual, or it would lose what nobody is told of. */
+function portCommands(prefix: string, network: NetworkName, host: LabHostPlan, mtu = 1500): string[] {
   if (network === 'cluster' && host.clusterAddress === undefined) return [];
   const end = network === 'outside' ? guestPort(host) : undefined;
   return [
     portCommand(prefix, network, host),
-    `link set ${host.name} master ${BRIDGE_INTERFACE} up`,
+    `link set ${host.name} master ${BRIDGE_INTERFACE} mtu ${Math.max(mtu, 1500)} up`,
     ...(end === undefined ? [] : [`link set ${end} up`]),
   ];
 }

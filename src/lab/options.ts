@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { MAX_HOSTS_OF_A_KIND } from './addresses.ts';
+import { type HostKind, MAX_HOSTS } from './addresses.ts';
 import { PROJECT_ROOT } from './program.ts';
 import type { TemplateValues } from './scenario.ts';
 
@@ -58,11 +58,14 @@ export function resolveLabOptions(options: LabOptions): ResolvedLabOptions {
     progress: () => {},
     ...options,
   };
-  for (const kind of ['targets', 'clients', 'kernels'] as const) {
-    const count = resolved[kind];
-    if (!Number.isInteger(count) || count < 0 || count > MAX_HOSTS_OF_A_KIND) {
-      throw new RangeError(`${kind}: ${count}, expected 0 to ${MAX_HOSTS_OF_A_KIND}`);
-    }
+  const counts: readonly [HostKind, number][] = [
+    ['target', resolved.targets],
+    ['client', resolved.clients],
+    ['kernel', resolved.kernels],
+  ];
+  for (const [kind, count] of counts) {
+    if (!Number.isInteger(count) || count < 0 || count > MAX_HOSTS[kind])
+      throw new RangeError(`${kind}s: ${count}, expected 0 to ${MAX_HOSTS[kind]}`);
   }
   if (!/^[a-z][a-z0-9]{0,14}$/.test(resolved.prefix))
     throw new RangeError(`prefix: '${resolved.prefix}', expected letters and digits`);

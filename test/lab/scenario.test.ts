@@ -23,9 +23,9 @@ describe('lab scenario', () => {
   });
 
   it('is one of the folders of strongswan-conf/; another name is refused with the ones there are', () => {
-    expect(scenarioNames(PROJECT_ROOT)).to.deep.equal(['direct', 'endpoint', 'matrix', 'roads']);
+    expect(scenarioNames(PROJECT_ROOT)).to.deep.equal(['bench', 'direct', 'endpoint', 'matrix', 'roads']);
     expect(() => readScenario(PROJECT_ROOT, 'nowhere')).to.throw(
-      "no scenario 'nowhere', expected one of: direct, endpoint, matrix, roads",
+      "no scenario 'nowhere', expected one of: bench, direct, endpoint, matrix, roads",
     );
     expect(() => readScenario(PROJECT_ROOT, '../src')).to.throw('no scenario');
   });
