@@ -7,6 +7,7 @@ import { runInNewContext } from 'node:vm';
 import { ShadowCache } from '../../src/agents/target/shadow-cache.ts';
 import { ConnectionTable } from '../../src/connections/connection-table.ts';
 import { DVIPA, ENDPOINT } from '../support/inner-packets.ts';
+import { CRYPTOS } from '../support/packet-cryptos.ts';
 import { saNumber } from './support/pipeline-world.ts';
 
 const SAS = 10_000;
@@ -39,7 +40,7 @@ function each(count: number, make: () => unknown): Memory {
 }
 
 function cache(): ShadowCache {
-  const shadow = new ShadowCache([DVIPA], { outside: 1500, cluster: 1600 });
+  const shadow = new ShadowCache([DVIPA], { outside: 1500, cluster: 1600 }, CRYPTOS);
   shadow.setDvipa({
     address: DVIPA,
     endpoints: [ENDPOINT],

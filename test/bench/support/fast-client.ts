@@ -97,7 +97,9 @@ function listen(address: string): void {
   if (capture !== undefined) return;
   const own = addressOf(address);
   endpoints.add(own);
-  const opened = Capture.open(outside, captureFilter({ dvipas: [], endpoints: [own] }));
+  const opened = Capture.open(outside, (linkHeaderBytes) =>
+    captureFilter({ dvipas: [], endpoints: [own] }, linkHeaderBytes),
+  );
   capture = opened;
   opened.onReadable(() => {
     for (let turn = 0; turn < TURNS; turn++) {
