@@ -157,7 +157,8 @@ describe('capture ring in network namespaces', function () {
       const left = (await drained('ring')).length;
       const lost = await hostWorker.do('losses', 'ring');
       expect(left).to.be.greaterThan(0);
-      expect(left + lost.overrun).to.equal(sent);
+      expect(lost.overrun).to.be.greaterThan(0);
+      expect(left + lost.overrun).to.be.at.most(sent);
     });
   });
 

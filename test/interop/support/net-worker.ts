@@ -165,19 +165,21 @@ const operations = {
   /** Opens a capture that is read by `drain` only. */
   captureIdle: (name: string, link: string, scope: Scope) =>
     void endpoints.set(name, openCapture(link, scope)),
-  /** Opens a capture whose packets are only counted, for benches. */
-  captureCounting(name: string, link: string, scope: Scope) {
+  /** Opens a capture whose packets are only counted, for benches: when there are some, or each millisecond, as one who is busy comes. */
+  captureCounting(name: string, link: string, scope: Scope, isBusy: boolean) {
     const capture = openCapture(link, scope);
     const vector = new PacketVector(256);
     endpoints.set(name, capture);
     counts.set(name, 0);
-    capture.onReadable(() => {
+    const drain = () => {
       vector.reset();
       while (capture.receive(vector) > 0) {
         counts.set(name, (counts.get(name) ?? 0) + vector.count);
         vector.reset();
       }
-    });
+    };
+    if (isBusy) setInterval(drain, 1);
+    else capture.onReadable(drain);
   },
   /** How many packets so far, and the CPU time of this process, microseconds. */
   counted(name: string) {
