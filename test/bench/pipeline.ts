@@ -15,7 +15,7 @@ const picked = new RegExp(process.env['BENCH_CASES'] ?? '');
 
 /** One way of packets, in memory. */
 interface World {
-  fill(vector: PacketVector): void;
+  next(vector: PacketVector): void;
   run(vector: PacketVector): void;
   settle(vector: PacketVector): void;
 }
@@ -58,7 +58,7 @@ function measure({ name, vectorPackets, make }: Case): Record<string, number> {
   const vector = new PacketVector(vectorPackets);
   const samples: number[] = [];
   for (let done = -WARM_UP_PACKETS; done < PACKETS; done += vectorPackets) {
-    world.fill(vector);
+    world.next(vector);
     const start = process.hrtime.bigint();
     world.run(vector);
     const end = process.hrtime.bigint();
@@ -81,7 +81,7 @@ function allocated(world: World, vector: PacketVector): number {
   };
   const samples: number[] = [];
   for (let n = 0; n < HEAP_VECTORS; n++) {
-    world.fill(vector);
+    world.next(vector);
     const nothing = grown(() => {});
     const something = grown(() => world.run(vector));
     world.settle(vector);
