@@ -164,7 +164,8 @@ export class ReplayWindow {
   /** While the ring is not the full one, all numbers up to the top have places of their own, which stay theirs in a larger one. */
   #makeRoomFor(high: number, low: number): void {
     if (this.#mask === this.#fullMask || (high === 0 && low <= this.#mask)) return;
-    while (this.#mask < this.#fullMask && (high > 0 || low > this.#mask)) this.#mask = this.#mask * 2 + 1;
+    if (high > 0 || low >= this.#fullMask) this.#mask = this.#fullMask;
+    else while (low > this.#mask) this.#mask = this.#mask * 2 + 1;
     const larger = new Uint32Array((this.#mask + 1) / 32);
     larger.set(this.#bits);
     this.#bits = larger;

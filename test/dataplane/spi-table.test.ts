@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { SpiTable } from '../../src/dataplane/spi-table.ts';
 import { ipv4Address } from '../../src/packet/address.ts';
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { TouchedEntries } from '../../src/dataplane/touched-entries.ts';
 
 describe('touched entries', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 
 /** Numbers from the first one on, near the sizes that a ring has as it grows, and far ahead. */

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { OutboundPolicy } from '../../src/ipsec/sa.ts';
 import { Spd } from '../../src/ipsec/spd.ts';
 import { type TrafficSelector, trafficSelectorOf } from '../../src/ipsec/traffic-selector.ts';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { formatAddress, ipv4Address } from '../../src/packet/address.ts';
 import { AddressMap, AddressSet } from '../../src/packet/address-map.ts';
 import { addr } from '../support/inner-packets.ts';

@@ -1,4 +1,4 @@
-import { type Verdict, KEEP } from '../../../src/base/verdict.ts';
+import { KEEP } from '../../../src/base/verdict.ts';
 import type { PacketVector } from '../../../src/dataplane/vector.ts';
 import { InnerHeaderReader } from '../../../src/ipsec/inner-headers.ts';
 
@@ -20,7 +20,7 @@ export class NullPeek {
       inner.length = (vector.espLength[i] as number) - ESP_HEAD_BYTES - 18;
       inner.available = Math.min(LEAD_BYTES, inner.length);
       vector.nextHeader[i] = 4;
-      vector.verdict[i] = this.#reader.read(inner, vector, i) as Verdict;
+      vector.verdict[i] = this.#reader.read(inner, vector, i);
     }
   }
 }

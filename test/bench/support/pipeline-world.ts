@@ -1,6 +1,6 @@
 import type { SecurityAssociation } from '../../../src/ipsec/sa.ts';
 import { ADDRESS_WORDS } from '../../../src/packet/address.ts';
-import { HEADROOM_BYTES, type PacketVector, SLOT_BYTES } from '../../../src/dataplane/vector.ts';
+import type { PacketVector } from '../../../src/dataplane/vector.ts';
 import { addr, DVIPA } from '../../support/inner-packets.ts';
 import { testSa } from '../../support/test-sas.ts';
 
@@ -92,9 +92,4 @@ export function writeDatagram(
   writeInner(slab, at + 44, c, sas, innerBytes);
   slab.writeUInt16BE(0x0004, at + total - 18);
   vector.length[i] = total;
-}
-
-/** What a slot must hold for this. */
-export function fits(innerBytes: number): boolean {
-  return HEADROOM_BYTES + innerBytes + ESP_OVERHEAD_BYTES + 28 < SLOT_BYTES;
 }

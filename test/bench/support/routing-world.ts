@@ -97,7 +97,7 @@ export class RoutingWorld {
   }
 
   /** Packets that come next, as a capture would have them. */
-  fill(vector: PacketVector): void {
+  next(vector: PacketVector): void {
     const { sas, connections, run, innerBytes } = this.size;
     vector.reset();
     for (let i = 0; i < vector.capacity; i++) {

@@ -101,7 +101,7 @@ export class TargetWorld {
     this.#sequence = new Uint32Array(size.sas);
   }
 
-  fill(vector: PacketVector): void {
+  next(vector: PacketVector): void {
     const { sas, connections, run, innerBytes } = this.size;
     vector.reset();
     for (let i = 0; i < vector.capacity; i++) {
