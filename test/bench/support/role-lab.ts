@@ -11,6 +11,8 @@ import { Role } from './role.ts';
 const dropBehind = (device: string) =>
   `table ip bench {\n chain in {\n type filter hook prerouting priority -400; iifname "${device}" drop\n }\n}\n`;
 
+const WARM_UP = { bytes: 1440, segments: 1, window: 256, seconds: 2 };
+
 /** What a load is, but for where its counters are. */
 export type Load = Omit<Flood, 'counters'>;
 
@@ -47,7 +49,10 @@ export class RoleLab {
     });
     try {
       await prepare(cluster.lab, cluster.lab.host('target1'), 'dvipa0');
-      return new RoleLab(cluster, await BenchPeer.up(cluster.lab));
+      const made = new RoleLab(cluster, await BenchPeer.up(cluster.lab));
+      await cluster.installed(1);
+      await made.towards(WARM_UP); // code is compiled, and the connection known
+      return made;
     } catch (error) {
       await cluster.down();
       throw error;
@@ -82,6 +87,7 @@ export class RoleLab {
     lab.startAgent(host);
     await this.cluster.serving();
     await this.cluster.installed(1);
+    await this.towards(WARM_UP);
   }
 
   /** Work of one of these hosts; what the agents drop meanwhile is told. */
