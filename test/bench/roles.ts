@@ -21,6 +21,8 @@ const SIZES = [1440, 100] as const;
 const OUTBOUND_BYTES = 1400;
 /** kernel-libipsec reads from a socket buffer of the system's default size, 92 full packets on Debian. */
 const STOCK_WINDOW = 64;
+/** A processor's queue of packets that are yet to be received has 1000 places (net.core.netdev_max_backlog). */
+const SINGLE_WINDOW = 512;
 const WINDOW = 2048;
 const LIBRARIES = ['openssl', 'ipsec-mb'] as const;
 
