@@ -29,7 +29,7 @@ const LIBRARIES = ['openssl', 'ipsec-mb'] as const;
 const load = (bytes: number, segments: number): Load => ({
   bytes,
   segments,
-  window: WINDOW,
+  window: segments === 1 ? SINGLE_WINDOW : WINDOW,
   seconds: SECONDS,
 });
 const stock = (bytes: number): Load => ({ ...load(bytes, 1), window: STOCK_WINDOW });
