@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Host } from '../../../src/lab/host.ts';
 import type { Lab } from '../../../src/lab/lab.ts';
 import type { TemplateValues } from '../../../src/lab/scenario.ts';
@@ -67,6 +68,12 @@ export class RoleLab {
 
   agent(): number {
     return this.cluster.lab.process('target1', 'agent').pid;
+  }
+
+  /** Which library the target's agent says that it uses, since it was started last. */
+  library(): string | undefined {
+    const log = readFileSync(this.cluster.lab.process('target1', 'agent').logFile, 'utf8');
+    return [...log.matchAll(/ cryptography of packets .*\blibrary=(\S+)/g)].at(-1)?.[1];
   }
 
   /** From the peer to the target's TUN. */
