@@ -70,10 +70,13 @@ export class RoleLab {
     return this.cluster.lab.process('target1', 'agent').pid;
   }
 
-  /** Which library the target's agent says that it uses, since it was started last. */
+  /** Which library the target's agent has used since it was started last, by the version that its log tells. */
   library(): string | undefined {
     const log = readFileSync(this.cluster.lab.process('target1', 'agent').logFile, 'utf8');
-    return [...log.matchAll(/ cryptography of packets .*\blibrary=(\S+)/g)].at(-1)?.[1];
+    const version = [...log.matchAll(/ cryptography of packets .*\bversion="?([^\s"]+)/g)].at(-1)?.[1];
+    if (version === undefined) return undefined;
+    if (version === 'OpenSSL') return 'openssl';
+    return /^\d/.test(version) ? 'ipsec-mb' : 'node';
   }
 
   /** From the peer to the target's TUN. */
