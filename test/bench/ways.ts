@@ -8,8 +8,6 @@ import { type Load, RoleLab, TUN_WINDOW } from './support/role-lab.ts';
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 1.5);
 const LOAD: Load = { bytes: 1400, segments: 40, window: TUN_WINDOW, seconds: SECONDS };
-/** The connection is made. */
-const OPENING: Load = { bytes: 1400, segments: 1, window: 64, seconds: 0.2 };
 
 await leaveMeasuredProcessor();
 const lab = await RoleLab.up('bwy');
@@ -35,7 +33,6 @@ try {
     for (const { stamping, atTarget, atRouter } of ways) {
       await lab.restart('router1', { return: 'router', stamping });
       await place(router, lab.routing(), 'others');
-      await lab.towards(OPENING);
       await place(lab.target, [lab.agent()], 'measured');
       await atTarget.measure();
       await place(lab.target, [lab.agent()], 'others');

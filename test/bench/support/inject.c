@@ -59,16 +59,18 @@ int main(int argc, char **argv)
 	struct arrivals through =
 		watch_arrivals(option(argv, "counters"), atoi(option(argv, "headers")), atoi(option(argv, "size")));
 	uint32_t sequence = 0;
-	double sent = 0, lost = 0, last = 0, began = seconds(), moved = began, now;
+	double sent = 0, came = 0, lost = 0, began = seconds(), moved = began, now;
 	while ((now = seconds()) - began < limit) {
-		double came = arrived(&through);
-		if (came > last)
-			last = came, moved = now;
 		if (sent - lost - came + segments > window) {
+			double seen = arrived(&through);
+			if (seen > came)
+				came = seen, moved = now;
 			if (now - moved > STALL_S)
 				lost = sent - came, moved = now;
-			pause_us(30);
-			continue;
+			if (sent - lost - came + segments > window) {
+				pause_us(30);
+				continue;
+			}
 		}
 		write_headers(packet, &flow, sequence, ACK, segments * payload, true);
 		if (sendmsg(fd, &message, 0) < 0) {
@@ -81,7 +83,7 @@ int main(int argc, char **argv)
 	double took = seconds() - began;
 	for (double end = seconds() + 2; seconds() < end && arrived(&through) < sent - lost - 0.5;)
 		pause_us(1000);
-	double came = arrived(&through);
+	came = arrived(&through);
 	printf("{\"sent\":%.0f,\"arrived\":%.0f,\"lost\":%.0f,\"seconds\":%.3f}\n", sent, came, sent - came, took);
 	return 0;
 }

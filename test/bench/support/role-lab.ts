@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Host } from '../../../src/lab/host.ts';
 import type { Lab } from '../../../src/lab/lab.ts';
 import type { TemplateValues } from '../../../src/lab/scenario.ts';
@@ -10,6 +11,8 @@ import { Role } from './role.ts';
 /** What is behind a TUN is an application's work, not the role's. */
 const dropBehind = (device: string) =>
   `table ip bench {\n chain in {\n type filter hook prerouting priority -400; iifname "${device}" drop\n }\n}\n`;
+
+const WARM_UP = { bytes: 1440, segments: 1, window: 256, seconds: 2 };
 
 /** What a load is, but for where its counters are. */
 export type Load = Omit<Flood, 'counters'>;
@@ -47,7 +50,10 @@ export class RoleLab {
     });
     try {
       await prepare(cluster.lab, cluster.lab.host('target1'), 'dvipa0');
-      return new RoleLab(cluster, await BenchPeer.up(cluster.lab));
+      const made = new RoleLab(cluster, await BenchPeer.up(cluster.lab));
+      await cluster.installed(1);
+      await made.towards(WARM_UP); // code is compiled, and the connection known
+      return made;
     } catch (error) {
       await cluster.down();
       throw error;
@@ -62,6 +68,15 @@ export class RoleLab {
 
   agent(): number {
     return this.cluster.lab.process('target1', 'agent').pid;
+  }
+
+  /** Which library the target's agent has used since it was started last, by the version that its log tells. */
+  library(): string | undefined {
+    const log = readFileSync(this.cluster.lab.process('target1', 'agent').logFile, 'utf8');
+    const version = [...log.matchAll(/ cryptography of packets .*\bversion="?([^\s"]+)/g)].at(-1)?.[1];
+    if (version === undefined) return undefined;
+    if (version === 'OpenSSL') return 'openssl';
+    return /^\d/.test(version) ? 'ipsec-mb' : 'node';
   }
 
   /** From the peer to the target's TUN. */
@@ -82,6 +97,7 @@ export class RoleLab {
     lab.startAgent(host);
     await this.cluster.serving();
     await this.cluster.installed(1);
+    await this.towards(WARM_UP);
   }
 
   /** Work of one of these hosts; what the agents drop meanwhile is told. */
