@@ -1,9 +1,8 @@
 import { type DropCounters, KEEP, SENT, ELSEWHERE, type Verdict, verdictOf } from '../base/verdict.ts';
 import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
 import { type NumberingHolder, TAKE_FUNNEL, TAKE_STAMP, TAKE_WAIT } from '../ipsec/numbering-holder.ts';
-import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { IvCounter } from '../ipsec/sender-ids.ts';
-import type { SaMasker } from '../ipsec/packet-cryptos.ts';
+import type { PacketCrypto, SaMasker } from '../ipsec/packet-crypto.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressSet } from '../packet/address-map.ts';
 import type { WordHash } from '../packet/fragment-table.ts';

@@ -1,6 +1,5 @@
 import { type Verdict, verdictOf } from '../base/verdict.ts';
-import type { StampBatch, StampMaskBatch } from '../ipsec/packet-crypto.ts';
-import type { SaMasker } from '../ipsec/packet-cryptos.ts';
+import type { SaMasker, StampBatch, StampMaskBatch } from '../ipsec/packet-crypto.ts';
 import { STAMP_HEADER_BYTES } from '../ipsec/stamp-packet.ts';
 import type { StampSealerOptions } from '../ipsec/stamp-sealer.ts';
 import { nativeCrypto } from './native-crypto.ts';

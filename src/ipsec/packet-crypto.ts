@@ -63,6 +63,13 @@ export interface StampMasker {
   mask(batch: StampBatch, i: number): Verdict;
 }
 
+/** The target's masker of one SA in one epoch. */
+export interface SaMasker extends StampMasker {
+  readonly epoch: number;
+  /** The SA or the epoch is over. */
+  close(): void;
+}
+
 export interface PacketCrypto {
   /** Packets opened: the ICV and the trailer were right. Dummies count. */
   readonly opened: number;

@@ -1,7 +1,6 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { ESP_HEADER_BYTES } from '../packet/esp-header.ts';
-import type { StampBatch } from './packet-crypto.ts';
-import type { SaMasker } from './packet-cryptos.ts';
+import type { SaMasker, StampBatch } from './packet-crypto.ts';
 import { type StampKeys, StampMask } from './stamp-mask.ts';
 import {
   encodeStampCheck,
