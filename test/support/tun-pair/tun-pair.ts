@@ -125,11 +125,11 @@ export class TunPair {
     this.#io.poll(this.#endpoint, callback);
   }
 
-  stats(): { received: number; sent: number; refused: number; tooLong: number; errors: number } {
+  stats(): Record<'received' | 'sent' | 'refused' | 'tooLong' | 'errors' | 'lastErrno', number> {
     const counters = new Float64Array(7);
     this.#io.stats(this.#endpoint, counters);
-    const [received = 0, sent = 0, refused = 0, tooLong = 0, , errors = 0] = counters;
-    return { received, sent, refused, tooLong, errors };
+    const [received = 0, sent = 0, refused = 0, tooLong = 0, , errors = 0, lastErrno = 0] = counters;
+    return { received, sent, refused, tooLong, errors, lastErrno };
   }
 
   close(): void {

@@ -37,6 +37,9 @@ static napi_value tun_pair(napi_env env, napi_callback_info info)
 	}
 	size = (int)send_buffer;
 	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	/* the kernel is never short of room */
+	size = 1 << 20;
+	setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	endpoint = tun_offload_create(env, fds[0]);
 	if (!endpoint)
 	{
