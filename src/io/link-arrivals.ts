@@ -16,7 +16,9 @@ const MESSAGE_BYTES = 65_536 + 2048;
 /** Packets that the kernel may have joined in one message, at most. */
 const SEGMENTS_PER_MESSAGE = 128;
 const PACKETS = MESSAGES * SEGMENTS_PER_MESSAGE;
-const PACKETS_PER_VECTOR = 256;
+/** In place they cost their columns only; copied they have slots. */
+const PACKETS_IN_PLACE = 256;
+const PACKETS_COPIED = 64;
 const NOBODY = -1;
 
 const LINK_STRANGER = verdictOf('link-stranger');
@@ -64,10 +66,10 @@ export class LinkArrivals {
     this.#peers = peers;
     this.#drops = drops;
     this.#deliver = deliver;
-    this.#inPlace = new LinkGroups(deliver, () => PacketVector.over(this.#slab, PACKETS_PER_VECTOR));
+    this.#inPlace = new LinkGroups(deliver, () => PacketVector.over(this.#slab, PACKETS_IN_PLACE));
     this.#copied = new LinkGroups(
       (packets, peer, protocol, epoch) => this.#deliverCopy(packets, peer, protocol, epoch),
-      () => new AwaitedVector(PACKETS_PER_VECTOR, SLOT_BYTES),
+      () => new AwaitedVector(PACKETS_COPIED, SLOT_BYTES),
     );
   }
 

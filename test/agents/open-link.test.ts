@@ -65,6 +65,14 @@ describe('opening the trusted link', () => {
     expect(failure).to.have.property('code', 'ENOSYS');
   });
 
+  it('auto does not hide another reason why batches do not open', async () => {
+    const failure: unknown = await openLink(options('auto'), refusing('EMFILE')).catch(
+      (error: unknown) => error,
+    );
+    expect(failure).to.have.property('code', 'EMFILE');
+    expect(lines).to.deep.equal([]);
+  });
+
   it('an address that is taken fails whatever the driver', async () => {
     await kept(openLink(options('auto')));
     for (const driver of ['auto', 'batch', 'dgram'] as const) {

@@ -20,6 +20,15 @@ interface Arrived {
   readonly bytes: Buffer;
 }
 
+/** Goes on turning, but not for ever: a test that has failed must end. */
+async function until(condition: () => boolean): Promise<void> {
+  const limit = Date.now() + 10_000;
+  while (!condition()) {
+    if (Date.now() > limit) throw new Error('it did not come');
+    await turn();
+  }
+}
+
 /** One end on loopback, with all that reached it. */
 class End {
   readonly drops = new DropCounters();
@@ -42,7 +51,7 @@ class End {
   }
 
   async until(count: number): Promise<void> {
-    while (this.arrived.length < count) await turn();
+    await until(() => this.arrived.length >= count);
   }
 }
 
@@ -241,10 +250,10 @@ describe('batch link', function () {
           new Uint32Array(2),
         );
       expect(send()).to.equal(64);
-      while (b.drops.get('link-stranger') < 64) await turn();
+      await until(() => b.drops.get('link-stranger') >= 64);
       b.link.setPeer(3, '127.0.5.8');
       expect(send()).to.equal(64);
-      while (b.drops.get('link-malformed') < 64) await turn();
+      await until(() => b.drops.get('link-malformed') >= 64);
       expect(b.link.stats()).to.include({ received: 128, receiveCalls: 2 });
       expect(b.arrived).to.deep.equal([]);
     } finally {
@@ -262,7 +271,7 @@ describe('batch link', function () {
     expect(lost).to.be.greaterThan(0);
     await b.link.countLosses();
     expect(b.drops.get('receive-overrun')).to.equal(lost);
-    while (b.drops.get('link-stranger') + lost < 15_000) await turn();
+    await until(() => b.drops.get('link-stranger') + lost >= 15_000);
     expect(b.drops.get('link-stranger')).to.equal(15_000 - lost);
   });
 
@@ -289,7 +298,7 @@ describe('batch link', function () {
     });
     a.link.send(vectorOf(packetsOf(600, 100), OUTER_IPV4), 1, 1);
     a.link.send(vectorOf(packetsOf(10, 100), SEALED), 1, 1);
-    while (calls.length === 0) await turn();
+    await until(() => calls.length > 0);
     for (let i = 0; i < 5; i++) await turn();
     expect(calls).to.have.lengthOf(1);
   });
