@@ -1,14 +1,17 @@
 import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
+import { byteStreamSha256 } from '../../src/lab/byte-stream.ts';
 import type { Host } from '../../src/lab/host.ts';
 import { readPcap } from '../../src/lab/pcap.ts';
 import { PROJECT_ROOT } from '../../src/lab/program.ts';
 import { Cluster, missingForCluster } from './support/cluster.ts';
 import { kernelFaults } from './support/matrix/kernel-counters.ts';
 import { listedSas } from './support/observe.ts';
+import { udpSum } from './support/run-packets.ts';
 
 const ENDPOINT = '192.0.2.10';
 const PADDED_BYTES = 1000;
+const DOWNLOAD_BYTES = 1_000_000;
 const [ECN, CONGESTION] = [3, 3];
 const EXPEDITED = 0xb8;
 
@@ -44,13 +47,23 @@ describe('outer headers of a cluster', function () {
 
   after(() => cluster?.down());
 
-  /** ESP from the cluster to the peer while it does something. */
-  async function espDuring(doing: () => Promise<unknown>): Promise<Seen[]> {
+  /** ESP from the cluster to the peer from now on. */
+  async function captureEsp(): Promise<{ stop(): Promise<Buffer[]> }> {
     const filter = ['src', ENDPOINT, 'and', 'dst', address, 'and', 'udp', 'src', 'port', '4500'];
     const wire = await cluster.capture('outside', filter);
+    return {
+      async stop() {
+        const packets = readPcap((await wire.stop()).file).packets.map(({ bytes }) => bytes.subarray(14));
+        return packets.filter((packet) => packet.readUInt32BE(28) !== 0);
+      },
+    };
+  }
+
+  /** The same while the peer does something. */
+  async function espDuring(doing: () => Promise<unknown>): Promise<Seen[]> {
+    const wire = await captureEsp();
     await doing();
-    const packets = readPcap((await wire.stop()).file).packets.map(({ bytes }) => bytes.subarray(14));
-    return packets.filter((packet) => packet.readUInt32BE(28) !== 0).map(headerOf);
+    return (await wire.stop()).map(headerOf);
   }
 
   const ping = (...options: string[]) =>
@@ -82,6 +95,26 @@ describe('outer headers of a cluster', function () {
     const segments = await espDuring(() => peer.must(['curl', '-s', `http://${cluster.dvipa}/`]));
     expect(segments.length).to.be.greaterThan(3);
     expect(segments.every(({ hasDontFragment }) => hasDontFragment)).to.equal(true);
+  });
+
+  it('a download leaves in runs, each packet of which is as one that left alone, with a right UDP checksum', async () => {
+    // As on a wire: whole packets with whole checksums.
+    for (const target of cluster.targets)
+      await cluster.lab.host(target).must(['ethtool', '-K', 'outside0', 'tx', 'off']);
+    const download = `curl -s http://${cluster.dvipa}/bytes/${DOWNLOAD_BYTES} | sha256sum`;
+    const wire = await captureEsp();
+    expect(await peer.must(['sh', '-c', download])).to.contain(byteStreamSha256(DOWNLOAD_BYTES));
+    const packets = await wire.stop();
+    // Over IPv4 only what left in a run has one.
+    const inRuns = packets.filter((packet) => packet.readUInt16BE(26) !== 0);
+    expect(inRuns.length).to.be.above(packets.length / 2);
+    expect(inRuns.map(udpSum).filter((sum) => sum !== 0)).to.deep.equal([]);
+    const headers = new Set(
+      packets.map((packet) => `${headerOf(packet).trafficClass} ${packet.readUInt8(8)}`),
+    );
+    expect([...headers]).to.deep.equal(['0 64']);
+    expect(packets.every((packet) => headerOf(packet).hasDontFragment)).to.equal(true);
+    expect(await kernelFaults(peer)).to.deep.equal({});
   });
 
   it('congestion on the way in reaches the kernel of the application, and its echo the peer (RFC 6040, RFC 3168)', async () => {

@@ -104,8 +104,8 @@ export const numberOf = (packet: string): number => Number.parseInt(packet.slice
 export const destinationOf = (packet: string): string =>
   packet.startsWith('4') ? packet.slice(32, 40) : packet.slice(48, 80);
 
-/** The sum over a UDP datagram and its pseudo-header, 0 if its checksum is right. */
-function udpSum(packet: Buffer): number {
+/** The sum over a UDP datagram and its pseudo-header, 0 if its checksum is right; the IPv4 header has no options. */
+export function udpSum(packet: Buffer): number {
   const addresses = isIpv4(packet) ? packet.subarray(12, 20) : packet.subarray(8, 40);
   const udp = packet.subarray(isIpv4(packet) ? 20 : 40);
   const pseudo = Buffer.alloc(8);
