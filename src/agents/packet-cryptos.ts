@@ -12,7 +12,7 @@ export function packetCryptos(
   const library = chooseCryptoLibrary(wanted, load);
   const { name, version, because } = library;
   const isAsWanted = because === undefined || (wanted === 'auto' && name === 'openssl');
-  const fields = { library: name, version, ...(because !== undefined && { because }) };
+  const fields = { library: name, version, ...(because !== undefined && { reason: because }) };
   log[isAsWanted ? 'info' : 'warn']('cryptography of packets', fields);
   return library;
 }

@@ -53,6 +53,7 @@ export const LOG_FIELDS = [
   'gso',
   'gro',
   'offload',
+  'library',
   // what happened
   'event',
   'reason',
