@@ -89,7 +89,8 @@ async function start(
       log.warn('packets are captured one by one: the way for many is refused', { error: message }),
   });
   stops.add(() => capture.close());
-  const raw = RawSocket.open({ mark: AGENT_MARK, gso: config.offloads.gso });
+  // Never in runs: charon, which must find port 4500 free whenever it starts, is on this host (ADR 29).
+  const raw = RawSocket.open({ mark: AGENT_MARK, gso: false });
   stops.add(() => raw.close());
   const { address, mtu, linkPort } = config.cluster;
   const link = await openLink({ config, address, mtu, port: linkPort, drops, log });
