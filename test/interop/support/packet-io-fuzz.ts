@@ -28,7 +28,8 @@ const counts = { accepted: 0, refused: 0, received: 0, sent: 0 };
 /** Bytes with an end that a sanitizer watches, or in the middle of guards that we watch ourselves. */
 function makeSlab(): { slab: Buffer; isIntact: () => boolean } {
   const size = oneOf(0, 1, 19, 20, 100, next(512), next(4096), 4096);
-  if (next(2) === 0 && MODEL !== 'only') return { slab: Buffer.from(new ArrayBuffer(size)), isIntact: () => true };
+  if (next(2) === 0 && MODEL !== 'only')
+    return { slab: Buffer.from(new ArrayBuffer(size)), isIntact: () => true };
   const whole = Buffer.alloc(size + 2 * GUARD_BYTES, GUARD);
   const slab = whole.subarray(GUARD_BYTES, GUARD_BYTES + size);
   slab.fill(0);
