@@ -2,7 +2,7 @@ import { createDecipheriv } from 'node:crypto';
 import { expect } from 'chai';
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { DROP_REASONS } from '../../src/base/verdict.ts';
-import { LINK_HEADER_BYTES, LINK_TAG_BYTES, type NewLinkCipher } from '../../src/ipsec/link-cipher.ts';
+import { LINK_HEADER_BYTES, LINK_TAG_BYTES } from '../../src/ipsec/link-cipher.ts';
 import { LINK_KIND, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { TestBatch } from '../support/crypto-batch.ts';
 import { describeEach } from '../support/packet-cryptos.ts';

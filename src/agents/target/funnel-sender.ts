@@ -15,7 +15,14 @@ export type SealVector = (vector: PacketVector, sealer: LinkSealer | undefined, 
 /** Inner packets for the funnel. */
 export function sealForFunnel(sad: OutboundSad<ShadowOutboundSa>): SealVector {
   return (vector, sealer, epoch) => {
-    sealAll(vector, sealer, epoch, LINK_KIND.FUNNEL, NO_NUMBER, (i) => sad.at(vector.saSlot[i] as number)?.sa.group ?? 0);
+    sealAll(
+      vector,
+      sealer,
+      epoch,
+      LINK_KIND.FUNNEL,
+      NO_NUMBER,
+      (i) => sad.at(vector.saSlot[i] as number)?.sa.group ?? 0,
+    );
   };
 }
 

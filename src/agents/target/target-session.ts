@@ -157,7 +157,12 @@ export class TargetRelations implements TargetHandlers {
           resets.setComplete(addressOf(event.body.dvipa), event.body.complete);
         break;
       case 'link-key':
-        this.linkKeys.install(event.body.keyId, event.body.toRouter, event.body.key, this.#options.newLinkCipher);
+        this.linkKeys.install(
+          event.body.keyId,
+          event.body.toRouter,
+          event.body.key,
+          this.#options.newLinkCipher,
+        );
         this.#floor = new DispatchFloor(event.body.dispatched);
         this.#options.reports.dispatchBegins(this.#floor);
         break;
