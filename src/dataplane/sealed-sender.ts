@@ -26,7 +26,7 @@ export class SealedSender {
   #vector: PacketVector | undefined;
   readonly #headers = new LinkHeaders();
   readonly #targets = new Set<number>();
-  /** Where packet `i` goes; only its marks say whether it was taken. */
+  /** Where packet `i` goes, -1: it was not taken. */
   #targetOf = new Int16Array(0);
   sent = 0;
 
@@ -51,8 +51,7 @@ export class SealedSender {
   send(vector: PacketVector): void {
     if (vector !== this.#vector) return;
     this.#vector = undefined;
-    const taken = this.#headers.marked.slice(0, vector.count);
-    for (const target of this.#targets) this.#sendTo(vector, target, taken);
+    for (const target of this.#targets) this.#sendTo(vector, target);
   }
 
   #begin(vector: PacketVector): void {
@@ -60,13 +59,14 @@ export class SealedSender {
     this.#headers.begin(vector.capacity);
     this.#targets.clear();
     if (this.#targetOf.length < vector.capacity) this.#targetOf = new Int16Array(vector.capacity);
+    this.#targetOf.fill(-1);
   }
 
-  #sendTo(vector: PacketVector, target: number, taken: Uint8Array): void {
+  #sendTo(vector: PacketVector, target: number): void {
     const { link, epoch, sealerOf } = this.#options;
     const { marked } = this.#headers;
     for (let i = 0; i < vector.count; i++) {
-      marked[i] = taken[i] === 1 && this.#targetOf[i] === target ? 1 : 0;
+      marked[i] = this.#targetOf[i] === target ? 1 : 0;
     }
     const sealer = sealerOf(target);
     sealer?.seal(vector, this.#headers, epoch());

@@ -161,8 +161,8 @@ export class LinkOpener {
     for (let i = 0; i < count; i++) {
       const entry = this.#keyOf[i];
       if (entry !== undefined) verdict[i] = settle(batch, i, entry, out);
+      this.#keyOf[i] = undefined;
     }
-    this.#keyOf.length = 0;
   }
 
   /** The key of packet `i`; with a verdict if it needs none. */

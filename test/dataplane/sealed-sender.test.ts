@@ -68,7 +68,7 @@ describe('sealed-sender', () => {
 
   it('forgets what it was given of a vector that was never sent', () => {
     const [lost, vector] = [packets('a', 'b'), packets('c', 'd')];
-    take(lost, 0, 1);
+    take(lost, 0, 2);
     take(vector, 1, 2);
     sender.send(lost);
     sender.send(vector);
