@@ -29,14 +29,14 @@ describe('sealed-sender', () => {
       expect([protocol, epoch]).to.deep.equal([LINK_PROTOCOL.SEALED, EPOCH]);
       const [vector, header] = [vectorOf(bytes), new LinkHeader()];
       expect(openOne(newOpener(peer, key(peer)), vector, 0, EPOCH, header)).to.equal(0);
-      return `${peer} ${vector.packet(0)} ${header.group.toString(16)} #${header.counter}`;
+      return `${peer} ${vector.packet(0).toString()} ${header.group.toString(16)} #${header.counter}`;
     });
 
   it('sends the packets of a vector to several targets, each under its key and in its own count', () => {
     const vector = packets('a', 'b', 'c', 'd');
     for (const [i, target] of [1, 0, 1, 2].entries()) take(vector, i, target);
     sender.send(vector);
-    expect(read().sort()).to.deep.equal(['0 b 101 #1', '1 a 100 #1', '1 c 102 #2', '2 d 103 #1']);
+    expect(read().toSorted()).to.deep.equal(['0 b 101 #1', '1 a 100 #1', '1 c 102 #2', '2 d 103 #1']);
     expect(sender.sent).to.equal(4);
   });
 
