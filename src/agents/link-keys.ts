@@ -1,4 +1,5 @@
 import type { KeyMaterial } from '../base/key-material.ts';
+import type { NewLinkCipher } from '../ipsec/link-cipher.ts';
 import { LinkOpener, LinkSealer } from '../ipsec/link-seal.ts';
 
 /**
@@ -16,16 +17,16 @@ export class LinkKeys {
   }
 
   /** Takes the keys over. An old key that happens to have the same (random) id is forgotten. */
-  install(keyId: number, sealing: KeyMaterial, opening: KeyMaterial): void {
+  install(keyId: number, sealing: KeyMaterial, opening: KeyMaterial, newCipher: NewLinkCipher): void {
     const same = this.#opening.findIndex((held) => held.keyId === keyId);
     if (same >= 0) this.#opening.unshift(...this.#opening.splice(same, 1));
     if (same >= 0) this.#forgetOldest();
-    this.opener.install({ keyId, key: opening });
+    this.opener.install(newCipher({ keyId, key: opening }));
     this.#opening.push({ keyId, key: opening });
     if (this.#opening.length > 2) this.#forgetOldest();
     this.#sealingKey?.wipe();
     this.#sealingKey = sealing;
-    this.#sealer = new LinkSealer({ keyId, key: sealing });
+    this.#sealer = new LinkSealer(newCipher({ keyId, key: sealing }));
   }
 
   /** Wipes everything; nothing can be sealed or opened until the next `install`. */

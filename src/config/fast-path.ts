@@ -44,7 +44,7 @@ export const fastPathSections = {
   crypto: object({
     library: oneOf('auto', 'ipsec-mb', 'openssl', 'node').default('auto').meta({
       description:
-        "Who does ESP's cryptography. ipsec-mb: where this host has it; openssl: the addon packet-crypto; node: nothing but Node.js; auto: the first of these that is there.",
+        'Who does the cryptography of packets. ipsec-mb: where this host has it; openssl: the addon packet-crypto; node: nothing but Node.js; auto: the first of these that is there.',
     }),
   })
     .prefault({})

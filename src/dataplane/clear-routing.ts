@@ -1,7 +1,7 @@
 import { type DropCounters, KEEP, SENT, type Verdict, verdictOf } from '../base/verdict.ts';
 import { CLEAR_GROUP } from '../connections/connection-key.ts';
 import type { Distributor } from '../connections/distributor.ts';
-import { LINK_KIND, LinkHeader } from '../ipsec/link-seal.ts';
+import { LINK_KIND } from '../ipsec/link-seal.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressMap } from '../packet/address-map.ts';
 import type { FragmentSink } from '../packet/fragmentation.ts';
@@ -46,7 +46,6 @@ export class ClearRouting {
   readonly #options: ClearRoutingOptions;
   readonly #check: ClearCheck;
   readonly #choice: TargetChoice;
-  readonly #header = new LinkHeader();
   /** What fits into a sealed packet on the cluster network. */
   readonly #mtu: number;
   readonly #piece: Buffer;
@@ -110,14 +109,11 @@ export class ClearRouting {
     if (target < 0) return NO_TARGET;
     const isFinished = finishChecksum(vector, i);
     const isLong = (vector.length[i] as number) > this.#mtu && vector.protocol[i] === IP_PROTOCOL.TCP;
-    return isLong ? this.#cut(vector, i, target, isFinished) : this.#seal(vector, i, target);
+    return isLong ? this.#cut(vector, i, target, isFinished) : this.#hand(vector, i, target);
   }
 
-  #seal(vector: PacketVector, i: number, target: number): Verdict {
-    this.#header.kind = LINK_KIND.CLEAR;
-    this.#header.flags = 0;
-    this.#header.group = CLEAR_GROUP;
-    return this.#options.sender.seal(vector, i, target, this.#header);
+  #hand(vector: PacketVector, i: number, target: number): Verdict {
+    return this.#options.sender.take(vector, i, target, LINK_KIND.CLEAR, 0, CLEAR_GROUP);
   }
 
   /** Many segments in one: each goes by itself, behind what stands before it. */
@@ -136,7 +132,7 @@ export class ClearRouting {
     pieces.reset();
     const bad = cutTcp(slab, offset, length, upper, this.#mtu, this.#piece, this.#emit);
     if (bad !== KEEP) return bad;
-    for (let n = 0; n < pieces.count; n++) pieces.verdict[n] = this.#seal(pieces, n, target);
+    for (let n = 0; n < pieces.count; n++) pieces.verdict[n] = this.#hand(pieces, n, target);
     this.#options.sender.send(pieces);
     pieces.countDrops(this.#options.drops);
     return SENT;

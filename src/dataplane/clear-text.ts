@@ -15,7 +15,7 @@ import {
 } from './clear-check.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InnerDelivery } from './inner-delivery.ts';
-import { LINK_HEADER_BYTES, LINK_TAG_BYTES } from '../ipsec/link-seal.ts';
+import { LINK_HEADER_BYTES, LINK_TAG_BYTES } from '../ipsec/link-cipher.ts';
 import type { PacketSink } from './ports.ts';
 import { SEALED_LINK_BYTES } from './sealed-sender.ts';
 import { clampSyn, type SegmentFit } from './syn-mss.ts';

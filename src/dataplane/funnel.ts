@@ -1,6 +1,6 @@
 import { type DropCounters, ELSEWHERE, KEEP, verdictOf } from '../base/verdict.ts';
 import type { GroupOverlaps } from '../ipsec/group-overlaps.ts';
-import { LINK_KIND, LinkHeader, type LinkOpener } from '../ipsec/link-seal.ts';
+import { LINK_KIND, LinkHeaders, type LinkOpener } from '../ipsec/link-seal.ts';
 import type { NumberingOwner } from '../ipsec/numbering-owner.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { OutboundPolicy } from '../ipsec/sa.ts';
@@ -69,7 +69,7 @@ export class Funnel {
   readonly #options: FunnelOptions;
   readonly #line: WaitingLine;
   readonly #sending: SealingParts;
-  readonly #header = new LinkHeader();
+  readonly #headers = new LinkHeaders();
   readonly #choosePolicy = this.#choose.bind(this);
   /** SAs whose numbering was used in this vector; told after it, because that may lead back to `resume`. */
   readonly #touched = new Set<RoutingOutboundSa>();
@@ -101,7 +101,11 @@ export class Funnel {
     const isCurrent = epoch === current && epoch !== 0;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      vector.verdict[i] = isCurrent ? this.#accept(vector, i, peer, epoch, now) : LINK_EPOCH;
+      if (!isCurrent) vector.verdict[i] = LINK_EPOCH;
+    }
+    peer.opener.open(vector, epoch, this.#headers);
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] === KEEP) vector.verdict[i] = this.#accept(vector, i, peer, now);
     }
     this.#options.clear.flush();
     this.#transmit(vector, now);
@@ -127,13 +131,12 @@ export class Funnel {
     this.#line.expire(now, this.#options.drops);
   }
 
-  #accept(vector: PacketVector, i: number, peer: FunnelPeer, epoch: number, now: number): number {
-    const bad = peer.opener.open(vector, i, epoch, this.#header);
-    if (bad !== KEEP) return bad;
-    this.#highestCounter = Math.max(this.#highestCounter, this.#header.counter);
-    const { kind } = this.#header;
+  #accept(vector: PacketVector, i: number, peer: FunnelPeer, now: number): number {
+    const kind = this.#headers.kind[i];
+    const counter = this.#headers.counter[i] as number;
+    this.#highestCounter = Math.max(this.#highestCounter, counter);
     if (kind !== LINK_KIND.FUNNEL && kind !== LINK_KIND.CLEAR) return LINK_UNKNOWN_KIND;
-    this.#meant = this.#header.group;
+    this.#meant = this.#headers.group[i] as number;
     const malformed = readInnerHeaders(vector, i);
     if (malformed !== KEEP) return malformed;
     if (!peer.dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
@@ -142,7 +145,7 @@ export class Funnel {
     if (refused !== KEEP) return refused;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as RoutingOutboundSa;
     this.#touched.add(entry);
-    if (!entry.numbering.sharedArrived(peer.host, this.#header.counter, now)) return NO_NUMBER;
+    if (!entry.numbering.sharedArrived(peer.host, counter, now)) return NO_NUMBER;
     return this.#line.admit(vector, i, now);
   }
 

@@ -1,6 +1,6 @@
 import { type DropCounters, ELSEWHERE, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import type { LifesizeMeter } from '../ipsec/lifesize-meter.ts';
-import { LINK_FLAG, LINK_KIND, LinkHeader } from '../ipsec/link-seal.ts';
+import { LINK_FLAG, LINK_KIND } from '../ipsec/link-seal.ts';
 import type { PacketCrypto } from '../ipsec/packet-crypto.ts';
 import type { VerificationBudget } from '../ipsec/verification-budget.ts';
 import { type ClaimedPacket, ClaimedPackets } from './claimed-packets.ts';
@@ -61,7 +61,6 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
   readonly #vector = new PacketVector(VECTOR_PACKETS);
   readonly #large = new PacketVector(LARGE_PACKETS, LARGE_SLOT_BYTES);
   readonly #claimed = new ClaimedPackets<Sa>();
-  readonly #header = new LinkHeader();
   /** Packets whose ICV and trailer proved right here. */
   opened = 0;
   /** Of these: sent to a target that does not serve the SA. */
@@ -172,7 +171,7 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
     const isWithinLimit = this.#options.meterOf(entry).count(1, bytes);
     onOpened(entry, false);
     if (bad !== KEEP) return bad;
-    return isWithinLimit ? this.#seal(vector, i, entry, target) : HARD_LIMIT;
+    return isWithinLimit ? this.#hand(vector, i, entry, target) : HARD_LIMIT;
   }
 
   #check(vector: PacketVector, i: number, { sa, check, dvipa }: Sa): Verdict {
@@ -217,22 +216,19 @@ export class OpeningInbound<Sa extends OpenedHereSa> {
     vector.sequenceLow[i] = low;
     const isWithinLimit = this.#options.meterOf(entry).count(1, bytes);
     onOpened(entry, false);
-    vector.verdict[i] = isWithinLimit ? this.#seal(vector, i, entry, target) : HARD_LIMIT;
+    vector.verdict[i] = isWithinLimit ? this.#hand(vector, i, entry, target) : HARD_LIMIT;
     sender.send(vector);
     vector.countDrops(drops);
     wipe(vector);
     vector.reset();
   }
 
-  #seal(vector: PacketVector, i: number, { sa, serving }: Sa, target: number): Verdict {
-    const header = this.#header;
-    header.kind = LINK_KIND.COMMITTED;
+  #hand(vector: PacketVector, i: number, { sa, serving }: Sa, target: number): Verdict {
     const isServed = serving.has(target);
     if (!isServed) this.inPlaceOfTargets++;
-    header.flags = isServed ? 0 : LINK_FLAG.FALLBACK;
-    header.group = sa.group;
+    const flags = isServed ? 0 : LINK_FLAG.FALLBACK;
     putCommitted(vector, i);
-    return this.#options.sender.seal(vector, i, target, header);
+    return this.#options.sender.take(vector, i, target, LINK_KIND.COMMITTED, flags, sa.group);
   }
 }
 

@@ -1,5 +1,5 @@
 import { type DropCounters, KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
-import { LINK_FLAG, LINK_KIND, LinkHeader, type LinkOpener } from '../ipsec/link-seal.ts';
+import { LINK_FLAG, LINK_KIND, LinkHeaders, type LinkOpener } from '../ipsec/link-seal.ts';
 import { ADDRESS_WORDS } from '../packet/address.ts';
 import type { AddressMap } from '../packet/address-map.ts';
 import type { ClearText } from './clear-text.ts';
@@ -41,7 +41,7 @@ export interface SealedInboundOptions {
  */
 export class SealedInbound {
   readonly #options: SealedInboundOptions;
-  readonly #header = new LinkHeader();
+  readonly #headers = new LinkHeaders();
   packets = 0;
 
   constructor(options: SealedInboundOptions) {
@@ -54,7 +54,11 @@ export class SealedInbound {
     const isCurrent = epoch === current && epoch !== 0;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      vector.verdict[i] = isCurrent ? this.#take(vector, i, epoch) : LINK_EPOCH;
+      if (!isCurrent) vector.verdict[i] = LINK_EPOCH;
+    }
+    this.#options.opener.open(vector, epoch, this.#headers);
+    for (let i = 0; i < vector.count; i++) {
+      if (vector.verdict[i] === KEEP) vector.verdict[i] = this.#take(vector, i);
     }
     this.#options.delivery.deliver(vector);
     const { tap } = this.#options;
@@ -62,11 +66,10 @@ export class SealedInbound {
     vector.countDrops(this.#options.drops);
   }
 
-  #take(vector: PacketVector, i: number, epoch: number): Verdict {
-    const bad = this.#options.opener.open(vector, i, epoch, this.#header);
-    if (bad !== KEEP) return bad;
-    if (this.#header.kind === LINK_KIND.COMMITTED) return this.#committed(vector, i);
-    return this.#header.kind === LINK_KIND.CLEAR ? this.#options.clear.inbound(vector, i) : LINK_UNKNOWN_KIND;
+  #take(vector: PacketVector, i: number): Verdict {
+    const kind = this.#headers.kind[i];
+    if (kind === LINK_KIND.COMMITTED) return this.#committed(vector, i);
+    return kind === LINK_KIND.CLEAR ? this.#options.clear.inbound(vector, i) : LINK_UNKNOWN_KIND;
   }
 
   #committed(vector: PacketVector, i: number): Verdict {
@@ -74,14 +77,14 @@ export class SealedInbound {
     const bad = takeCommitted(vector, i);
     if (bad !== KEEP) return bad;
     const entry = sad.bySpi(vector.spi[i] as number);
-    const isFallback = (this.#header.flags & LINK_FLAG.FALLBACK) !== 0;
+    const isFallback = ((this.#headers.flags[i] as number) & LINK_FLAG.FALLBACK) !== 0;
     if (entry === undefined && !isFallback) return UNKNOWN_SPI;
     entry?.window.commit(vector.sequenceHigh[i] as number, vector.sequenceLow[i] as number);
     const malformed = readInnerHeaders(vector, i);
     if (malformed !== KEEP) return malformed;
     const dvipa = entry?.dvipa ?? dvipas.get(vector.innerDestination, i * ADDRESS_WORDS);
     if (dvipa === undefined) return INNER_NOT_DVIPA;
-    const { group } = this.#header;
+    const group = this.#headers.group[i] as number;
     const filter = dvipa.filterMode === 'bypass' ? dvipa.filter : undefined;
     const refused = checkInner(vector, i, { dvipa, check: entry?.check, filter, group }, fragments);
     if (refused !== KEEP) return refused;

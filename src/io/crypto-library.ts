@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { EspNodeCrypto } from '../ipsec/esp-node-crypto.ts';
 import type { PacketCryptos } from '../ipsec/packet-cryptos.ts';
+import { LinkNodeCipher } from '../ipsec/link-node-cipher.ts';
 import { PeekNodeCipher } from '../ipsec/peek-node-cipher.ts';
 import { StampNodeCrypto } from '../ipsec/stamp-node-crypto.ts';
 import { StampSealer } from '../ipsec/stamp-sealer.ts';
 import { EspNativeCrypto } from './esp-native-crypto.ts';
+import { LinkNativeCipher } from './link-native-cipher.ts';
 import { NativeMasker, NativeMasks } from './native-masker.ts';
 import { NativePeek } from './native-peek.ts';
 import { NativeStamper } from './native-stamper.ts';
@@ -49,6 +51,7 @@ function node(): CryptoLibrary {
     newPeekCipher: () => new PeekNodeCipher(),
     newStampCrypto: () => new StampNodeCrypto(),
     newMaskers: () => (_saSlot, options) => new StampSealer(options),
+    newLinkCipher: (key) => new LinkNodeCipher(key),
   };
 }
 
@@ -63,5 +66,6 @@ function native(library: 'openssl' | 'ipsec-mb', version: string): CryptoLibrary
       const masks = new NativeMasks();
       return (saSlot, options) => new NativeMasker(masks, saSlot, options);
     },
+    newLinkCipher: (key) => new LinkNativeCipher(library, key),
   };
 }

@@ -71,7 +71,22 @@ export interface NativeCrypto extends NativePeekFunctions, NativeStampFunctions 
     isNumbered: boolean,
     random: Uint8Array,
   ): void;
+  /** Packets under the key in `slot`, framed, where `marked[i]` is not 0 (`link-cipher.ts`). Nothing keeps a nonce from being used twice here. */
+  linkSeal(...args: LinkArguments): void;
+  linkOpen(...args: LinkArguments): void;
 }
+
+type LinkArguments = [
+  keys: NativeSas,
+  slot: number,
+  slab: Buffer,
+  offset: Uint32Array,
+  length: Uint32Array,
+  verdict: Uint8Array,
+  marked: Uint8Array,
+  count: number,
+  epoch: number,
+];
 
 let loaded: NativeCrypto | undefined;
 

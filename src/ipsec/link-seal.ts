@@ -1,26 +1,14 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
-import type { KeyMaterial } from '../base/key-material.ts';
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
+import {
+  LINK_CLEAR_BYTES,
+  LINK_HEADER_BYTES,
+  LINK_INNER_HEADER_BYTES,
+  LINK_TAG_BYTES,
+  type LinkBatch,
+  type LinkCipher,
+} from './link-cipher.ts';
 import { ReplayWindow } from './replay-window.ts';
 
-/*
- * A packet sealed for the trusted link between two hosts of the cluster, where something that is not (or
- * no longer) ESP must cross. AES-256-GCM, a key per ordered pair of hosts and per coupling session:
- *
- * |                            Key id                             |   0   clear, authenticated
- * |                         Counter (64)                          |   4   clear, authenticated
- * |     Kind      |     Flags     |       Reserved, zero          |  12   encrypted from here
- * |                          SA group                             |  16
- * |                    Inner packet, then tag (16)                |  20
- *
- * nonce = key id | counter; additional data = epoch (4, not in the packet: it is the GRE key) | key id | counter.
- */
-const CLEAR_BYTES = 12;
-const INNER_HEADER_BYTES = 8;
-export const LINK_TAG_BYTES = 16;
-/** What sealing puts in front of the inner packet. */
-export const LINK_HEADER_BYTES = CLEAR_BYTES + INNER_HEADER_BYTES;
-export const LINK_KEY_BYTES = 32;
 /** The link may reorder a little; 1024 packets are far more than it does. */
 const LINK_WINDOW_PACKETS = 1024;
 
@@ -46,57 +34,50 @@ const TOO_BIG = verdictOf('too-big');
 
 const TWO_32 = 0x1_0000_0000;
 
-/** The part of a packet vector that the link seal works on. */
-export interface LinkPackets {
-  readonly slab: Buffer;
-  readonly offset: Uint32Array;
-  readonly length: Uint32Array;
-}
-
-/** What a sealed packet says besides the inner packet. Reusable. */
-export class LinkHeader {
-  kind = 0;
-  flags = 0;
+/** What the packets of a vector say besides: columns as long as the longest vector so far. Reusable. */
+export class LinkHeaders {
+  kind = new Uint8Array(0);
+  flags = new Uint8Array(0);
   /** Which of the peers that look alike it is for or from; SPIs change with a rekey, and outbound ones are the peers' choice. */
-  group = 0;
+  group = new Uint32Array(0);
   /** Out: the packet's counter (`open`: authenticated; `seal`: the one it got). Exact to 2^53. */
-  counter = 0;
-}
+  counter = new Float64Array(0);
+  /** 1: this packet. `seal`: in; those that are refused are taken out. */
+  marked = new Uint8Array(0);
 
-/** Key id, then the material: both from the coupling channel. The material stays the caller's, to wipe. */
-export interface LinkKey {
-  readonly keyId: number;
-  readonly key: KeyMaterial;
-}
+  /** Makes room for `count` packets and forgets which were marked. */
+  begin(count: number): void {
+    if (count > this.marked.length) {
+      this.kind = new Uint8Array(count);
+      this.flags = new Uint8Array(count);
+      this.group = new Uint32Array(count);
+      this.counter = new Float64Array(count);
+      this.marked = new Uint8Array(count);
+    }
+    this.marked.fill(0);
+  }
 
-function checkKey({ keyId, key }: LinkKey): void {
-  if (key.lengthBytes !== LINK_KEY_BYTES) throw new Error(`a link key has ${LINK_KEY_BYTES} bytes`);
-  if (!Number.isInteger(keyId) || keyId < 0 || keyId >= TWO_32) throw new Error('a link key id is a uint32');
-}
-
-/** Additional data: the epoch in front of the clear part. */
-function additionalData(scratch: Buffer, epoch: number, slab: Buffer, start: number): Buffer {
-  scratch.writeUInt32BE(epoch, 0);
-  slab.copy(scratch, 4, start, start + CLEAR_BYTES);
-  return scratch;
+  /** Packet `i` is to be sealed, with this in front. */
+  mark(i: number, kind: number, flags: number, group: number): void {
+    this.kind[i] = kind;
+    this.flags[i] = flags;
+    this.group[i] = group;
+    this.marked[i] = 1;
+  }
 }
 
 /** The sending end of one key. One object per key for all of its life: its counter is what keeps nonces apart. */
 export class LinkSealer {
-  readonly #keyId: number;
-  readonly #key: KeyMaterial;
-  readonly #aad = Buffer.alloc(4 + CLEAR_BYTES);
+  readonly #cipher: LinkCipher;
   /** Last one used; a plain number, exact to 2^53. */
   #counter = 0;
 
-  constructor(key: LinkKey) {
-    checkKey(key);
-    this.#keyId = key.keyId;
-    this.#key = key.key;
+  constructor(cipher: LinkCipher) {
+    this.#cipher = cipher;
   }
 
   get keyId(): number {
-    return this.#keyId;
+    return this.#cipher.keyId;
   }
 
   /** The last counter used, 0 if none: what a `flush` record reports. */
@@ -105,53 +86,60 @@ export class LinkSealer {
   }
 
   /**
-   * Seals inner packet `i` in place; the header goes in front (20 bytes of headroom), the tag behind (16).
-   * `too-big` without that room; `link-authentication` if the key is gone or used up.
+   * Seals the inner packets that are marked, in place; the header goes in front (20 bytes of headroom), the tag behind (16).
+   * `too-big` without that room; `link-authentication` if the key is gone or used up. If it throws, nothing of the vector may be sent.
    */
-  seal(packets: LinkPackets, i: number, header: LinkHeader, epoch: number): Verdict {
-    const { slab } = packets;
-    const inner = packets.offset[i] as number;
+  seal(batch: LinkBatch, headers: LinkHeaders, epoch: number): void {
+    const { marked } = headers;
+    for (let i = 0; i < batch.count; i++) {
+      if (marked[i] !== 1 || batch.verdict[i] !== KEEP) continue;
+      const bad = this.#frame(batch, i, headers);
+      if (bad === KEEP) continue;
+      batch.verdict[i] = bad;
+      marked[i] = 0;
+    }
+    this.#cipher.seal(batch, marked, epoch);
+  }
+
+  /** Everything but the cryptography. */
+  #frame({ slab, offset, length }: LinkBatch, i: number, headers: LinkHeaders): Verdict {
+    const inner = offset[i] as number;
     const start = inner - LINK_HEADER_BYTES;
-    const end = inner + (packets.length[i] as number);
+    const end = inner + (length[i] as number);
     if (start < 0 || end + LINK_TAG_BYTES > slab.length) return TOO_BIG;
-    if (this.#key.isWiped || this.#counter >= Number.MAX_SAFE_INTEGER) return AUTHENTICATION;
+    if (!this.#cipher.isUsable || this.#counter >= Number.MAX_SAFE_INTEGER) return AUTHENTICATION;
     const counter = ++this.#counter;
-    header.counter = counter;
-    slab.writeUInt32BE(this.#keyId, start);
+    headers.counter[i] = counter;
+    slab.writeUInt32BE(this.#cipher.keyId, start);
     slab.writeUInt32BE(Math.floor(counter / TWO_32), start + 4);
     slab.writeUInt32BE(counter % TWO_32, start + 8);
-    const body = start + CLEAR_BYTES;
-    slab.writeUInt8(header.kind, body);
-    slab.writeUInt8(header.flags, body + 1);
+    const body = start + LINK_CLEAR_BYTES;
+    slab.writeUInt8(headers.kind[i] as number, body);
+    slab.writeUInt8(headers.flags[i] as number, body + 1);
     slab.writeUInt16BE(0, body + 2);
-    slab.writeUInt32BE(header.group, body + 4);
-    const nonce = slab.subarray(start, body);
-    const cipher = createCipheriv('aes-256-gcm', this.#key.reveal(), nonce);
-    cipher.setAAD(additionalData(this.#aad, epoch, slab, start));
-    slab.set(cipher.update(slab.subarray(body, end)), body);
-    cipher.final();
-    slab.set(cipher.getAuthTag(), end);
-    packets.offset[i] = start;
-    packets.length[i] = end + LINK_TAG_BYTES - start;
+    slab.writeUInt32BE(headers.group[i] as number, body + 4);
+    offset[i] = start;
+    length[i] = end + LINK_TAG_BYTES - start;
     return KEEP;
   }
 }
 
 interface OpenerKey {
-  readonly key: KeyMaterial;
+  readonly cipher: LinkCipher;
   readonly window: ReplayWindow;
 }
 
 /** The receiving end of a pair of hosts. It may hold an old and a new key while the coupling session is renewed. */
 export class LinkOpener {
   readonly #keys = new Map<number, OpenerKey>();
-  readonly #aad = Buffer.alloc(4 + CLEAR_BYTES);
+  /** Of the packets of this vector: each one's key, undefined where it needs none. */
+  readonly #keyOf: (OpenerKey | undefined)[] = [];
 
   /** A key id that is there already is refused: its window would forget. */
-  install(key: LinkKey): void {
-    checkKey(key);
-    if (this.#keys.has(key.keyId)) throw new Error(`link key ${key.keyId} is installed already`);
-    this.#keys.set(key.keyId, { key: key.key, window: new ReplayWindow(LINK_WINDOW_PACKETS) });
+  install(cipher: LinkCipher): void {
+    const { keyId } = cipher;
+    if (this.#keys.has(keyId)) throw new Error(`link key ${keyId} is installed already`);
+    this.#keys.set(keyId, { cipher, window: new ReplayWindow(LINK_WINDOW_PACKETS) });
   }
 
   remove(keyId: number): void {
@@ -159,49 +147,70 @@ export class LinkOpener {
   }
 
   /**
-   * Opens sealed packet `i` in place: offset and length become the inner packet's, `out` what else it says. Plaintext
-   * reaches the slab, and the window moves, only after the tag proved right.
+   * Opens sealed packets in place: offset and length become the inner packet's, `out` what else it says. Plaintext
+   * reaches the slab, and the window moves, only after the tag proved right. The verdicts are those that the packets would get one after
+   * the other: of two with one number, in one vector, the first that is genuine.
    */
-  open(packets: LinkPackets, i: number, epoch: number, out: LinkHeader): Verdict {
-    const { slab } = packets;
-    const start = packets.offset[i] as number;
-    const end = start + (packets.length[i] as number) - LINK_TAG_BYTES;
-    const body = start + CLEAR_BYTES;
-    if (end < body + INNER_HEADER_BYTES || end + LINK_TAG_BYTES > slab.length) return MALFORMED;
-    const entry = this.#keys.get(slab.readUInt32BE(start));
-    if (entry === undefined || entry.key.isWiped) return AUTHENTICATION;
-    const high = slab.readUInt32BE(start + 4);
-    const low = slab.readUInt32BE(start + 8);
-    if (!entry.window.check(high, low)) return REPLAY;
-    const plain = this.#decrypt(entry.key, slab, start, end, epoch);
-    if (plain === undefined) return AUTHENTICATION;
-    entry.window.commit(high, low);
-    slab.set(plain, body);
-    plain.fill(0);
-    out.kind = slab.readUInt8(body);
-    out.flags = slab.readUInt8(body + 1);
-    out.group = slab.readUInt32BE(body + 4);
-    out.counter = high * TWO_32 + low;
-    if (slab.readUInt16BE(body + 2) !== 0) return MALFORMED;
-    packets.offset[i] = body + INNER_HEADER_BYTES;
-    packets.length[i] = end - body - INNER_HEADER_BYTES;
-    return out.kind >= LINK_KIND.FUNNEL && out.kind <= LINK_KIND.CLEAR ? KEEP : UNKNOWN_KIND;
-  }
-
-  #decrypt(key: KeyMaterial, slab: Buffer, start: number, end: number, epoch: number): Buffer | undefined {
-    const body = start + CLEAR_BYTES;
-    const decipher = createDecipheriv('aes-256-gcm', key.reveal(), slab.subarray(start, body), {
-      authTagLength: LINK_TAG_BYTES,
-    });
-    decipher.setAAD(additionalData(this.#aad, epoch, slab, start));
-    decipher.setAuthTag(slab.subarray(end, end + LINK_TAG_BYTES));
-    const plain = decipher.update(slab.subarray(body, end));
-    try {
-      decipher.final();
-      return plain;
-    } catch {
-      plain.fill(0);
-      return undefined;
+  open(batch: LinkBatch, epoch: number, out: LinkHeaders): void {
+    const { verdict, count } = batch;
+    out.begin(count);
+    for (let i = 0; i < count; i++) {
+      this.#keyOf[i] = verdict[i] === KEEP ? this.#find(batch, i) : undefined;
+    }
+    for (const entry of this.#keys.values()) this.#decrypt(batch, entry, epoch, out.marked);
+    for (let i = 0; i < count; i++) {
+      const entry = this.#keyOf[i];
+      if (entry !== undefined) verdict[i] = settle(batch, i, entry, out);
+      this.#keyOf[i] = undefined;
     }
   }
+
+  /** The key of packet `i`; with a verdict if it needs none. */
+  #find({ slab, offset, length, verdict }: LinkBatch, i: number): OpenerKey | undefined {
+    const start = offset[i] as number;
+    const tag = start + (length[i] as number) - LINK_TAG_BYTES;
+    if (tag < start + LINK_HEADER_BYTES || tag + LINK_TAG_BYTES > slab.length) {
+      verdict[i] = MALFORMED;
+      return undefined;
+    }
+    const entry = this.#keys.get(slab.readUInt32BE(start));
+    if (entry?.cipher.isUsable !== true) {
+      verdict[i] = AUTHENTICATION;
+      return undefined;
+    }
+    if (entry.window.check(slab.readUInt32BE(start + 4), slab.readUInt32BE(start + 8))) return entry;
+    verdict[i] = REPLAY;
+    return undefined;
+  }
+
+  /** One call for the packets of one key. */
+  #decrypt(batch: LinkBatch, entry: OpenerKey, epoch: number, marked: Uint8Array): void {
+    let count = 0;
+    for (let i = 0; i < batch.count; i++) {
+      marked[i] = this.#keyOf[i] === entry ? 1 : 0;
+      count += marked[i] as number;
+    }
+    if (count > 0) entry.cipher.open(batch, marked, epoch);
+  }
+}
+
+/** Packet `i` was decrypted, or has a verdict: the window decides first, as if the packets before it had come alone. */
+function settle(batch: LinkBatch, i: number, { window }: OpenerKey, out: LinkHeaders): Verdict {
+  const { slab, offset, length, verdict } = batch;
+  const start = offset[i] as number;
+  const body = start + LINK_CLEAR_BYTES;
+  const high = slab.readUInt32BE(start + 4);
+  const low = slab.readUInt32BE(start + 8);
+  if (!window.check(high, low)) return REPLAY;
+  if (verdict[i] !== KEEP) return verdict[i] as Verdict;
+  window.commit(high, low);
+  const kind = slab.readUInt8(body);
+  out.kind[i] = kind;
+  out.flags[i] = slab.readUInt8(body + 1);
+  out.group[i] = slab.readUInt32BE(body + 4);
+  out.counter[i] = high * TWO_32 + low;
+  if (slab.readUInt16BE(body + 2) !== 0) return MALFORMED;
+  offset[i] = body + LINK_INNER_HEADER_BYTES;
+  length[i] = (length[i] as number) - LINK_HEADER_BYTES - LINK_TAG_BYTES;
+  return kind >= LINK_KIND.FUNNEL && kind <= LINK_KIND.CLEAR ? KEEP : UNKNOWN_KIND;
 }

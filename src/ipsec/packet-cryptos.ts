@@ -1,3 +1,4 @@
+import type { NewLinkCipher } from './link-cipher.ts';
 import type { PacketCrypto, SaMasker } from './packet-crypto.ts';
 import type { PeekCipher } from './peek-cipher.ts';
 import type { StampCrypto } from './stamp-crypto.ts';
@@ -13,4 +14,5 @@ export interface PacketCryptos {
   readonly newStampCrypto: () => StampCrypto;
   /** Of the SAs of one data plane, whose slots are numbered together. */
   readonly newMaskers: () => NewMasker;
+  readonly newLinkCipher: NewLinkCipher;
 }

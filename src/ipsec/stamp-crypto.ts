@@ -1,4 +1,4 @@
-import type { LinkPackets } from './link-seal.ts';
+import type { LinkPackets } from './link-cipher.ts';
 import type { StamperOptions } from './stamper.ts';
 
 /** Packets that came to be stamped; a `PacketVector` is one. Those with `verdict[i] !== 0` are passed over. */

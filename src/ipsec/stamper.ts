@@ -3,7 +3,7 @@ import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { ESP_HEADER_BYTES } from '../packet/esp-header.ts';
 import { type EspSuite, lookupEncryption, supported } from './algorithms.ts';
 import { GcmCorrection } from './gcm-correction.ts';
-import type { LinkPackets } from './link-seal.ts';
+import type { LinkPackets } from './link-cipher.ts';
 import type { EspKeys } from './packet-crypto.ts';
 import { type StampKeys, StampMask } from './stamp-mask.ts';
 import {

@@ -4,9 +4,10 @@ import { inboundFilterOf, ruleRecords } from '../../src/agents/inbound-filter.ts
 import { LinkKeys } from '../../src/agents/link-keys.ts';
 import { StopList } from '../../src/agents/running-agent.ts';
 import { KeyMaterial } from '../../src/base/key-material.ts';
-import { LINK_KIND, LinkHeader } from '../../src/ipsec/link-seal.ts';
+import { LINK_KIND } from '../../src/ipsec/link-seal.ts';
 import { outcomes, vectorOf } from '../support/dataplane-parts.ts';
 import { addr } from '../support/inner-packets.ts';
+import { LinkHeader, newLinkNodeCipher, openOne, sealOne } from '../support/link-seal.ts';
 import { testSa } from '../support/test-sas.ts';
 
 const key = (byte: number) => KeyMaterial.copyOf(Buffer.alloc(32, byte));
@@ -19,8 +20,8 @@ describe('link-keys', () => {
       ours,
       theirs,
       renew: (keyId: number, byte: number) => {
-        ours.install(keyId, key(byte), key(byte + 1));
-        theirs.install(keyId, key(byte + 1), key(byte));
+        ours.install(keyId, key(byte), key(byte + 1), newLinkNodeCipher);
+        theirs.install(keyId, key(byte + 1), key(byte), newLinkNodeCipher);
       },
     };
   };
@@ -28,12 +29,12 @@ describe('link-keys', () => {
     const vector = vectorOf(Buffer.from('inner packet'));
     const header = new LinkHeader();
     header.kind = LINK_KIND.FUNNEL;
-    keys.sealer?.seal(vector, 0, header, 1);
+    if (keys.sealer !== undefined) sealOne(keys.sealer, vector, 0, header, 1);
     return Buffer.from(vector.packet(0));
   };
   const open = (keys: LinkKeys, packet: Buffer) => {
     const vector = vectorOf(packet);
-    vector.drop(0, keys.opener.open(vector, 0, 1, new LinkHeader()));
+    vector.drop(0, openOne(keys.opener, vector, 0, 1));
     return outcomes(vector)[0];
   };
 
@@ -58,7 +59,7 @@ describe('link-keys', () => {
   it('wipe keys that are over, and everything on wipe', () => {
     const keys = new LinkKeys();
     const made = [1, 2, 3].map((id) => ({ id, sealing: key(id), opening: key(id + 100) }));
-    for (const { id, sealing, opening } of made) keys.install(id, sealing, opening);
+    for (const { id, sealing, opening } of made) keys.install(id, sealing, opening, newLinkNodeCipher);
     expect(made.map(({ sealing }) => sealing.isWiped)).to.deep.equal([true, true, false]);
     expect(made.map(({ opening }) => opening.isWiped)).to.deep.equal([true, false, false]);
     keys.wipe();

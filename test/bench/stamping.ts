@@ -7,14 +7,17 @@ import { randomBytes } from 'node:crypto';
 import { Bench } from 'tinybench';
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { KEEP } from '../../src/base/verdict.ts';
-import { LinkHeader, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
+import type { NewLinkCipher } from '../../src/ipsec/link-cipher.ts';
+import { LINK_KIND, LinkHeaders, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { EspNativeCrypto } from '../../src/io/esp-native-crypto.ts';
+import { LinkNativeCipher } from '../../src/io/link-native-cipher.ts';
 import { NativePeek } from '../../src/io/native-peek.ts';
 import { NativeStamper } from '../../src/io/native-stamper.ts';
 import { Peeker } from '../../src/ipsec/peek.ts';
 import { tcp } from '../support/inner-packets.ts';
 import { SETTING, StampingPair } from '../support/stamping.ts';
 import { TestBatch } from '../support/crypto-batch.ts';
+import { newLinkNodeCipher } from '../support/link-seal.ts';
 
 const EPOCH = SETTING.epoch;
 /** What is sealed is 1408 bytes then. */
@@ -52,13 +55,20 @@ async function measure(innerBytes: number): Promise<Record<string, number>> {
   };
 
   const link = { keyId: 1, key: KeyMaterial.copyOf(randomBytes(32)) };
-  const header = new LinkHeader();
-  header.kind = 1;
   const toFunnel = new TestBatch(Array.from({ length: PACKETS }, () => inner));
-  const sealer = new LinkSealer(link);
-  for (let i = 0; i < PACKETS; i++) must(sealer.seal(toFunnel, i, header, EPOCH));
+  const headers = new LinkHeaders();
+  headers.begin(PACKETS);
+  for (let i = 0; i < PACKETS; i++) headers.mark(i, LINK_KIND.FUNNEL, 0, 1);
+  new LinkSealer(newLinkNodeCipher(link)).seal(toFunnel, headers, EPOCH);
+  toFunnel.verdict.forEach(must);
   const restoreSealed = restorer(toFunnel);
   let opener = new LinkOpener();
+  const toOpen = (newCipher: NewLinkCipher) => {
+    restoreSealed();
+    opener = new LinkOpener();
+    opener.install(newCipher(link));
+    for (let i = 0; i < PACKETS; i++) toFunnel.number(i, BigInt(i + 1), (1n << 48n) | BigInt(counter++));
+  };
 
   const addon = new EspNativeCrypto({ library: 'openssl', randomBytes });
   addon.install(0, pair.sa);
@@ -94,17 +104,20 @@ async function measure(innerBytes: number): Promise<Record<string, number>> {
     .add(
       'funnel',
       () => {
-        for (let i = 0; i < PACKETS; i++) must(opener.open(toFunnel, i, EPOCH, header));
+        opener.open(toFunnel, EPOCH, headers);
         pair.target.seal(toFunnel);
       },
+      { beforeEach: () => toOpen(newLinkNodeCipher), afterEach: () => toFunnel.verdict.forEach(must) },
+    )
+    .add(
+      'addon funnel',
+      () => {
+        opener.open(toFunnel, EPOCH, headers);
+        addon.seal(toFunnel);
+      },
       {
-        beforeEach: () => {
-          restoreSealed();
-          opener = new LinkOpener();
-          opener.install(link);
-          for (let i = 0; i < PACKETS; i++)
-            toFunnel.number(i, BigInt(i + 1), (1n << 48n) | BigInt(counter++));
-        },
+        beforeEach: () => toOpen((key) => new LinkNativeCipher('openssl', key)),
+        afterEach: () => toFunnel.verdict.forEach(must),
       },
     );
   bench
@@ -166,6 +179,7 @@ async function measure(innerBytes: number): Promise<Record<string, number>> {
     [`ratio_${innerBytes}`]: Math.round((stamp / funnel) * 100) / 100,
     [`addon_stamp_ns_${innerBytes}`]: addonStamp,
     [`addon_seal_ns_${innerBytes}`]: addonSeal,
+    [`addon_open_and_seal_ns_${innerBytes}`]: median('addon funnel'),
     [`addon_peek_ns_${innerBytes}`]: median('addon peek'),
     ...(innerBytes === FULL_BYTES && { stamp: Math.round((addonSeal / addonStamp) * 10) / 10 }),
   };

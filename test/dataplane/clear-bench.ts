@@ -18,6 +18,7 @@ import { SealedInbound } from '../../src/dataplane/sealed-inbound.ts';
 import { SealedSender } from '../../src/dataplane/sealed-sender.ts';
 import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { TargetChoice } from '../../src/dataplane/target-choice.ts';
+import { LinkNodeCipher } from '../../src/ipsec/link-node-cipher.ts';
 import { LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { Peeker } from '../../src/ipsec/peek.ts';
 import { AddressMap, AddressSet } from '../../src/packet/address-map.ts';
@@ -90,8 +91,8 @@ export class ClearBench {
     }
     const key = { keyId: 1, key: KeyMaterial.copyOf(Buffer.alloc(32, 1)) };
     const opener = new LinkOpener();
-    opener.install(key);
-    const sealer = new LinkSealer(key);
+    opener.install(new LinkNodeCipher(key));
+    const sealer = new LinkSealer(new LinkNodeCipher(key));
     const epoch = () => EPOCH;
     const covers: Covers = (connection) => this.covers(connection);
     const { distributor, link, tun, raw, kernel } = this;

@@ -3,10 +3,11 @@ import { KEEP } from '../../src/base/verdict.ts';
 import { packNumbers } from '../../src/coupling/records.ts';
 import { takeCommitted } from '../../src/dataplane/committed-packet.ts';
 import { LINK_PROTOCOL } from '../../src/dataplane/ports.ts';
-import { LINK_FLAG, LINK_KIND, LinkHeader } from '../../src/ipsec/link-seal.ts';
+import { LINK_FLAG, LINK_KIND, type LinkOpener } from '../../src/ipsec/link-seal.ts';
 import { counted, type LinkPacket, outcomes, vectorOf } from '../support/dataplane-parts.ts';
 import { EspPeer } from '../support/esp-peer.ts';
 import { ACK, addr, DVIPA, espInUdp, tcp } from '../support/inner-packets.ts';
+import { LinkHeader, openOne } from '../support/link-seal.ts';
 import { type SaTest, testSa } from '../support/test-sas.ts';
 import { type InstallOptions, RoutingBench } from './routing-bench.ts';
 
@@ -41,7 +42,7 @@ function openLink(bench: RoutingBench, { peer, protocol, epoch, bytes }: LinkPac
   expect(protocol).to.equal(LINK_PROTOCOL.SEALED);
   const vector = vectorOf(bytes);
   const header = new LinkHeader();
-  expect(bench.openers[peer]?.open(vector, 0, epoch, header)).to.equal(KEEP);
+  expect(openOne(bench.openers[peer] as LinkOpener, vector, 0, epoch, header)).to.equal(KEEP);
   expect(header.kind).to.equal(LINK_KIND.COMMITTED);
   expect(takeCommitted(vector, 0)).to.equal(KEEP);
   return {

@@ -15,7 +15,7 @@ import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { GroupOverlaps } from '../../src/ipsec/group-overlaps.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
-import { LinkHeader, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
+import type { LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { NumberingHolder } from '../../src/ipsec/numbering-holder.ts';
 import { NumberingOwner } from '../../src/ipsec/numbering-owner.ts';
 import { PathMtus } from '../../src/ipsec/path-mtus.ts';
@@ -27,6 +27,7 @@ import { IvCounter } from '../../src/ipsec/sender-ids.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
 import type { EspPeer, Opened } from '../support/esp-peer.ts';
 import { addr, DVIPA, DVIPA6 } from '../support/inner-packets.ts';
+import { LinkHeader, newOpener, newSealer, sealOne } from '../support/link-seal.ts';
 import { policyFor } from '../support/test-sas.ts';
 import { AddressSet } from '../../src/packet/address-map.ts';
 
@@ -277,9 +278,8 @@ export class FunnelTarget {
 
   constructor(host: string, options: { epoch?: number; dvipas?: readonly string[] } = {}) {
     const key = () => KeyMaterial.copyOf(Buffer.alloc(32, host));
-    const opener = new LinkOpener();
-    opener.install({ keyId: 1, key: key() });
-    this.#sealer = new LinkSealer({ keyId: 1, key: key() });
+    const opener = newOpener(1, key());
+    this.#sealer = newSealer(1, key());
     this.#epoch = options.epoch ?? 3;
     this.peer = {
       host,
@@ -295,7 +295,7 @@ export class FunnelTarget {
     const header = new LinkHeader();
     header.kind = kind;
     header.group = group;
-    if (this.#sealer.seal(vector, 0, header, this.#epoch) !== 0) throw new Error('not sealed');
+    if (sealOne(this.#sealer, vector, 0, header, this.#epoch) !== 0) throw new Error('not sealed');
     return Buffer.from(vector.packet(0));
   }
 }

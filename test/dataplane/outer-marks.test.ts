@@ -8,9 +8,9 @@ import { EspPeer } from '../support/esp-peer.ts';
 import { addressesOf, CELLS, type Cell, cellSa, sealedBy } from '../support/family-cells.ts';
 import { addr, espInUdp, tcp } from '../support/inner-packets.ts';
 import { tcpSegment } from '../support/ip-packets.ts';
+import { openOne } from '../support/link-seal.ts';
 import { testSa } from '../support/test-sas.ts';
 import { takeCommitted } from '../../src/dataplane/committed-packet.ts';
-import { LinkHeader } from '../../src/ipsec/link-seal.ts';
 import { RoutingBench } from './routing-bench.ts';
 import { TargetBench } from './target-bench.ts';
 
@@ -123,7 +123,8 @@ describe('congestion marked on a packet that does not know ECN', () => {
     bench.run(marked(espInUdp(new EspPeer('aes128gcm16', SPI).seal(segment))));
     const [sent] = bench.link.sent;
     const vector = vectorOf(sent?.bytes ?? Buffer.alloc(0));
-    bench.openers[sent?.peer ?? 0]?.open(vector, 0, sent?.epoch ?? 0, new LinkHeader());
+    const opener = bench.openers[sent?.peer ?? 0];
+    if (opener !== undefined) openOne(opener, vector, 0, sent?.epoch ?? 0);
     takeCommitted(vector, 0);
     expect(readTrafficClass(vector.packet(0), 0)).to.equal(CE);
   });

@@ -14,6 +14,7 @@ import { GivenTraffic } from '../../src/ipsec/given-traffic.ts';
 import { IcvSuspicion } from '../../src/ipsec/icv-suspicion.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
 import { LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
+import { LinkNodeCipher } from '../../src/ipsec/link-node-cipher.ts';
 import { LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { Peeker } from '../../src/ipsec/peek.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
@@ -83,10 +84,10 @@ export class RoutingBench {
       keyId: target + 1,
       key: KeyMaterial.copyOf(Buffer.alloc(32, target + 1)),
     }));
-    const sealers = keys.map((key) => new LinkSealer(key));
+    const sealers = keys.map((key) => new LinkSealer(new LinkNodeCipher(key)));
     this.openers = keys.map((key) => {
       const opener = new LinkOpener();
-      opener.install(key);
+      opener.install(new LinkNodeCipher(key));
       return opener;
     });
     const choice = new TargetChoice(this.distributor);

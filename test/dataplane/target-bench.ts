@@ -15,7 +15,8 @@ import { type ServedDvipa, type ShadowInboundSa, TargetInbound } from '../../src
 import type { PacketVector } from '../../src/dataplane/vector.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../../src/ipsec/lifesize-meter.ts';
-import { LINK_KIND, LinkHeader, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
+import { LinkNodeCipher } from '../../src/ipsec/link-node-cipher.ts';
+import { LINK_KIND, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
 import { PathMtus } from '../../src/ipsec/path-mtus.ts';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 import type { SecurityAssociation } from '../../src/ipsec/sa.ts';
@@ -24,6 +25,7 @@ import { formatAddress } from '../../src/packet/address.ts';
 import { RecordingSink, vectorOf } from '../support/dataplane-parts.ts';
 import { addr, DVIPA, DVIPA6, ENDPOINT, ENDPOINT6 } from '../support/inner-packets.ts';
 import { AddressMap, AddressSet } from '../../src/packet/address-map.ts';
+import { LinkHeader, sealOne } from '../support/link-seal.ts';
 
 export interface ShadowOptions {
   readonly filterMode?: FilterMode;
@@ -70,7 +72,7 @@ export class TargetBench {
   /** The DVIPAs that it serves, for packets that name no SA. */
   readonly served = new AddressMap<ServedDvipa>();
   readonly #linkKey = { keyId: 9, key: KeyMaterial.copyOf(Buffer.alloc(32, 9)) };
-  readonly routerSealer = new LinkSealer(this.#linkKey);
+  readonly routerSealer = new LinkSealer(new LinkNodeCipher(this.#linkKey));
   readonly opener = new LinkOpener();
   readonly sealedInbound = new SealedInbound({
     sad: this.sad,
@@ -95,7 +97,7 @@ export class TargetBench {
   });
 
   constructor() {
-    this.opener.install(this.#linkKey);
+    this.opener.install(new LinkNodeCipher(this.#linkKey));
   }
 
   /** One sealed packet of the routing host; `number` of the SA `spi`. */
@@ -106,7 +108,7 @@ export class TargetBench {
     vector.sequenceHigh[0] = 0;
     vector.sequenceLow[0] = number;
     putCommitted(vector, 0);
-    this.routerSealer.seal(vector, 0, Object.assign(new LinkHeader(), { kind, flags, group }), epoch);
+    sealOne(this.routerSealer, vector, 0, Object.assign(new LinkHeader(), { kind, flags, group }), epoch);
     return this.runSealed(Buffer.from(vector.packet(0)), epoch);
   }
 

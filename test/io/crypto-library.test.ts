@@ -51,9 +51,9 @@ describe('the choice of a library for cryptography', () => {
     const openssl = { library: 'openssl', version: 'OpenSSL 3' };
     const node = { library: 'node', version: process.versions['openssl'] };
     expect(lines).to.deep.equal([
-      { level: 'info', message, fields: { ...openssl, because: 'no such library' } },
-      { level: 'warn', message, fields: { ...openssl, because: 'no such library' } },
-      { level: 'warn', message, fields: { ...node, because: 'not built' } },
+      { level: 'info', message, fields: { ...openssl, reason: 'no such library' } },
+      { level: 'warn', message, fields: { ...openssl, reason: 'no such library' } },
+      { level: 'warn', message, fields: { ...node, reason: 'not built' } },
       { level: 'info', message, fields: openssl },
     ]);
   });

@@ -28,9 +28,9 @@ export const PACKET_CRYPTOS: ReadonlyMap<string, NewCrypto> = new Map([
 ]);
 
 /** The same tests for each of them, in a describe of its name. */
-export function describeEach(
-  cryptos: ReadonlyMap<string, NewCrypto>,
-  tests: (create: NewCrypto, name: string) => void,
+export function describeEach<Create>(
+  cryptos: ReadonlyMap<string, Create>,
+  tests: (create: Create, name: string) => void,
 ): void {
   for (const [name, create] of cryptos) {
     describe(name, () => {

@@ -26,6 +26,11 @@
 #define BLOCK_BYTES 16
 /** HMAC-SHA2-512-256 */
 #define ICV_BYTES_MAX 32
+/** of the link seal */
+#define AAD_BYTES_MAX 16
+
+/** No packet is as long; lengths of packets fit into what OpenSSL takes */
+#define PACKET_BYTES_MAX (1 << 24)
 
 typedef struct sa_t sa_t;
 typedef struct table_t table_t;
@@ -100,6 +105,9 @@ typedef struct {
 	/** halves of its number */
 	uint32_t high;
 	uint32_t low;
+	/** of an AEAD: what is authenticated besides */
+	uint8_t aad[AAD_BYTES_MAX];
+	uint32_t aad_bytes;
 	/** out: the ICV was right, or the packet is sealed */
 	bool is_done;
 	/** a library works on it: opened() or sealed() ends it, after mb_flush() */
@@ -195,6 +203,12 @@ napi_value esp_open(napi_env env, napi_callback_info info);
 /** seal(table, slab, offset, length, saSlot, sequenceHigh, sequenceLow, ivHigh, ivLow, nextHeader, verdict, count, isNumbered, randomIvs) */
 napi_value esp_seal(napi_env env, napi_callback_info info);
 
+/** linkSeal(table, slot, slab, offset, length, verdict, marked, count, epoch) */
+napi_value link_seal(napi_env env, napi_callback_info info);
+
+/** linkOpen(table, slot, slab, offset, length, verdict, marked, count, epoch) */
+napi_value link_open(napi_env env, napi_callback_info info);
+
 /** An AEAD, or GMAC, by OpenSSL; NULL if it has not this cipher, or not so */
 sa_t *evp_aead_create(const suite_t *suite, const keys_t *keys);
 
@@ -203,9 +217,6 @@ sa_t *evp_cipher_create(const suite_t *suite, const keys_t *keys);
 
 /** Decrypt a packet of such an SA in place, whose ICV was compared elsewhere */
 bool evp_cipher_decrypt(sa_t *sa, const place_t *place);
-
-/** Additional data of an AEAD: 8 bytes, 12 with ESN, at most as many as given room for */
-size_t esp_aad(const sa_t *sa, const place_t *place, uint8_t aad[12]);
 
 /** Copy a chunk, which may be empty */
 static inline void chunk_copy(uint8_t *to, chunk_t from)

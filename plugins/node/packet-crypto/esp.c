@@ -15,9 +15,6 @@
 /** IPv6-NoNxt: a dummy packet (RFC 4303 section 2.6) */
 #define NO_NEXT_HEADER 59
 
-/** No packet is as long; lengths of packets fit into what OpenSSL takes */
-#define PACKET_BYTES_MAX (1 << 24)
-
 /** Packets that are framed before any is protected, so that a library can do several at once */
 #define CHUNK 64
 
@@ -39,17 +36,21 @@ typedef struct {
 	uint32_t count;
 } batch_t;
 
-size_t esp_aad(const sa_t *sa, const place_t *place, uint8_t aad[12])
+/** Additional data of an AEAD (RFC 4106 section 5) */
+static void write_aad(place_t *place)
 {
-	write_be32(aad, sa->suite.spi);
-	if (!sa->suite.has_esn)
+	const suite_t *suite = &place->sa->suite;
+
+	write_be32(place->aad, suite->spi);
+	if (!suite->has_esn)
 	{
-		write_be32(aad + 4, place->low);
-		return 8;
+		write_be32(place->aad + 4, place->low);
+		place->aad_bytes = 8;
+		return;
 	}
-	write_be32(aad + 4, place->high);
-	write_be32(aad + 8, place->low);
-	return 12;
+	write_be32(place->aad + 4, place->high);
+	write_be32(place->aad + 8, place->low);
+	place->aad_bytes = 12;
 }
 
 /** The SA of packet i; NULL with a verdict on the packet if there is none */
@@ -125,6 +126,7 @@ static int place_sealed(batch_t *this, uint32_t i, place_t *place)
 	}
 	place->high = suite->has_esn ? this->high[i] : 0;
 	place->low = read_be32(place->start + 4);
+	write_aad(place);
 	return 0;
 }
 
@@ -270,6 +272,7 @@ static int frame(batch_t *this, uint32_t i, place_t *place)
 	place->icv = this->vector.slab + icv;
 	place->high = this->is_numbered ? this->high[i] : 0;
 	place->low = this->is_numbered ? this->low[i] : 0;
+	write_aad(place);
 	write_iv(this, place);
 	write_be32(place->start, suite->spi);
 	write_be32(place->start + 4, place->low);

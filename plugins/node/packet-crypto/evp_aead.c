@@ -62,8 +62,7 @@ static bool begin(aead_t *this, EVP_CIPHER_CTX *context, const place_t *place,
 				  int encrypt, size_t text)
 {
 	const suite_t *suite = &this->public.suite;
-	uint8_t aad[12], *iv = place->payload - suite->iv_bytes;
-	size_t aad_bytes = esp_aad(&this->public, place, aad);
+	const uint8_t *iv = place->payload - suite->iv_bytes;
 	int len;
 
 	memcpy(this->nonce + this->salt_bytes, iv, suite->iv_bytes);
@@ -82,7 +81,7 @@ static bool begin(aead_t *this, EVP_CIPHER_CTX *context, const place_t *place,
 	{
 		return false;
 	}
-	if (!EVP_CipherUpdate(context, NULL, &len, aad, (int)aad_bytes))
+	if (!EVP_CipherUpdate(context, NULL, &len, place->aad, (int)place->aad_bytes))
 	{
 		return false;
 	}

@@ -34,12 +34,11 @@ static void run(gcm_t *this, aes_gcm_enc_dec_t function, const place_t *place,
 {
 	struct gcm_context_data context;
 	const suite_t *suite = &this->public.suite;
-	uint8_t aad[12];
 
 	memcpy(this->nonce + NONCE_BYTES - suite->iv_bytes,
 		   place->payload - suite->iv_bytes, suite->iv_bytes);
-	function(&this->key, &context, out, place->payload, text, this->nonce, aad,
-			 esp_aad(&this->public, place, aad), icv, BLOCK_BYTES);
+	function(&this->key, &context, out, place->payload, text, this->nonce, place->aad,
+			 place->aad_bytes, icv, BLOCK_BYTES);
 }
 
 /** Plaintext comes with the ICV: it is taken elsewhere until that was compared */

@@ -25,6 +25,8 @@ static napi_value packet_crypto_init(napi_env env, napi_value exports)
 		EXPORT("remove", table_remove),
 		EXPORT("open", esp_open),
 		EXPORT("seal", esp_seal),
+		EXPORT("linkSeal", link_seal),
+		EXPORT("linkOpen", link_open),
 		EXPORT("instructions", cpu_instructions),
 		EXPORT("peekCreate", peek_create),
 		EXPORT("peekInstall", peek_install),

@@ -302,6 +302,7 @@ export class RoutingHost {
       completeness,
       authority,
       drains: this.drains,
+      newLinkCipher: ports.cryptos.newLinkCipher,
       acquires: new Acquires({ ...common, plugin }),
     });
     link.onReceive((packets, peer, protocol, carried) => this.#fromLink(packets, peer, protocol, carried));

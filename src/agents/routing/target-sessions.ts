@@ -8,7 +8,7 @@ import type { FlowRecord, RouteRecord, TargetBodies, TargetRecord } from '../../
 import type { RoutingHandlers, RoutingSession } from '../../coupling/session.ts';
 import type { OpeningInbound } from '../../dataplane/opening-inbound.ts';
 import { capByNumbers } from '../../ipsec/granted-numbers.ts';
-import { LINK_KEY_BYTES } from '../../ipsec/link-seal.ts';
+import { LINK_KEY_BYTES, type NewLinkCipher } from '../../ipsec/link-cipher.ts';
 import { formatSpi, type SaId } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
 import { equalAddresses, parseAddress } from '../../packet/address.ts';
@@ -55,6 +55,7 @@ export interface TargetSessionsOptions {
   readonly acquires: Acquires;
   readonly authority: TargetAuthority;
   readonly drains: DrainedTargets;
+  readonly newLinkCipher: NewLinkCipher;
 }
 
 /**
@@ -334,7 +335,7 @@ export class TargetSessions implements RoutingHandlers {
     const toRouter = drawKey(LINK_KEY_BYTES);
     const keyId = randomBytes(4).readUInt32BE(0);
     session.send('link-key', { key, toRouter, keyId, dispatched: peer.dispatched });
-    peer.linkKeys.install(keyId, key, toRouter);
+    peer.linkKeys.install(keyId, key, toRouter, this.#options.newLinkCipher);
   }
 
   #peer(session: RoutingSession): TargetPeer {

@@ -168,6 +168,7 @@ export class TargetHost {
       outbound: () => this.outbound,
       opened,
       acquiring,
+      newLinkCipher: ports.cryptos.newLinkCipher,
     });
     const seed = ports.hashSeed;
     const now = () => clock.now();

@@ -12,6 +12,7 @@ import type { WithheldResets } from '../../dataplane/withheld-resets.ts';
 import type { HolderAction } from '../../ipsec/numbering-holder.ts';
 import { formatSpi } from '../../ipsec/sa.ts';
 import type { Log } from '../../observe/log.ts';
+import type { NewLinkCipher } from '../../ipsec/link-cipher.ts';
 import { LinkKeys } from '../link-keys.ts';
 import { connectionKeyOf } from '../flow-record.ts';
 import { addressOf } from '../sa-settings.ts';
@@ -38,6 +39,7 @@ export interface TargetRelationsOptions {
   /** What waits for this session's answers. */
   readonly opened: OpenedFlows;
   readonly acquiring: Acquiring;
+  readonly newLinkCipher: NewLinkCipher;
 }
 
 /**
@@ -155,7 +157,12 @@ export class TargetRelations implements TargetHandlers {
           resets.setComplete(addressOf(event.body.dvipa), event.body.complete);
         break;
       case 'link-key':
-        this.linkKeys.install(event.body.keyId, event.body.toRouter, event.body.key);
+        this.linkKeys.install(
+          event.body.keyId,
+          event.body.toRouter,
+          event.body.key,
+          this.#options.newLinkCipher,
+        );
         this.#floor = new DispatchFloor(event.body.dispatched);
         this.#options.reports.dispatchBegins(this.#floor);
         break;

@@ -10,6 +10,9 @@ import { knownAlgorithms } from '../../../src/ipsec/algorithms.ts';
 const CALLS = 6000;
 const UINT32 = 0xffff_ffff;
 const SLOTS = 24;
+/** Holds a link key in every table. */
+const LINK_SLOT = SLOTS;
+const LINK_KEY_ID = 0x1000;
 const DRAWN = 16;
 const hasModel = process.env['DVIPA_FUZZ_MODEL'] !== 'off';
 
@@ -37,7 +40,7 @@ const tables = (['openssl', 'ipsec-mb'] as const)
   .map((library) => native.create(library === 'ipsec-mb', VERDICTS));
 for (const table of tables) installed.set(table, new Map());
 
-const counts = { accepted: 0, refused: 0, opened: 0, installed: 0 };
+const counts = { accepted: 0, refused: 0, opened: 0, installed: 0, linked: 0 };
 
 /** Calls, and compares whether it threw with whether it must; `undefined`: it may. True: it did not. */
 function attempt(mustThrow: boolean | undefined, what: string, call: () => unknown): boolean {
@@ -195,6 +198,36 @@ function call(table: NativeSas): void {
   }
 }
 
+const AES_256_GCM_16 = Uint32Array.of(LINK_KEY_ID, 0, 0, 0, 8, 4, 16, 0, 32);
+for (const table of tables) {
+  const key = Buffer.concat([bytes(32), Buffer.from([0, 0, 0x10, 0])]);
+  native.install(table, LINK_SLOT, AES_256_GCM_16, 'aes-256-gcm', '', key, Buffer.alloc(0));
+}
+
+/** Seals marked packets for the link, which then open, or opens what comes. */
+function callLink(table: NativeSas): void {
+  const { slab, offset, length, verdict } = makeVector();
+  const marked = new Uint8Array(oneOf(verdict.length, verdict.length, next(130))).map(() => next(2));
+  const shortest = Math.min(offset.length, length.length, verdict.length, marked.length);
+  const count = oneOf(shortest, shortest, next(shortest + 1), shortest + 1 + next(10), UINT32);
+  const slot = oneOf(LINK_SLOT, LINK_SLOT, LINK_SLOT, next(SLOTS), UINT32);
+  const mustThrow = count > shortest ? true : slot === LINK_SLOT || slot === UINT32 ? false : undefined;
+  for (const at of offset) if (next(8) > 0 && at + 4 <= slab.length) slab.writeUInt32BE(LINK_KEY_ID, at);
+  const before = structuredClone({ slab: Uint8Array.from(slab), offset, length, verdict });
+  const rest = [table, slot, slab, offset, length, verdict, marked, count] as const;
+  const what = `link(${slot}, ${slab.length}, ${count} of ${shortest})`;
+  const isSealed = next(2) === 0 && attempt(mustThrow, what, () => native.linkSeal(...rest, 7));
+  if (hasModel && count > shortest)
+    return assert.deepEqual({ slab: Uint8Array.from(slab), offset, length, verdict }, before, what);
+  attempt(mustThrow, what, () => native.linkOpen(...rest, isSealed ? 7 : 8));
+  assert.deepEqual([offset, length], [before.offset, before.length], `${what}: moves no packet`);
+  for (let i = 0; i < Math.min(count, shortest); i++) {
+    const isMeant = marked[i] === 1 && before.verdict[i] === 0;
+    if (!isMeant) assert.equal(verdict[i], before.verdict[i], what);
+    else if (verdict[i] === 0 && slot === LINK_SLOT) counts.linked++;
+  }
+}
+
 for (let n = 0; n < CALLS; n++) {
   const table = oneOf(...tables);
   const what = next(10);
@@ -203,7 +236,8 @@ for (let n = 0; n < CALLS; n++) {
     const slot = oneOf(next(SLOTS), UINT32, 1 << 21);
     attempt(false, `remove(${slot})`, () => native.remove(table, slot));
     installed.get(table)?.delete(slot);
-  } else call(table);
+  } else if (what < 6) callLink(table);
+  else call(table);
 }
 
 // Things that are no table, no array, or not of the right kind.
@@ -211,6 +245,14 @@ const strange: unknown[] = [undefined, 1, 'x', {}, [], new Uint8Array(4), new Fl
 for (const thing of strange) {
   attempt(true, 'create', () => native.create(false, thing as Uint8Array));
   attempt(true, 'remove', () => native.remove(thing as NativeSas, 0));
+  const link = [tables[0], LINK_SLOT, Buffer.alloc(64), new Uint32Array(1), new Uint32Array(1)];
+  const columns = [new Uint8Array(1), new Uint8Array(1), 1, 7];
+  for (let at = 0; at < 9; at++) {
+    if (thing === 1 && [1, 7, 8].includes(at)) continue; // that is what belongs there
+    if (thing instanceof Uint8Array && [2, 5, 6].includes(at)) continue;
+    const bad = [...link, ...columns].map((value, i) => (i === at ? thing : value));
+    attempt(true, `link ${at}`, () => native.linkOpen(...(bad as Parameters<typeof native.linkOpen>)));
+  }
   const table = tables[0] as NativeSas;
   const arrays = [
     Buffer.alloc(64),
@@ -229,7 +271,11 @@ for (const thing of strange) {
   }
 }
 assert.ok(
-  counts.accepted > CALLS / 3 && counts.refused > 100 && counts.installed > 500 && counts.opened > 100,
+  counts.accepted > CALLS / 3 &&
+    counts.refused > 100 &&
+    counts.installed > 500 &&
+    counts.opened > 100 &&
+    counts.linked > 100,
   JSON.stringify(counts),
 );
 console.log(`packet-crypto: ${CALLS} random calls, no complaint`);

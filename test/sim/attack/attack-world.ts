@@ -2,6 +2,7 @@ import { KeyMaterial } from '../../../src/base/key-material.ts';
 import { packNumbers, unpackNumbers } from '../../../src/coupling/records.ts';
 import { DispatchFloor } from '../../../src/dataplane/dispatch-floor.ts';
 import type { ShadowInboundSa } from '../../../src/dataplane/target-inbound.ts';
+import { LinkNodeCipher } from '../../../src/ipsec/link-node-cipher.ts';
 import { LinkSealer } from '../../../src/ipsec/link-seal.ts';
 import type { SecurityAssociation } from '../../../src/ipsec/sa.ts';
 import { addr } from '../../support/inner-packets.ts';
@@ -148,9 +149,9 @@ export class AttackWorld {
     place.session = session;
     const key = KeyMaterial.copyOf(Buffer.from(random.bytes(32)));
     const keyId = random.integer(1, 2 ** 31);
-    place.sealer = new LinkSealer({ keyId, key });
+    place.sealer = new LinkSealer(new LinkNodeCipher({ keyId, key }));
     const { target } = place;
-    target.opener.install({ keyId, key });
+    target.opener.install(new LinkNodeCipher({ keyId, key }));
     // The target: fence first, then what it knows.
     // Until the routing host says where its dispatches begin, nothing is accepted from the link.
     target.epoch = 0;
