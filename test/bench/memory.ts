@@ -11,6 +11,7 @@ import { decodeFrame, encodeFrame } from '../../src/coupling/envelope.ts';
 import { FRAME_HEADER_BYTES } from '../../src/coupling/framing.ts';
 import type { RouteBodies } from '../../src/coupling/records.ts';
 import { routeCodecs } from '../../src/coupling/route-schemas.ts';
+import { PacketVector } from '../../src/dataplane/vector.ts';
 import type { SaDirection, SaId } from '../../src/ipsec/sa.ts';
 import { DVIPA, ENDPOINT } from '../support/inner-packets.ts';
 import { CRYPTOS } from '../support/packet-cryptos.ts';
@@ -79,7 +80,7 @@ function install(shadow: ShadowCache, n: number, direction: SaDirection): void {
   if (refused !== undefined) throw new Error(refused);
   if (!isOut) return;
   const policy = policyFor(sa, { spi: sa.spi });
-  shadow.outbound.installPolicy(received('policy-install', { policy }).policy);
+  shadow.installPolicy(received('policy-install', { policy }).policy);
 }
 
 /** A target with SAs of these directions. Inbound ones had a packet, unless they are `idle`. */
@@ -87,6 +88,7 @@ function installed(directions: readonly SaDirection[], isIdle = false): ShadowCa
   const shadow = cache();
   for (let n = 0; n < SAS; n++) for (const direction of directions) install(shadow, n, direction);
   if (isIdle) return shadow;
+  shadow.outbound.policyFor(new PacketVector(1), 0); // policies are put in order when a packet asks
   for (const entry of shadow.inbound.values()) {
     entry.window.commit(0, 1);
     entry.committed.add(0, 1);
