@@ -6,6 +6,7 @@ import type { PacketVector } from '../../../src/dataplane/vector.ts';
 import type { CryptoBatch, PacketCrypto } from '../../../src/ipsec/packet-crypto.ts';
 import { addr, DVIPA, ENDPOINT } from '../../support/inner-packets.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
+import { CRYPTOS } from '../../support/packet-cryptos.ts';
 import { silent } from '../../support/cluster/router.ts';
 import { policyFor } from '../../support/test-sas.ts';
 import { ESP_OVERHEAD_BYTES, saNumber, saOf, Shuffle, writeDatagram, writeInner } from './pipeline-world.ts';
@@ -78,6 +79,7 @@ export class TargetWorld {
       tun: this.#tun,
       raw: this.#raw,
       limits: { outside: 1600, cluster: 1700 },
+      cryptos: CRYPTOS,
       listening: {},
       cpuTimes: async () => ({ busy: 0, total: 1 }),
       onClearText: () => {},
