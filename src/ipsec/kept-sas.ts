@@ -32,7 +32,9 @@ export class KeptSas {
       replayWindowPackets: sa.replayWindowPackets,
       encryption: { transform: sa.encryption.transform, key: sa.encryption.key },
       sourceSelectors: isIn ? sa.sourceSelectors.map(keptSelector) : this.#ours(sa.sourceSelectors),
-      destinationSelectors: isIn ? this.#ours(sa.destinationSelectors) : sa.destinationSelectors.map(keptSelector),
+      destinationSelectors: isIn
+        ? this.#ours(sa.destinationSelectors)
+        : sa.destinationSelectors.map(keptSelector),
       lifetime: { bytes: keptLimit(bytes), packets: keptLimit(packets), seconds: keptLimit(seconds) },
       tfcBytes: sa.tfcBytes,
       copy: this.#copy(sa.copy),
@@ -45,7 +47,10 @@ export class KeptSas {
   }
 
   /** The outer addresses of an SA, likewise. */
-  outer({ outer, direction }: Pick<SecurityAssociation, 'outer' | 'direction'>): SecurityAssociation['outer'] {
+  outer({
+    outer,
+    direction,
+  }: Pick<SecurityAssociation, 'outer' | 'direction'>): SecurityAssociation['outer'] {
     const isIn = direction === 'in';
     const { source, destination, sourcePort, destinationPort } = outer;
     return {

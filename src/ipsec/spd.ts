@@ -80,11 +80,11 @@ function firstMatch(
   const destination = isSeen ? (inner.destinationPort[i] as number) : -1;
   // ICMP type and code stand for the port on both sides (RFC 4301 section 4.4.1.1).
   const source = isSeen && !isIcmp(protocol) ? (inner.sourcePort[i] as number) : destination;
-  return policies.find(
-    (entry) =>
-      matches(entry.source, inner.innerSource, at, family, protocol, source) &&
-      matches(entry.destination, inner.innerDestination, at, family, protocol, destination),
-  );
+  for (const entry of policies) {
+    if (!matches(entry.source, inner.innerSource, at, family, protocol, source)) continue;
+    if (matches(entry.destination, inner.innerDestination, at, family, protocol, destination)) return entry;
+  }
+  return undefined;
 }
 
 /** What two hosts have to say to each other, in both directions: a DVIPA and its peer. */

@@ -17,7 +17,13 @@ import { PathMtus } from '../../ipsec/path-mtus.ts';
 import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
 import type { LifesizeCredit, LifesizeMeter } from '../../ipsec/lifesize-meter.ts';
 import { ReplayWindow } from '../../ipsec/replay-window.ts';
-import { type OuterAddresses, type OutboundPolicy, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
+import {
+  type OuterAddresses,
+  type OutboundPolicy,
+  type SaId,
+  type SecurityAssociation,
+  wipeKeys,
+} from '../../ipsec/sa.ts';
 import { IvCounters } from '../../ipsec/sender-ids.ts';
 import type { StampKeys } from '../../ipsec/stamp-mask.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
