@@ -35,14 +35,9 @@ export class TouchedEntries<Entry extends { readonly slot: number }> {
     this.#size = 0;
   }
 
-  /** The `n`th of them, for walks that must allocate nothing. */
+  /** The `n`th of them, below `size`: no iterator, which would be made for each vector. */
   at(n: number): Entry {
     return this.#entries[n] as Entry;
-  }
-
-  /** Ends where it is cleared meanwhile; sees those that are added. */
-  *[Symbol.iterator](): Generator<Entry> {
-    for (let at = 0; at < this.#size; at++) yield this.#entries[at] as Entry;
   }
 
   #grow(slot: number): void {
