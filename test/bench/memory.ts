@@ -64,9 +64,9 @@ function cache(): ShadowCache {
 
 /** As the routing host sends it and a target receives it. */
 function received<K extends 'sa-install' | 'policy-install'>(kind: K, body: RouteBodies[K]): RouteBodies[K] {
-  const { encode, decode } = routeCodecs[kind];
-  const frame = encodeFrame({ n: 1, a: 0, e: EPOCH, k: kind, b: encode(body) });
-  const record = decode(decodeFrame(frame.subarray(FRAME_HEADER_BYTES)).b);
+  const codec = routeCodecs[kind];
+  const frame = encodeFrame({ n: 1, a: 0, e: EPOCH, k: kind, b: codec.encode(body) });
+  const record = codec.decode(decodeFrame(frame.subarray(FRAME_HEADER_BYTES)).b);
   frame.fill(0);
   return record;
 }
