@@ -1,3 +1,4 @@
+import { smallWordsOf } from '../base/small-arrays.ts';
 import type { OuterHeader } from '../dataplane/encapsulate.ts';
 import { type Support, supported } from '../ipsec/algorithms.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../ipsec/lifesize-meter.ts';
@@ -12,7 +13,7 @@ import { familyOf, type IpAddress, parseAddress } from '../packet/address.ts';
 export function addressOf(text: string): IpAddress {
   const address = parseAddress(text);
   if (address === undefined) throw new RangeError(`${text} is no address`);
-  return address;
+  return smallWordsOf(address);
 }
 
 /** Both outer addresses; throws unless they are addresses of one family. */

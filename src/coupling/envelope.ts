@@ -1,4 +1,4 @@
-import { Packr, Unpackr } from 'msgpackr';
+import { Packr, Unpackr } from 'msgpackr/index-no-eval';
 import { z } from 'zod';
 import { CouplingError } from './errors.ts';
 import { FRAME_HEADER_BYTES } from './framing.ts';
@@ -26,6 +26,7 @@ const envelopeSchema = z.strictObject({
   b: z.unknown(),
 });
 
+// The package without its native part, which makes one text of all strings of a frame and of what lies between them: keys.
 // No records extension, no structured clone, no extra types: plain maps only. 64-bit integers become bigint.
 const OPTIONS = { useRecords: false, mapsAsObjects: true, structuredClone: false, moreTypes: false } as const;
 const packr = new Packr({ ...OPTIONS, variableMapSize: true });

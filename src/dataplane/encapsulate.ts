@@ -1,5 +1,5 @@
 import { type IpAddress, isIpv4 } from '../packet/address.ts';
-import { encodeIpv4, IPV4_HEADER_BYTES } from '../packet/ipv4.ts';
+import { encodeIpv4, IPV4_HEADER_BYTES, type Ipv4Fields } from '../packet/ipv4.ts';
 import { encodeIpv6, IPV6_HEADER_BYTES } from '../packet/ipv6.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { encodeUdp, UDP_HEADER_BYTES, writeUdpChecksum } from '../packet/udp.ts';
@@ -22,6 +22,18 @@ export interface OuterHeader {
 }
 
 const TUNNEL_TTL = 64;
+
+/** Of the packet at hand: one for all, since this is done for each. Addresses are signed here, for what is above 2^31 would be an object. */
+const ipv4: { -readonly [Field in keyof Ipv4Fields]-?: Required<Ipv4Fields>[Field] } = {
+  totalBytes: 0,
+  protocol: 0,
+  source: 0,
+  destination: 0,
+  ttl: TUNNEL_TTL,
+  trafficClass: 0,
+  identification: 0,
+  hasDontFragment: false,
+};
 
 /** Bytes that stand in front of the ESP header. */
 export function outerBytes({ source, hasUdpEncapsulation }: OuterHeader): number {
@@ -48,15 +60,14 @@ export function encapsulate(vector: PacketVector, i: number, outer: OuterHeader)
   const hopLimit = isTunnel ? TUNNEL_TTL : (vector.hopLimit[i] as number);
   if (isIpv4(outer.source)) {
     const offset = (vector.offset[i] as number) - IPV4_HEADER_BYTES;
-    encodeIpv4(slab, offset, {
-      totalBytes: payloadBytes + IPV4_HEADER_BYTES,
-      protocol,
-      source: outer.source[3] as number,
-      destination: outer.destination[3] as number,
-      trafficClass,
-      ttl: hopLimit,
-      hasDontFragment: (outer.copyDf || !isTunnel) && vector.dontFragment[i] === 1,
-    });
+    ipv4.totalBytes = payloadBytes + IPV4_HEADER_BYTES;
+    ipv4.protocol = protocol;
+    ipv4.source = (outer.source[3] as number) | 0;
+    ipv4.destination = (outer.destination[3] as number) | 0;
+    ipv4.ttl = hopLimit;
+    ipv4.trafficClass = trafficClass;
+    ipv4.hasDontFragment = (outer.copyDf || !isTunnel) && vector.dontFragment[i] === 1;
+    encodeIpv4(slab, offset, ipv4);
     vector.offset[i] = offset;
     vector.length[i] = payloadBytes + IPV4_HEADER_BYTES;
   } else {

@@ -106,7 +106,7 @@ export class InnerFit {
   /** There may not be room for what the next packet becomes: call `drain` first. */
   get mustDrain(): boolean {
     if (this.#isDraining) return false;
-    const { count: large } = this.#large ?? { count: 0 };
+    const large = this.#large?.count ?? 0;
     return this.#pieces.count > PIECES - PIECES_OF_ONE || large > LARGE_PACKETS - LARGE_OF_ONE;
   }
 

@@ -9,9 +9,6 @@ export interface OutboundEntry {
   readonly sa: SecurityAssociation;
 }
 
-/** Peers choose outbound SPIs, so two may be equal; within one SA group they are not. */
-const keyOf = (group: number, spi: Spi) => `${group}/${spi}`;
-
 /**
  * Outbound SAs and the policies that say which one is in use. A policy names its SA by SPI and group; either
  * may come first. Only the policy switches: a new SA is not used before charon says so (`add_policy out`).
@@ -19,22 +16,22 @@ const keyOf = (group: number, spi: Spi) => `${group}/${spi}`;
 export class OutboundSad<Entry extends OutboundEntry> {
   readonly #slots = new Slots<Entry>();
   readonly #byId = new Map<SaId, Entry>();
-  readonly #byKey = new Map<string, Entry>();
-  readonly #bySpi = new Map<Spi, Set<Entry>>();
+  /** A group has few SAs, whatever peers do: another SA of it is a rekey. */
+  readonly #byGroup = new Map<number, readonly Entry[]>();
+  /** Peers choose outbound SPIs, so two may be equal; within one SA group they are not. */
+  readonly #bySpi = new Map<Spi, readonly Entry[]>();
   readonly #spd = new Spd();
   readonly #coverage = new SpdCoverage(this.#spd);
   /** Answers of `saOf`, so that a packet costs one look-up; emptied by every change. */
   readonly #current = new Map<OutboundPolicy, Entry>();
 
   add(sa: SecurityAssociation, make: (slot: number) => Entry): Entry {
-    const key = keyOf(sa.group, sa.spi);
-    if (this.#byKey.has(key)) throw new Error(`outbound SPI ${sa.spi.toString(16)} is in use already`);
+    if (this.find(sa.group, sa.spi) !== undefined)
+      throw new Error(`outbound SPI ${sa.spi.toString(16)} is in use already`);
     const entry = this.#slots.add(make);
     this.#byId.set(sa.id, entry);
-    this.#byKey.set(key, entry);
-    const others = this.#bySpi.get(sa.spi);
-    if (others === undefined) this.#bySpi.set(sa.spi, new Set([entry]));
-    else others.add(entry);
+    include(this.#byGroup, sa.group, entry);
+    include(this.#bySpi, sa.spi, entry);
     this.#current.clear();
     return entry;
   }
@@ -43,10 +40,8 @@ export class OutboundSad<Entry extends OutboundEntry> {
     const entry = this.#byId.get(id);
     if (entry === undefined) return undefined;
     this.#byId.delete(id);
-    this.#byKey.delete(keyOf(entry.sa.group, entry.sa.spi));
-    const others = this.#bySpi.get(entry.sa.spi);
-    others?.delete(entry);
-    if (others?.size === 0) this.#bySpi.delete(entry.sa.spi);
+    exclude(this.#byGroup, entry.sa.group, entry);
+    exclude(this.#bySpi, entry.sa.spi, entry);
     this.#slots.free(entry.slot);
     this.#current.clear();
     return entry;
@@ -90,7 +85,7 @@ export class OutboundSad<Entry extends OutboundEntry> {
     if (policy.spi === undefined) return undefined;
     let entry = this.#current.get(policy);
     if (entry === undefined) {
-      entry = this.#byKey.get(keyOf(policy.group, policy.spi));
+      entry = this.find(policy.group, policy.spi);
       if (entry !== undefined) this.#current.set(policy, entry);
     }
     return entry;
@@ -98,7 +93,8 @@ export class OutboundSad<Entry extends OutboundEntry> {
 
   /** By what a packet of it can say of itself. */
   find(group: number, spi: number): Entry | undefined {
-    return this.#byKey.get(keyOf(group, spi as Spi));
+    for (const entry of this.#byGroup.get(group) ?? []) if (entry.sa.spi === spi) return entry;
+    return undefined;
   }
 
   get(id: SaId): Entry | undefined {
@@ -106,7 +102,7 @@ export class OutboundSad<Entry extends OutboundEntry> {
   }
 
   /** Those with this SPI, of whatever peers; none: undefined. */
-  withSpi(spi: number): ReadonlySet<Entry> | undefined {
+  withSpi(spi: number): readonly Entry[] | undefined {
     return this.#bySpi.get(spi as Spi);
   }
 
@@ -121,4 +117,14 @@ export class OutboundSad<Entry extends OutboundEntry> {
   get size(): number {
     return this.#slots.size;
   }
+}
+
+function include<Key, Entry>(entries: Map<Key, readonly Entry[]>, key: Key, entry: Entry): void {
+  entries.set(key, [...(entries.get(key) ?? []), entry]);
+}
+
+function exclude<Key, Entry>(entries: Map<Key, readonly Entry[]>, key: Key, entry: Entry): void {
+  const others = entries.get(key)?.filter((other) => other !== entry) ?? [];
+  if (others.length > 0) entries.set(key, others);
+  else entries.delete(key);
 }

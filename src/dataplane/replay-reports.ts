@@ -12,6 +12,9 @@ const NUMBER_BYTES = 8;
 const FIRST_NUMBERS = 16;
 const ROOM_FACTOR = 4;
 const NO_ROOM = Buffer.alloc(0);
+/** First rooms that reports have emptied, for the next SA with something to report: SAs by turns allocate none. */
+const SPARE_ROOMS = 1024;
+const spareRooms: Buffer[] = [];
 
 /**
  * The numbers that a target has committed on one SA and not yet reported, packed as they go on the coupling
@@ -20,7 +23,7 @@ const NO_ROOM = Buffer.alloc(0);
  */
 export class CommittedNumbers {
   readonly sa: SaId;
-  #packed = NO_ROOM;
+  #packed: Buffer = NO_ROOM;
   #count = 0;
 
   constructor(sa: SaId) {
@@ -49,11 +52,22 @@ export class CommittedNumbers {
     const bytes = this.#count * NUMBER_BYTES;
     const taken = Uint8Array.prototype.slice.call(this.#packed, 0, bytes);
     this.#count = 0;
-    if (bytes * ROOM_FACTOR <= this.#packed.length) this.#packed = NO_ROOM;
+    if (bytes * ROOM_FACTOR <= this.#packed.length) this.#giveUpRoom();
     return taken;
   }
 
+  #giveUpRoom(): void {
+    const isFirst = this.#packed.length === FIRST_NUMBERS * NUMBER_BYTES;
+    if (isFirst && spareRooms.length < SPARE_ROOMS) spareRooms.push(this.#packed);
+    this.#packed = NO_ROOM;
+  }
+
   #grow(): void {
+    const spare = this.#packed === NO_ROOM ? spareRooms.pop() : undefined;
+    if (spare !== undefined) {
+      this.#packed = spare;
+      return;
+    }
     const room = Math.max(this.#packed.length * ROOM_FACTOR, FIRST_NUMBERS * NUMBER_BYTES);
     const larger = Buffer.alloc(Math.min(room, REPORT_MAX_NUMBERS * NUMBER_BYTES));
     larger.set(this.#packed);

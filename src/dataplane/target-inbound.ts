@@ -5,7 +5,7 @@ import type { PathFit } from '../ipsec/path-fit.ts';
 import type { LeasedPorts } from './opened-flows.ts';
 import type { ReplayWindow } from '../ipsec/replay-window.ts';
 import type { TunnelCheck } from '../ipsec/tunnel-check.ts';
-import { ADDRESS_WORDS, equalAddresses, type IpAddress } from '../packet/address.ts';
+import { ADDRESS_WORDS, equalAddresses, type IpAddress, newAddress } from '../packet/address.ts';
 import { type ClusterAddresses, classify, isFromOurselves } from './classify.ts';
 import type { DispatchFloor } from './dispatch-floor.ts';
 import type { ClearDvipa } from './clear-check.ts';
@@ -14,7 +14,7 @@ import { takeHighHalf } from './extended-dispatch.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InnerDelivery } from './inner-delivery.ts';
-import { checkInner, readOpened } from './opened-checks.ts';
+import { checkInner, type InnerRules, readOpened } from './opened-checks.ts';
 import { isRefusedForCongestion } from './outer-marks.ts';
 import type { CommittedNumbers } from './replay-reports.ts';
 import { PacketTap } from './packet-tap.ts';
@@ -194,14 +194,25 @@ export class TargetInbound {
       const entry = sad.at(vector.saSlot[i] as number) as ShadowInboundSa;
       const { sa, dvipa, check, fit } = entry;
       const bad = readOpened(vector, i, sa);
+      rules.dvipa = dvipa;
+      rules.check = check;
       const filter = dvipa.filterMode === 'bypass' ? dvipa.filter : undefined;
-      const rules = { dvipa, check, filter, group: sa.group };
+      rules.filter = filter;
+      rules.group = sa.group;
       const verdict = bad === KEEP ? checkInner(vector, i, rules, fragments) : bad;
       if (verdict === KEEP) delivery.admit(vector, i, sa.group, fit);
       else vector.verdict[i] = verdict;
     }
   }
 }
+
+/** What the packet at hand is checked against: one for all, since this is done for each. */
+const rules: { -readonly [Rule in keyof InnerRules]: InnerRules[Rule] } = {
+  dvipa: { address: newAddress() },
+  check: undefined,
+  filter: undefined,
+  group: 0,
+};
 
 /** SA and number of classified packet `i`: sets `saSlot` and the high half. Changes no state: `dvipa trace` asks it as well. */
 export function findShadow(

@@ -246,12 +246,13 @@ export class TargetOutbound {
     const aside = this.#setAside(vector);
     sealAndSend(vector, this.#sending, this.sent, now);
     if (this.#tap.isOn) this.#tap.passing('target/sealed', vector, this.#describe);
-    for (const entry of this.#taken) {
+    for (let n = 0; n < this.#taken.size; n++) {
+      const entry = this.#taken.at(n);
       entry.holder.sent(this.#taken.countOf(entry), now);
       this.#options.onNumbering(entry);
     }
     this.#taken.clear();
-    for (const entry of this.#touched) this.#options.onNumbering(entry);
+    for (let n = 0; n < this.#touched.size; n++) this.#options.onNumbering(this.#touched.at(n));
     this.#touched.clear();
     if (aside > 0) this.#share(vector);
     vector.countDrops(this.#options.drops);

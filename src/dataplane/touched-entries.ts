@@ -35,9 +35,9 @@ export class TouchedEntries<Entry extends { readonly slot: number }> {
     this.#size = 0;
   }
 
-  /** Ends where it is cleared meanwhile; sees those that are added. */
-  *[Symbol.iterator](): Generator<Entry> {
-    for (let at = 0; at < this.#size; at++) yield this.#entries[at] as Entry;
+  /** The `n`th of them, below `size`: no iterator, which would be made for each vector. */
+  at(n: number): Entry {
+    return this.#entries[n] as Entry;
   }
 
   #grow(slot: number): void {

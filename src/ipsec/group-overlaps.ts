@@ -1,16 +1,6 @@
 import type { SaId, SecurityAssociation } from './sa.ts';
 import { compareAddressBytes, isOpaque, type TrafficSelector } from './traffic-selector.ts';
 
-/** One SA, seen from the peer in either direction. */
-interface Member {
-  readonly group: number;
-  readonly dvipa: string;
-  /** Where the peer is: two SAs from one place are of one host, and never look alike. */
-  readonly peer: string;
-  readonly theirs: readonly TrafficSelector[];
-  readonly ours: readonly TrafficSelector[];
-}
-
 /** What changes for a group as a whole: it shares inner addresses with another one, or does not any more. */
 export interface OverlapListener {
   began(groups: ReadonlySet<number>): void;
@@ -18,7 +8,7 @@ export interface OverlapListener {
 }
 
 const NONE: ReadonlyMap<number, number> = new Map();
-const NOBODY: readonly Member[] = [];
+const NOBODY: readonly SecurityAssociation[] = [];
 
 /**
  * Which SA groups *look alike*: a packet may be of either, as far as its inner addresses, protocol and ports say, and they
@@ -26,10 +16,10 @@ const NOBODY: readonly Member[] = [];
  * selectors of the SAs in both directions, so that a group counts from its first SA to its last.
  */
 export class GroupOverlaps {
-  readonly #members = new Map<SaId, Member>();
+  readonly #members = new Map<SaId, SecurityAssociation>();
   /** Members whose peer has single addresses, by each of them: mostly it is one. */
-  readonly #byAddress = new Map<string, readonly Member[]>();
-  readonly #wide = new Set<Member>();
+  readonly #byAddress = new Map<string, readonly SecurityAssociation[]>();
+  readonly #wide = new Set<SecurityAssociation>();
   /** For each group that looks like others: those, with how many pairs of SAs say so. */
   readonly #others = new Map<number, Map<number, number>>();
   listener: OverlapListener | undefined;
@@ -67,10 +57,9 @@ export class GroupOverlaps {
     return (this.#others.get(group) ?? NONE).keys();
   }
 
-  #insert(sa: SecurityAssociation, before: Map<number, boolean>): void {
-    const member = memberOf(sa);
+  #insert(member: SecurityAssociation, before: Map<number, boolean>): void {
     for (const other of this.#candidates(member)) this.#count(member, other, 1, before);
-    this.#members.set(sa.id, member);
+    this.#members.set(member.id, member);
     const addresses = singleAddresses(member);
     if (addresses === undefined) this.#wide.add(member);
     for (const address of addresses ?? []) {
@@ -92,7 +81,7 @@ export class GroupOverlaps {
     for (const other of this.#candidates(member)) this.#count(member, other, -1, before);
   }
 
-  #candidates(member: Member): Iterable<Member> {
+  #candidates(member: SecurityAssociation): Iterable<SecurityAssociation> {
     const addresses = singleAddresses(member);
     if (addresses === undefined) return this.#members.values();
     const found = new Set(this.#wide);
@@ -100,7 +89,7 @@ export class GroupOverlaps {
     return found;
   }
 
-  #count(a: Member, b: Member, by: 1 | -1, before: Map<number, boolean>): void {
+  #count(a: SecurityAssociation, b: SecurityAssociation, by: 1 | -1, before: Map<number, boolean>): void {
     if (!looksLike(a, b)) return;
     for (const [one, other] of [
       [a.group, b.group],
@@ -127,33 +116,35 @@ export class GroupOverlaps {
   }
 }
 
-function memberOf(sa: SecurityAssociation): Member {
-  const { group, dvipa, outer, hasUdpEncapsulation, sourceSelectors, destinationSelectors } = sa;
-  const isIn = sa.direction === 'in';
-  const address = isIn ? outer.source : outer.destination;
-  const port = isIn ? outer.sourcePort : outer.destinationPort;
-  return {
-    group,
-    dvipa,
-    peer: hasUdpEncapsulation ? `${address} ${port}` : address,
-    theirs: isIn ? sourceSelectors : destinationSelectors,
-    ours: isIn ? destinationSelectors : sourceSelectors,
-  };
+/** Where the peer is: two SAs from one place are of one host, and never look alike. */
+function isSamePlace(a: SecurityAssociation, b: SecurityAssociation): boolean {
+  if (peerAddressOf(a) !== peerAddressOf(b) || a.hasUdpEncapsulation !== b.hasUdpEncapsulation) return false;
+  return !a.hasUdpEncapsulation || peerPortOf(a) === peerPortOf(b);
 }
 
+const peerAddressOf = ({ direction, outer }: SecurityAssociation) =>
+  direction === 'in' ? outer.source : outer.destination;
+const peerPortOf = ({ direction, outer }: SecurityAssociation) =>
+  direction === 'in' ? outer.sourcePort : outer.destinationPort;
+const theirsOf = (sa: SecurityAssociation) =>
+  sa.direction === 'in' ? sa.sourceSelectors : sa.destinationSelectors;
+const oursOf = (sa: SecurityAssociation) =>
+  sa.direction === 'in' ? sa.destinationSelectors : sa.sourceSelectors;
+
 /** The peer's addresses if they are single ones, as text. */
-function singleAddresses({ theirs }: Member): string[] | undefined {
+function singleAddresses(sa: SecurityAssociation): string[] | undefined {
+  const theirs = theirsOf(sa);
   const single = theirs.filter(({ from, to }) => compareAddressBytes(from, to) === 0);
   return single.length === theirs.length ? single.map(({ from }) => from.join('.')) : undefined;
 }
 
-function looksLike(a: Member, b: Member): boolean {
+function looksLike(a: SecurityAssociation, b: SecurityAssociation): boolean {
   return (
     a.group !== b.group &&
-    a.peer !== b.peer &&
+    !isSamePlace(a, b) &&
     a.dvipa === b.dvipa &&
-    haveCommon(a.theirs, b.theirs) &&
-    haveCommon(a.ours, b.ours)
+    haveCommon(theirsOf(a), theirsOf(b)) &&
+    haveCommon(oursOf(a), oursOf(b))
   );
 }
 

@@ -19,7 +19,7 @@ export class PathMtus {
 
   /** The path from one of our addresses to a peer's, both as text. */
   to(peer: string, ours: string, family: 4 | 6): PathMtu {
-    const key = `${ours} ${peer}`;
+    const key = [ours, peer].join(' '); // one text, where a template would leave the tree that it was made of
     const known = this.#paths.get(key);
     if (known !== undefined) return known;
     for (const oldest of this.#paths.keys()) {

@@ -1,3 +1,4 @@
+import { smallWords } from '../base/small-arrays.ts';
 import type { ReplaySnapshot } from './replay-snapshot.ts';
 
 /** Largest window that can be configured; 128 KiB of bits. */
@@ -6,6 +7,8 @@ export const REPLAY_WINDOW_MAX_PACKETS = 1 << 20;
 const TWO_32 = 0x1_0000_0000;
 /** A ring to begin with. */
 const FIRST_BITS = 512;
+/** Of a window that nothing was accepted in: whatever comes moves the top first. */
+const NO_BITS = new Uint32Array(0);
 
 /**
  * Anti-replay window of one inbound SA (RFC 4303 section 3.4.3 and appendix A).
@@ -19,12 +22,12 @@ const FIRST_BITS = 512;
  * is allocated per packet. `bigint` appears only in snapshots.
  *
  * The bits are a ring of the next power of two, so that the place of a number is its low bits. It begins small, and doubles while there are
- * numbers up to the top that have no place of their own: most SAs of a quiet cluster never need all of it.
+ * numbers up to the top that have no place of their own: most SAs of a quiet cluster never need all of it, and none before their first packet.
  */
 export class ReplayWindow {
   /** 0 = replay check off: everything but number 0 is fresh. */
   readonly packets: number;
-  #bits: Uint32Array;
+  #bits: Uint32Array = NO_BITS;
   #mask: number;
   /** What `#mask` becomes at the most. */
   readonly #fullMask: number;
@@ -39,7 +42,6 @@ export class ReplayWindow {
     const ring = 2 ** Math.ceil(Math.log2(Math.max(packets, 32)));
     this.#fullMask = ring - 1;
     this.#mask = Math.min(ring, FIRST_BITS) - 1;
-    this.#bits = new Uint32Array((this.#mask + 1) / 32);
   }
 
   get topHigh(): number {
@@ -163,10 +165,11 @@ export class ReplayWindow {
 
   /** While the ring is not the full one, all numbers up to the top have places of their own, which stay theirs in a larger one. */
   #makeRoomFor(high: number, low: number): void {
-    if (this.#mask === this.#fullMask || (high === 0 && low <= this.#mask)) return;
+    const hasRoom = this.#mask === this.#fullMask || (high === 0 && low <= this.#mask);
+    if (hasRoom && this.#bits !== NO_BITS) return;
     if (high > 0 || low >= this.#fullMask) this.#mask = this.#fullMask;
     else while (low > this.#mask) this.#mask = this.#mask * 2 + 1;
-    const larger = new Uint32Array((this.#mask + 1) / 32);
+    const larger = smallWords((this.#mask + 1) / 32);
     larger.set(this.#bits);
     this.#bits = larger;
   }

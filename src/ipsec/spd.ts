@@ -1,3 +1,4 @@
+import { smallWordsOf } from '../base/small-arrays.ts';
 import {
   ADDRESS_WORDS,
   addressOfBytes,
@@ -37,10 +38,12 @@ const NONE: readonly CompiledPolicy[] = [];
 
 function compile(selector: TrafficSelector): Range {
   const { family, protocol, fromPort, toPort } = selector;
+  const from = smallWordsOf(addressOfBytes(selector.from));
+  const to = addressOfBytes(selector.to);
   return {
     family,
-    from: addressOfBytes(selector.from),
-    to: addressOfBytes(selector.to),
+    from,
+    to: equalAddresses(from, 0, to, 0) ? from : smallWordsOf(to),
     protocol,
     fromPort,
     toPort,
@@ -77,11 +80,11 @@ function firstMatch(
   const destination = isSeen ? (inner.destinationPort[i] as number) : -1;
   // ICMP type and code stand for the port on both sides (RFC 4301 section 4.4.1.1).
   const source = isSeen && !isIcmp(protocol) ? (inner.sourcePort[i] as number) : destination;
-  return policies.find(
-    (entry) =>
-      matches(entry.source, inner.innerSource, at, family, protocol, source) &&
-      matches(entry.destination, inner.innerDestination, at, family, protocol, destination),
-  );
+  for (const entry of policies) {
+    if (!matches(entry.source, inner.innerSource, at, family, protocol, source)) continue;
+    if (matches(entry.destination, inner.innerDestination, at, family, protocol, destination)) return entry;
+  }
+  return undefined;
 }
 
 /** What two hosts have to say to each other, in both directions: a DVIPA and its peer. */
@@ -124,6 +127,8 @@ export class Spd {
   readonly #byKey = new Map<string, CompiledPolicy>();
   /** Grows with every change. */
   version = 0;
+  /** Policies may have the selector of our side in common. */
+  readonly #sources = new WeakMap<TrafficSelector, Range>();
   /** In order of priority; undefined after a change, so that a snapshot of many is sorted once. */
   #ordered: CompiledPolicy[] | undefined = [];
   /** The same for single destinations, as most peers have, and for all others; made with `#ordered`. */
@@ -141,7 +146,7 @@ export class Spd {
   /** Adds a policy, or replaces the one of the same key: that is the outbound switch to a new SA. */
   install(policy: OutboundPolicy): void {
     const { source, destination } = policy;
-    const compiled = { policy, source: compile(source), destination: compile(destination), rank: 0 };
+    const compiled = { policy, source: this.#sourceOf(source), destination: compile(destination), rank: 0 };
     this.#byKey.set(policy.key, compiled);
     this.#changed();
   }
@@ -206,6 +211,14 @@ export class Spd {
 
   policies(): OutboundPolicy[] {
     return this.#inOrder().map((entry) => entry.policy);
+  }
+
+  #sourceOf(selector: TrafficSelector): Range {
+    const known = this.#sources.get(selector);
+    if (known !== undefined) return known;
+    const compiled = compile(selector);
+    this.#sources.set(selector, compiled);
+    return compiled;
   }
 
   #changed(): void {

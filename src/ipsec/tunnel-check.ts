@@ -1,3 +1,4 @@
+import { smallWordsOf } from '../base/small-arrays.ts';
 import { ADDRESS_WORDS, addressOfBytes, isWithin } from '../packet/address.ts';
 import { hasPorts, isIcmp } from '../packet/protocols.ts';
 import { FRAGMENT, type InnerColumns } from './inner-columns.ts';
@@ -39,7 +40,7 @@ export class TunnelCheck {
 
   /** Selectors in packet direction. */
   constructor(source: readonly TrafficSelector[], destination: readonly TrafficSelector[]) {
-    this.#selectors = Uint32Array.from([...compile(destination), ...compile(source)]);
+    this.#selectors = smallWordsOf([...compile(destination), ...compile(source)]);
     this.#sourceAt = destination.length * SELECTOR_WORDS;
   }
 

@@ -1,3 +1,4 @@
+import { smallWordsOf } from '../base/small-arrays.ts';
 import { ADDRESS_WORDS, copyAddress, equalAddresses, formatAddress, type IpAddress } from './address.ts';
 
 /** At most half of the index is taken. */
@@ -28,7 +29,7 @@ export class AddressMap<T> {
       this.#values[known] = value;
       return;
     }
-    this.#addresses.push(address.slice(0, ADDRESS_WORDS));
+    this.#addresses.push(smallWordsOf(address.subarray(0, ADDRESS_WORDS)));
     this.#values.push(value);
     if (this.size * PLACES_PER_ENTRY > this.#index.length) this.#arrange();
     else this.#place(this.size - 1);

@@ -125,7 +125,7 @@ describe('shadow-cache', () => {
     cache.install({ sa: first, credit: CREDIT }, EPOCH);
     cache.install({ sa: second, credit: CREDIT, senderId: 1 }, EPOCH);
     cache.outbound.installPolicy(policyFor(second));
-    expect(cache.remove(second.id)?.sa).to.equal(second);
+    expect(cache.remove(second.id)?.sa).to.deep.equal(second);
     expect([first.encryption.key.isWiped, second.encryption.key.isWiped]).to.deep.equal([false, true]);
     cache.clear();
     expect(first.encryption.key.isWiped).to.equal(true);

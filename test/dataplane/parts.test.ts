@@ -192,6 +192,19 @@ describe('committed-numbers', () => {
     expect(numbers.take()).to.have.lengthOf(0);
   });
 
+  it('are of one SA, though rooms that were emptied are used again', () => {
+    const [one, other] = ['1', '2'].map((n) => new CommittedNumbers(`00c0ffee00c0ffee:${n}` as SaId)) as [
+      CommittedNumbers,
+      CommittedNumbers,
+    ];
+    one.add(0, 1);
+    one.take();
+    other.add(0, 2);
+    one.add(0, 3);
+    expect(Buffer.from(other.take()).toString('hex')).to.equal('0000000000000002');
+    expect(Buffer.from(one.take()).toString('hex')).to.equal('0000000000000003');
+  });
+
   it('throws rather than lose one when it is full', () => {
     const numbers = new CommittedNumbers('00c0ffee00c0ffee:1' as SaId);
     for (let i = 0; i < REPORT_MAX_NUMBERS; i++) numbers.add(0, i);

@@ -2,6 +2,10 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { TouchedEntries } from '../../src/dataplane/touched-entries.ts';
 
+function walk<Entry extends { slot: number }>(touched: TouchedEntries<Entry>): Entry[] {
+  return Array.from({ length: touched.size }, (_, n) => touched.at(n));
+}
+
 describe('touched entries', () => {
   it('are each there once, in their order, with how often they came, until they are cleared', () => {
     const touched = new TouchedEntries<{ slot: number }>();
@@ -14,23 +18,14 @@ describe('touched entries', () => {
             touched.add({ slot });
             plain.set(slot, (plain.get(slot) ?? 0) + 1);
           }
-          expect([...touched].map((entry) => [entry.slot, touched.countOf(entry)])).to.deep.equal([...plain]);
+          expect(walk(touched).map((entry) => [entry.slot, touched.countOf(entry)])).to.deep.equal([
+            ...plain,
+          ]);
           touched.clear();
-          expect([...touched]).to.deep.equal([]);
+          expect(walk(touched)).to.deep.equal([]);
           expect(touched.countOf({ slot: slots[0] ?? 0 })).to.equal(0);
         }
       }),
     );
-  });
-
-  it('are walked over no further when they are cleared meanwhile', () => {
-    const touched = new TouchedEntries<{ slot: number }>();
-    for (const slot of [1, 2, 3]) touched.add({ slot });
-    const seen: number[] = [];
-    for (const { slot } of touched) {
-      seen.push(slot);
-      touched.clear();
-    }
-    expect(seen).to.deep.equal([1]);
   });
 });

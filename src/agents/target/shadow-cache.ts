@@ -12,11 +12,18 @@ import type { NewMasker, PacketCryptos } from '../../ipsec/packet-cryptos.ts';
 import { GroupOverlaps } from '../../ipsec/group-overlaps.ts';
 import { NumberingHolder } from '../../ipsec/numbering-holder.ts';
 import type { PathLimits } from '../../ipsec/path-fit.ts';
+import { KeptSas } from '../../ipsec/kept-sas.ts';
 import { PathMtus } from '../../ipsec/path-mtus.ts';
 import { EMPTY_SNAPSHOT, mergeSnapshots } from '../../ipsec/replay-snapshot.ts';
 import type { LifesizeCredit, LifesizeMeter } from '../../ipsec/lifesize-meter.ts';
 import { ReplayWindow } from '../../ipsec/replay-window.ts';
-import { type OuterAddresses, type SaId, type SecurityAssociation, wipeKeys } from '../../ipsec/sa.ts';
+import {
+  type OuterAddresses,
+  type OutboundPolicy,
+  type SaId,
+  type SecurityAssociation,
+  wipeKeys,
+} from '../../ipsec/sa.ts';
 import { IvCounters } from '../../ipsec/sender-ids.ts';
 import type { StampKeys } from '../../ipsec/stamp-mask.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
@@ -61,6 +68,7 @@ export class ShadowCache {
   readonly #stampKeys = new Map<ShadowOutboundSa, StampKeys>();
   readonly #dvipas = new Map<string, CachedDvipa>();
   #configured: ReadonlySet<string>;
+  readonly #kept = new KeptSas();
   readonly #paths: PathMtus;
   readonly #endpoints = new AddressSet();
   readonly #served = new AddressSet();
@@ -134,7 +142,8 @@ export class ShadowCache {
   }
 
   /** Installs, or refreshes what is there. Returns why not, if not; then nothing is installed and the keys are wiped. */
-  install(record: SaInstallRecord, epoch: number): string | undefined {
+  install(given: SaInstallRecord, epoch: number): string | undefined {
+    const record = { ...given, sa: this.#kept.keep(given.sa) };
     const { sa, stamping } = record;
     try {
       const reason = this.#refusal(sa);
@@ -152,6 +161,11 @@ export class ShadowCache {
       wipeStampKeys(stamping);
       return error instanceof Error ? error.message : 'failed';
     }
+  }
+
+  /** Adds a policy, or replaces the one of the same key: the switch to another SA. */
+  installPolicy(policy: OutboundPolicy): void {
+    this.outbound.installPolicy(this.#kept.policy(policy));
   }
 
   /** The peer has moved, and charon knows. */

@@ -5,6 +5,7 @@ import type { TargetSession } from '../../coupling/session.ts';
 import type { DispatchFloor } from '../../dataplane/dispatch-floor.ts';
 import { REPORT_BATCH_NUMBERS, REPORT_INTERVAL_MS } from '../../dataplane/replay-reports.ts';
 import type { ShadowInboundSa } from '../../dataplane/target-inbound.ts';
+import type { TouchedEntries } from '../../dataplane/touched-entries.ts';
 import type { PacketVector } from '../../dataplane/vector.ts';
 import type { LifesizeMeter } from '../../ipsec/lifesize-meter.ts';
 import type { SaId } from '../../ipsec/sa.ts';
@@ -79,8 +80,9 @@ export class TargetReports {
   }
 
   /** A vector of dispatches was handled; `entries` are the SAs that it had packets for. */
-  inboundHandled(entries: Iterable<ShadowInboundSa>): void {
-    for (const entry of entries) {
+  inboundHandled(entries: TouchedEntries<ShadowInboundSa>): void {
+    for (let n = 0; n < entries.size; n++) {
+      const entry = entries.at(n);
       this.#unsettled.add(entry);
       if (entry.committed.count >= REPORT_BATCH_NUMBERS) this.numbersDue(entry);
       if (entry.meter.isDue) this.#sendLifesize(entry);

@@ -199,7 +199,7 @@ export class TargetRelations implements TargetHandlers {
         log.info('SA removed', { sa: event.body.id, event: 'sa-removed' });
         break;
       case 'policy-install':
-        cache.outbound.installPolicy(event.body.policy);
+        cache.installPolicy(event.body.policy);
         session.send('policy-installed', { key: event.body.policy.key });
         this.#options.acquiring.changed(now);
         break;

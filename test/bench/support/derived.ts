@@ -28,7 +28,7 @@ function memory(figures: AllFigures): Measurement | undefined {
   return {
     value,
     rounds: [value],
-    measured: `the larger share: an inbound SA in a target's shadow cache, of ${SA_BYTES} bytes, and an entry of the connection table, of ${CONNECTION_BYTES}`,
+    measured: `the larger share: an SA in a target's shadow cache (half of a pair with its policy), of ${SA_BYTES} bytes, and an entry of the connection table, of ${CONNECTION_BYTES}`,
     parts: { 'bytes of an SA': sa, 'bytes of a connection': connection },
   };
 }

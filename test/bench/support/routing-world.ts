@@ -7,6 +7,7 @@ import { Cluster } from '../../../src/agents/routing/target-peers.ts';
 import type { PacketVector } from '../../../src/dataplane/vector.ts';
 import { addr, DVIPA, ENDPOINT } from '../../support/inner-packets.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
+import { CRYPTOS } from '../../support/packet-cryptos.ts';
 import { routeConfig, silent } from '../../support/cluster/router.ts';
 import { NullPeek } from './null-peek.ts';
 import { innerOf, portOf, saNumber, saOf, Shuffle, writeDatagram } from './pipeline-world.ts';
@@ -73,6 +74,7 @@ export class RoutingWorld {
       link,
       raw: { send: () => 0 },
       limits: { outside: 1500, cluster: 1600 },
+      cryptos: CRYPTOS,
       store: {},
       rekeyer: {},
       plugin: {},

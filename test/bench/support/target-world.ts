@@ -6,6 +6,7 @@ import type { PacketVector } from '../../../src/dataplane/vector.ts';
 import type { CryptoBatch, PacketCrypto } from '../../../src/ipsec/packet-crypto.ts';
 import { addr, DVIPA, ENDPOINT } from '../../support/inner-packets.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
+import { CRYPTOS } from '../../support/packet-cryptos.ts';
 import { silent } from '../../support/cluster/router.ts';
 import { policyFor } from '../../support/test-sas.ts';
 import { ESP_OVERHEAD_BYTES, saNumber, saOf, Shuffle, writeDatagram, writeInner } from './pipeline-world.ts';
@@ -78,6 +79,7 @@ export class TargetWorld {
       tun: this.#tun,
       raw: this.#raw,
       limits: { outside: 1600, cluster: 1700 },
+      cryptos: CRYPTOS,
       listening: {},
       cpuTimes: async () => ({ busy: 0, total: 1 }),
       onClearText: () => {},
@@ -137,7 +139,8 @@ export class TargetWorld {
       const verdicts = [...new Set(vector.verdict.subarray(0, vector.count))].filter((each) => each !== SENT);
       throw new Error(`${sink.packets} of ${this.#expected} packets went on; verdicts ${verdicts.join()}`);
     }
-    if (this.#way === 'in') for (const { committed } of this.host.inbound.touched) committed.take();
+    const { touched } = this.host.inbound;
+    if (this.#way === 'in') for (let n = 0; n < touched.size; n++) touched.at(n).committed.take();
     this.host.flows.take(1024);
   }
 

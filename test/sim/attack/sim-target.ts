@@ -138,7 +138,8 @@ export class SimTarget {
     }
     const isExtended = protocol === LINK_PROTOCOL.OUTER_EXTENDED;
     this.#inbound.run(vector, epoch, this.epoch, ADDRESSES, this.floor, isExtended);
-    for (const entry of this.#inbound.touched) this.unsettled.add(entry);
+    const { touched } = this.#inbound;
+    for (let n = 0; n < touched.size; n++) this.unsettled.add(touched.at(n));
   }
 
   #toTun(vector: PacketVector): number {

@@ -1,0 +1,113 @@
+import { smallBytesOf } from '../base/small-arrays.ts';
+import type { LifetimeLimit, OutboundPolicy, SecurityAssociation } from './sa.ts';
+import { compareAddressBytes, type TrafficSelector } from './traffic-selector.ts';
+
+/** So many different parts of a kind are kept once. Ours are few; with more than that each SA has its own. */
+const SHARED_PARTS = 256;
+
+const NO_LIMIT: LifetimeLimit = { soft: 0, hard: 0 };
+
+/**
+ * SAs and outbound policies that stay, in as little memory as may be: one shape of objects for all of them, however they came, and what they say of our side kept once.
+ * They say the same as before, and have the same keys.
+ */
+export class KeptSas {
+  readonly #copies = new Map<string, SecurityAssociation['copy']>();
+  readonly #texts = new Map<string, string>();
+  readonly #selectors = new Map<string, readonly TrafficSelector[]>();
+
+  keep(sa: SecurityAssociation): SecurityAssociation {
+    const isIn = sa.direction === 'in';
+    const { bytes, packets, seconds } = sa.lifetime;
+    const kept = {
+      id: sa.id,
+      spi: sa.spi,
+      direction: isIn ? ('in' as const) : ('out' as const),
+      mode: sa.mode === 'tunnel' ? ('tunnel' as const) : ('transport' as const),
+      reqid: sa.reqid,
+      group: sa.group,
+      outer: this.outer(sa),
+      hasUdpEncapsulation: sa.hasUdpEncapsulation,
+      hasEsn: sa.hasEsn,
+      replayWindowPackets: sa.replayWindowPackets,
+      encryption: { transform: sa.encryption.transform, key: sa.encryption.key },
+      sourceSelectors: isIn ? sa.sourceSelectors.map(keptSelector) : this.#ours(sa.sourceSelectors),
+      destinationSelectors: isIn
+        ? this.#ours(sa.destinationSelectors)
+        : sa.destinationSelectors.map(keptSelector),
+      lifetime: { bytes: keptLimit(bytes), packets: keptLimit(packets), seconds: keptLimit(seconds) },
+      tfcBytes: sa.tfcBytes,
+      copy: this.#copy(sa.copy),
+      dvipa: this.#text(sa.dvipa),
+    };
+    const { integrity } = sa;
+    return integrity === undefined
+      ? kept
+      : { ...kept, integrity: { transform: integrity.transform, key: integrity.key } };
+  }
+
+  /** The outer addresses of an SA, likewise. */
+  outer({
+    outer,
+    direction,
+  }: Pick<SecurityAssociation, 'outer' | 'direction'>): SecurityAssociation['outer'] {
+    const isIn = direction === 'in';
+    const { source, destination, sourcePort, destinationPort } = outer;
+    return {
+      source: isIn ? source : this.#text(source),
+      destination: isIn ? this.#text(destination) : destination,
+      sourcePort,
+      destinationPort,
+    };
+  }
+
+  policy(policy: OutboundPolicy): OutboundPolicy {
+    const [source = policy.source] = this.#ours([policy.source]);
+    return {
+      key: policy.key,
+      source,
+      destination: keptSelector(policy.destination),
+      reqid: policy.reqid,
+      group: policy.group,
+      priority: policy.priority,
+      spi: policy.spi,
+      peer: policy.peer,
+    };
+  }
+
+  #text(text: string): string {
+    return shared(this.#texts, text, () => text);
+  }
+
+  #copy({ df, ecn, dscp }: SecurityAssociation['copy']): SecurityAssociation['copy'] {
+    return shared(this.#copies, `${df} ${ecn} ${dscp}`, () => ({ df, ecn, dscp }));
+  }
+
+  #ours(selectors: readonly TrafficSelector[]): readonly TrafficSelector[] {
+    return shared(this.#selectors, selectors.map(textOf).join(), () => selectors.map(keptSelector));
+  }
+}
+
+function shared<T>(parts: Map<string, T>, key: string, make: () => T): T {
+  const known = parts.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  if (parts.size < SHARED_PARTS) parts.set(key, made);
+  return made;
+}
+
+function textOf({ family, from, to, protocol, fromPort, toPort }: TrafficSelector): string {
+  return [family, ...from, ...to, protocol, fromPort, toPort].join(' ');
+}
+
+/** A single address, as most are, is kept once. */
+function keptSelector(selector: TrafficSelector): TrafficSelector {
+  const { family, protocol, fromPort, toPort } = selector;
+  const from = smallBytesOf(selector.from);
+  const to = compareAddressBytes(from, selector.to) === 0 ? from : smallBytesOf(selector.to);
+  return { family, from, to, protocol, fromPort, toPort };
+}
+
+function keptLimit({ soft, hard }: LifetimeLimit): LifetimeLimit {
+  return soft === 0 && hard === 0 ? NO_LIMIT : { soft, hard };
+}
