@@ -1,4 +1,4 @@
-import { AGENT_MARK, ROUTER_GUARD_TABLE } from './guard-constants.ts';
+import { AGENT_MARK, ROUTER_GUARD_TABLE, RUNS_PORT } from './guard-constants.ts';
 import { agentsOwn, bothFamilies, type LinkPlace, linkRules } from './guard-rules.ts';
 import { addressSets, hasTable, installTable, type NftCounters, readCounters, removeTable } from './nft.ts';
 
@@ -67,6 +67,7 @@ export class RouterGuard {
  *
  * ESP is dropped as early as the capture has seen it, before the kernel looks for a connection or a route (ADR 28); what comes in IPv4 fragments
  * when they are one packet again, in `input`.
+ * Runs of packets from the agent leave from a port of its own, since charon has 4500 (`raw-socket.ts`).
  * IPv6 comes there in fragments (IPv4 is whole by then). The first one has the ports and decides, so later ones of UDP
  * may pass: without the first they become nothing.
  */
@@ -104,6 +105,10 @@ export function routerGuardRules(
     ip daddr @dvipas udp dport 4500 udp length <= 9 return
     ip daddr @dvipas udp dport 4500 @th,64,32 0 return
     ip daddr @dvipas counter name clear_in drop
+  }
+  chain runs {
+    type filter hook output priority -300; policy accept;
+    meta mark ${mark} udp sport ${RUNS_PORT} udp sport set 4500
   }
   chain forward {
     type filter hook forward priority 0; policy accept;

@@ -79,7 +79,9 @@ describe('doctor: the guard', () => {
       routerGuardRules(['203.0.113.10', '2001:db8::10'], ['192.0.2.10'], 7, { trustedLink: place }),
     );
     expect(Object.keys(router.chains)).to.have.members([
+      'early',
       'input',
+      'runs',
       'forward',
       'leaving',
       'output',

@@ -7,7 +7,7 @@ import { LARGE_SLOT_BYTES, PacketVector, slotBytesFor } from '../../dataplane/ve
 import { startAdminServer } from '../../io/admin-server.ts';
 import { Capture } from '../../io/capture.ts';
 import { CouplingServer } from '../../io/coupling-server.ts';
-import { AGENT_MARK } from '../../io/guard-constants.ts';
+import { AGENT_MARK, RUNS_PORT } from '../../io/guard-constants.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { RouterGuard } from '../../io/router-guard.ts';
 import { writeSecretFile } from '../../io/secret-file.ts';
@@ -89,7 +89,7 @@ async function start(
       log.warn('packets are captured one by one: the way for many is refused', { error: message }),
   });
   stops.add(() => capture.close());
-  const raw = RawSocket.open({ mark: AGENT_MARK, gso: config.offloads.gso });
+  const raw = RawSocket.open({ mark: AGENT_MARK, gso: config.offloads.gso, runsFrom: RUNS_PORT });
   stops.add(() => raw.close());
   const { address, mtu, linkPort } = config.cluster;
   const link = await openLink({ config, address, mtu, port: linkPort, drops, log });

@@ -4,17 +4,18 @@
  * and the cryptography that an agent would choose. One peer, tunnel mode, IPv4. No policies: routes say what goes into the TUN. Ends with
  * its charon.
  */
-import { systemClock } from '../../../src/base/clock.ts';
+import { every, systemClock } from '../../../src/base/clock.ts';
 import { KEEP, verdictOf } from '../../../src/base/verdict.ts';
 import { addressOf, outerHeaderOf } from '../../../src/agents/sa-settings.ts';
 import { packetCryptos } from '../../../src/agents/packet-cryptos.ts';
 import { toSecurityAssociation } from '../../../src/agents/plugin-sa.ts';
+import { tendRawSocket } from '../../../src/agents/tend-raw-socket.ts';
 import { type ClusterAddresses, classify } from '../../../src/dataplane/classify.ts';
 import { encapsulate, type OuterHeader } from '../../../src/dataplane/encapsulate.ts';
 import { PacketVector } from '../../../src/dataplane/vector.ts';
 import { captureFilter } from '../../../src/io/bpf.ts';
 import { Capture } from '../../../src/io/capture.ts';
-import { AGENT_MARK } from '../../../src/io/guard-constants.ts';
+import { AGENT_MARK, RUNS_PORT } from '../../../src/io/guard-constants.ts';
 import { RawSocket } from '../../../src/io/raw-socket.ts';
 import { Tun } from '../../../src/io/tun.ts';
 import { ReplayWindow } from '../../../src/ipsec/replay-window.ts';
@@ -25,6 +26,7 @@ import { connect, PluginSession, type PluginSa } from '../../../src/vici/index.t
 
 const VECTOR_PACKETS = 256;
 const TURNS = 4;
+const TEND_MS = 5000;
 const WINDOW_PACKETS = 4096;
 const UNKNOWN_SPI = verdictOf('unknown-spi');
 const REPLAY = verdictOf('replay');
@@ -45,7 +47,8 @@ let capture: Capture | undefined;
 
 const refused = ({ message }: Error) => log.warn('an offload is refused', { error: message });
 const tun = Tun.open(tunName, { isPersistent: false, hasOffloads: true, onNoOffloads: refused });
-const raw = RawSocket.open({ mark: AGENT_MARK });
+const raw = RawSocket.open({ mark: AGENT_MARK, runsFrom: RUNS_PORT });
+every(systemClock, TEND_MS, () => tendRawSocket(raw, log));
 const fromTun = new PacketVector(VECTOR_PACKETS);
 const fromOutside = new PacketVector(VECTOR_PACKETS);
 
