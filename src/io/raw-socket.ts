@@ -55,9 +55,7 @@ export class RawSocket extends Endpoint implements PacketSink {
   }
 
   static open({ mark, gso = true, runsFrom = NAT_TRAVERSAL_PORT }: RawSocketOptions): RawSocket {
-    return new RawSocket(
-      packetIo().rawOpen(mark, SEND_BUFFER_BYTES, gso ? NAT_TRAVERSAL_PORT : 0, runsFrom),
-    );
+    return new RawSocket(packetIo().rawOpen(mark, SEND_BUFFER_BYTES, gso ? NAT_TRAVERSAL_PORT : 0, runsFrom));
   }
 
   runs(): RunStats {
