@@ -10,7 +10,7 @@ export interface RunResult {
 
 export interface RunOptions {
   readonly input?: string | Buffer;
-  /** The command is killed after that. Default 60 s. */
+  /** The command is killed after that. Default 120 s. */
   readonly timeoutMs?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
@@ -41,7 +41,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
       stdio: ['pipe', 'pipe', 'pipe'],
       cwd: options.cwd,
     });
-    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000);
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));

@@ -124,7 +124,7 @@ describe('cluster, clear text', function () {
     // A careless client: without the tunnel its packets go in clear.
     const { endpoint } = cluster.lab.scenario;
     await client().must(['ip', 'route', 'add', dvipa, 'via', endpoint, 'src', INNER]);
-    const slow = slowDownload(client(), dvipa, 6, marker);
+    const slow = slowDownload(client(), dvipa, 6, marker, 15);
     const server = await slow.server;
     const wire = await cluster.capture('outside', ['host', dvipa, 'and', 'host', INNER]);
     await terminate(client());

@@ -60,7 +60,7 @@ describe('plugin kernel-dvipa with a strongSwan of another release', function ()
   let version = '';
 
   before(async function () {
-    this.timeout(300_000);
+    this.timeout(600_000);
     const suite = await firstSuite();
     if (suite === undefined) {
       skipBecause(
@@ -68,7 +68,11 @@ describe('plugin kernel-dvipa with a strongSwan of another release', function ()
         `the mirror of this machine has a strongSwan ${MAJOR} of none of ${SUITES.join(', ')}`,
       );
     }
-    await must(['scripts/build-plugin'], { cwd: PROJECT_ROOT, env: { STRONGSWAN_RELEASE: suite } });
+    await must(['scripts/build-plugin'], {
+      cwd: PROJECT_ROOT,
+      env: { STRONGSWAN_RELEASE: suite },
+      timeoutMs: 500_000,
+    });
     const release = join(PROJECT_ROOT, '.cache', `strongswan-${suite}`);
     version = readFileSync(join(release, 'version'), 'utf8').trim();
     console.log(`      strongSwan ${version} of ${suite}`);
@@ -170,7 +174,10 @@ describe('plugin kernel-dvipa with a strongSwan of another release', function ()
 
 async function firstSuite(): Promise<string | undefined> {
   for (const suite of SUITES) {
-    const { status } = await run(['scripts/strongswan-release', suite], { cwd: PROJECT_ROOT });
+    const { status } = await run(['scripts/strongswan-release', suite], {
+      cwd: PROJECT_ROOT,
+      timeoutMs: 300_000,
+    });
     if (status === 0) return suite;
   }
   return undefined;

@@ -99,7 +99,7 @@ static bool connect_to_nobody(int fd, const address_t *local, socklen_t size)
 		nobody.v6.sin6_addr = in6addr_loopback;
 		nobody.v6.sin6_port = htons(NOBODYS_PORT);
 	}
-	/* where charon sets SO_REUSEADDR, too, whoever comes second gets the port as well */
+	/* who has the port and sets SO_REUSEADDR as well shares it; charon does not */
 	return set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
 		   setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, lo, sizeof(lo)) == 0 &&
 		   bind(fd, &local->any, size) == 0 &&

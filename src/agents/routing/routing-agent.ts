@@ -89,6 +89,7 @@ async function start(
       log.warn('packets are captured one by one: the way for many is refused', { error: message }),
   });
   stops.add(() => capture.close());
+  // Not from port 4500: charon, which must find it free whenever it starts, is on this host (ADR 29).
   const raw = RawSocket.open({ mark: AGENT_MARK, gso: config.offloads.gso, runsFrom: RUNS_PORT });
   stops.add(() => raw.close());
   const { address, mtu, linkPort } = config.cluster;

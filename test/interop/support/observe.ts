@@ -87,15 +87,21 @@ export interface SlowDownload {
   readonly isWhole: Promise<boolean>;
 }
 
-/** Starts one of `seconds`, at SLOW_BYTES_PER_SECOND. */
-export function slowDownload(client: Host, dvipa: string, seconds: number, marker = ''): SlowDownload {
+/** Starts one of `seconds`, at SLOW_BYTES_PER_SECOND, which may take `patienceSeconds` on a busy machine. */
+export function slowDownload(
+  client: Host,
+  dvipa: string,
+  seconds: number,
+  marker = '',
+  patienceSeconds = 4 * seconds + 60,
+): SlowDownload {
   const bytes = seconds * SLOW_BYTES_PER_SECOND;
   const url = `http://${dvipa}/bytes/${bytes}?marker=${marker}`;
   const headers = `/run/slow-${(downloads += 1)}`;
   const script = 'curl -s -D "$1" --limit-rate "$2" --max-time "$3" --connect-timeout 10 "$4" | sha256sum';
-  const argv = [headers, String(SLOW_BYTES_PER_SECOND), String(4 * seconds + 60), url];
+  const argv = [headers, String(SLOW_BYTES_PER_SECOND), String(patienceSeconds), url];
   const finished = client.exec(['sh', '-c', script, 'slow', ...argv], {
-    timeoutMs: (4 * seconds + 70) * 1000,
+    timeoutMs: (patienceSeconds + 10) * 1000,
   });
   const serverNow = async () => {
     const { stdout } = await client.exec(['cat', headers]);
