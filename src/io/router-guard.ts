@@ -67,9 +67,11 @@ export class RouterGuard {
  *
  * ESP is dropped as early as the capture has seen it, before the kernel looks for a connection or a route (ADR 28); what comes in IPv4 fragments
  * when they are one packet again, in `input`.
- * Runs of packets from the agent leave from a port of its own, since charon has 4500 (`raw-socket.ts`).
  * IPv6 comes there in fragments (IPv4 is whole by then). The first one has the ports and decides, so later ones of UDP
  * may pass: without the first they become nothing.
+ *
+ * Runs of packets from the agent leave from a port of its own, since charon has 4500 (`raw-socket.ts`). `@th,0,16` is their source port as
+ * well: in place of `udp sport` nftables would correct the checksum, which is made only when the kernel cuts the run.
  */
 export function routerGuardRules(
   dvipas: readonly string[],
@@ -108,7 +110,7 @@ export function routerGuardRules(
   }
   chain runs {
     type filter hook output priority -300; policy accept;
-    meta mark ${mark} udp sport ${RUNS_PORT} udp sport set 4500
+    meta mark ${mark} udp sport ${RUNS_PORT} @th,0,16 set 4500
   }
   chain forward {
     type filter hook forward priority 0; policy accept;

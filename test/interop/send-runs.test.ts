@@ -269,6 +269,7 @@ describe('runs of packets', function () {
     const guard = { dvipas: [], endpoints: [ENDPOINT], mark: MARK };
     const both = [...times(4), ...times(3, { family: 6 })];
     host.ip(`address add ${ENDPOINT}/32 dev outside0`);
+    for (let i = 0; i < 2; i++) await hostWorker.do('tend'); // nothing of the socket before is left
     await hostWorker.do('routerInstall', guard);
     await hostWorker.do('raw', MARK, true, RUNS_PORT);
     expect(await runsOf(both)).to.deep.equal([2, 7]);

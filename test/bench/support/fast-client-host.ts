@@ -13,7 +13,7 @@ const RULES = `table ip bench {
     type filter hook input priority raw; udp dport 4500 @th,64,32 != 0 drop
   }
   chain out {
-    type filter hook output priority raw; meta mark ${AGENT_MARK} udp sport ${RUNS_PORT} udp sport set 4500
+    type filter hook output priority raw; meta mark ${AGENT_MARK} udp sport ${RUNS_PORT} @th,0,16 set 4500
   }
 }
 `;
