@@ -25,7 +25,7 @@ export const RULES_MAX = 256;
 export const ENDPOINTS_MAX = 8;
 /** 32768 bits; a target's window is 4096. */
 export const BITMAP_MAX_BYTES = 4096;
-export const REPORTED_NUMBERS_MAX = 1024;
+export const REPORTED_NUMBERS_MAX = 4096;
 /** Opened and closed each: a full report of IPv6 flows stays below the frame cap. Longer lists go in parts. */
 export const FLOWS_MAX = 512;
 /** Ports of one protocol that a target's applications listen on, for one DVIPA. */

@@ -146,7 +146,7 @@ export interface TargetBodies {
   'windows-end': { readonly livesMs: number };
   'replay-report': {
     readonly sa: SaId;
-    /** Committed numbers, packed 64-bit big endian, at most 1024: `packNumbers`, `unpackNumbers`. */
+    /** Committed numbers, packed 64-bit big endian, at most `REPORTED_NUMBERS_MAX`: `packNumbers`, `unpackNumbers`. */
     readonly numbers: Uint8Array;
     /** Nothing dispatched to this target up to this dispatch number will still be delivered. */
     readonly floor: bigint;

@@ -88,7 +88,7 @@ export interface TargetOutboundOptions {
   /** The holder may have actions, or another deadline. */
   readonly onNumbering: (entry: ShadowOutboundSa) => void;
   /** A packet that leaves, before it is sealed: for flow tracking. */
-  readonly onOutbound: (vector: PacketVector, i: number, entry: ShadowOutboundSa) => void;
+  readonly onOutbound: (vector: PacketVector, i: number, entry: ShadowOutboundSa, now: number) => void;
 }
 
 /**
@@ -217,7 +217,7 @@ export class TargetOutbound {
       this.#touched.add(entry);
       return ELSEWHERE;
     }
-    this.#options.onOutbound(vector, i, entry);
+    this.#options.onOutbound(vector, i, entry, now);
     vector.linkProtocol[i] = DIRECT;
     if (number === TAKE_FUNNEL) {
       vector.linkProtocol[i] = LINK_PROTOCOL.SEALED;

@@ -6,8 +6,11 @@ import { ADDRESS_WORDS } from '../packet/address.ts';
 export const HEADROOM_BYTES = 128;
 /** Room behind a packet for padding and ICV. */
 const TAILROOM_BYTES = 64;
-/** Room for one packet of the usual size with what is appended to it (padding, ICV). */
-export const SLOT_BYTES = 4096;
+/**
+ * Room for one packet of the usual size with what is appended to it (padding, ICV). A cache line more than a page: places that began a
+ * page apart would share the same few lines of the processor's caches, with the headers of all packets of a vector in them.
+ */
+export const SLOT_BYTES = 4096 + 64;
 /** Room for any packet: of datagrams that were reassembled. */
 export const LARGE_SLOT_BYTES = HEADROOM_BYTES + 65_535 + TAILROOM_BYTES;
 

@@ -6,6 +6,9 @@
 /** Mark (SO_MARK) of packets that an agent sends: "DVIP" in ASCII. */
 export const AGENT_MARK = 0x44564950;
 
+/** Where runs of a routing host's packets leave from until its rules put 4500 in its place, which charon has for itself (ADR 29). */
+export const RUNS_PORT = 4753;
+
 /** Routing table in which a DVIPA's own packets are looked up. */
 export const DVIPA_ROUTING_TABLE = 4754;
 

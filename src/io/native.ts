@@ -51,8 +51,8 @@ export interface PacketIo {
   netlinkHeard(handle: NativeHandle): boolean;
   /** From the next packet on, in one step. */
   captureFilter(handle: NativeHandle, program: Uint8Array): void;
-  /** Runs of ESP in UDP from `runPort` leave as one message each; 0: every packet is a message. */
-  rawOpen(mark: number, sendBufferBytes: number, runPort: number): NativeHandle;
+  /** Runs of ESP in UDP from `runPort` leave as one message each, from sockets at `sourcePort`; `runPort` 0: every packet is a message. */
+  rawOpen(mark: number, sendBufferBytes: number, runPort: number, sourcePort: number): NativeHandle;
   /** runs, their packets, open sockets of sources, errno with which runs were refused, errno of the last socket that failed. */
   rawRuns(handle: NativeHandle, counters: Float64Array): void;
   /** Closes sockets of sources that no run left from since the last call. */

@@ -11,6 +11,11 @@ export interface RawSocketOptions {
   readonly mark: number;
   /** Hand runs of packets to the kernel as one message each (`offloads.gso`); true unless told. */
   readonly gso?: boolean;
+  /**
+   * Port that runs leave from, where another program has 4500 for itself (charon): the host's rules must put 4500 in its place
+   * (`router-guard.ts`). 4500 unless told.
+   */
+  readonly runsFrom?: number;
 }
 
 /** Why packets leave singly that could leave as runs: the kernel refused a run (`run`) or a socket for it (`socket`), with an errno's name. */
@@ -49,8 +54,8 @@ export class RawSocket extends Endpoint implements PacketSink {
     this.#handle = handle;
   }
 
-  static open({ mark, gso = true }: RawSocketOptions): RawSocket {
-    return new RawSocket(packetIo().rawOpen(mark, SEND_BUFFER_BYTES, gso ? NAT_TRAVERSAL_PORT : 0));
+  static open({ mark, gso = true, runsFrom = NAT_TRAVERSAL_PORT }: RawSocketOptions): RawSocket {
+    return new RawSocket(packetIo().rawOpen(mark, SEND_BUFFER_BYTES, gso ? NAT_TRAVERSAL_PORT : 0, runsFrom));
   }
 
   runs(): RunStats {

@@ -1,4 +1,4 @@
-import { AGENT_MARK, ROUTER_GUARD_TABLE } from './guard-constants.ts';
+import { AGENT_MARK, ROUTER_GUARD_TABLE, RUNS_PORT } from './guard-constants.ts';
 import { agentsOwn, bothFamilies, type LinkPlace, linkRules } from './guard-rules.ts';
 import { addressSets, hasTable, installTable, type NftCounters, readCounters, removeTable } from './nft.ts';
 
@@ -69,6 +69,9 @@ export class RouterGuard {
  * when they are one packet again, in `input`.
  * IPv6 comes there in fragments (IPv4 is whole by then). The first one has the ports and decides, so later ones of UDP
  * may pass: without the first they become nothing.
+ *
+ * Runs of packets from the agent leave from a port of its own, since charon has 4500 (`raw-socket.ts`). `@th,0,16` is their source port as
+ * well: in place of `udp sport` nftables would correct the checksum, which is made only when the kernel cuts the run.
  */
 export function routerGuardRules(
   dvipas: readonly string[],
@@ -104,6 +107,10 @@ export function routerGuardRules(
     ip daddr @dvipas udp dport 4500 udp length <= 9 return
     ip daddr @dvipas udp dport 4500 @th,64,32 0 return
     ip daddr @dvipas counter name clear_in drop
+  }
+  chain runs {
+    type filter hook output priority -300; policy accept;
+    meta mark ${mark} udp sport ${RUNS_PORT} @th,0,16 set 4500
   }
   chain forward {
     type filter hook forward priority 0; policy accept;

@@ -2,12 +2,15 @@
 export const FREE = -1;
 export const BURNT = -2;
 
-/** Unsettled numbers that one SA can have; more than a report round trip carries. A power of two. */
-export const UNSETTLED_SLOTS = 4096;
+/**
+ * Unsettled numbers that one SA can have; more than a report round trip carries, also where both ends wait for a processor for a moment
+ * (65 ms at 250 000 packets a second). A power of two.
+ */
+export const UNSETTLED_SLOTS = 16_384;
 /** Places of a new ring: most SAs have a few numbers on their way, and rings of many SAs must be small to stay in caches. */
 const FIRST_SLOTS = 16;
 /** Places for all rings: 32 bytes each, 134 MB. */
-const DEFAULT_RINGS = 1024;
+const DEFAULT_RINGS = 256;
 
 /** Of a place, in words of 32 bits, and in doubles: all of it lies in one cache line. */
 const PLACE_WORDS = 8;

@@ -163,11 +163,13 @@ describe('coupling records', () => {
     expect(refusal(() => codec('link-key').decode(wire))).to.equal('coupling-malformed');
   });
 
-  it('replay-report refuses half a number, and more than 1024', () => {
-    for (const length of [7, 1025 * 8]) {
-      const wire = { sa: SA_ID, numbers: Buffer.alloc(length), floor: 0n };
-      expect(refusal(() => codec('replay-report').decode(wire))).to.equal('coupling-malformed');
-    }
+  it('replay-report refuses half a number, and more than 4096', () => {
+    const refusalOf = (bytes: number) => {
+      const wire = { sa: SA_ID, numbers: Buffer.alloc(bytes), floor: 0n, wrongIcvs: 0 };
+      return refusal(() => codec('replay-report').decode(wire));
+    };
+    expect(refusalOf(4096 * 8)).to.equal(undefined);
+    for (const bytes of [7, 4097 * 8]) expect(refusalOf(bytes)).to.equal('coupling-malformed');
   });
 
   it('mapping-report refuses port 0, an address that is none, and a number that is no 64-bit one', () => {

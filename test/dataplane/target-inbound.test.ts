@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { unpackNumbers } from '../../src/coupling/records.ts';
+import { REPORT_MAX_NUMBERS } from '../../src/dataplane/replay-reports.ts';
 import type { ShadowInboundSa } from '../../src/dataplane/target-inbound.ts';
 import { type EspVector, keysOf } from '../support/crypto-batch.ts';
 import { counted, outcomes } from '../support/dataplane-parts.ts';
@@ -341,10 +342,11 @@ describe('target-inbound', () => {
 
   it('asks for a report before the buffer of committed numbers overflows, and loses none', () => {
     const { bench, entry, peer } = setUp();
-    for (let i = 0; i < 21; i++) bench.run(...Array.from({ length: 50 }, () => sealed(peer)));
+    const rounds = Math.floor(REPORT_MAX_NUMBERS / 50) + 1;
+    for (let i = 0; i < rounds; i++) bench.run(...Array.from({ length: 50 }, () => sealed(peer)));
     const reported = [...bench.reports, entry.committed.take()].flatMap(unpackNumbers);
     expect(bench.reports).to.have.lengthOf(1);
-    expect(reported).to.deep.equal(Array.from({ length: 1050 }, (_, i) => BigInt(i + 1)));
+    expect(reported).to.deep.equal(Array.from({ length: 50 * rounds }, (_, i) => BigInt(i + 1)));
   });
 
   it('counts nothing that a hard limit refused, and delivers nothing beyond it', () => {

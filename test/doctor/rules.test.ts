@@ -81,6 +81,7 @@ describe('doctor: the guard', () => {
     expect(Object.keys(router.chains)).to.have.members([
       'early',
       'input',
+      'runs',
       'forward',
       'leaving',
       'output',

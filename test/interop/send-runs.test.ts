@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
+import { RUNS_PORT } from '../../src/io/guard-constants.ts';
 import { PROJECT_ROOT } from '../../src/lab/program.ts';
 import { NetHost, type NetWorker } from './support/net-host.ts';
 import {
@@ -262,6 +263,24 @@ describe('runs of packets', function () {
     expect(await hostWorker.do('tend')).to.equal(null);
     await hostWorker.do('udpClose', 'other');
     expect(await runsOf(times(4))).to.deep.equal([1, 4]);
+  });
+
+  it('runs of packets leave a routing host from no port that charon wants, and peers see port 4500', async () => {
+    const guard = { dvipas: [], endpoints: [ENDPOINT], mark: MARK };
+    const both = [...times(4), ...times(3, { family: 6 })];
+    host.ip(`address add ${ENDPOINT}/32 dev outside0`);
+    for (let i = 0; i < 2; i++) await hostWorker.do('tend'); // nothing of the socket before is left
+    await hostWorker.do('routerInstall', guard);
+    await hostWorker.do('raw', MARK, true, RUNS_PORT);
+    expect(await runsOf(both)).to.deep.equal([2, 7]);
+    await hostWorker.do('udp', 'charon', '0.0.0.0', 4500);
+    expect(await runsOf(both)).to.deep.equal([2, 7]);
+    await clientWorker.do('udpSend', 'peer', ENDPOINT, 4500, '00000000c3');
+    expect(await hostWorker.do('take', 'charon', 'c3')).to.deep.equal(['192.0.2.101:4500 00000000c3']);
+    await hostWorker.do('udpClose', 'charon');
+    await hostWorker.do('routerRemove', guard);
+    await hostWorker.do('raw', MARK);
+    host.ip(`address delete ${ENDPOINT}/32 dev outside0`);
   });
 
   it('packets leave singly where the kernel takes no runs, which is said once, and none is lost', async () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { KEEP, OPEN_HERE, verdictOf } from '../../src/base/verdict.ts';
 import { packNumbers } from '../../src/coupling/records.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
-import { RingPool } from '../../src/ipsec/unsettled-ring.ts';
+import { RingPool, UNSETTLED_SLOTS } from '../../src/ipsec/unsettled-ring.ts';
 
 const REPLAY = verdictOf('replay');
 const A = 0;
@@ -76,8 +76,8 @@ describe('inbound owners, of packets opened on the routing host', () => {
 
   it('keeps the place of a number that was asked for', () => {
     const owners = claimed();
-    expect(owners.decide(0, 5 + 4096, B, 2)).equal(OPEN_HERE);
-    expect(owners.opened(0, 5 + 4096)).deep.equal({ kind: 'deliver' });
+    expect(owners.decide(0, 5 + UNSETTLED_SLOTS, B, 2)).equal(OPEN_HERE);
+    expect(owners.opened(0, 5 + UNSETTLED_SLOTS)).deep.equal({ kind: 'deliver' });
     expect(owners.claimAnswered(0, 5, A, true), 'left of the window by now').equal('replay');
   });
 

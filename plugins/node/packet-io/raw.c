@@ -84,13 +84,15 @@ napi_value raw_open(napi_env env, napi_callback_info info)
 	napi_value object;
 	raw_t *raw;
 
-	VECTOR_ARGS(env, info, 3);
+	VECTOR_ARGS(env, info, 4);
 	VECTOR_ARG_UINT32(env, 0, mark);
 	VECTOR_ARG_UINT32(env, 1, buffer_bytes);
 	VECTOR_ARG_UINT32(env, 2, port);
+	VECTOR_ARG_UINT32(env, 3, source_port);
 	VECTOR_CHECK(env, buffer_bytes <= INT32_MAX / 2,
 				 "send buffer is out of range");
-	VECTOR_CHECK(env, port <= UINT16_MAX, "port is out of range");
+	VECTOR_CHECK(env, port <= UINT16_MAX && source_port <= UINT16_MAX,
+				 "a port is out of range");
 
 	fd = open_ipv4(mark, buffer_bytes);
 	if (fd == -1)
@@ -117,7 +119,8 @@ napi_value raw_open(napi_env env, napi_callback_info info)
 		/* the object is collected, and its descriptors are closed then */
 		return endpoint_throw_errno(env, "raw socket", ENOMEM);
 	}
-	raw->sources.port = (uint16_t)port;
+	raw->run_port = (uint16_t)port;
+	raw->sources.port = (uint16_t)source_port;
 	raw->sources.mark = mark;
 	raw->sources.buffer_bytes = buffer_bytes;
 	endpoint->data = raw;

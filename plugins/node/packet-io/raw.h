@@ -13,6 +13,8 @@
 
 typedef struct {
 	sources_t sources;
+	/** source port of the packets that may be in runs; 0: there are none */
+	uint16_t run_port;
 	/** messages that were runs, and their packets */
 	uint64_t runs;
 	uint64_t run_packets;

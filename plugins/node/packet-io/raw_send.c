@@ -320,7 +320,7 @@ static void send_some(call_t *this, uint32_t count)
 	}
 	this->iov_count = 0;
 	runs_find(&this->runs, this->vector, this->from, count,
-			  raw->runs_error ? 0 : raw->sources.port);
+			  raw->runs_error ? 0 : raw->run_port);
 	for (uint32_t i = 0; i < this->runs.count; i++)
 	{
 		run = &this->runs.run[i];

@@ -29,7 +29,7 @@ typedef struct {
 } source_t;
 
 typedef struct {
-	/** of all; 0: there are none */
+	/** of all */
 	uint16_t port;
 	uint32_t mark;
 	uint32_t buffer_bytes;

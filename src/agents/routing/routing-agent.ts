@@ -7,7 +7,7 @@ import { LARGE_SLOT_BYTES, PacketVector, slotBytesFor } from '../../dataplane/ve
 import { startAdminServer } from '../../io/admin-server.ts';
 import { Capture } from '../../io/capture.ts';
 import { CouplingServer } from '../../io/coupling-server.ts';
-import { AGENT_MARK } from '../../io/guard-constants.ts';
+import { AGENT_MARK, RUNS_PORT } from '../../io/guard-constants.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { RouterGuard } from '../../io/router-guard.ts';
 import { writeSecretFile } from '../../io/secret-file.ts';
@@ -89,8 +89,8 @@ async function start(
       log.warn('packets are captured one by one: the way for many is refused', { error: message }),
   });
   stops.add(() => capture.close());
-  // Never in runs: charon, which must find port 4500 free whenever it starts, is on this host (ADR 29).
-  const raw = RawSocket.open({ mark: AGENT_MARK, gso: false });
+  // Not from port 4500: charon, which must find it free whenever it starts, is on this host (ADR 29).
+  const raw = RawSocket.open({ mark: AGENT_MARK, gso: config.offloads.gso, runsFrom: RUNS_PORT });
   stops.add(() => raw.close());
   const { address, mtu, linkPort } = config.cluster;
   const link = await openLink({ config, address, mtu, port: linkPort, drops, log });

@@ -38,9 +38,9 @@ import { targetCommands } from './target-commands.ts';
 import { targetAnswers } from './target-snapshots.ts';
 import { packetCryptos } from '../packet-cryptos.ts';
 
-const VECTOR_PACKETS = 64;
+const VECTOR_PACKETS = 128;
 /** Vectors read from the TUN before other sources get their turn. */
-const VECTORS_PER_TURN = 4;
+const VECTORS_PER_TURN = 2;
 const HOUSEKEEPING_MS = 50;
 const GUARD_CHECK_MS = 5000;
 /** Beside the admin socket. */

@@ -106,6 +106,8 @@ export class TargetHost {
   /** What must never leave in clear: DVIPAs of this host's own configuration, served or not. */
   readonly #configured: AddressSet;
   readonly #key = newConnectionKey();
+  /** When the vector came that is on its way in: the clock is asked once for all of it. */
+  #arrivedAt = 0;
 
   constructor(ports: TargetHostPorts) {
     this.#ports = ports;
@@ -177,8 +179,8 @@ export class TargetHost {
       tun,
       admits: (vector, i, group) => lookAlikes.admits(vector, i, group),
       onAuthenticated: (vector, i, group) => {
-        opened.heard(vector, i, group, clock.now());
-        this.#observe(vector, i, true, group);
+        opened.heard(vector, i, group, this.#arrivedAt);
+        this.#observe(vector, i, true, group, this.#arrivedAt);
       },
     });
     const { delivery } = this;
@@ -194,7 +196,7 @@ export class TargetHost {
       sendToRouter: (vector) => this.#sealedToRouter(vector, sealClear),
       kernel: tun,
       drops,
-      onOutbound: (vector, i) => this.#observe(vector, i, false, CLEAR_GROUP),
+      onOutbound: (vector, i) => this.#observe(vector, i, false, CLEAR_GROUP, clock.now()),
       now,
     });
     const clear = this.clearText;
@@ -238,7 +240,7 @@ export class TargetHost {
       epoch: () => this.#sessionEpoch(),
       sendToFunnel: (vector) => void this.#sealedToRouter(vector, sealForFunnel(cache.outbound)),
       onNumbering: (entry) => this.relations.numberingChanged(entry),
-      onOutbound: (vector, i, { sa }) => this.#observe(vector, i, false, sa.group),
+      onOutbound: (vector, i, { sa }, at) => this.#observe(vector, i, false, sa.group, at),
     });
     this.trace = new TargetTrace({
       inbound: cache.inbound,
@@ -305,6 +307,7 @@ export class TargetHost {
 
   #fromLink(packets: PacketVector, protocol: number, epoch: number): void {
     const { relations, cache } = this;
+    this.#arrivedAt = this.#ports.clock.now();
     if (protocol === LINK_PROTOCOL.SEALED) {
       this.sealedInbound.run(packets, epoch, relations.link?.epoch ?? 0);
       this.reports.flowsChanged();
@@ -354,10 +357,10 @@ export class TargetHost {
   }
 
   /** A later fragment is of a connection that the first one has shown. */
-  #observe(vector: PacketVector, i: number, isInbound: boolean, group: number): void {
+  #observe(vector: PacketVector, i: number, isInbound: boolean, group: number, now: number): void {
     if (vector.fragment[i] === FRAGMENT.LATER) return;
     if (group !== CLEAR_GROUP) this.clearText.protect(vector, i, isInbound);
     const key = readFlowKey(this.#key, vector, i, isInbound, group);
-    this.flows.observe(key, vector.tcpFlags[i] as number, isInbound, this.#ports.clock.now());
+    this.flows.observe(key, vector.tcpFlags[i] as number, isInbound, now);
   }
 }

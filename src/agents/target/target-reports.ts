@@ -29,7 +29,7 @@ interface MeteredSa {
 
 /**
  * What a target tells the routing host while there is traffic: committed numbers with the floor (every 5 ms
- * or 256 numbers), opened and closed connections (with them), lifesize (once a second, or when credit runs low). Without
+ * or 3840 numbers), opened and closed connections (with them), lifesize (once a second, or when credit runs low). Without
  * a session nothing is kept back: the routing host burns what was not reported, windows and totals are told anew.
  */
 export class TargetReports {

@@ -1,15 +1,19 @@
 import { readFileSync } from 'node:fs';
 import type { Lab } from '../../../src/lab/lab.ts';
 import { PROJECT_ROOT, sourceLoader } from '../../../src/lab/program.ts';
+import { AGENT_MARK, RUNS_PORT } from '../../../src/io/guard-constants.ts';
 import { waitFor } from '../../../src/lab/wait-for.ts';
 
 const HOST = 'client2';
 const TUN = 'fast0';
 const MTU = 1440;
-/** The program has its copy; charon, and a kernel without ESP, must not see it. */
+/** What came, the program has its copy of: charon, and a kernel without ESP, must not see it. Runs leave as from a routing host. */
 const RULES = `table ip bench {
   chain in {
     type filter hook input priority raw; udp dport 4500 @th,64,32 != 0 drop
+  }
+  chain out {
+    type filter hook output priority raw; meta mark ${AGENT_MARK} udp sport ${RUNS_PORT} @th,0,16 set 4500
   }
 }
 `;

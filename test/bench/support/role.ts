@@ -2,6 +2,9 @@ import type { Flooded } from './bench-peer.ts';
 import { HostCpu } from './host-cpu.ts';
 import { median, round } from './rows.ts';
 
+/** Until the engine compiles no more. */
+const WARM_UPS = 2;
+
 /** What one round of a role's work cost. */
 interface Cost {
   readonly nsPerPacket: number;
@@ -48,6 +51,11 @@ export class Role {
       this.failure = (error as Error).message;
       console.error(`${this.name}: ${this.failure}`);
     }
+  }
+
+  /** The same work, not measured: what compiling code costs a process that has just been started is no steady state's. */
+  async warmUp(): Promise<void> {
+    if (this.failure === undefined) for (let n = 0; n < WARM_UPS; n++) await this.#work();
   }
 
   async #measure(): Promise<void> {

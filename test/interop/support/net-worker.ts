@@ -216,7 +216,8 @@ const operations = {
     }
     return sent;
   },
-  raw: (mark: number, gso = true) => void endpoints.set('raw', RawSocket.open({ mark, gso })),
+  raw: (mark: number, gso = true, runsFrom?: number) =>
+    void endpoints.set('raw', RawSocket.open({ mark, gso, ...(runsFrom !== undefined && { runsFrom }) })),
   runs: () => rawSocket().runs(),
   /** What `RawSocket.tend` says, or null: IPC has no undefined. */
   tend: () => rawSocket().tend() ?? null,

@@ -55,9 +55,9 @@ function wrongArguments(): void {
     netlinkOpen: [12, 64],
     netlinkHeard: [io.netlinkOpen(12, 64)],
     captureFilter: [io.captureOpen('lo', 0x86dd, filter, 4096), filter],
-    rawOpen: [1, 4096, 4500],
-    rawRuns: [io.rawOpen(1, 4096, 0), new Float64Array(5)],
-    rawCloseIdle: [io.rawOpen(1, 4096, 0)],
+    rawOpen: [1, 4096, 4500, 4500],
+    rawRuns: [io.rawOpen(1, 4096, 0, 0), new Float64Array(5)],
+    rawCloseIdle: [io.rawOpen(1, 4096, 0, 0)],
     tunOpen: ['abuse1', {}],
     udpSocket: ['127.0.0.1', 0, 4096],
     udpOpen: ['127.0.0.1', 0, 4096],
@@ -140,7 +140,7 @@ function startOfPacket(slab: Buffer, at: number, length: number, kind: number): 
 function garbageOut(): void {
   const tun = io.tunOpen('abuse0', {});
   const offload = io.tunOpen('abuse3', { vnetHeader: true });
-  const raw = io.rawOpen(7, 65536, 4500);
+  const raw = io.rawOpen(7, 65536, 4500, 4500);
   for (const name of ['abuse0', 'abuse3']) execFileSync('ip', ['link', 'set', name, 'up']);
   const slab = Buffer.alloc(64 * 2048);
   const offset = new Uint32Array(64);
@@ -167,7 +167,7 @@ async function watching(): Promise<void> {
   execFileSync('ip', ['address', 'add', '203.0.113.10/32', 'dev', 'abuse0']);
   execFileSync('ip', ['link', 'set', 'abuse0', 'up']);
   execFileSync('ip', ['route', 'add', '10.0.0.0/8', 'dev', 'abuse0']);
-  const raw = io.rawOpen(7, 65536, 4500);
+  const raw = io.rawOpen(7, 65536, 4500, 4500);
   const packet = Buffer.from('4500001c00004000401100000a0000010a09000100350035000800ff', 'hex');
   const sendOne = () =>
     io.send(raw, packet, Uint32Array.of(0), Uint32Array.of(packet.length), new Uint8Array(1), 0, 1, 1, 2);
@@ -246,7 +246,7 @@ async function workers(): Promise<void> {
     const io = require(workerData.addon);
     const handle = io.captureOpen('lo', 0x86dd, workerData.filter, 4096);
     io.poll(handle, () => {});
-    const loose = io.rawOpen(1, 4096, 4500);
+    const loose = io.rawOpen(1, 4096, 4500, 4500);
     parentPort.postMessage('watching');
     if (workerData.leaves) setImmediate(() => process.exit(0));`;
   const addon = `${process.env['DVIPA_PACKET_IO'] ?? 'plugins/node/packet-io'}/prebuilds/linux-x64/packet-io.napi.node`;

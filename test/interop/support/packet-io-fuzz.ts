@@ -326,7 +326,7 @@ function openAll(): Record<'tun' | 'offload' | 'raw' | 'capture' | 'ring' | 'udp
   return {
     tun: openTun('fuzz0', '10.0.0.1/8', false),
     offload: openTun('fuzz1', '11.0.0.1/8', true),
-    raw: io.rawOpen(7, 65_536, 4500),
+    raw: io.rawOpen(7, 65_536, 4500, 4500),
     capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20),
     // Frames of 256 bytes: many packets are longer, and come through the queue.
     ring: io.captureRingOpen('lo', 0x0800, EVERYTHING, 1 << 20, 256, 1),
