@@ -181,7 +181,7 @@ for (const { what, perSecond, isEnough } of BUDGETS)
       // None twice; and what is missing was dropped for a reason that can be a genuine packet's.
       const { drops } = router();
       const overBudget = isEnough ? 0 : (drops['replay-conflict'] ?? 0);
-      expect(lost()).to.be.within(
+      expect(lost(), JSON.stringify(drops)).to.be.within(
         0,
         onTheWay + run.lostInKernel + (drops['hold-overflow'] ?? 0) + overBudget,
       );

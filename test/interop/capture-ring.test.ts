@@ -38,7 +38,7 @@ describe('capture ring in network namespaces', function () {
   before(async () => {
     client = new NetHost('ring-client');
     host = new NetHost('ring-host');
-    NetHost.wire(client, 'outside0', host, 'outside0');
+    NetHost.wire(client, 'outside0', host, 'outside0', true);
     for (const [each, v4, v6] of [
       [client, CLIENT, CLIENT6],
       [host, HOST, HOST6],
@@ -47,7 +47,7 @@ describe('capture ring in network namespaces', function () {
       each.ip(`address add ${v6}/64 dev outside0 nodad`);
     }
     [clientWorker, hostWorker] = await Promise.all([client.worker(), host.worker()]);
-    await clientWorker.do('raw', 0);
+    await clientWorker.do('raw', 0, false);
     await waitFor('the link is up', () => {
       try {
         client.run(`ping -c1 -W1 ${HOST} && ping -c1 -W1 ${HOST6}`);

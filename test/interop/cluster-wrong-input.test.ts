@@ -303,7 +303,7 @@ describe('cluster, wrong input', function () {
       ['a certificate of the wrong role', 'coupling-role', issued('route', 'router9'), []],
       ['a hello of another host than the certificate’s', 'coupling-role', ownFiles, [hello('target1')]],
       ['a hello of the wrong role', 'coupling-role', ownFiles, [hello('target3', { role: 'route' })]],
-      ['another version', 'coupling-version', ownFiles, [hello('target3', { version: 2 })]],
+      ['another version', 'coupling-version', ownFiles, [hello('target3', { version: 99 })]],
       ['an oversized record', 'coupling-oversized', ownFiles, [Buffer.from('00001001', 'hex')]],
       ['a malformed record', 'coupling-malformed', ownFiles, [Buffer.from('00000004c1c1c1c1', 'hex')]],
       ['a record before hello', 'coupling-order', ownFiles, [record('heartbeat', {})]],
