@@ -1,5 +1,5 @@
-import { ACK_DELAY_MS } from '../../src/coupling/heartbeat.ts';
 import { expect } from 'chai';
+import { ACK_DELAY_MS } from '../../src/coupling/heartbeat.ts';
 import { LEAVING_MS, LINGER_MS } from '../../src/agents/routing/leaving-targets.ts';
 import type { DvipaConfig, RouteConfig } from '../../src/config/index.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
@@ -65,8 +65,8 @@ async function reloadUnderLoad(
 
 const hosts = (cluster: MemoryCluster) => cluster.router.cluster.peers.map(({ host }) => host);
 
-/** A target's acknowledgement may wait for a record that takes it along. */
-const ACKNOWLEDGED_MS = ACK_DELAY_MS + 10;
+/** A record arrives, and what acknowledges it comes back. */
+const ACKNOWLEDGED_MS = ACK_DELAY_MS + 5;
 
 describe('a reload in a cluster in memory', () => {
   it('changes weights for new connections, and moves no packet of those that there are', async () => {

@@ -121,7 +121,7 @@ for (const usesInstructions of [true, false]) {
         }),
         { numRuns: 120 },
       );
-      expect(seen).to.be.above(200);
+      expect(seen).to.be.above(50);
     });
 
     it('sees the headers of packets that scapy made', () => {
