@@ -4,9 +4,17 @@ import type { SessionTimes } from './session.ts';
 /** A timer that runs this late says that we stood still ourselves; what came meanwhile is not read yet. */
 const STALL_MS = 100;
 
+/**
+ * An acknowledgement of its own may come so late: nearly always another record takes it along first. Nobody waits for one but a reload
+ * and the bound on what is unacknowledged, which is far away.
+ */
+export const ACK_DELAY_MS = 50;
+
 /** What the timers of a session ask for. */
 export interface HeartbeatActions {
   sendHeartbeat(): void;
+  /** If no record has told it meanwhile. */
+  sendOwedAck(): void;
   helloTimedOut(): void;
   peerDied(): void;
 }
@@ -22,6 +30,7 @@ export class Heartbeat {
   #hello: Timer | undefined;
   #beat: Timer | undefined;
   #death: Timer | undefined;
+  #ack: Timer | undefined;
   #heardAt = 0;
 
   constructor(clock: Clock, times: SessionTimes, actions: HeartbeatActions) {
@@ -53,10 +62,19 @@ export class Heartbeat {
     this.#heardAt = this.#clock.now();
   }
 
+  /** The peer has to learn what was handled. */
+  owesAck(): void {
+    this.#ack ??= this.#clock.after(ACK_DELAY_MS, () => {
+      this.#ack = undefined;
+      this.#actions.sendOwedAck();
+    });
+  }
+
   stop(): void {
     this.#hello?.cancel();
     this.#beat?.cancel();
     this.#death?.cancel();
+    this.#ack?.cancel();
   }
 
   #watch(delayMs: number): void {

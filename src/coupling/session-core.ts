@@ -35,7 +35,7 @@ export interface CoreHooks<In> {
 /** What was sent before is to arrive. */
 const GRACEFUL: ReadonlySet<CloseReason> = new Set(['stopped', 'replaced', 'epoch-raised', 'removed']);
 
-/** An acknowledgement is sent when no record waits, or after so many handled ones. */
+/** An acknowledgement is sent at once after so many handled records, else it waits for another record to take it along (`Heartbeat`). */
 const ACK_EVERY_RECORDS = 16;
 
 /**
@@ -56,13 +56,13 @@ export class SessionCore<In> {
   /** What the peer knows of `#handled`, and the last number that it waits to hear about. */
   #toldHandled = 0;
   #owedAck = 0;
-  #isReceiving = false;
 
   constructor(options: CoreOptions, hooks: CoreHooks<In>) {
     this.#options = options;
     this.#hooks = hooks;
     this.#heartbeat = new Heartbeat(options.clock, options.times, {
       sendHeartbeat: () => void this.#send('heartbeat', {}, false),
+      sendOwedAck: () => this.#acknowledge(),
       helloTimedOut: () => this.close('hello-timeout'),
       peerDied: () => this.close('dead'),
     });
@@ -121,7 +121,6 @@ export class SessionCore<In> {
       chunk.fill(0);
       return;
     }
-    this.#isReceiving = true;
     try {
       for (const frame of this.#reader.feed(chunk)) {
         this.#onEnvelope(decodeFrame(frame), frame.length);
@@ -130,10 +129,8 @@ export class SessionCore<In> {
     } catch (error) {
       this.fail(error);
     } finally {
-      this.#isReceiving = false;
       chunk.fill(0);
     }
-    this.#acknowledge();
   }
 
   streamClosed(error?: Error): void {
@@ -199,14 +196,18 @@ export class SessionCore<In> {
 
   #onHandled(n: number): void {
     this.#handled = n;
-    const isPause = this.#inbox.isIdle && !this.#isReceiving;
-    if (isPause || n - this.#toldHandled >= ACK_EVERY_RECORDS) this.#acknowledge();
+    if (!this.#isAckOwed()) return;
+    if (n - this.#toldHandled >= ACK_EVERY_RECORDS) this.#acknowledge();
+    else this.#heartbeat.owesAck();
   }
 
   /** A bare acknowledgement, unless another record carried it already. */
   #acknowledge(): void {
-    if (this.#state !== 'open' || this.#toldHandled >= Math.min(this.#handled, this.#owedAck)) return;
-    this.#send('ack', {}, false);
+    if (this.#isAckOwed()) this.#send('ack', {}, false);
+  }
+
+  #isAckOwed(): boolean {
+    return this.#state === 'open' && this.#toldHandled < Math.min(this.#handled, this.#owedAck);
   }
 
   #send(kind: string, body: unknown, isCounted: boolean): number {

@@ -1,4 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
+import { ACK_DELAY_MS } from '../../src/coupling/heartbeat.ts';
 import type { RouteBodies, RouteRecord, TargetBodies } from '../../src/coupling/records.ts';
 import { KEY_BYTES, routeBodies, saId, sampleSa, targetBodies } from '../coupling/samples.ts';
 import type { CouplingPair } from '../support/coupling-pair.ts';
@@ -16,6 +18,14 @@ function install(number: number): RouteRecord {
     kind: 'sa-install',
     body: { sa: sampleSa({ id: saId(number) }), credit: { bytes: 1, packets: 1 } },
   };
+}
+
+/** A record each way: it, and every one before it, has arrived. */
+async function exchange({ route, target, changes }: CouplingPair): Promise<void> {
+  const [records, events] = [route.records.length, target.events.length];
+  route.session.send('sa-remove', { id: saId(1) });
+  target.session.send('windows-end', { livesMs: 0 });
+  await changes.until(() => route.records.length > records && target.events.length > events);
 }
 
 /** What every wire must do, whichever it is. */
@@ -97,7 +107,18 @@ export function describeCoupling(name: string, open: () => Promise<CouplingPair>
       await pair.changes.until(() => pair.route.records.length === 1);
       expect(pair.route.session.acknowledged).to.equal(n - 1);
       gate.open();
+      await nextTurn();
+      pair.clock.advance(ACK_DELAY_MS);
       expect(await acknowledged).to.equal(true);
+      expect(pair.route.session.acknowledged).to.equal(n);
+    });
+
+    it('lets another record take an acknowledgement along', async () => {
+      await pair.connect();
+      const n = pair.route.session.send('sa-remove', { id: saId(1) });
+      await pair.changes.until(() => pair.target.events.at(-1)?.kind === 'sa-remove');
+      pair.target.session.send('windows-end', { livesMs: 0 });
+      await pair.changes.until(() => pair.route.records.length === 1);
       expect(pair.route.session.acknowledged).to.equal(n);
     });
 
@@ -110,15 +131,20 @@ export function describeCoupling(name: string, open: () => Promise<CouplingPair>
       await pair.changes.until(() => pair.route.records.length === 1);
       expect(pair.route.log.at(-1)).to.equal('flush');
       gate.open();
+      await pair.changes.until(() => pair.route.records.length === 2);
+      pair.clock.advance(ACK_DELAY_MS);
       expect(await pair.target.session.whenAcknowledged(n)).to.equal(true);
       expect(pair.route.log.slice(-2)).to.deep.equal(['flush', 'windows-end']);
     });
 
-    it('acknowledges a thousand records', async () => {
+    it('acknowledges a thousand records, all but the last few without waiting', async () => {
       await pair.connect();
       let n = 0;
       for (let i = 0; i < 1000; i++)
         n = pair.target.session.send('lifesize-report', targetBodies()['lifesize-report']);
+      expect(await pair.target.session.whenAcknowledged(n - 15)).to.equal(true);
+      await pair.changes.until(() => pair.route.records.length === 1000);
+      pair.clock.advance(ACK_DELAY_MS);
       expect(await pair.target.session.whenAcknowledged(n)).to.equal(true);
       expect(pair.route.records).to.have.lengthOf(1000);
     });
@@ -175,12 +201,10 @@ export function describeCoupling(name: string, open: () => Promise<CouplingPair>
 
     it('knows when it heard of the peer, also by a heartbeat', async () => {
       await pair.connect();
-      const acknowledgeAll = () =>
-        pair.target.session.whenAcknowledged(pair.target.session.send('windows-end', { livesMs: 0 }));
-      await acknowledgeAll();
+      await exchange(pair);
       expect([pair.route.session.heardAt, pair.target.session.heardAt]).to.deep.equal([0, 0]);
       pair.clock.advance(500);
-      await acknowledgeAll();
+      await exchange(pair);
       expect([pair.route.session.heardAt, pair.target.session.heardAt]).to.deep.equal([500, 500]);
     });
 
@@ -196,9 +220,7 @@ export function describeCoupling(name: string, open: () => Promise<CouplingPair>
       await pair.connect();
       for (let i = 0; i < 10; i++) {
         pair.clock.advance(500);
-        // Acknowledged means: this record and every heartbeat before it has arrived.
-        await pair.route.session.whenAcknowledged(pair.route.session.send('sa-remove', { id: saId(1) }));
-        await pair.target.session.whenAcknowledged(pair.target.session.send('windows-end', { livesMs: 0 }));
+        await exchange(pair); // behind them
       }
       expect([pair.route.closes, pair.target.closes]).to.deep.equal([[], []]);
     });

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { encodeFrame, type Envelope } from '../../src/coupling/envelope.ts';
 import type { CloseReason, CouplingViolation } from '../../src/coupling/errors.ts';
 import { BACKLOG_MAX_BYTES } from '../../src/coupling/limits.ts';
+import { ACK_DELAY_MS } from '../../src/coupling/heartbeat.ts';
 import { COUPLING_VERSION } from '../../src/coupling/records.ts';
 import { type MemoryPair, makePair } from '../support/coupling-pair.ts';
 import { KEY_BYTES, routeBodies, saId, sampleSa, targetBodies } from './samples.ts';
@@ -79,6 +80,7 @@ describe('routing end', () => {
   function ends(what: string, reason: CouplingViolation, changes: Partial<Envelope> & { k: string }) {
     it(`counts ${reason} for ${what} in an open session`, async () => {
       await pair.connect();
+      pair.clock.advance(ACK_DELAY_MS);
       await pair.route.session.whenAcknowledged(3); // hello, snapshot-begin, snapshot-end
       const n = pair.targetStream.written.length + (changes.n ?? 1);
       pair.routeEnd?.receive(frame({ a: 3, e: 1, ...changes, n }));
@@ -238,7 +240,7 @@ describe('target end', () => {
     ];
     await pair.connect();
     pair.targetEnd?.receive(frame({ k: 'snapshot-begin', n: 5, a: 1, e: 1 }));
-    pair.routeStream.destroy();
+    pair.routeEnd?.close();
     await pair.changes.until(() => pair.target.closes.length === 1);
     pair.route.state = [];
     pair.join();
