@@ -1,4 +1,5 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { type IpAddress, parseAddress } from '../packet/address.ts';
 import {
   parseSocketRow,
@@ -78,7 +79,7 @@ export class ListeningSockets {
    * before stays.
    */
   async look(isThorough: boolean): Promise<void> {
-    const counts = await this.#readCounts();
+    const counts = this.#readCounts();
     const isTurn = this.#looks++ % THOROUGH_EVERY === 0;
     if (!isThorough && !isTurn && counts === this.#counts) return;
     const found = new Map(
@@ -106,13 +107,12 @@ export class ListeningSockets {
     this.#counts = counts;
   }
 
-  /** How many sockets of each sort are in use. A listener in place of a connection changes none of them. */
-  async #readCounts(): Promise<string> {
-    const texts = await Promise.all(
-      ['sockstat', 'sockstat6'].map(async (name) =>
-        readFile(`${this.#folder}/${name}`, 'latin1').catch(noFile),
-      ),
-    );
+  /**
+   * How many sockets of each sort are in use. A listener in place of a connection changes none of them. Two small files of counts that the
+   * kernel has at hand: to have another thread read them costs more.
+   */
+  #readCounts(): string {
+    const texts = ['sockstat', 'sockstat6'].map((name) => readCountsOf(`${this.#folder}/${name}`));
     return [...texts.join('\n').matchAll(/^(?:TCP|UDP)6?: inuse \d+/gm)].join(' ');
   }
 
@@ -160,6 +160,14 @@ async function eachLine(path: string, take: (line: string) => boolean): Promise<
     }
   } finally {
     await file.close();
+  }
+}
+
+function readCountsOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch (error) {
+    return noFile(error);
   }
 }
 

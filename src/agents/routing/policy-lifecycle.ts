@@ -36,10 +36,7 @@ export class PolicyLifecycle {
   }
 
   add(given: PluginPolicy): void {
-    if (!isOutbound(given)) {
-      this.#barriers.pass(given.id); // nobody waits for it, and nothing depends on it
-      return;
-    }
+    if (!isOutbound(given)) return; // charon does not wait at it, and nothing depends on it
     const translated = toOutboundPolicy(given);
     const { sas, cluster, log } = this.#options;
     if (!translated.ok) {

@@ -207,11 +207,11 @@ export class SaLifecycle {
         createdAt: agedAt - given.ageMs,
         now,
       });
-      log.info('SA added', { ...fields, reqid: entry.sa.reqid, event: 'sa-added' });
       if ('owners' in entry) {
         if (kept.marks !== undefined) entry.awaiting.add(NOBODY);
         this.#startInbound(entry, origin === 'restored');
       } else this.#startOutbound(entry);
+      log.info('SA added', { ...fields, reqid: entry.sa.reqid, event: 'sa-added' }); // last: charon waits for the targets
     } catch (error) {
       log.warn('SA cannot be served', { ...fields, error, event: 'sa-refused' });
       this.#remove(fields.sa); // whatever of it was installed before that
