@@ -1,16 +1,16 @@
+import { RuleChanges } from '../io/rule-changes.ts';
 import type { Log } from '../observe/log.ts';
+import { type Guard, GuardKeeper } from './guard-keeper.ts';
+import type { StopList } from './running-agent.ts';
 
-/** Either guard, as far as this is concerned. */
-interface Guard {
-  isInstalled(): Promise<boolean>;
-  install(): Promise<void>;
-}
-
-/** Another program may have flushed our rules (a firewall that reloads): puts them back and says so. */
-export async function keepGuard(guard: Guard, log: Log): Promise<void> {
-  if (await guard.isInstalled()) return;
-  log.error('the guard rules were removed by another program, installing them again', {
-    event: 'guard-repaired',
-  });
-  await guard.install();
+/** A keeper that looks when the kernel has told of a change; where it does not tell, with each look. */
+export function keepGuard(guard: Guard, log: Log, stops: StopList): GuardKeeper {
+  try {
+    const changes = RuleChanges.open();
+    stops.add(() => changes.close());
+    return new GuardKeeper(guard, changes, log);
+  } catch (error) {
+    log.warn('the kernel does not tell of changed rules, the guard is looked at all the time', { error });
+    return new GuardKeeper(guard, undefined, log);
+  }
 }

@@ -45,6 +45,10 @@ export interface PacketIo {
   ): number;
   /** Whole frames of one EtherType (ARP, IPv6) on one interface, in and out. */
   linkOpen(interfaceName: string, etherType: number): NativeHandle;
+  /** `groups`: multicast groups of this netlink family, as bits; only `netlinkHeard`, `stats` and `close` are for it. */
+  netlinkOpen(protocol: number, groups: number): NativeHandle;
+  /** Whether the kernel has told anything since the last call, or could not. */
+  netlinkHeard(handle: NativeHandle): boolean;
   /** From the next packet on, in one step. */
   captureFilter(handle: NativeHandle, program: Uint8Array): void;
   /** Runs of ESP in UDP from `runPort` leave as one message each; 0: every packet is a message. */

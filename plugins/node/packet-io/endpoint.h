@@ -125,6 +125,12 @@ napi_value capture_ring_open(napi_env env, napi_callback_info info);
 /** linkOpen(interfaceName, ethertype) */
 napi_value link_open(napi_env env, napi_callback_info info);
 
+/** netlinkOpen(protocol, groups) */
+napi_value netlink_open(napi_env env, napi_callback_info info);
+
+/** netlinkHeard(endpoint) -> whether anything came since the last call */
+napi_value netlink_heard(napi_env env, napi_callback_info info);
+
 /** captureFilter(endpoint, program): from the next packet on */
 napi_value capture_filter(napi_env env, napi_callback_info info);
 

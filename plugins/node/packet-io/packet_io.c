@@ -128,6 +128,8 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 		EXPORT("captureRingOpen", capture_ring_open),
 		EXPORT("segments", segments_split),
 		EXPORT("linkOpen", link_open),
+		EXPORT("netlinkOpen", netlink_open),
+		EXPORT("netlinkHeard", netlink_heard),
 		EXPORT("captureFilter", capture_filter),
 		EXPORT("rawOpen", raw_open),
 		EXPORT("rawRuns", raw_runs),

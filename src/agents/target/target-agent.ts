@@ -146,8 +146,9 @@ async function start(
   stops.add(() => housekeeping.cancel());
   const dropReports = reportDrops(clock, log, drops);
   stops.add(() => dropReports.cancel());
+  const keeper = keepGuard(guard, log, stops);
   const guardCheck = every(clock, GUARD_CHECK_MS, () => {
-    keepGuard(guard, log).catch((error: unknown) => stops.fail(error));
+    keeper.look().catch((error: unknown) => stops.fail(error));
     tendRawSocket(raw, log);
     link.countLosses().catch(() => {});
   });

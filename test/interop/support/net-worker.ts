@@ -13,6 +13,7 @@ import { Endpoint } from '../../../src/io/endpoint.ts';
 import { BatchLink } from '../../../src/io/link-batch.ts';
 import { DgramLink } from '../../../src/io/link-dgram.ts';
 import { RawSocket } from '../../../src/io/raw-socket.ts';
+import { RuleChanges } from '../../../src/io/rule-changes.ts';
 import { RouterGuard, type RouterGuardOptions } from '../../../src/io/router-guard.ts';
 import { runCommand } from '../../../src/io/run-command.ts';
 import { TargetGuard, type TargetGuardOptions } from '../../../src/io/target-guard.ts';
@@ -109,6 +110,7 @@ function openCapture(link: string, scope: Scope): Capture {
 }
 
 let driver: 'dgram' | 'batch' = 'dgram';
+let ruleChanges: RuleChanges | undefined;
 
 async function linkOf(address: string, to: string): Promise<Link> {
   const known = links.get(address);
@@ -290,6 +292,11 @@ const operations = {
   routerInstall: (options: RouterGuardOptions) => new RouterGuard(options).install(),
   routerRemove: (options: RouterGuardOptions) => new RouterGuard(options).remove(),
   routerIsInstalled: (options: RouterGuardOptions) => new RouterGuard(options).isInstalled(),
+  /** Whether rules have changed since the last call, or since the first one. */
+  ruleNews() {
+    ruleChanges ??= RuleChanges.open();
+    return ruleChanges.takeNews();
+  },
   routerCounters: (options: RouterGuardOptions) => new RouterGuard(options).counters(),
 };
 

@@ -52,6 +52,8 @@ function wrongArguments(): void {
     captureRingOpen: ['lo', 0x86dd, filter, 4096, 2048, 1],
     segments: [slab, 100, slab, words, words, 100, 0, 4],
     linkOpen: ['lo', 0x0806],
+    netlinkOpen: [12, 64],
+    netlinkHeard: [io.netlinkOpen(12, 64)],
     captureFilter: [io.captureOpen('lo', 0x86dd, filter, 4096), filter],
     rawOpen: [1, 4096, 4500],
     rawRuns: [io.rawOpen(1, 4096, 0), new Float64Array(5)],
