@@ -4,6 +4,7 @@ import { ViciError } from './error.ts';
 import { type SessionOptions, ViciSession } from './session.ts';
 import type { ByteSink, ByteStream } from './stream.ts';
 
+const READ_BYTES = 64 * 1024;
 /** The stock socket of charon on Debian. */
 export const DEFAULT_URI = 'unix:///run/charon.vici';
 
@@ -17,12 +18,20 @@ export function connect(uri: string = DEFAULT_URI, signal?: AbortSignal): Promis
     const address = parseUri(uri);
     if (signal?.aborted === true)
       throw new ViciError('aborted', 'connect: aborted', { cause: signal.reason });
-    const socket = net.connect(address);
+    let sink: ByteSink | undefined;
+    const bytes = (count: number, buffer: Uint8Array) => {
+      sink?.bytes(buffer.subarray(0, count));
+      return true; // go on reading
+    };
+    // One buffer for all reads: a new one for each message of a few hundred bytes is work for the collector of garbage.
+    const onread = { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback: bytes };
+    const socket = net.connect({ ...address, onread });
+    socket.pause(); // until there is a sink
     const settle = (error?: ViciError) => {
       signal?.removeEventListener('abort', onAbort);
       socket.removeListener('connect', onConnect);
       socket.removeListener('error', onError);
-      if (error === undefined) return resolve(streamOf(socket));
+      if (error === undefined) return resolve(streamOf(socket, (to) => (sink = to)));
       socket.on('error', () => undefined); // whatever else it says while it dies
       socket.destroy();
       reject(error);
@@ -49,13 +58,14 @@ function parseUri(uri: string): net.NetConnectOpts {
   return { host, port };
 }
 
-function streamOf(socket: net.Socket): ByteStream {
+function streamOf(socket: net.Socket, receiveBy: (sink: ByteSink) => void): ByteStream {
   let failure: Error | undefined;
   socket.on('error', (error) => (failure = error));
   return {
     start(sink: ByteSink) {
       socket.on('close', () => sink.closed(failure));
-      socket.on('data', (chunk) => sink.bytes(chunk));
+      receiveBy(sink);
+      socket.resume();
       if (socket.destroyed) sink.closed(failure);
     },
     write(bytes) {

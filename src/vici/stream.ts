@@ -12,7 +12,7 @@ export interface ByteStream {
 }
 
 export interface ByteSink {
-  /** The next bytes, as they come. The chunk belongs to the receiver, who may overwrite it. */
+  /** The next bytes, as they come. The chunk is the receiver's until it returns: it may overwrite it, and must not keep it. */
   bytes(chunk: Uint8Array): void;
   /** The stream has ended, whoever ended it; `error` if not in peace. Called once, nothing follows. */
   closed(error?: Error): void;
