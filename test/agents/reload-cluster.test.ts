@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { ACK_DELAY_MS } from '../../src/coupling/heartbeat.ts';
 import { LEAVING_MS, LINGER_MS } from '../../src/agents/routing/leaving-targets.ts';
 import type { DvipaConfig, RouteConfig } from '../../src/config/index.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
@@ -64,6 +65,9 @@ async function reloadUnderLoad(
 
 const hosts = (cluster: MemoryCluster) => cluster.router.cluster.peers.map(({ host }) => host);
 
+/** A record arrives, and what acknowledges it comes back. */
+const ACKNOWLEDGED_MS = ACK_DELAY_MS + 5;
+
 describe('a reload in a cluster in memory', () => {
   it('changes weights for new connections, and moves no packet of those that there are', async () => {
     const cluster = new MemoryCluster();
@@ -96,7 +100,7 @@ describe('a reload in a cluster in memory', () => {
     const refused = await load(cluster, port, 5);
     expect([answers(cluster, refused), drops(cluster)['filter']]).to.deep.equal([0, 5]);
     cluster.router.reload(withDvipa(before, { rules: [deny], inboundFilter: 'bypass' }));
-    await cluster.run(5);
+    await cluster.run(ACKNOWLEDGED_MS);
     await load(cluster, port, 5);
     await cluster.run(5);
     expect([drops(cluster)['filter'], counted(cluster.target(1).drops)['filter']]).to.deep.equal([5, 5]);
@@ -113,7 +117,7 @@ describe('a reload in a cluster in memory', () => {
     cluster.router.reload(withDvipa(cluster.router.config, { inboundFilter: 'bypass' }));
     const service = cluster.router.cluster.dvipas.get(DVIPA);
     expect([service?.record.filterMode, service?.filterMode]).to.deep.equal(['bypass', 'filter']);
-    await cluster.run(5);
+    await cluster.run(ACKNOWLEDGED_MS);
     expect([service?.filterMode, cluster.target(1).cache.dvipas[0]?.filterMode]).to.deep.equal([
       'bypass',
       'bypass',
