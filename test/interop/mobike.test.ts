@@ -72,15 +72,19 @@ describe('MOBIKE of a stock client with a kernel of its own', function () {
     await client.up(['web']);
   }
 
-  /** charon tries all paths at once and takes the first that answers: with IKE over IPv4 only, it is one of IPv4. */
+  /**
+   * charon tries all paths at once and takes the first that answers: with IKE over IPv4 only, it is one of IPv4. Never the one to the DVIPA: from
+   * there to the other family charon takes the DVIPA in the traffic selectors for the endpoint, and replaces it as well.
+   */
   async function allowIpv6(isAllowed: boolean): Promise<void> {
-    const rules = `table netdev ipv4only {
+    const rules = `table netdev paths {
       chain into {
         type filter hook ingress device "kernel1" priority 0
-        ip6 nexthdr udp drop
+        ip daddr ${cluster.dvipa} udp dport { 500, 4500 } drop
+        ${isAllowed ? '' : 'ip6 nexthdr udp drop'}
       }
     }`;
-    const input = `table netdev ipv4only\ndelete table netdev ipv4only\n${isAllowed ? '' : rules}\n`;
+    const input = `table netdev paths\ndelete table netdev paths\n${rules}\n`;
     await cluster.lab.host('outside').must(['nft', '-f', '-'], { input });
   }
 
