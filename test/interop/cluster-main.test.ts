@@ -65,7 +65,7 @@ for (const { scenario, proposal, algorithm, filterMode } of variants) {
           rekey_time: 0,
           ike_rekey_time: 0,
           rekey_bytes: SOFT_BYTES,
-          life_bytes: 10 * SOFT_BYTES,
+          life_bytes: 50 * SOFT_BYTES,
         },
       });
       ({ dvipa } = cluster);

@@ -71,14 +71,21 @@ function listen(): void {
       }
       arsenal.saw(packet);
       if (timer === undefined || orders.without.includes('race')) continue;
+      // A fast client is raced in part, or nothing would be left for the other kinds.
+      if (counts.race >= allowance(orders) / 2) continue;
       for (const race of arsenal.races(packet)) put('race', race);
     }
     send();
   }
 }
 
-function flood({ packetsPerSecond }: Orders, from: Arsenal): void {
-  const owed = (packetsPerSecond * (performance.now() - startedAt)) / 1000 - total;
+/** So many packets may have been sent by now. */
+function allowance({ packetsPerSecond }: Orders): number {
+  return (packetsPerSecond * (performance.now() - startedAt)) / 1000;
+}
+
+function flood(given: Orders, from: Arsenal): void {
+  const owed = allowance(given) - total;
   for (let i = 0; i < Math.min(owed, MAX_OWED); i++) {
     const kind = deck[Math.floor(Math.random() * deck.length)] as Kind;
     put(kind, from.make(kind));
