@@ -175,7 +175,7 @@ export const routeFile = object({
   verification: object({
     per_second: integer(100, 1_000_000, 'packets per second').default(10_000).meta({
       description:
-        'Packets that this host may open itself where a target cannot tell genuine from forged. 10000 are 6 % of a core.',
+        'Packets that this host may open itself where a target cannot tell genuine from forged. With `crypto.library: node` 10000 are 6 % of a core, with the addon less.',
     }),
   })
     .prefault({})
