@@ -3,7 +3,6 @@
  * `node --import tsx test/bench/crypto.ts`. Prints one JSON object; times are medians in nanoseconds of one packet, of as many bytes
  * to encrypt as the name says.
  */
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { KeyMaterial } from '../../src/base/key-material.ts';
 import { KEEP } from '../../src/base/verdict.ts';
@@ -12,6 +11,7 @@ import { nativeCrypto } from '../../src/io/native-crypto.ts';
 import { knownAlgorithms, lookupEncryption, lookupIntegrity } from '../../src/ipsec/algorithms.ts';
 import type { EspKeys, PacketCrypto } from '../../src/ipsec/packet-crypto.ts';
 import { TestBatch } from '../support/crypto-batch.ts';
+import { forgetSpeeds, opensslSpeed } from './support/openssl-speed.ts';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const PACKETS = 64;
@@ -95,13 +95,6 @@ function timesOf(crypto: PacketCrypto, bytes: number): { open: number; seal: num
   return { seal, open: new Repeated(crypto, toOpen).time('open') };
 }
 
-/** Nanoseconds for so many bytes of AES-128-GCM, of processor time: what else runs meanwhile costs ours a few batches of the median. */
-function opensslSpeed(bytes: number): number {
-  const argv = ['speed', '-mr', '-evp', 'aes-128-gcm', '-bytes', `${bytes}`, '-seconds', '1'];
-  const said = execFileSync('openssl', argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  return (bytes / Number(said.trim().split(':').at(-1))) * 1e9;
-}
-
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }
@@ -115,9 +108,11 @@ function note(key: string, value: number): void {
 
 const all = suites();
 for (let n = 0; n < ROUNDS; n++) {
+  forgetSpeeds();
   for (const bytes of SIZES) {
-    note(`openssl speed AES-128-GCM ${bytes}`, opensslSpeed(bytes));
     for (const [name, keys] of all) {
+      note(`speed open ${name} ${bytes}`, opensslSpeed(name, 'open', bytes));
+      note(`speed seal ${name} ${bytes}`, opensslSpeed(name, 'seal', bytes));
       for (const library of LIBRARIES) {
         const crypto = new EspNativeCrypto({ library, randomBytes });
         crypto.install(0, keys);
@@ -136,7 +131,7 @@ const figures = Object.fromEntries([...rounds].map(([key, values]) => [key, Math
 function rowOf(library: 'openssl' | 'ipsec-mb') {
   const of = (key: string) => rounds.get(key) as number[];
   const [open, seal] = (['open', 'seal'] as const).map((way) => of(`${library} ${way} AES-GCM-16/128 1408`));
-  const theirs = of('openssl speed AES-128-GCM 1408');
+  const theirs = of('speed seal AES-GCM-16/128 1408');
   const ratios = theirs.map((time, i) => round(Math.max(open?.[i] as number, seal?.[i] as number) / time));
   return {
     value: median(ratios),
