@@ -334,7 +334,7 @@ function openAll(): Record<'tun' | 'offload' | 'raw' | 'capture' | 'ring' | 'udp
   };
 }
 
-/** A super-packet of UDP that will wait at the TUN with offloads, to be cut into slots of whatever room the calls have. */
+/** A super-packet of UDP that will wait at the TUN with offloads, or at ring and socket, to be cut into slots of whatever room the calls have. */
 function superPacket(sender: NativeHandle): void {
   const count = 2 + next(8);
   const bytes = 1 + next(oneOf(64, 1472));
@@ -343,7 +343,7 @@ function superPacket(sender: NativeHandle): void {
   const length = new Uint32Array(count).fill(bytes);
   const [slab, headers] = [Buffer.alloc(bytes, GUARD ^ 0xff), Buffer.alloc(16 * count)];
   const [verdict, outcome] = [new Uint8Array(count), new Uint32Array(2)];
-  const [to, whole] = [0x0b00_0002, 0xffff];
+  const [to, whole] = [oneOf(0x0b00_0002, 0x7f00_0001), 0xffff];
   io.udpSend(sender, slab, offset, length, verdict, headers, frames, count, to, 9, 64, whole, 7, 8, outcome);
   counts.supers += outcome[0] === 1 && verdict[0] === 0 ? 1 : 0;
 }
@@ -365,7 +365,7 @@ const { tun, offload, raw, capture, ring, udp } = openAll();
 const sender = io.udpOpen('11.0.0.1', 9, 1 << 20);
 for (let call = 0; call < CALLS; call++) {
   if (call % 2 === 0) traffic(raw);
-  if (call % 16 === 1) superPacket(sender);
+  if (call % 8 === 1) superPacket(sender);
   const kind = next(26);
   if (kind >= 24) copyPackets();
   else if (kind >= 22) udpSend(udp);
