@@ -114,7 +114,7 @@ function strangeFor(argument: unknown): unknown[] {
 /** An array whose memory was given away, of the same kind. */
 function gone(array: Uint8Array): unknown {
   const copy = structuredClone(array);
-  structuredClone(copy.buffer, { transfer: [copy.buffer] });
+  structuredClone(copy, { transfer: [copy.buffer as ArrayBuffer] });
   return copy;
 }
 
