@@ -18,7 +18,7 @@ test: ## everything: checkers, unit, contract, simulation, fuzz, interoperation 
 	@scripts/setup test
 	@scripts/test
 
-quick: ## the loop while writing: checkers and the tests that need no root
+quick: ## before a commit: checkers and the tests that need no root
 	@scripts/test quick
 
 check: ## types, format, lint, unused code; and that each of these checkers can fail

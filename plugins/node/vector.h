@@ -16,7 +16,9 @@
  *    has to (a ring, a worker thread) holds a napi_ref to the object: what only
  *    C points to is collected as garbage;
  *  - bounds are checked before the first packet is touched, so a call does all
- *    of its work or, with a thrown error, none.
+ *    of its work or, with a thrown error, none;
+ *  - they are checked once: nobody but the call itself writes to its arrays while
+ *    it lasts, also where their memory is shared.
  *
  * All of this is static inline: an addon is a few .c files and this header.
  */

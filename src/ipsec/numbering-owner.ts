@@ -8,17 +8,13 @@ import type {
   SharedWay,
 } from './numbering-actions.ts';
 import {
-  ACTIVITY_MS,
-  FLUSH_WAIT_MS,
   LEASE_MARGIN_MS,
   LEASE_TTL_MS,
   LINK_LOSS,
   LINK_SLACK,
-  MOVE_TIMEOUT_MS,
   REKEY_SENDER_ID,
   REKEY_SEQUENCE,
   REKEY_SEQUENCE_ESN,
-  REVIEW_MS,
   SILENCE_MS,
 } from './numbering-constants.ts';
 import { type Marks, NumberingMarks } from './numbering-marks.ts';
@@ -26,6 +22,7 @@ import { RekeyNeed } from './rekey-need.ts';
 import { ROUTER, SendGate } from './send-gate.ts';
 import { SenderBook } from './sender-book.ts';
 import { IvCounter } from './sender-ids.ts';
+import { SendingWay } from './sending-way.ts';
 
 /**
  * The routing host's numbering of one outbound SA: who may use which sequence number, and which
@@ -40,15 +37,12 @@ import { IvCounter } from './sender-ids.ts';
 export class NumberingOwner {
   readonly #marks: NumberingMarks | undefined;
   readonly #rekeyAt: number;
-  readonly sharedWay: SharedWay;
-  #allowsExclusive: boolean;
   readonly #isRestored: boolean;
   readonly #senders = new SenderBook();
   readonly #rekey = new RekeyNeed();
-  #state: OwnerState;
   readonly #lease: LeaseDesk;
   readonly #gate: SendGate;
-  #reviewAt = Number.POSITIVE_INFINITY;
+  readonly #way: SendingWay;
   #isStarved = false;
   #iv: IvCounter | undefined;
   #starvedCount = 1;
@@ -56,26 +50,34 @@ export class NumberingOwner {
   readonly #actions = new Outbox<OwnerAction>();
 
   constructor(options: NumberingOwnerOptions) {
-    const { origin, hasEsn, now, blocks } = options;
+    const { origin, hasEsn, now, blocks, sharedWay, allowsExclusive } = options;
     this.#now = now;
-    this.sharedWay = options.sharedWay;
-    this.#allowsExclusive = options.allowsExclusive;
     this.#isRestored = origin === 'restored';
     this.#rekeyAt = hasEsn ? REKEY_SEQUENCE_ESN : REKEY_SEQUENCE;
     this.#marks =
       origin === 'new'
         ? NumberingMarks.forNewSa(hasEsn, blocks)
         : NumberingMarks.restore(options.marks, hasEsn, blocks);
-    this.#state = { name: this.#marks === undefined ? 'blocked' : 'idle' };
     // Leases of the life before this one may still be used: everything waits until they are dead and silent.
     this.#gate = new SendGate(origin === 'new' ? now : now + LEASE_TTL_MS + LEASE_MARGIN_MS + SILENCE_MS);
-    this.#iv = origin === 'new' && this.sharedWay === 'funnel' ? new IvCounter(0) : undefined;
+    this.#iv = origin === 'new' && sharedWay === 'funnel' ? new IvCounter(0) : undefined;
     this.#lease = new LeaseDesk(options.epoch, this.#gate, this.#senders);
+    this.#way = new SendingWay(sharedWay, allowsExclusive, {
+      marks: this.#marks,
+      senders: this.#senders,
+      lease: this.#lease,
+      gate: this.#gate,
+      actions: this.#actions,
+    });
     this.#progress(now);
   }
 
   get state(): OwnerState {
-    return this.#state;
+    return this.#way.state;
+  }
+
+  get sharedWay(): SharedWay {
+    return this.#way.shared;
   }
 
   /** The lowest number never handed out; for views. */
@@ -121,8 +123,7 @@ export class NumberingOwner {
   /** The coupling session is gone. Its lease lives on to its end: the target may not know yet. */
   targetLost(target: string, now: number): void {
     this.#senders.lost(target);
-    const state = this.#state;
-    if (state.name === 'drain-to-exclusive' && state.target === target) this.#enterShared(now);
+    this.#way.lost(target, now);
     this.#progress(now);
   }
 
@@ -161,11 +162,7 @@ export class NumberingOwner {
   flush(target: string, counter: bigint, now: number): boolean {
     const peer = this.#senders.lookup(target);
     if (peer === undefined) return false;
-    const state = this.#state;
-    if (state.name === 'drain-to-exclusive' && state.target === target && state.flushedAt === undefined) {
-      peer.flushCounter = Number(counter);
-      this.#state = { ...state, flushedAt: now };
-    }
+    this.#way.flushed(target, Number(counter), peer, now);
     this.#progress(now);
     return true;
   }
@@ -175,7 +172,7 @@ export class NumberingOwner {
     const peer = this.#senders.lookup(target);
     if (peer === undefined || counter <= peer.seenCounter) return;
     peer.seenCounter = counter;
-    if (this.#state.name === 'drain-to-exclusive') this.#progress(now);
+    if (this.state.name === 'drain-to-exclusive') this.#progress(now);
   }
 
   /**
@@ -188,17 +185,10 @@ export class NumberingOwner {
     if (peer === undefined) return false;
     if (counter > peer.seenCounter) peer.seenCounter = counter;
     if (this.sharedWay === 'stamping') this.#senders.gave(target, 1);
-    const state = this.#state;
     peer.lastActive = now;
-    if (state.name === 'idle') this.#enterShared(now);
-    else if (state.name === 'exclusive') this.#drainToShared(state.target, now);
-    else if (state.name === 'drain-to-exclusive') {
-      const isFlushing = state.target === target;
-      if (!isFlushing || (state.flushedAt !== undefined && counter > peer.flushCounter))
-        this.#enterShared(now);
-    }
+    this.#way.arrived(target, counter, peer, now);
     // The last packet of a flush takes its number before the way changes: `takeNumbers` goes on from here.
-    if (this.#state.name !== 'drain-to-exclusive') this.#progress(now);
+    if (this.state.name !== 'drain-to-exclusive') this.#progress(now);
     return true;
   }
 
@@ -232,9 +222,7 @@ export class NumberingOwner {
 
   /** Whether a target may send alone, from now on. If it may not, one that does goes over to the shared way. */
   allowExclusive(allows: boolean, now: number): void {
-    this.#allowsExclusive = allows;
-    if (!allows && this.#state.name === 'exclusive') this.#drainToShared(this.#state.target, now);
-    else if (!allows && this.#state.name === 'drain-to-exclusive') this.#enterShared(now);
+    this.#way.allowExclusive(allows, now);
     this.#progress(now);
   }
 
@@ -249,15 +237,10 @@ export class NumberingOwner {
 
   /** When `tick` is due; Infinity if nothing waits for time. */
   deadline(): number {
-    const state = this.#state;
-    const due = [this.#marks?.writeAt ?? Infinity, this.#lease.held?.expiresAt ?? Infinity];
+    const due = [this.#marks?.writeAt ?? Infinity, this.#lease.held?.expiresAt ?? Infinity, this.#way.dueAt];
     if (this.#rekey.raised > 0) due.push(this.#rekey.nextAt);
-    if (this.#senders.requests.size > 0 || this.#isStarved || state.name === 'drain-to-exclusive')
+    if (this.#senders.requests.size > 0 || this.#isStarved || this.state.name === 'drain-to-exclusive')
       due.push(...this.#gate.times);
-    if (state.name === 'shared') due.push(this.#reviewAt);
-    if (state.name === 'exclusive' && this.#lease.held === undefined) due.push(this.#idleAt(state.target));
-    if (state.name === 'drain-to-exclusive')
-      due.push(state.flushedAt === undefined ? state.giveUpAt : state.flushedAt + FLUSH_WAIT_MS);
     // What was due by the last input has been done in it; later it may be undone, but never overdue.
     return Math.min(...due.filter((at) => at > this.#now));
   }
@@ -278,10 +261,10 @@ export class NumberingOwner {
     this.#senders.giveIds(marks, (target, incarnation, senderId) => {
       this.#actions.push({ kind: 'sender-id', target, incarnation, senderId });
     });
-    this.#step(now);
+    this.#way.step(now, this.#isStarved);
     for (const target of this.#senders.requests.keys()) {
       // Who has no sender id yet (again) has an old one of another life, and keys of it.
-      if (this.#senders.idOf(target) !== undefined) this.#serve(target, now);
+      if (this.#senders.idOf(target) !== undefined) this.#way.serve(target, now);
     }
     if (this.#isStarved && this.#mayShare(now) && marks.sequenceRoom >= this.#starvedCount) {
       this.#isStarved = false;
@@ -297,104 +280,8 @@ export class NumberingOwner {
     if (this.#rekey.raise(now)) this.#actions.push({ kind: 'rekey', cause });
   }
 
-  /** Changes of state that time brings. */
-  #step(now: number): void {
-    const state = this.#state;
-    if (state.name === 'drain-to-shared' && this.#lease.held === undefined) this.#enterShared(now);
-    else if (
-      state.name === 'exclusive' &&
-      this.#lease.held === undefined &&
-      now >= this.#idleAt(state.target)
-    ) {
-      this.#state = { name: 'idle' };
-    } else if (state.name === 'shared' && now >= this.#reviewAt) this.#review(state.since, now);
-    else if (state.name === 'drain-to-exclusive') this.#stepToExclusive(state, now);
-  }
-
-  #stepToExclusive(state: OwnerState & { name: 'drain-to-exclusive' }, now: number): void {
-    if (state.flushedAt === undefined) {
-      if (now >= state.giveUpAt) this.#enterShared(now);
-      return;
-    }
-    const peer = this.#senders.lookup(state.target);
-    const isDrained =
-      peer === undefined || peer.seenCounter >= peer.flushCounter || now >= state.flushedAt + FLUSH_WAIT_MS;
-    if (!isDrained || !this.#gate.isOpenFor(state.target, now)) return;
-    this.#state = { name: 'exclusive', target: state.target };
-    if (peer !== undefined) peer.lastActive = now;
-  }
-
-  /** Has the shared way one sender left, or none? */
-  #review(since: number, now: number): void {
-    this.#reviewAt = now + REVIEW_MS;
-    if (this.#isStarved) return; // packets wait here
-    const active = this.#senders.activeAfter(now - ACTIVITY_MS);
-    if (now < since + ACTIVITY_MS || active.length > 1) return;
-    const [target] = active;
-    if (target === undefined) {
-      this.#state = { name: 'idle' };
-      return;
-    }
-    if (!this.#allowsExclusive) return;
-    this.#state = { name: 'drain-to-exclusive', target, giveUpAt: now + MOVE_TIMEOUT_MS };
-    this.#actions.push({ kind: 'way', target, way: 'exclusive' });
-  }
-
-  #idleAt(target: string): number {
-    return (this.#senders.lookup(target)?.lastActive ?? Number.NEGATIVE_INFINITY) + ACTIVITY_MS;
-  }
-
-  #enterShared(now: number): void {
-    const state = this.#state;
-    if (state.name === 'drain-to-exclusive' && this.#senders.has(state.target)) {
-      this.#actions.push({ kind: 'way', target: state.target, way: this.sharedWay });
-    }
-    this.#state = { name: 'shared', since: now };
-    this.#reviewAt = now + REVIEW_MS;
-  }
-
-  /** Takes the exclusive way from its holder; the shared way opens when its lease is back or dead. */
-  #drainToShared(holder: string, now: number): void {
-    this.#state = { name: 'drain-to-shared' };
-    if (this.#senders.has(holder)) {
-      this.#senders.requests.delete(holder);
-      this.#actions.push({ kind: 'way', target: holder, way: this.sharedWay });
-      const lease = this.#lease.held;
-      if (lease?.target === holder) this.#actions.push({ kind: 'revoke', target: holder, lease: lease.id });
-    }
-    if (this.#lease.held === undefined) this.#enterShared(now);
-  }
-
-  #serve(target: string, now: number): void {
-    if (this.#state.name === 'idle') {
-      if (!this.#allowsExclusive || this.#senders.requests.size > 1) this.#enterShared(now);
-      else if (this.#grant(target, now)) this.#state = { name: 'exclusive', target };
-      else return;
-    }
-    const state = this.#state;
-    if (state.name === 'exclusive' && state.target === target) {
-      this.#grant(target, now);
-      return;
-    }
-    if (state.name === 'drain-to-exclusive') {
-      if (state.target === target) return; // granted when drained
-      this.#enterShared(now);
-    }
-    if (state.name === 'exclusive') this.#drainToShared(state.target, now);
-    this.#senders.requests.delete(target);
-    this.#actions.push({ kind: 'way', target, way: this.sharedWay });
-  }
-
-  /** False: not yet. */
-  #grant(target: string, now: number): boolean {
-    const grant = this.#marks === undefined ? undefined : this.#lease.grant(target, this.#marks, now);
-    if (grant !== undefined) this.#actions.push(grant);
-    return grant !== undefined;
-  }
-
   #mayShare(now: number): boolean {
-    const { name } = this.#state;
-    if ((name !== 'shared' && name !== 'drain-to-exclusive') || this.#lease.held !== undefined) return false;
-    return (this.sharedWay === 'stamping' || this.#iv !== undefined) && this.#gate.isOpenFor(ROUTER, now);
+    const hasIvs = this.sharedWay === 'stamping' || this.#iv !== undefined;
+    return this.#way.isShared && hasIvs && this.#gate.isOpenFor(ROUTER, now);
   }
 }

@@ -11,7 +11,8 @@ interface Share {
 /**
  * How many packets the routing host opens: a rate for all SAs, shared so that one under attack leaves the others theirs. In
  * each window a user may have a share of the whole that is one for each user of this window or the last, and one more for
- * whoever comes next. Opening is cryptography, 100 times the work of passing a packet on: without a budget forged packets would buy it.
+ * whoever comes next. Opening is cryptography over all of a packet, where passing it on looks at a few blocks: without a
+ * budget forged packets would buy it.
  */
 export class VerificationBudget {
   #perSecond = 0;

@@ -11,11 +11,12 @@ import { ipPacket } from '../support/ip-packets.ts';
 
 const NOT_ESP = verdictOf('not-esp');
 const HOSTS = { 4: ['192.0.2.101', '192.0.2.10'], 6: ['2001:db8::101', '2001:db8::10'] } as const;
+const DVIPA = '203.0.113.10';
 const MARKER = '00000000';
 
 /** A datagram of a super-packet: its checksum is the sum of the pseudo header. */
-function datagram(family: 4 | 6, port: number, payload: string): Buffer {
-  const [source, destination] = HOSTS[family];
+function datagram(family: 4 | 6, port: number, payload: string, source: string = HOSTS[family][0]): Buffer {
+  const [, destination] = HOSTS[family];
   const data = Buffer.from(payload, 'hex');
   const udp = Buffer.alloc(8 + data.length);
   encodeUdp(udp, 0, 4500, port, data.length);
@@ -41,7 +42,7 @@ function finished(packet: Buffer, family: 4 | 6): Buffer {
 describe('IKE joined to ESP', () => {
   const addresses = {
     endpoints: new AddressSet([addr(HOSTS[4][1]), addr(HOSTS[6][1])]),
-    dvipas: new AddressSet([]),
+    dvipas: new AddressSet([addr(DVIPA)]),
   };
 
   function taken(packet: Buffer, refuses = false) {
@@ -54,7 +55,7 @@ describe('IKE joined to ESP', () => {
       },
     };
     const drops = new DropCounters();
-    const ike = new JoinedIke(raw, drops);
+    const ike = new JoinedIke(raw, drops, addresses);
     const vector = new PacketVector(1);
     vector.push(packet);
     classify(vector, addresses);
@@ -81,6 +82,23 @@ describe('IKE joined to ESP', () => {
       [500, `${MARKER}${'00'.repeat(40)}`],
     ] as const) {
       expect(taken(datagram(4, port, payload))).to.deep.include({ verdict: NOT_ESP, sent: [], messages: 0 });
+    }
+  });
+
+  it('IKE joined to ESP is of nobody who cannot be outside: the kernel would have dropped it, and does not ask again', () => {
+    for (const [family, source] of [
+      [4, '127.0.0.1'],
+      [4, '0.0.0.0'],
+      [4, '224.0.0.1'],
+      [4, '255.255.255.255'],
+      [4, HOSTS[4][1]],
+      [6, '::1'],
+      [6, 'ff02::1'],
+      [6, HOSTS[6][1]],
+      [4, DVIPA],
+    ] as const) {
+      const packet = datagram(family, 4500, `${MARKER}${'5a'.repeat(40)}`, source);
+      expect(taken(packet), source).to.deep.include({ verdict: NOT_ESP, sent: [], messages: 0 });
     }
   });
 

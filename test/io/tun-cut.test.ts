@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { KEEP } from '../../src/base/verdict.ts';
 import { finishChecksum } from '../../src/dataplane/unfinished-checksum.ts';
 import { readInnerHeaders } from '../../src/dataplane/inner-headers.ts';
-import { PacketVector } from '../../src/dataplane/vector.ts';
+import { PacketVector, SLOT_BYTES } from '../../src/dataplane/vector.ts';
 import { foldChecksum, pseudoHeaderSum } from '../../src/packet/checksum.ts';
 import { hasValidIpv4Checksum } from '../../src/packet/ipv4.ts';
 import { IP_PROTOCOL } from '../../src/packet/protocols.ts';
@@ -115,6 +115,17 @@ describe('TUN with offloads, out of the kernel', () => {
     await new Promise<void>((resolve) => pair.onReadable(resolve));
     vector.reset();
     expect(pair.receive(vector)).to.equal(2);
+  });
+
+  it('gives up the rest of a segment in a call whose slots are smaller than those of the call before', () => {
+    const segment = { ...PLAIN, payload: pattern(3000) };
+    pair.give(superHeader(segment, 1000), unfinished(segment));
+    pair.give(NO_OFFLOAD, packetOf({ ...PLAIN, payload: pattern(40) }));
+    expect(pair.receive(new PacketVector(2))).to.equal(2);
+    const narrow = new PacketVector(4, SLOT_BYTES - new PacketVector(1).roomBytes + 200);
+    expect(pair.receive(narrow)).to.equal(1);
+    expect(narrow.length[0]).to.equal(92);
+    expect(pair.stats()).to.include({ tooLong: 1, errors: 0 });
   });
 
   it('finishes checksums that the kernel left unfinished, as the TypeScript does', () => {

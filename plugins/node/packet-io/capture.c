@@ -21,12 +21,13 @@ static uint32_t capture_receive(endpoint_t *this, vector_t *vector,
 {
 	struct mmsghdr messages[BATCH];
 	struct iovec iov[BATCH];
-	uint32_t filled = 0, swap, want;
+	uint32_t filled = 0, looked = 0, swap, want;
 	int got;
 
-	while (filled < max)
+	/* what is too long counts, too, or a flood of it would go on for ever */
+	while (looked < max)
 	{
-		want = max - filled < BATCH ? max - filled : BATCH;
+		want = max - looked < BATCH ? max - looked : BATCH;
 		memset(messages, 0, want * sizeof(messages[0]));
 		for (uint32_t i = 0; i < want; i++)
 		{
@@ -63,6 +64,7 @@ static uint32_t capture_receive(endpoint_t *this, vector_t *vector,
 			vector->length[from + filled] = messages[i].msg_len;
 			filled++;
 		}
+		looked += (uint32_t)got;
 		if ((uint32_t)got < want)
 		{
 			break;

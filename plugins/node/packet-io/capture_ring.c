@@ -72,18 +72,19 @@ static void give_back(capture_ring_t *this, struct tpacket2_hdr *frame)
 }
 
 /**
- * The next packet of the socket's queue. A link that went down is an error of the
- * socket, which comes before the packet.
+ * The next packet of the socket's queue, to ring->large. A link that went down is an
+ * error of the socket, which comes before the packet.
  *
- * @return			its bytes from the IP header on, with those that bytes had no
- *					room for; -1 if there is none after all
+ * @param offload	what the kernel says of it
+ * @return			its bytes from the IP header on; -1 if there is none after all
  */
-static ssize_t take_queued(endpoint_t *this, uint8_t *to, uint32_t bytes)
+static ssize_t take_queued(endpoint_t *this, struct virtio_net_hdr *offload)
 {
+	capture_ring_t *ring = this->data;
 	prefix_t prefix;
 	struct iovec iov[] = {
 		{ .iov_base = &prefix, .iov_len = sizeof(prefix) },
-		{ .iov_base = to, .iov_len = bytes },
+		{ .iov_base = ring->large, .iov_len = sizeof(ring->large) },
 	};
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
 	ssize_t got;
@@ -93,6 +94,7 @@ static ssize_t take_queued(endpoint_t *this, uint8_t *to, uint32_t bytes)
 		got = recvmsg(this->fd, &message, MSG_DONTWAIT | MSG_TRUNC);
 		if (got >= 0)
 		{
+			*offload = prefix.offload;
 			return got - (ssize_t)sizeof(prefix);
 		}
 		endpoint_note_error(this, errno);
@@ -104,31 +106,42 @@ static ssize_t take_queued(endpoint_t *this, uint8_t *to, uint32_t bytes)
 	return -1;
 }
 
-/** One packet into one slot, from where it is or, packet being NULL, from the queue */
-static bool take_whole(endpoint_t *this, vector_t *vector, uint32_t i,
-					   const uint8_t *packet, ssize_t length, uint32_t room)
+/**
+ * The packet of a frame. One that is in the queue brings its own header: two
+ * processors that wait for each other may have put it there in another order than
+ * that of the frames.
+ *
+ * @return			where its IP header is; NULL if it got lost
+ */
+static const uint8_t *packet_of(endpoint_t *this, struct tpacket2_hdr *frame,
+								uint32_t status, uint32_t *length,
+								struct virtio_net_hdr *offload)
 {
-	uint8_t *to = vector->slab + vector->offset[i];
+	capture_ring_t *ring = this->data;
+	ssize_t bytes;
 
-	if (!packet)
+	if (status & TP_STATUS_COPY)
 	{
-		length = take_queued(this, to, room);
+		bytes = take_queued(this, offload);
+		if (bytes > (ssize_t)sizeof(ring->large))
+		{
+			this->too_long++;
+			return NULL;
+		}
+		*length = (uint32_t)bytes;
+		return bytes < 0 ? NULL : ring->large;
 	}
-	if (length < 0)
+	bytes = (ssize_t)frame->tp_snaplen - (frame->tp_net - frame->tp_mac);
+	if (bytes < 0 || frame->tp_snaplen < frame->tp_len)
 	{
-		return false;
+		/* longer than a frame, and the queue was full */
+		this->overrun++;
+		return NULL;
 	}
-	if (length > (ssize_t)room)
-	{
-		this->too_long++;
-		return false;
-	}
-	if (packet)
-	{
-		memcpy(to, packet, (size_t)length);
-	}
-	vector->length[i] = (uint32_t)length;
-	return true;
+	memcpy(offload, (uint8_t*)frame + frame->tp_mac - sizeof(*offload),
+		   sizeof(*offload));
+	*length = (uint32_t)bytes;
+	return (uint8_t*)frame + frame->tp_net;
 }
 
 /**
@@ -142,39 +155,29 @@ static bool take_frame(endpoint_t *this, struct tpacket2_hdr *frame,
 					   uint32_t room)
 {
 	capture_ring_t *ring = this->data;
-	const uint8_t *packet = (uint8_t*)frame + frame->tp_net;
-	ssize_t length = (ssize_t)frame->tp_snaplen - (frame->tp_net - frame->tp_mac);
 	struct virtio_net_hdr offload;
-	bool is_queued = status & TP_STATUS_COPY;
+	const uint8_t *packet;
+	uint32_t length;
 
-	if (length < 0 || (!is_queued && frame->tp_snaplen < frame->tp_len))
-	{
-		/* longer than a frame, and the queue was full */
-		this->overrun++;
-		return false;
-	}
-	memcpy(&offload, (uint8_t*)frame + frame->tp_mac - sizeof(offload),
-		   sizeof(offload));
-	if (offload.gso_type != SEGMENTS_UDP_L4)
-	{
-		return take_whole(this, vector, i, is_queued ? NULL : packet, length, room);
-	}
-	if (is_queued)
-	{
-		packet = ring->large;
-		length = take_queued(this, ring->large, sizeof(ring->large));
-		if (length > (ssize_t)sizeof(ring->large))
-		{
-			this->too_long++;
-			return false;
-		}
-	}
-	if (length < 0 || segments_begin(&ring->rest, packet, (uint32_t)length,
-									 offload.gso_size))
+	packet = packet_of(this, frame, status, &length, &offload);
+	if (!packet)
 	{
 		return false;
 	}
-	return take_whole(this, vector, i, packet, length, room);
+	if (offload.gso_type == SEGMENTS_UDP_L4 &&
+		segments_begin(&ring->rest, packet, length, offload.gso_size))
+	{
+		return false;
+	}
+	/* also what says that it is a super-packet, and is none */
+	if (length > room)
+	{
+		this->too_long++;
+		return false;
+	}
+	memcpy(vector->slab + vector->offset[i], packet, length);
+	vector->length[i] = length;
+	return true;
 }
 
 static uint32_t ring_receive(endpoint_t *this, vector_t *vector, uint32_t from,
@@ -184,7 +187,8 @@ static uint32_t ring_receive(endpoint_t *this, vector_t *vector, uint32_t from,
 	struct tpacket2_hdr *frame;
 	uint32_t filled = 0, status;
 
-	while (filled < max)
+	/* once around: no flood of packets that fill no slot goes on for ever */
+	for (uint32_t looked = 0; filled < max && looked < ring->frame_count; looked++)
 	{
 		frame = frame_at(ring, ring->next);
 		if (!segments_left(&ring->rest))

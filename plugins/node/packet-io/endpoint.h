@@ -134,7 +134,7 @@ napi_value netlink_heard(napi_env env, napi_callback_info info);
 /** captureFilter(endpoint, program): from the next packet on */
 napi_value capture_filter(napi_env env, napi_callback_info info);
 
-/** rawOpen(mark, sendBufferBytes, runPort) */
+/** rawOpen(mark, sendBufferBytes, runPort, sourcePort) */
 napi_value raw_open(napi_env env, napi_callback_info info);
 
 /** rawRuns(endpoint, Float64Array(5)): also of a closed one; README.md has the order */

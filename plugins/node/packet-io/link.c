@@ -25,7 +25,8 @@ static uint32_t link_receive(endpoint_t *this, vector_t *vector, uint32_t from,
 	uint32_t filled = 0;
 	ssize_t len;
 
-	while (filled < max)
+	/* what is too long counts, too, or a flood of it would go on for ever */
+	for (uint32_t looked = 0; looked < max; looked++)
 	{
 		len = recv(this->fd, vector->slab + vector->offset[from + filled], room,
 				   MSG_DONTWAIT | MSG_TRUNC);

@@ -29,15 +29,25 @@ typedef struct {
 	uint8_t super[SUPER_MAX + 1];
 } tun_offload_t;
 
-/** Pieces of what was read before. @return how many */
+/**
+ * Pieces of what was read before, maybe by a call that had more room.
+ *
+ * @return			how many
+ */
 static uint32_t cut_into(endpoint_t *this, vector_t *vector, uint32_t from,
-						 uint32_t max)
+						 uint32_t max, uint32_t room)
 {
 	tun_offload_t *state = this->data;
 	uint32_t filled = 0, bytes;
 
 	while (filled < max && (bytes = cut_next_bytes(&state->cut)))
 	{
+		if (bytes > room)
+		{
+			state->cut = (cut_t){};
+			this->too_long++;
+			break;
+		}
 		cut_next(&state->cut, vector->slab + vector->offset[from + filled]);
 		vector->length[from + filled++] = bytes;
 	}
@@ -52,7 +62,7 @@ static uint32_t cut_into(endpoint_t *this, vector_t *vector, uint32_t from,
  */
 static bool take_packet(endpoint_t *this, vector_t *vector, uint32_t i,
 						const struct virtio_net_hdr *header, uint32_t len,
-						uint32_t direct, uint32_t room)
+						uint32_t direct)
 {
 	tun_offload_t *state = this->data;
 	uint8_t *packet = vector->slab + vector->offset[i];
@@ -78,11 +88,6 @@ static bool take_packet(endpoint_t *this, vector_t *vector, uint32_t i,
 	{
 		endpoint_note_error(this, EBADMSG);
 	}
-	else if (state->cut.header_bytes + state->cut.piece_bytes > room)
-	{
-		state->cut = (cut_t){};
-		this->too_long++;
-	}
 	return false;
 }
 
@@ -99,7 +104,7 @@ static uint32_t tun_offload_receive(endpoint_t *this, vector_t *vector,
 	struct virtio_net_hdr header;
 	ssize_t len;
 
-	filled = cut_into(this, vector, from, max);
+	filled = cut_into(this, vector, from, max, room);
 	while (filled < max)
 	{
 		struct iovec iov[] = {
@@ -112,11 +117,11 @@ static uint32_t tun_offload_receive(endpoint_t *this, vector_t *vector,
 		if (len > (ssize_t)sizeof(header))
 		{
 			if (take_packet(this, vector, from + filled, &header,
-							(uint32_t)len - sizeof(header), direct, room))
+							(uint32_t)len - sizeof(header), direct))
 			{
 				filled++;
 			}
-			filled += cut_into(this, vector, from + filled, max - filled);
+			filled += cut_into(this, vector, from + filled, max - filled, room);
 		}
 		else if (len >= 0 || errno != EINTR)
 		{

@@ -205,7 +205,7 @@ export class RoutingHost {
         sad: sas.outbound,
         onHeard: (entry, isNews) => this.#pathMtuHeard(entry, isNews),
       }),
-      ike: new JoinedIke(ports.raw, drops),
+      ike: new JoinedIke(ports.raw, drops, cluster.addresses),
       clear,
       tap: this.tap,
       link,

@@ -23,7 +23,7 @@ function oneOf<T>(...values: readonly T[]): T {
   return values[next(values.length)] as T;
 }
 
-const counts = { accepted: 0, refused: 0, received: 0, sent: 0 };
+const counts = { accepted: 0, refused: 0, received: 0, sent: 0, supers: 0 };
 
 /** Bytes with an end that a sanitizer watches, or in the middle of guards that we watch ourselves. */
 function makeSlab(): { slab: Buffer; isIntact: () => boolean } {
@@ -334,6 +334,20 @@ function openAll(): Record<'tun' | 'offload' | 'raw' | 'capture' | 'ring' | 'udp
   };
 }
 
+/** A super-packet of UDP that will wait at the TUN with offloads, or at ring and socket, to be cut into slots of whatever room the calls have. */
+function superPacket(sender: NativeHandle): void {
+  const count = 2 + next(8);
+  const bytes = 1 + next(oneOf(64, 1472));
+  const frames = Uint32Array.from({ length: 2 * count }, (_, i) => (i % 2 === 0 ? i / 2 : 0));
+  const offset = new Uint32Array(count);
+  const length = new Uint32Array(count).fill(bytes);
+  const [slab, headers] = [Buffer.alloc(bytes, GUARD ^ 0xff), Buffer.alloc(16 * count)];
+  const [verdict, outcome] = [new Uint8Array(count), new Uint32Array(2)];
+  const [to, whole] = [oneOf(0x0b00_0002, 0x7f00_0001), 0xffff];
+  io.udpSend(sender, slab, offset, length, verdict, headers, frames, count, to, 9, 64, whole, 7, 8, outcome);
+  counts.supers += outcome[0] === 1 && verdict[0] === 0 ? 1 : 0;
+}
+
 /** UDP packets of any length that will wait at the TUNs and the capture. */
 function traffic(raw: NativeHandle): void {
   const slab = Buffer.alloc(2048);
@@ -348,8 +362,10 @@ function traffic(raw: NativeHandle): void {
 
 execFileSync('ip', ['link', 'set', 'lo', 'up']);
 const { tun, offload, raw, capture, ring, udp } = openAll();
+const sender = io.udpOpen('11.0.0.1', 9, 1 << 20);
 for (let call = 0; call < CALLS; call++) {
   if (call % 2 === 0) traffic(raw);
+  if (call % 8 === 1) superPacket(sender);
   const kind = next(26);
   if (kind >= 24) copyPackets();
   else if (kind >= 22) udpSend(udp);
@@ -359,7 +375,7 @@ for (let call = 0; call < CALLS; call++) {
   else if (kind < 19) wrongKind(oneOf(tun, offload, raw, capture, ring));
   else open();
 }
-for (const handle of [tun, offload, raw, capture, ring, udp]) io.close(handle);
+for (const handle of [tun, offload, raw, capture, ring, udp, sender]) io.close(handle);
 for (const [name, count] of Object.entries(counts))
   assert.ok(count > CALLS / 200, `${name}: only ${count} of ${CALLS}`);
 console.log(`packet-io: ${CALLS} random calls, no complaint`);

@@ -22,8 +22,8 @@ else than it found.
 A cell is one peer, one pair of algorithms and one wrapping. It has a CHILD_SA of its own, negotiated by IKEv2 with a stock charon;
 what that charon lists (mode, encapsulation, algorithms, ESN, addresses) must be what the cell is about. Through it a file goes from
 the peer to the DVIPA and one comes back, over TCP, both checked by their hash; then the CHILD_SA is rekeyed, one half of them by
-the peer and the other by us, and files go again. Connections take turns between two targets, so one of the two sends
-through the funnel. No agent may drop a packet as malformed, replayed or failing its check, and the kernel's own counters show
+the peer and the other by us, and files go again. Connections take turns between two targets, so what they send goes by way
+of the routing host (stamped with AES-GCM, else through the funnel). No agent may drop a packet as malformed, replayed or failing its check, and the kernel's own counters show
 no failed integrity check, no replay and no other error.
 
 Columns: *UDP* is ESP in UDP (port 4500), *ESP* is IP protocol 50; *4 in 6* is IPv4 inside of IPv6. In transport mode the inner
