@@ -33,6 +33,20 @@ export function findInbound<Sa extends RoutingInboundSa>(
   if (isFromOurselves(vector, i, addresses)) return TUNNEL_CHECK;
   const isServed = entry.serving.size > 0 || entry.isFallbackReady;
   if (!isServed || entry.isWaitingForWindows) return SA_NOT_SERVING;
+  return checkNumber(vector, i, slot, entry);
+}
+
+/** The same for a packet that follows one of its SA (`followsOuter`). */
+export function findInboundAgain<Sa extends RoutingInboundSa>(
+  vector: PacketVector,
+  i: number,
+  sad: InboundSad<Sa>,
+): Verdict {
+  const slot = vector.saSlot[i - 1] as number;
+  return checkNumber(vector, i, slot, sad.at(slot) as Sa);
+}
+
+function checkNumber(vector: PacketVector, i: number, slot: number, entry: RoutingInboundSa): Verdict {
   const low = vector.sequenceLow[i] as number;
   const high = entry.sa.hasEsn ? entry.owners.inferHigh(low) : 0;
   vector.saSlot[i] = slot;
