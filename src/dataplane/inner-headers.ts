@@ -1,5 +1,6 @@
 import { KEEP, type Verdict } from '../base/verdict.ts';
 import { InnerHeaderReader } from '../ipsec/inner-headers.ts';
+import { compareInner } from './runs.ts';
 import type { PacketVector } from './vector.ts';
 
 const reader = new InnerHeaderReader();
@@ -20,5 +21,6 @@ export function readInnerHeaders(vector: PacketVector, i: number): Verdict {
   vector.trafficClass[i] = reader.trafficClass;
   vector.dontFragment[i] = reader.hasDontFragment ? 1 : 0;
   vector.hopLimit[i] = reader.hopLimit;
+  compareInner(vector, i);
   return KEEP;
 }

@@ -27,7 +27,8 @@ export function findInbound<Sa extends RoutingInboundSa>(
   sad: InboundSad<Sa>,
   addresses: ClusterAddresses,
 ): Verdict {
-  const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination, i * ADDRESS_WORDS);
+  const spi = (vector.spi[i] as number) | 0; // signed, so that it is no object
+  const slot = sad.lookup(spi, vector.outerDestination, i * ADDRESS_WORDS);
   const entry = sad.at(slot);
   if (entry === undefined) return UNKNOWN_SPI;
   if (isFromOurselves(vector, i, addresses)) return TUNNEL_CHECK;

@@ -96,56 +96,6 @@ function copyOuter(vector: PacketVector, i: number, before: number): void {
   vector.spi[i] = vector.spi[before] as number;
 }
 
-/**
- * Reads the headers of inner packet `i` if they are those of packet i - 1 (`sameInner`): false, and nothing is written, where that is not so, or
- * not plain.
- */
-export function readInnerAgain(vector: PacketVector, i: number): boolean {
-  const { view } = vector;
-  const before = i - 1;
-  if (i === 0 || !isOrdinary(vector, before)) return false;
-  const at = vector.offset[i] as number;
-  const length = vector.length[i] as number;
-  const isIpv6 = vector.family[before] === 6;
-  const protocol = vector.protocol[before] as number;
-  const upper = isIpv6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
-  const isTcp = protocol === IP_PROTOCOL.TCP;
-  const needed = upper + (isTcp ? TCP_FLAGS_OFFSET + 1 : UDP_HEADER_BYTES);
-  if (length < needed) return false;
-  if (view.getUint16(at + upper + 2) !== vector.destinationPort[before]) return false;
-  if (view.getUint16(at + upper) !== vector.sourcePort[before]) return false;
-  const flags = isTcp ? view.getUint8(at + upper + TCP_FLAGS_OFFSET) : 0;
-  if ((flags & BEGINS_OR_ENDS) !== 0) return false;
-  const totalBytes = sameAddresses(vector, at, protocol, vector.innerSource, vector.innerDestination, before);
-  if (totalBytes > length || totalBytes < needed) return false;
-  copyInner(vector, i, before);
-  vector.tcpFlags[i] = flags;
-  vector.length[i] = totalBytes;
-  if (isIpv6) {
-    vector.trafficClass[i] = view.getUint16(at) >> 4;
-    vector.dontFragment[i] = 1; // nobody on the way fragments IPv6 (RFC 8200 section 5)
-    vector.hopLimit[i] = view.getUint8(at + 7);
-  } else {
-    vector.trafficClass[i] = view.getUint8(at + 1);
-    vector.dontFragment[i] = (view.getUint16(at + 6) & DONT_FRAGMENT) === 0 ? 0 : 1;
-    vector.hopLimit[i] = view.getUint8(at + 8);
-  }
-  return true;
-}
-
-function copyInner(vector: PacketVector, i: number, before: number): void {
-  const words = i * ADDRESS_WORDS;
-  copyAddress(vector.innerSource, before * ADDRESS_WORDS, vector.innerSource, words);
-  copyAddress(vector.innerDestination, before * ADDRESS_WORDS, vector.innerDestination, words);
-  vector.family[i] = vector.family[before] as number;
-  vector.protocol[i] = vector.protocol[before] as number;
-  vector.sourcePort[i] = vector.sourcePort[before] as number;
-  vector.destinationPort[i] = vector.destinationPort[before] as number;
-  vector.fragment[i] = FRAGMENT.WHOLE;
-  vector.fragmentId[i] = 0;
-  vector.quotedProtocol[i] = 0;
-}
-
 /** Sets `sameInner` of packet `i`, whose headers were read, as those of packet i - 1 were. */
 export function compareInner(vector: PacketVector, i: number): void {
   vector.sameInner[i] = hasSameInner(vector, i) ? 1 : 0;
@@ -154,7 +104,8 @@ export function compareInner(vector: PacketVector, i: number): void {
 function hasSameInner(vector: PacketVector, i: number): boolean {
   const before = i - 1;
   const { innerSource, innerDestination } = vector;
-  const [words, other] = [i * ADDRESS_WORDS, before * ADDRESS_WORDS];
+  const words = i * ADDRESS_WORDS;
+  const other = before * ADDRESS_WORDS;
   return (
     i > 0 &&
     vector.sourcePort[i] === vector.sourcePort[before] &&

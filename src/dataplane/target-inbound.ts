@@ -14,10 +14,11 @@ import { takeHighHalf } from './extended-dispatch.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InnerDelivery } from './inner-delivery.ts';
-import { checkInner, type InnerRules, readOpened } from './opened-checks.ts';
+import { checkInner, checkInnerAgain, type InnerRules, readOpened } from './opened-checks.ts';
 import { isRefusedForCongestion } from './outer-marks.ts';
 import type { CommittedNumbers } from './replay-reports.ts';
 import { PacketTap } from './packet-tap.ts';
+import { followsInSa, followsOuter } from './runs.ts';
 import { ofArrival } from './tap-subjects.ts';
 import { TouchedEntries } from './touched-entries.ts';
 import type { PacketVector } from './vector.ts';
@@ -141,7 +142,9 @@ export class TargetInbound {
     const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      vector.verdict[i] = findShadow(vector, i, sad, addresses, isExtended);
+      vector.verdict[i] = followsOuter(vector, i)
+        ? findShadowAgain(vector, i, sad, isExtended)
+        : findShadow(vector, i, sad, addresses, isExtended);
       const entry = sad.at(vector.saSlot[i] as number);
       if (entry !== undefined) this.touched.add(entry);
     }
@@ -196,12 +199,14 @@ export class TargetInbound {
       const bad = readOpened(vector, i, sa);
       rules.dvipa = dvipa;
       rules.check = check;
-      const filter = dvipa.filterMode === 'bypass' ? dvipa.filter : undefined;
-      rules.filter = filter;
+      rules.filter = dvipa.filterMode === 'bypass' ? dvipa.filter : undefined;
       rules.group = sa.group;
-      const verdict = bad === KEEP ? checkInner(vector, i, rules, fragments) : bad;
-      if (verdict === KEEP) delivery.admit(vector, i, sa.group, fit);
-      else vector.verdict[i] = verdict;
+      const follows = bad === KEEP && followsInSa(vector, i);
+      const verdict =
+        bad !== KEEP ? bad : follows ? checkInnerAgain(vector, i, rules) : checkInner(vector, i, rules, fragments);
+      if (verdict !== KEEP) vector.verdict[i] = verdict;
+      else if (follows) delivery.admitAgain(vector, i, sa.group);
+      else delivery.admit(vector, i, sa.group, fit);
     }
   }
 }
@@ -222,16 +227,33 @@ export function findShadow(
   addresses: ClusterAddresses,
   isExtended: boolean,
 ): Verdict {
-  const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination, i * ADDRESS_WORDS);
+  const spi = (vector.spi[i] as number) | 0; // signed, so that it is no object
+  const slot = sad.lookup(spi, vector.outerDestination, i * ADDRESS_WORDS);
   const entry = sad.at(slot);
   if (entry === undefined) return UNKNOWN_SPI;
   vector.saSlot[i] = slot;
   if (isFromOurselves(vector, i, addresses)) return TUNNEL_CHECK;
   if (entry.sa.hasEsn !== isExtended) return LINK_MALFORMED;
+  return checkNumber(vector, i, entry, isExtended);
+}
+
+/** The same for a packet that follows one of its SA (`followsOuter`). */
+function findShadowAgain(
+  vector: PacketVector,
+  i: number,
+  sad: InboundSad<ShadowInboundSa>,
+  isExtended: boolean,
+): Verdict {
+  const slot = vector.saSlot[i - 1] as number;
+  vector.saSlot[i] = slot;
+  return checkNumber(vector, i, sad.at(slot) as ShadowInboundSa, isExtended);
+}
+
+function checkNumber(vector: PacketVector, i: number, { window }: ShadowInboundSa, isExtended: boolean): Verdict {
   const low = vector.sequenceLow[i] as number;
   const high = isExtended ? (vector.linkHigh[i] as number) : 0;
   vector.sequenceHigh[i] = high;
-  return entry.window.check(high, low) ? KEEP : REPLAY;
+  return window.check(high, low) ? KEEP : REPLAY;
 }
 
 function takeHighHalves(vector: PacketVector): void {

@@ -81,7 +81,17 @@ export function isWithin(
   to: Uint32Array,
   toAt: number,
 ): boolean {
-  return compareAddresses(words, at, from, fromAt) >= 0 && compareAddresses(words, at, to, toAt) <= 0;
+  return isAtLeast(words, at, from, fromAt) && isAtLeast(to, toAt, words, at);
+}
+
+/** `compareAddresses` >= 0, without a difference, which the engine makes of numbers with a point. */
+function isAtLeast(a: Uint32Array, aAt: number, b: Uint32Array, bAt: number): boolean {
+  for (let word = 0; word < ADDRESS_WORDS; word++) {
+    const mine = a[aAt + word] as number;
+    const theirs = b[bAt + word] as number;
+    if (mine !== theirs) return mine > theirs;
+  }
+  return true;
 }
 
 export function copyAddress(from: Uint32Array, fromAt: number, to: Uint32Array, toAt: number): void {
