@@ -58,11 +58,6 @@ export function checkInner(
   return refused;
 }
 
-/** The same for a packet that follows one which passed, of the same SA (`followsInSa`): what is counted is counted for each. */
-export function checkInnerAgain(vector: PacketVector, i: number, { filter }: InnerRules): Verdict {
-  return filter === undefined ? KEEP : filter.verdict(vector, i);
-}
-
 /** Packet `i` is a later fragment, and the first one of its datagram has passed. */
 export function followsFirst(
   vector: PacketVector,

@@ -6,7 +6,6 @@ import { ESP_HEADER_BYTES } from '../packet/esp-header.ts';
 import { IPV4_HEADER_BYTES } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION_OFFSET, IPV6_HEADER_BYTES, IPV6_SOURCE_OFFSET } from '../packet/ipv6.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
-import { TCP_FLAGS_OFFSET } from '../packet/tcp.ts';
 import { UDP_HEADER_BYTES } from '../packet/udp.ts';
 import type { PacketVector } from './vector.ts';
 
@@ -25,7 +24,6 @@ import type { PacketVector } from './vector.ts';
 
 /** Version 4, five words. */
 const IPV4_WITHOUT_OPTIONS = 0x45;
-const DONT_FRAGMENT = 0x4000;
 /** More fragments follow, or an offset. */
 const FRAGMENT_BITS = 0x3fff;
 const BEGINS_OR_ENDS = SYN | FIN | RST;

@@ -9,12 +9,12 @@ import { ADDRESS_WORDS, equalAddresses, type IpAddress, newAddress } from '../pa
 import { type ClusterAddresses, classify, isFromOurselves } from './classify.ts';
 import type { DispatchFloor } from './dispatch-floor.ts';
 import type { ClearDvipa } from './clear-check.ts';
-import type { FilterMode } from './inbound-filter.ts';
+import type { FilterMode, InboundFilter } from './inbound-filter.ts';
 import { takeHighHalf } from './extended-dispatch.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
 import type { InnerDelivery } from './inner-delivery.ts';
-import { checkInner, checkInnerAgain, type InnerRules, readOpened } from './opened-checks.ts';
+import { checkInner, type InnerRules, readOpened } from './opened-checks.ts';
 import { isRefusedForCongestion } from './outer-marks.ts';
 import type { CommittedNumbers } from './replay-reports.ts';
 import { PacketTap } from './packet-tap.ts';
@@ -191,24 +191,39 @@ export class TargetInbound {
 
   /** Trailer, tunnel check (claim 8), filter (claim 6), and on to the application. */
   #checkOpened(vector: PacketVector): void {
-    const { sad, delivery, fragments } = this.#options;
+    const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as ShadowInboundSa;
-      const { sa, dvipa, check, fit } = entry;
-      const bad = readOpened(vector, i, sa);
-      rules.dvipa = dvipa;
-      rules.check = check;
-      rules.filter = dvipa.filterMode === 'bypass' ? dvipa.filter : undefined;
-      rules.group = sa.group;
-      const follows = bad === KEEP && followsInSa(vector, i);
-      const verdict =
-        bad !== KEEP ? bad : follows ? checkInnerAgain(vector, i, rules) : checkInner(vector, i, rules, fragments);
-      if (verdict !== KEEP) vector.verdict[i] = verdict;
-      else if (follows) delivery.admitAgain(vector, i, sa.group);
-      else delivery.admit(vector, i, sa.group, fit);
+      const bad = readOpened(vector, i, entry.sa);
+      if (bad !== KEEP) vector.verdict[i] = bad;
+      else if (followsInSa(vector, i)) this.#admitAgain(vector, i, entry);
+      else this.#admit(vector, i, entry);
     }
   }
+
+  #admit(vector: PacketVector, i: number, { sa, dvipa, check, fit }: ShadowInboundSa): void {
+    const { delivery, fragments } = this.#options;
+    rules.dvipa = dvipa;
+    rules.check = check;
+    rules.filter = filterHere(dvipa);
+    rules.group = sa.group;
+    const verdict = checkInner(vector, i, rules, fragments);
+    if (verdict === KEEP) delivery.admit(vector, i, sa.group, fit);
+    else vector.verdict[i] = verdict;
+  }
+
+  /** The same for a packet that follows one of its SA which was admitted: what counts packets counts this one too. */
+  #admitAgain(vector: PacketVector, i: number, { sa, dvipa }: ShadowInboundSa): void {
+    const refused = filterHere(dvipa)?.verdict(vector, i) ?? KEEP;
+    if (refused === KEEP) this.#options.delivery.admitAgain(vector, i, sa.group);
+    else vector.verdict[i] = refused;
+  }
+}
+
+/** Undefined: the routing host filters. */
+function filterHere({ filterMode, filter }: ServedDvipa): InboundFilter | undefined {
+  return filterMode === 'bypass' ? filter : undefined;
 }
 
 /** What the packet at hand is checked against: one for all, since this is done for each. */
@@ -249,7 +264,12 @@ function findShadowAgain(
   return checkNumber(vector, i, sad.at(slot) as ShadowInboundSa, isExtended);
 }
 
-function checkNumber(vector: PacketVector, i: number, { window }: ShadowInboundSa, isExtended: boolean): Verdict {
+function checkNumber(
+  vector: PacketVector,
+  i: number,
+  { window }: ShadowInboundSa,
+  isExtended: boolean,
+): Verdict {
   const low = vector.sequenceLow[i] as number;
   const high = isExtended ? (vector.linkHigh[i] as number) : 0;
   vector.sequenceHigh[i] = high;

@@ -105,8 +105,7 @@ export class InboundOwners {
   decide(high: number, low: number, target: number, dispatch: number, source = 0): Verdict {
     const ring = this.#ring;
     const isPlain = ring?.ownerAt(ring.slotOf(low)) === FREE && this.#claims === undefined;
-    if (!isPlain || !this.#window.check(high, low))
-      return this.#decide(high, low, target, dispatch, source);
+    if (!isPlain || !this.#window.check(high, low)) return this.#decide(high, low, target, dispatch, source);
     this.#isUsed = true;
     ring.put(ring.slotOf(low), high, low, target, dispatch, source);
     return KEEP;
