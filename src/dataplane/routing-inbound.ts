@@ -225,7 +225,7 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as Sa;
-      compareInner(vector, i);
+      if (vector.sameOuter[i] === 1) compareInner(vector, i);
       const refused = followsInSa(vector, i) ? KEEP : checkPeeked(vector, i, entry);
       if (refused !== KEEP) vector.verdict[i] = refused;
       else if (isFilteredHere(vector, i, entry)) vector.verdict[i] = entry.dvipa.filter.verdict(vector, i);
