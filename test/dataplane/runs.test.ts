@@ -4,7 +4,9 @@ import { newConnectionKey } from '../../src/connections/connection-key.ts';
 import { FlowTracker } from '../../src/connections/flow-tracker.ts';
 import { classify } from '../../src/dataplane/classify.ts';
 import { readFlowKey } from '../../src/dataplane/flow-key.ts';
+import { CommittedNumbers } from '../../src/dataplane/replay-reports.ts';
 import type { PacketVector } from '../../src/dataplane/vector.ts';
+import type { SaId } from '../../src/ipsec/sa.ts';
 import { outcomes, vectorOf } from '../support/dataplane-parts.ts';
 import { policyFor } from '../support/test-sas.ts';
 import { OutboundBench } from './outbound-bench.ts';
@@ -87,8 +89,9 @@ class RoutingSide {
 
   /** Targets report all that they were given; then some of it is forged in masses. */
   settle(numbers: readonly number[], isAttacked: boolean) {
-    const packed = Buffer.alloc(8 * numbers.length);
-    for (const [n, number] of numbers.entries()) packed.writeUInt32BE(number, 8 * n + 4);
+    const committed = new CommittedNumbers('' as SaId);
+    for (const number of numbers) committed.add(0, number);
+    const packed = committed.take();
     const outcome = this.sas.map(({ owners }) =>
       [0, 1, 2].map((target) => owners.reported(target, packed, 0)),
     );
