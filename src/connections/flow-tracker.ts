@@ -94,10 +94,10 @@ export class FlowTracker {
 
   /**
    * One authenticated packet; `key` as seen from the peer in both directions. UDP has pseudo-connections, open while our own
-   * host answers. Other protocols are passed over.
+   * host answers. Other protocols are passed over. True: the same once more, at this time, would change nothing.
    */
-  observe(key: ConnectionKey, flags: number, isInbound: boolean, now: number): void {
-    if (key.protocol !== TCP && key.protocol !== UDP) return;
+  observe(key: ConnectionKey, flags: number, isInbound: boolean, now: number): boolean {
+    if (key.protocol !== TCP && key.protocol !== UDP) return true;
     const again = this.#slots.findAgain(key);
     const hash = again >= 0 ? 0 : this.#hash.hash(key);
     const found = again >= 0 ? again : this.#slots.find(key, hash);
@@ -105,13 +105,13 @@ export class FlowTracker {
     const before = found >= 0 ? (this.#slots.state[slot] as number) : TCP_NONE;
     const isTcp = key.protocol === TCP;
     const after = isTcp ? nextTcpState(before, flags, isInbound) : nextUdpState(before, isInbound);
-    if (after === TCP_NONE) return;
+    if (after === TCP_NONE) return true;
     if (isTcp && before === TCP_OPENING && !isInbound && (flags & RST) !== 0) this.#onRefused?.();
     if (found < 0) {
       const isClear = key.group === CLEAR_GROUP;
       if (this.#size >= this.#maxFlows || (isClear && this.#clearSize >= this.#maxFlows / 4)) {
         this.#overflow++;
-        return;
+        return false;
       }
       slot = this.#slots.occupy(-1 - found, key, hash, after);
       this.#size++;
@@ -125,6 +125,7 @@ export class FlowTracker {
       this.#opened.push(this.#slots.keyAt(slot));
     } else if (isOpen(before) && !isOpen(after)) this.#closed.push(this.#slots.keyAt(slot));
     if (this.#opened.length + this.#closed.length > MAX_PENDING) this.listAll();
+    return after === before;
   }
 
   /** What is known of a TCP connection; `TCP_NONE`: nothing. */

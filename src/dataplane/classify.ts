@@ -7,6 +7,7 @@ import { Ipv4Header, parseIpv4 } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION_OFFSET, IPV6_SOURCE_OFFSET, Ipv6Header, parseIpv6 } from '../packet/ipv6.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
 import { parseUdp, UDP_HEADER_BYTES, UdpHeader } from '../packet/udp.ts';
+import { classifyAgain } from './runs.ts';
 import type { PacketVector } from './vector.ts';
 
 const FRAGMENT = verdictOf('fragment');
@@ -34,8 +35,13 @@ export interface ClusterAddresses {
  * Anything else to a DVIPA is `clear`, to an endpoint `not-esp`, to others `outer-not-dvipa`.
  */
 export function classify(vector: PacketVector, addresses: ClusterAddresses): void {
+  let isAfterEsp = false;
   for (let i = 0; i < vector.count; i++) {
-    if (vector.verdict[i] === KEEP) vector.verdict[i] = classifyOne(vector, i, addresses);
+    const isLeft = vector.verdict[i] === KEEP;
+    const isSame = isLeft && isAfterEsp && classifyAgain(vector, i);
+    vector.sameOuter[i] = isSame ? 1 : 0;
+    if (isLeft && !isSame) vector.verdict[i] = classifyOne(vector, i, addresses);
+    isAfterEsp = vector.verdict[i] === KEEP;
   }
 }
 

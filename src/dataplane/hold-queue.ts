@@ -40,7 +40,7 @@ export class HoldQueue {
 
   /** True if packets of `key` wait: later ones of the same key must queue behind them. */
   has(key: number): boolean {
-    return this.#byKey.has(key);
+    return this.#size > 0 && this.#byKey.has(key);
   }
 
   /** What packets wait for. */

@@ -34,6 +34,14 @@ export class InnerDelivery {
     onAuthenticated(vector, i, group);
   }
 
+  /**
+   * The same for a packet that follows one which was admitted, of the same SA (`followsInSa`): no SYN, and flows have seen one like it just
+   * now, of which another changes nothing.
+   */
+  admitAgain(vector: PacketVector, i: number, group: number): void {
+    if (!this.#options.admits(vector, i, group)) vector.verdict[i] = LOOK_ALIKE;
+  }
+
   /** Counts what the TUN took: it marks the others. */
   deliver(vector: PacketVector): void {
     this.packets += this.#options.tun.send(vector);

@@ -18,7 +18,14 @@ import type { JoinedIke } from './joined-ike.ts';
 import { LINK_PROTOCOL, type TrustedLink } from './ports.ts';
 import { OuterReassembly } from './outer-reassembly.ts';
 import type { RoutingInboundSa } from './routing-sa.ts';
-import { checkPeeked, findInbound, isFilteredHere, isOpenedFirst } from './routing-steps.ts';
+import {
+  checkPeeked,
+  findInbound,
+  findInboundAgain,
+  isFilteredHere,
+  isOpenedFirst,
+} from './routing-steps.ts';
+import { compareInner, followsInSa, followsOuter } from './runs.ts';
 import { ofArrival } from './tap-subjects.ts';
 import { AWAITS_FIRST_FRAGMENT, type TargetChoice } from './target-choice.ts';
 import { LARGE_SLOT_BYTES, PacketVector } from './vector.ts';
@@ -94,6 +101,8 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
   /** Datagrams whose first fragment is in this vector. */
   readonly #firstFragments: number[] = [];
   #targetsUsed: TargetMask = NO_TARGETS;
+  /** Where the packet came from that was given to a target last: the engine makes an object of such a number, which a run has in common. */
+  #source: number | undefined;
   readonly #routeRebuilt = (rebuilt: PacketVector, now: number) => this.#route(rebuilt, now);
   packets = 0;
   bytes = 0;
@@ -190,7 +199,9 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     const { sad, addresses } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      const verdict = findInbound(vector, i, sad, addresses);
+      const verdict = followsOuter(vector, i)
+        ? findInboundAgain(vector, i, sad)
+        : findInbound(vector, i, sad, addresses);
       if (verdict === UNKNOWN_SPI) {
         vector.verdict[i] = this.#holdBack(this.#unknown, vector, i, now) ? ELSEWHERE : UNKNOWN_SPI;
       } else if (verdict === SA_NOT_SERVING) {
@@ -214,7 +225,8 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as Sa;
-      const refused = checkPeeked(vector, i, entry);
+      if (vector.sameOuter[i] === 1) compareInner(vector, i);
+      const refused = followsInSa(vector, i) ? KEEP : checkPeeked(vector, i, entry);
       if (refused !== KEEP) vector.verdict[i] = refused;
       else if (isFilteredHere(vector, i, entry)) vector.verdict[i] = entry.dvipa.filter.verdict(vector, i);
     }
@@ -233,6 +245,8 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     const { sad, opening } = this.#options;
     const entry = sad.at(vector.saSlot[i] as number) as Sa;
     const isAttacked = entry.suspicion.isRaised(now);
+    if (!isAttacked && followsInSa(vector, i))
+      return this.#assign(vector, i, entry, vector.target[i - 1] as number, now);
     if (isAttacked && isOpenedFirst(vector, i, entry, this.#choice) && opening.take(vector, i, entry, now))
       return ELSEWHERE;
     const target = this.#choice.choose(vector, i, entry, now, !isAttacked);
@@ -256,8 +270,9 @@ export class RoutingInbound<Sa extends RoutingInboundSa = RoutingInboundSa> {
     const high = vector.sequenceHigh[i] as number;
     const low = vector.sequenceLow[i] as number;
     const port = vector.outerSourcePort[i] as number;
-    const source = sources.numberOf(vector.outerSource, i * ADDRESS_WORDS, port);
-    const verdict = entry.owners.decide(high, low, target, dispatch, source);
+    if (!followsOuter(vector, i))
+      this.#source = sources.numberOf(vector.outerSource, i * ADDRESS_WORDS, port);
+    const verdict = entry.owners.decide(high, low, target, dispatch, this.#source);
     if (verdict === OPEN_HERE) return opening.take(vector, i, entry, now) ? ELSEWHERE : REPLAY_CONFLICT;
     if (verdict !== KEEP) return verdict;
     entry.given.add(target, vector.espLength[i] as number);

@@ -27,12 +27,27 @@ export function findInbound<Sa extends RoutingInboundSa>(
   sad: InboundSad<Sa>,
   addresses: ClusterAddresses,
 ): Verdict {
-  const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination, i * ADDRESS_WORDS);
+  const spi = (vector.spi[i] as number) | 0; // signed, so that it is no object
+  const slot = sad.lookup(spi, vector.outerDestination, i * ADDRESS_WORDS);
   const entry = sad.at(slot);
   if (entry === undefined) return UNKNOWN_SPI;
   if (isFromOurselves(vector, i, addresses)) return TUNNEL_CHECK;
   const isServed = entry.serving.size > 0 || entry.isFallbackReady;
   if (!isServed || entry.isWaitingForWindows) return SA_NOT_SERVING;
+  return checkNumber(vector, i, slot, entry);
+}
+
+/** The same for a packet that follows one of its SA (`followsOuter`). */
+export function findInboundAgain<Sa extends RoutingInboundSa>(
+  vector: PacketVector,
+  i: number,
+  sad: InboundSad<Sa>,
+): Verdict {
+  const slot = vector.saSlot[i - 1] as number;
+  return checkNumber(vector, i, slot, sad.at(slot) as Sa);
+}
+
+function checkNumber(vector: PacketVector, i: number, slot: number, entry: RoutingInboundSa): Verdict {
   const low = vector.sequenceLow[i] as number;
   const high = entry.sa.hasEsn ? entry.owners.inferHigh(low) : 0;
   vector.saSlot[i] = slot;

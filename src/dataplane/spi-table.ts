@@ -13,7 +13,7 @@ const FIRST_ROWS = 16;
 
 /**
  * Slots of inbound SAs by SPI, each with its outer destination beside it: open addressing with linear probing, so that a look-up waits for
- * memory once. Grows; it does not shrink. Our own charon draws the SPIs in it, so no keyed hash is needed.
+ * memory once. Grows; it does not shrink. An SPI may be given signed: the engine makes an object of a number above 2^31. Our own charon draws the SPIs in it, so no keyed hash is needed.
  */
 export class SpiTable {
   #rows = new Uint32Array(FIRST_ROWS * ROW_WORDS);
@@ -65,10 +65,11 @@ export class SpiTable {
 
   /** The row, or -1 - (the free one where it belongs). */
   #find(spi: number): number {
+    const wanted = spi | 0;
     for (let row = this.#homeOf(spi); ; row = (row + 1) & this.#mask) {
       const at = row * ROW_WORDS;
       if (this.#rows[at + SLOT] === 0) return -1 - row;
-      if (this.#rows[at + SPI] === spi) return row;
+      if (((this.#rows[at + SPI] as number) | 0) === wanted) return row;
     }
   }
 

@@ -9,7 +9,7 @@ import { ADDRESS_WORDS, equalAddresses, type IpAddress, newAddress } from '../pa
 import { type ClusterAddresses, classify, isFromOurselves } from './classify.ts';
 import type { DispatchFloor } from './dispatch-floor.ts';
 import type { ClearDvipa } from './clear-check.ts';
-import type { FilterMode } from './inbound-filter.ts';
+import type { FilterMode, InboundFilter } from './inbound-filter.ts';
 import { takeHighHalf } from './extended-dispatch.ts';
 import type { InboundEntry, InboundSad } from './inbound-sad.ts';
 import type { FragmentMemory } from './fragment-memory.ts';
@@ -18,6 +18,7 @@ import { checkInner, type InnerRules, readOpened } from './opened-checks.ts';
 import { isRefusedForCongestion } from './outer-marks.ts';
 import type { CommittedNumbers } from './replay-reports.ts';
 import { PacketTap } from './packet-tap.ts';
+import { followsInSa, followsOuter } from './runs.ts';
 import { ofArrival } from './tap-subjects.ts';
 import { TouchedEntries } from './touched-entries.ts';
 import type { PacketVector } from './vector.ts';
@@ -141,7 +142,9 @@ export class TargetInbound {
     const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
-      vector.verdict[i] = findShadow(vector, i, sad, addresses, isExtended);
+      vector.verdict[i] = followsOuter(vector, i)
+        ? findShadowAgain(vector, i, sad, isExtended)
+        : findShadow(vector, i, sad, addresses, isExtended);
       const entry = sad.at(vector.saSlot[i] as number);
       if (entry !== undefined) this.touched.add(entry);
     }
@@ -188,22 +191,39 @@ export class TargetInbound {
 
   /** Trailer, tunnel check (claim 8), filter (claim 6), and on to the application. */
   #checkOpened(vector: PacketVector): void {
-    const { sad, delivery, fragments } = this.#options;
+    const { sad } = this.#options;
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       const entry = sad.at(vector.saSlot[i] as number) as ShadowInboundSa;
-      const { sa, dvipa, check, fit } = entry;
-      const bad = readOpened(vector, i, sa);
-      rules.dvipa = dvipa;
-      rules.check = check;
-      const filter = dvipa.filterMode === 'bypass' ? dvipa.filter : undefined;
-      rules.filter = filter;
-      rules.group = sa.group;
-      const verdict = bad === KEEP ? checkInner(vector, i, rules, fragments) : bad;
-      if (verdict === KEEP) delivery.admit(vector, i, sa.group, fit);
-      else vector.verdict[i] = verdict;
+      const bad = readOpened(vector, i, entry.sa);
+      if (bad !== KEEP) vector.verdict[i] = bad;
+      else if (followsInSa(vector, i)) this.#admitAgain(vector, i, entry);
+      else this.#admit(vector, i, entry);
     }
   }
+
+  #admit(vector: PacketVector, i: number, { sa, dvipa, check, fit }: ShadowInboundSa): void {
+    const { delivery, fragments } = this.#options;
+    rules.dvipa = dvipa;
+    rules.check = check;
+    rules.filter = filterHere(dvipa);
+    rules.group = sa.group;
+    const verdict = checkInner(vector, i, rules, fragments);
+    if (verdict === KEEP) delivery.admit(vector, i, sa.group, fit);
+    else vector.verdict[i] = verdict;
+  }
+
+  /** The same for a packet that follows one of its SA which was admitted: what counts packets counts this one too. */
+  #admitAgain(vector: PacketVector, i: number, { sa, dvipa }: ShadowInboundSa): void {
+    const refused = filterHere(dvipa)?.verdict(vector, i) ?? KEEP;
+    if (refused === KEEP) this.#options.delivery.admitAgain(vector, i, sa.group);
+    else vector.verdict[i] = refused;
+  }
+}
+
+/** Undefined: the routing host filters. */
+function filterHere({ filterMode, filter }: ServedDvipa): InboundFilter | undefined {
+  return filterMode === 'bypass' ? filter : undefined;
 }
 
 /** What the packet at hand is checked against: one for all, since this is done for each. */
@@ -222,16 +242,38 @@ export function findShadow(
   addresses: ClusterAddresses,
   isExtended: boolean,
 ): Verdict {
-  const slot = sad.lookup(vector.spi[i] as number, vector.outerDestination, i * ADDRESS_WORDS);
+  const spi = (vector.spi[i] as number) | 0; // signed, so that it is no object
+  const slot = sad.lookup(spi, vector.outerDestination, i * ADDRESS_WORDS);
   const entry = sad.at(slot);
   if (entry === undefined) return UNKNOWN_SPI;
   vector.saSlot[i] = slot;
   if (isFromOurselves(vector, i, addresses)) return TUNNEL_CHECK;
   if (entry.sa.hasEsn !== isExtended) return LINK_MALFORMED;
+  return checkNumber(vector, i, entry, isExtended);
+}
+
+/** The same for a packet that follows one of its SA (`followsOuter`). */
+function findShadowAgain(
+  vector: PacketVector,
+  i: number,
+  sad: InboundSad<ShadowInboundSa>,
+  isExtended: boolean,
+): Verdict {
+  const slot = vector.saSlot[i - 1] as number;
+  vector.saSlot[i] = slot;
+  return checkNumber(vector, i, sad.at(slot) as ShadowInboundSa, isExtended);
+}
+
+function checkNumber(
+  vector: PacketVector,
+  i: number,
+  { window }: ShadowInboundSa,
+  isExtended: boolean,
+): Verdict {
   const low = vector.sequenceLow[i] as number;
   const high = isExtended ? (vector.linkHigh[i] as number) : 0;
   vector.sequenceHigh[i] = high;
-  return entry.window.check(high, low) ? KEEP : REPLAY;
+  return window.check(high, low) ? KEEP : REPLAY;
 }
 
 function takeHighHalves(vector: PacketVector): void {

@@ -21,6 +21,7 @@ import {
   type SealingParts,
 } from './outbound-steps.ts';
 import { type DescribePacket, PacketTap } from './packet-tap.ts';
+import { followsInner } from './runs.ts';
 import type { SendingSa } from './sending-sa.ts';
 import { ofDeparture } from './tap-subjects.ts';
 import { OuterCut } from './outer-cut.ts';
@@ -87,8 +88,8 @@ export interface TargetOutboundOptions {
   readonly sendToFunnel: (vector: PacketVector) => void;
   /** The holder may have actions, or another deadline. */
   readonly onNumbering: (entry: ShadowOutboundSa) => void;
-  /** A packet that leaves, before it is sealed: for flow tracking. */
-  readonly onOutbound: (vector: PacketVector, i: number, entry: ShadowOutboundSa, now: number) => void;
+  /** A packet that leaves, before it is sealed: for flow tracking. True: another one like it, now, is of no interest. */
+  readonly onOutbound: (vector: PacketVector, i: number, entry: ShadowOutboundSa, now: number) => boolean;
 }
 
 /**
@@ -108,6 +109,8 @@ export class TargetOutbound {
   readonly #taken = new TouchedEntries<ShadowOutboundSa>();
   /** SAs that had no number for a packet of this vector, or used their credit with one to be stamped: told after it. */
   readonly #touched = new TouchedEntries<ShadowOutboundSa>();
+  /** What `onOutbound` said last. */
+  #isFlowSettled = false;
   readonly sent = new SentCounts();
   funnelled = 0;
   stamped = 0;
@@ -187,21 +190,36 @@ export class TargetOutbound {
   }
 
   #admit(vector: PacketVector, i: number, now: number): number {
-    const bad = this.#findSa(vector, i);
-    if (bad === NO_POLICY) return this.#options.clear.outbound(vector, i);
-    if (bad === NO_SA) return this.#options.acquire(vector, i, now);
-    if (bad !== KEEP) return bad;
-    const entry = this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
-    const withheld = this.#options.withhold(vector, i, entry, now);
-    if (withheld !== KEEP) return withheld;
+    const malformed = readInnerHeaders(vector, i);
+    if (malformed !== KEEP) return malformed;
+    const { sad } = this.#options;
+    if (followsInner(vector, i)) vector.saSlot[i] = vector.saSlot[i - 1] as number;
+    else {
+      const refused = this.#chooseSa(vector, i, now);
+      if (refused !== KEEP) return refused;
+    }
+    const entry = sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
     const unfit = this.#fit.check(vector, i, entry, now);
     return unfit === KEEP ? this.#line.admit(vector, i, now) : unfit;
   }
 
+  /** The SA of packet `i`, whose headers were read, and whether it may leave by it. KEEP: yes. */
+  #chooseSa(vector: PacketVector, i: number, now: number): number {
+    const bad = this.#matchSa(vector, i);
+    if (bad === NO_POLICY) return this.#options.clear.outbound(vector, i);
+    if (bad === NO_SA) return this.#options.acquire(vector, i, now);
+    if (bad !== KEEP) return bad;
+    const entry = this.#options.sad.at(vector.saSlot[i] as number) as ShadowOutboundSa;
+    return this.#options.withhold(vector, i, entry, now);
+  }
+
   #findSa(vector: PacketVector, i: number): number {
-    const { sad, dvipas, choosePolicy, fragments, overlaps } = this.#options;
     const malformed = readInnerHeaders(vector, i);
-    if (malformed !== KEEP) return malformed;
+    return malformed === KEEP ? this.#matchSa(vector, i) : malformed;
+  }
+
+  #matchSa(vector: PacketVector, i: number): number {
+    const { sad, dvipas, choosePolicy, fragments, overlaps } = this.#options;
     if (!dvipas.has(vector.innerSource, i * ADDRESS_WORDS)) return SOURCE_NOT_DVIPA;
     const refused = findOutboundSa(vector, i, sad, choosePolicy, fragments, overlaps);
     if (refused !== KEEP) return refused;
@@ -217,7 +235,8 @@ export class TargetOutbound {
       this.#touched.add(entry);
       return ELSEWHERE;
     }
-    this.#options.onOutbound(vector, i, entry, now);
+    if (!this.#isFlowSettled || !followsInner(vector, i))
+      this.#isFlowSettled = this.#options.onOutbound(vector, i, entry, now);
     vector.linkProtocol[i] = DIRECT;
     if (number === TAKE_FUNNEL) {
       vector.linkProtocol[i] = LINK_PROTOCOL.SEALED;

@@ -28,6 +28,8 @@ export class PacketVector implements CryptoBatch {
   readonly capacity: number;
   readonly #slotBytes: number;
   readonly slab: Buffer;
+  /** The same bytes, for numbers in network byte order at once. */
+  readonly view: DataView;
   count = 0;
   readonly offset: Uint32Array;
   readonly length: Uint32Array;
@@ -60,6 +62,9 @@ export class PacketVector implements CryptoBatch {
   /** Where the ESP header starts inside the packet, and how long ESP is (classify). */
   readonly espOffset: Uint32Array;
   readonly espLength: Uint32Array;
+  /** 1: the packet says the same as the one before it, outside and inside (`runs.ts`). */
+  readonly sameOuter: Uint8Array;
+  readonly sameInner: Uint8Array;
   /** The inner headers: peeked (not authenticated) on the routing host, from the opened packet on a target. */
   readonly family: Uint8Array;
   readonly innerSource: Uint32Array;
@@ -84,6 +89,7 @@ export class PacketVector implements CryptoBatch {
     this.capacity = capacity;
     this.#slotBytes = slotBytes;
     this.slab = slab;
+    this.view = new DataView(slab.buffer, slab.byteOffset, slab.byteLength);
     this.offset = new Uint32Array(capacity);
     this.length = new Uint32Array(capacity);
     this.verdict = new Uint8Array(capacity);
@@ -105,6 +111,8 @@ export class PacketVector implements CryptoBatch {
     this.outerOffset = new Uint32Array(capacity);
     this.espOffset = new Uint32Array(capacity);
     this.espLength = new Uint32Array(capacity);
+    this.sameOuter = new Uint8Array(capacity);
+    this.sameInner = new Uint8Array(capacity);
     this.family = new Uint8Array(capacity);
     this.innerSource = new Uint32Array(capacity * ADDRESS_WORDS);
     this.innerDestination = new Uint32Array(capacity * ADDRESS_WORDS);

@@ -103,6 +103,16 @@ export class InboundOwners {
    * names the outer address and port that it came from (`OuterSources`), for `moved`. No allocation after the first call.
    */
   decide(high: number, low: number, target: number, dispatch: number, source = 0): Verdict {
+    const ring = this.#ring;
+    const isPlain = ring?.ownerAt(ring.slotOf(low)) === FREE && this.#claims === undefined;
+    if (!isPlain || !this.#window.check(high, low)) return this.#decide(high, low, target, dispatch, source);
+    this.#isUsed = true;
+    ring.put(ring.slotOf(low), high, low, target, dispatch, source);
+    return KEEP;
+  }
+
+  /** The same wherever the place of the number is not just free. */
+  #decide(high: number, low: number, target: number, dispatch: number, source: number): Verdict {
     const verdict = this.preview(high, low, target);
     if (this.#window.packets === 0 || verdict === REPLAY) return verdict;
     if (this.#ring !== undefined) this.#isUsed = true;

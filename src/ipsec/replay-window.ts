@@ -70,9 +70,9 @@ export class ReplayWindow {
    * False (and no change) if it is not fresh; two packets with one number never both get true.
    */
   commit(high: number, low: number): boolean {
-    if (!this.check(high, low)) return false;
     const ahead = -this.#behindTop(high, low);
     if (ahead > 0) this.#moveTop(ahead, high, low);
+    else if (!this.check(high, low)) return false;
     this.#mark(low);
     return true;
   }

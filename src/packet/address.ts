@@ -63,15 +63,6 @@ export function equalAddresses(a: Uint32Array, aAt: number, b: Uint32Array, bAt:
   );
 }
 
-/** Negative, zero or positive, in the order of the numbers. */
-export function compareAddresses(a: Uint32Array, aAt: number, b: Uint32Array, bAt: number): number {
-  for (let word = 0; word < ADDRESS_WORDS; word++) {
-    const difference = (a[aAt + word] as number) - (b[bAt + word] as number);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}
-
 /** True if `from <= address <= to`, in the order of the numbers. */
 export function isWithin(
   words: Uint32Array,
@@ -81,7 +72,17 @@ export function isWithin(
   to: Uint32Array,
   toAt: number,
 ): boolean {
-  return compareAddresses(words, at, from, fromAt) >= 0 && compareAddresses(words, at, to, toAt) <= 0;
+  return isAtLeast(words, at, from, fromAt) && isAtLeast(to, toAt, words, at);
+}
+
+/** In the order of the numbers. Comparing takes less than subtracting: a difference of two has more than 32 bits. */
+function isAtLeast(a: Uint32Array, aAt: number, b: Uint32Array, bAt: number): boolean {
+  for (let word = 0; word < ADDRESS_WORDS; word++) {
+    const mine = a[aAt + word] as number;
+    const theirs = b[bAt + word] as number;
+    if (mine !== theirs) return mine > theirs;
+  }
+  return true;
 }
 
 export function copyAddress(from: Uint32Array, fromAt: number, to: Uint32Array, toAt: number): void {

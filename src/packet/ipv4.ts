@@ -1,6 +1,6 @@
 import { KEEP, type Verdict, verdictOf } from '../base/verdict.ts';
 import { putUint16, putUint32, uint8, uint16, uint32 } from './bytes.ts';
-import { internetChecksum } from './checksum.ts';
+import { foldChecksum, internetChecksum } from './checksum.ts';
 
 /*
  * IPv4 header (RFC 791 section 3.1), big endian:
@@ -16,6 +16,8 @@ import { internetChecksum } from './checksum.ts';
  */
 export const IPV4_HEADER_BYTES = 20;
 
+/** Version 4, five words of header. */
+const IPV4_WITHOUT_OPTIONS = 0x4500;
 const DF = 0x4000;
 const MF = 0x2000;
 const OFFSET_MASK = 0x1fff;
@@ -89,16 +91,20 @@ export interface Ipv4Fields {
 
 /** Writes a header without options, checksum included, and returns its length (20). */
 export function encodeIpv4(slab: Buffer, offset: number, fields: Ipv4Fields): number {
-  slab[offset] = 0x45;
-  slab[offset + 1] = fields.trafficClass ?? 0;
-  putUint16(slab, offset + 2, fields.totalBytes);
-  putUint16(slab, offset + 4, fields.identification ?? 0);
-  putUint16(slab, offset + 6, fields.hasDontFragment === true ? DF : 0);
-  slab[offset + 8] = fields.ttl ?? 64;
-  slab[offset + 9] = fields.protocol;
-  putUint16(slab, offset + 10, 0);
-  putUint32(slab, offset + 12, fields.source);
-  putUint32(slab, offset + 16, fields.destination);
-  putUint16(slab, offset + 10, internetChecksum(slab, offset, IPV4_HEADER_BYTES));
+  const { totalBytes, protocol, source, destination } = fields;
+  const first = IPV4_WITHOUT_OPTIONS | (fields.trafficClass ?? 0);
+  const identification = fields.identification ?? 0;
+  const fragment = fields.hasDontFragment === true ? DF : 0;
+  const life = ((fields.ttl ?? 64) << 8) | protocol;
+  const addresses = (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff);
+  const sum = first + totalBytes + identification + fragment + life + addresses;
+  putUint16(slab, offset, first);
+  putUint16(slab, offset + 2, totalBytes);
+  putUint16(slab, offset + 4, identification);
+  putUint16(slab, offset + 6, fragment);
+  putUint16(slab, offset + 8, life);
+  putUint16(slab, offset + 10, foldChecksum(sum));
+  putUint32(slab, offset + 12, source);
+  putUint32(slab, offset + 16, destination);
   return IPV4_HEADER_BYTES;
 }

@@ -93,6 +93,10 @@ export class OutboundBench {
   readonly toStamp: Buffer[] = [];
   epoch = 3;
   readonly outboundSeen: number[] = [];
+  onOutbound = (vector: PacketVector, i: number, _entry: ShadowOutboundSa): boolean => {
+    this.outboundSeen.push(vector.destinationPort[i] as number);
+    return false;
+  };
   now = 1000;
   limits = { outside: 1500, cluster: 1500 };
   choosePolicy: ChoosePolicy = (_vector, _i, best) => best;
@@ -131,7 +135,7 @@ export class OutboundBench {
         }
       },
       onNumbering: (entry) => this.#carryOut(entry),
-      onOutbound: (vector, i) => this.outboundSeen.push(vector.destinationPort[i] as number),
+      onOutbound: (vector, i, entry) => this.onOutbound(vector, i, entry),
     });
   }
 

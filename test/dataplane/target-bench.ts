@@ -58,6 +58,9 @@ export class TargetBench {
   epoch = 3;
   /** What was told of authenticated packets: destination port each. */
   readonly authenticated: number[] = [];
+  onAuthenticated = (vector: PacketVector, i: number, _group: number): void => {
+    this.authenticated.push(vector.destinationPort[i] as number);
+  };
   readonly reports: Uint8Array[] = [];
   /** Packets from elsewhere that were the newest: outer source and number each. */
   readonly moved: string[] = [];
@@ -67,7 +70,7 @@ export class TargetBench {
   readonly delivery = new InnerDelivery({
     tun: this.tun,
     admits: (vector, i, group) => this.admits(vector, i, group),
-    onAuthenticated: (vector, i) => this.authenticated.push(vector.destinationPort[i] as number),
+    onAuthenticated: (vector, i, group) => this.onAuthenticated(vector, i, group),
   });
   /** The DVIPAs that it serves, for packets that name no SA. */
   readonly served = new AddressMap<ServedDvipa>();

@@ -356,11 +356,11 @@ export class TargetHost {
     return withheld === KEEP ? this.opened.check(vector, i, group, now) : withheld;
   }
 
-  /** A later fragment is of a connection that the first one has shown. */
-  #observe(vector: PacketVector, i: number, isInbound: boolean, group: number, now: number): void {
-    if (vector.fragment[i] === FRAGMENT.LATER) return;
+  /** A later fragment is of a connection that the first one has shown. True: as `FlowTracker.observe`. */
+  #observe(vector: PacketVector, i: number, isInbound: boolean, group: number, now: number): boolean {
+    if (vector.fragment[i] === FRAGMENT.LATER) return true;
     if (group !== CLEAR_GROUP) this.clearText.protect(vector, i, isInbound);
     const key = readFlowKey(this.#key, vector, i, isInbound, group);
-    this.flows.observe(key, vector.tcpFlags[i] as number, isInbound, now);
+    return this.flows.observe(key, vector.tcpFlags[i] as number, isInbound, now);
   }
 }

@@ -1,6 +1,7 @@
 import { KEEP } from '../../../src/base/verdict.ts';
 import type { PacketVector } from '../../../src/dataplane/vector.ts';
 import { InnerHeaderReader } from '../../../src/ipsec/inner-headers.ts';
+import { readOrdinary } from '../../../src/ipsec/ordinary-headers.ts';
 
 const LEAD_BYTES = 48;
 /** SPI, number, IV. */
@@ -20,6 +21,7 @@ export class NullPeek {
       inner.length = (vector.espLength[i] as number) - ESP_HEAD_BYTES - 18;
       inner.available = Math.min(LEAD_BYTES, inner.length);
       vector.nextHeader[i] = 4;
+      if (readOrdinary(inner.bytes, inner.at, inner.length, inner.available, vector, i)) continue;
       vector.verdict[i] = this.#reader.read(inner, vector, i);
     }
   }
