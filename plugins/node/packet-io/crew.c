@@ -1,0 +1,380 @@
+/*
+ * Copyright (c) 2026 the strongswan-dvipa authors
+ * SPDX-License-Identifier: MIT
+ */
+
+#include "crew_open.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * A run is one number: how many of its units nobody has begun. Who takes one
+ * counts it down, and takes none of a run that has none left. So a worker that
+ * comes late finds nothing to do, or a unit of the next run, but never one of a
+ * run that is over; and the caller waits for units that somebody works on, not
+ * for workers that have not woken up yet.
+ */
+
+/** How long a worker looks for the next run before it sleeps: about what waking it up costs */
+#define SPIN_NS 30000
+/** A worker that waited longer for its last run does not look at all */
+#define SPIN_WORTH_NS (3 * SPIN_NS)
+/** Looks between two looks at the clock: about a microsecond */
+#define SPIN_LOOKS 32
+
+/** What threads write side by side lies in cache lines of its own */
+#define CACHE_LINE 64
+
+typedef struct {
+	struct crew *crew;
+	unsigned worker;
+	pthread_t thread;
+} member_t;
+
+struct crew {
+	struct crew_port port;
+	/** of the run: written before its units are there to be taken */
+	crew_work work;
+	void *arg;
+	unsigned units;
+	/** units that nobody has begun; workers sleep on it while it is 0, and CLOSING ends them */
+	_Alignas(CACHE_LINE) atomic_uint waiting;
+	/** units that are not done; the caller sleeps on it */
+	_Alignas(CACHE_LINE) atomic_uint pending;
+	_Alignas(CACHE_LINE) atomic_uint sleepers;
+	atomic_bool caller_sleeps;
+	/** runs, and calls of the kernel to wake workers; the caller's */
+	uint64_t runs;
+	uint64_t wakes;
+	/** why there are fewer workers than were asked for, or 0 */
+	int error;
+	member_t members[CREW_WORKERS_MAX];
+};
+
+/** More units than any run has */
+#define CLOSING UINT_MAX
+
+static void futex_wait(atomic_uint *word, unsigned value)
+{
+	/* it returns early if the word has changed, and for no reason: callers look again */
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void futex_wake(atomic_uint *word, int count)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
+
+/** Take units until there are none; how many this worker has done */
+static unsigned do_units(struct crew *this, unsigned worker)
+{
+	unsigned done = 0;
+	unsigned waiting = atomic_load_explicit(&this->waiting, memory_order_relaxed);
+
+	while (waiting && waiting != CLOSING)
+	{
+		/* what is read below was written before the units were there, and stays: the run lasts until this unit is done */
+		if (atomic_compare_exchange_weak_explicit(&this->waiting, &waiting,
+						waiting - 1, memory_order_acquire, memory_order_relaxed))
+		{
+			this->work(this->arg, worker, this->units - waiting);
+			done++;
+			waiting = atomic_load_explicit(&this->waiting, memory_order_relaxed);
+		}
+	}
+	return done;
+}
+
+/** Whether there is something to do, at the end of a bounded time */
+static bool spin(const atomic_uint *word, unsigned idle)
+{
+	uint64_t until = now() + SPIN_NS;
+
+	do
+	{
+		for (int i = 0; i < SPIN_LOOKS; i++)
+		{
+			if (atomic_load_explicit(word, memory_order_relaxed) != idle)
+			{
+				return true;
+			}
+			relax();
+		}
+	}
+	while (now() < until);
+	return false;
+}
+
+/** Wait until there are units, or the crew is closed */
+static void await_run(struct crew *this, bool is_patient)
+{
+	if (is_patient && spin(&this->waiting, 0))
+	{
+		return;
+	}
+	/* run() writes units, then looks for sleepers; here it is the other way round: one of the two sees the other */
+	atomic_fetch_add(&this->sleepers, 1);
+	while (!atomic_load(&this->waiting))
+	{
+		futex_wait(&this->waiting, 0);
+	}
+	atomic_fetch_sub(&this->sleepers, 1);
+}
+
+static void *member_main(void *arg)
+{
+	member_t *member = arg;
+	struct crew *this = member->crew;
+	bool is_patient = false;
+
+	while (atomic_load(&this->waiting) != CLOSING)
+	{
+		unsigned done = do_units(this, member->worker);
+		uint64_t since;
+
+		if (done && atomic_fetch_sub(&this->pending, done) == done &&
+			atomic_load(&this->caller_sleeps))
+		{
+			futex_wake(&this->pending, 1);
+		}
+		since = now();
+		await_run(this, is_patient);
+		is_patient = now() - since < SPIN_WORTH_NS;
+	}
+	return NULL;
+}
+
+/** Wait for the units that other workers have begun */
+static void await_end(struct crew *this)
+{
+	unsigned pending;
+
+	for (int i = 0; i < SPIN_LOOKS; i++)
+	{
+		if (!atomic_load_explicit(&this->pending, memory_order_acquire))
+		{
+			return;
+		}
+		relax();
+	}
+	/* units are short: who has not ended one by now may have lost its processor, perhaps to this loop */
+	while ((pending = atomic_load(&this->pending)) && spin(&this->pending, pending))
+	{
+	}
+	atomic_store(&this->caller_sleeps, true);
+	while ((pending = atomic_load(&this->pending)))
+	{
+		futex_wait(&this->pending, pending);
+	}
+	atomic_store(&this->caller_sleeps, false);
+}
+
+static void crew_do(struct crew *this, crew_work work, void *arg, unsigned units)
+{
+	unsigned sleepers, done;
+
+	if (this->port.workers == 1 || units >= CLOSING)
+	{
+		for (unsigned unit = 0; unit < units; unit++)
+		{
+			work(arg, 0, unit);
+		}
+		return;
+	}
+	this->runs++;
+	this->work = work;
+	this->arg = arg;
+	this->units = units;
+	atomic_store_explicit(&this->pending, units, memory_order_relaxed);
+	atomic_store(&this->waiting, units);
+	sleepers = atomic_load(&this->sleepers);
+	if (sleepers && units > 1)
+	{
+		this->wakes++;
+		futex_wake(&this->waiting, sleepers < units ? (int)sleepers : (int)units - 1);
+	}
+	done = do_units(this, 0);
+	if (atomic_fetch_sub(&this->pending, done) != done)
+	{
+		await_end(this);
+	}
+}
+
+/** End the threads; twice is harmless */
+static void end(struct crew *this)
+{
+	unsigned workers = this->port.workers;
+
+	this->port.workers = 1;
+	if (workers > 1)
+	{
+		atomic_store(&this->waiting, CLOSING);
+		futex_wake(&this->waiting, INT_MAX);
+	}
+	for (unsigned i = 1; i < workers; i++)
+	{
+		pthread_join(this->members[i].thread, NULL);
+	}
+}
+
+static void crew_finalize(napi_env env, void *data, void *hint)
+{
+	struct crew_port *port = data;
+
+	(void)env;
+	(void)hint;
+	end(port->crew);
+	free(port->crew);
+}
+
+/** Begin threads, as many as the kernel gives, which hear no signals */
+static void begin(struct crew *this, unsigned workers)
+{
+	sigset_t all, before;
+	char name[16];
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	while (this->port.workers < workers && !this->error)
+	{
+		member_t *member = &this->members[this->port.workers];
+
+		member->crew = this;
+		member->worker = this->port.workers;
+		this->error = pthread_create(&member->thread, NULL, member_main, member);
+		if (!this->error)
+		{
+			snprintf(name, sizeof(name), "dvipa-crew-%u", member->worker);
+			pthread_setname_np(member->thread, name);
+			this->port.workers++;
+		}
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+napi_value crew_open(napi_env env, napi_callback_info info)
+{
+	struct crew *this;
+	napi_value object;
+
+	VECTOR_ARGS(env, info, 1);
+	VECTOR_ARG_UINT32(env, 0, workers);
+	VECTOR_CHECK(env, workers >= 1 && workers <= CREW_WORKERS_MAX,
+				 "workers must be 1 to 64");
+	VECTOR_TRY(env, napi_create_object(env, &object));
+	VECTOR_TRY(env, napi_type_tag_object(env, object, &crew_tag));
+	this = aligned_alloc(CACHE_LINE, sizeof(*this));
+	VECTOR_CHECK(env, this, "no memory");
+	memset(this, 0, sizeof(*this));
+	this->port = (struct crew_port){
+		.version = CREW_VERSION,
+		.workers = 1,
+		.run = crew_do,
+		.crew = this,
+	};
+	if (napi_wrap(env, object, &this->port, crew_finalize, NULL, NULL) != napi_ok)
+	{
+		free(this);
+		vector_throw_last(env, "napi_wrap");
+		return NULL;
+	}
+	begin(this, workers);
+	return object;
+}
+
+napi_value crew_stats(napi_env env, napi_callback_info info)
+{
+	const struct crew_port *port;
+
+	VECTOR_ARGS(env, info, 2);
+	port = crew_get(env, argv[0]);
+	if (!port)
+	{
+		return NULL;
+	}
+	VECTOR_ARG_ARRAY(env, 1, napi_float64_array, double, counters);
+	VECTOR_CHECK(env, counters_entries >= 4, "counters must have 4 entries");
+	counters[0] = port->workers;
+	counters[1] = port->crew->error;
+	counters[2] = (double)port->crew->runs;
+	counters[3] = (double)port->crew->wakes;
+	return NULL;
+}
+
+napi_value crew_close(napi_env env, napi_callback_info info)
+{
+	const struct crew_port *port;
+
+	VECTOR_ARGS(env, info, 1);
+	port = crew_get(env, argv[0]);
+	if (port)
+	{
+		end(port->crew);
+	}
+	return NULL;
+}
+
+typedef struct {
+	uint32_t *counts;
+	uint8_t *workers;
+	uint64_t busy_ns;
+} trial_t;
+
+static void try_unit(void *arg, unsigned worker, unsigned unit)
+{
+	trial_t *this = arg;
+	uint64_t until = this->busy_ns ? now() + this->busy_ns : 0;
+
+	this->counts[unit]++;
+	this->workers[unit] = (uint8_t)worker;
+	while (until && now() < until)
+	{
+		relax();
+	}
+}
+
+napi_value crew_try(napi_env env, napi_callback_info info)
+{
+	const struct crew_port *port;
+	trial_t trial;
+
+	VECTOR_ARGS(env, info, 4);
+	port = crew_get(env, argv[0]);
+	if (!port)
+	{
+		return NULL;
+	}
+	VECTOR_ARG_ARRAY(env, 1, napi_uint32_array, uint32_t, counts);
+	VECTOR_ARG_ARRAY(env, 2, napi_uint8_array, uint8_t, workers);
+	VECTOR_ARG_UINT32(env, 3, busy_ns);
+	VECTOR_CHECK(env, counts_entries == workers_entries && counts_entries < CLOSING,
+				 "counts and workers must have an entry for each unit");
+	trial = (trial_t){ .counts = counts, .workers = workers, .busy_ns = busy_ns };
+	crew_run(port, try_unit, &trial, (unsigned)counts_entries);
+	return NULL;
+}
