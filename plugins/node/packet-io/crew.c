@@ -151,7 +151,10 @@ static void *member_main(void *arg)
 	member_t *member = arg;
 	struct crew *this = member->crew;
 	bool is_patient = false;
+	char name[16];
 
+	snprintf(name, sizeof(name), "dvipa-crew-%u", member->worker);
+	pthread_setname_np(pthread_self(), name);
 	while (atomic_load(&this->waiting) != CLOSING)
 	{
 		unsigned done = do_units(this, member->worker);
@@ -256,7 +259,6 @@ static void crew_finalize(napi_env env, void *data, void *hint)
 static void begin(struct crew *this, unsigned workers)
 {
 	sigset_t all, before;
-	char name[16];
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -267,12 +269,7 @@ static void begin(struct crew *this, unsigned workers)
 		member->crew = this;
 		member->worker = this->port.workers;
 		this->error = pthread_create(&member->thread, NULL, member_main, member);
-		if (!this->error)
-		{
-			snprintf(name, sizeof(name), "dvipa-crew-%u", member->worker);
-			pthread_setname_np(member->thread, name);
-			this->port.workers++;
-		}
+		this->port.workers += this->error == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
