@@ -17,8 +17,9 @@ export interface FastPathConfig {
   readonly workers: 'auto' | number;
 }
 
-export const WORKERS_MAX = 64;
+const WORKERS_MAX = 64;
 const WORKERS = `threads from 1 to ${WORKERS_MAX}`;
+const error = `expected auto, or ${WORKERS}`;
 
 export const fastPathSections = {
   link: object({
@@ -56,7 +57,7 @@ export const fastPathSections = {
     .prefault({})
     .meta({ description: 'Cryptography of packets.', reload: 'restart' }),
   workers: z
-    .union([z.literal('auto'), z.int().min(1).max(WORKERS_MAX)], { error: `expected auto, or ${WORKERS}` })
+    .union([z.literal('auto'), z.int({ error }).min(1, { error }).max(WORKERS_MAX, { error })], { error })
     .default('auto')
     .meta({
       kind: `\`auto\`, or ${WORKERS}`,

@@ -83,9 +83,9 @@ describe('configuration of a routing host', () => {
   const cases: [what: string, from: string, to: string, ...want: string[]][] = [
     ['an unknown role', 'role: route', 'role: router', '2:7: role: "router", expected one of route, target'],
     ['no role', 'role: route\n', '', '1:1: role: missing, expected one of route, target'],
-    ['no thread', 'role: route\n', 'role: route\nworkers: 0\n', `2:10: workers: 0, ${WORKERS}`],
-    ['65 threads', 'role: route\n', 'role: route\nworkers: 65\n', `2:10: workers: 65, ${WORKERS}`],
-    ['threads in words', 'role: route\n', 'role: route\nworkers: all\n', `2:10: workers: "all", ${WORKERS}`],
+    ['no thread', 'role: route\n', 'role: route\nworkers: 0\n', `3:10: workers: 0, ${WORKERS}`],
+    ['65 threads', 'role: route\n', 'role: route\nworkers: 65\n', `3:10: workers: 65, ${WORKERS}`],
+    ['threads in words', 'role: route\n', 'role: route\nworkers: all\n', `3:10: workers: "all", ${WORKERS}`],
     ['no host', 'host: router1\n', '', `1:1: host: missing, ${HOST}`],
     ['a host with an underscore', 'router1\n', 'router_1\n', `1:7: host: "router_1", ${HOST}`],
     ['a host that is a number', 'router1\n', '17\n', `1:7: host: 17, ${HOST}`],
@@ -273,7 +273,7 @@ describe('configuration of a routing host', () => {
       'a key of the other role',
       'role: route',
       'role: route\ntun: {}',
-      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, link, offloads, crypto, keys_export, admin, log',
+      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, link, offloads, crypto, workers, keys_export, admin, log',
     ],
     [
       'a __proto__ key',
