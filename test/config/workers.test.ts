@@ -14,7 +14,7 @@ describe('configuration of threads', () => {
   for (const value of ['0', '65', '1.5', '"2"', 'all', 'true']) {
     it(`is not ${value}`, () => {
       const [problem, ...others] = problemsOf(withWorkers(value));
-      expect(problem).to.match(/^dvipa\.yaml:2:10: workers: .*, expected auto, or threads from 1 to 64$/);
+      expect(problem).to.match(/^dvipa\.yaml:1:10: workers: .*, expected auto, or threads from 1 to 64$/);
       expect(others).to.deep.equal([]);
     });
   }
