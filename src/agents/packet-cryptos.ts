@@ -1,5 +1,6 @@
 import type { FastPathConfig } from '../config/fast-path.ts';
 import { type CryptoAddon, chooseCryptoLibrary } from '../io/crypto-library.ts';
+import type { Crew } from '../io/crew.ts';
 import type { PacketCryptos } from '../ipsec/packet-cryptos.ts';
 import type { Log } from '../observe/log.ts';
 
@@ -7,9 +8,10 @@ import type { Log } from '../observe/log.ts';
 export function packetCryptos(
   { library: wanted }: FastPathConfig['crypto'],
   log: Log,
+  crew?: Crew,
   load?: () => CryptoAddon,
 ): PacketCryptos {
-  const library = chooseCryptoLibrary(wanted, load);
+  const library = chooseCryptoLibrary(wanted, load, crew);
   const { name, version, because } = library;
   const isAsWanted = because === undefined || (wanted === 'auto' && name === 'openssl');
   const fields = { library: name, version, ...(because !== undefined && { reason: because }) };

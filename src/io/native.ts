@@ -7,6 +7,12 @@ export interface NativeHandle {
   readonly [endpointBrand]: true;
 }
 
+declare const crewBrand: unique symbol;
+/** Threads that do parts of a call (`plugins/node/crew.h`). They end with `crewClose`, and when it is collected. */
+export interface NativeCrew {
+  readonly [crewBrand]: true;
+}
+
 /**
  * The functions of `plugins/node/packet-io` (see the README there): mechanism only, on slabs and typed
  * arrays that belong to the caller. Misuse throws; a packet that the kernel refuses gets a verdict.
@@ -102,6 +108,14 @@ export interface PacketIo {
     toOffset: Uint32Array,
     count: number,
   ): void;
+  /** `workers`: 1 to 64, the calling thread included; the crew has fewer where the kernel gives no more. */
+  crewOpen(workers: number): NativeCrew;
+  /** workers, errno that left some out, runs, wake-ups, stalls; also of a closed one. */
+  crewStats(crew: NativeCrew, counters: Float64Array): void;
+  /** Ends the threads; whoever has the crew works alone from then on. Twice is harmless. */
+  crewClose(crew: NativeCrew): void;
+  /** For tests: a run of a unit for each entry, which counts itself, notes its worker and keeps it busy. */
+  crewTry(crew: NativeCrew, counts: Uint32Array, workers: Uint8Array, busyNs: number): void;
   receive(
     handle: NativeHandle,
     slab: Buffer,

@@ -56,6 +56,7 @@ describe('configuration of a routing host', () => {
       link: { driver: 'auto' },
       offloads: { gso: true, gro: true, tun: true },
       crypto: { library: 'auto' },
+      workers: 'auto',
       admin: { socket: '/run/dvipa/route.sock' },
       log: { level: 'info', format: 'text' },
     });
@@ -268,7 +269,7 @@ describe('configuration of a routing host', () => {
       'a key of the other role',
       'role: route',
       'role: route\ntun: {}',
-      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, link, offloads, crypto, keys_export, admin, log',
+      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, link, offloads, crypto, workers, keys_export, admin, log',
     ],
     [
       'a __proto__ key',
@@ -333,6 +334,7 @@ describe('configuration of a target', () => {
       link: { driver: 'auto' },
       offloads: { gso: true, gro: true, tun: true },
       crypto: { library: 'auto' },
+      workers: 'auto',
       coupling: {
         ca: '/etc/dvipa/pki/ca.pem',
         certificate: '/etc/dvipa/pki/target1.pem',

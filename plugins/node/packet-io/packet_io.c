@@ -8,6 +8,7 @@
  * checks arguments; the work is in the other ones.
  */
 
+#include "crew_open.h"
 #include "segments.h"
 #include "udp_batch.h"
 
@@ -141,6 +142,10 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 		EXPORT("udpSend", udp_send),
 		EXPORT("udpReceive", udp_receive),
 		EXPORT("copyPackets", copy_packets),
+		EXPORT("crewOpen", crew_open),
+		EXPORT("crewStats", crew_stats),
+		EXPORT("crewClose", crew_close),
+		EXPORT("crewTry", crew_try),
 		EXPORT("receive", packet_io_receive),
 		EXPORT("send", packet_io_send),
 		EXPORT("poll", endpoint_start_poll),
