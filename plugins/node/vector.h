@@ -13,7 +13,7 @@
  *    passes over those with verdict[i] != 0;
  *  - the addon sets a verdict (a code given by the caller), never clears one;
  *  - an addon keeps no pointer into a slab or an array after the call. One that
- *    has to (a ring, a worker thread) holds a napi_ref to the object: what only
+ *    has to (a ring, a worker thread, a binding) holds a napi_ref to the object: what only
  *    C points to is collected as garbage;
  *  - bounds are checked before the first packet is touched, so a call does all
  *    of its work or, with a thrown error, none;

@@ -46,8 +46,6 @@ export class Stamping<Entry extends StampedSa> {
   readonly #header = new StampHeader();
   /** SAs whose numbering was used in this vector; told after it, because that may lead back to `resume`. */
   readonly #touched = new Set<Entry>();
-  /** The id that the sending target has on the SA of each packet at hand. */
-  #senderIds = new Uint16Array(0);
   readonly sent = new SentCounts();
   linkPackets = 0;
 
@@ -69,12 +67,11 @@ export class Stamping<Entry extends StampedSa> {
   run(vector: PacketVector, host: string, epoch: number, current: number, now: number): void {
     this.linkPackets += vector.count;
     const isCurrent = epoch === current && epoch !== 0;
-    if (this.#senderIds.length < vector.count) this.#senderIds = new Uint16Array(vector.count);
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       vector.verdict[i] = isCurrent ? this.#assign(vector, i, host) : STAMP_EPOCH;
     }
-    this.#options.stamps.accept(vector, epoch, this.#senderIds);
+    this.#options.stamps.accept(vector, epoch);
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] === KEEP) vector.verdict[i] = this.#arrived(vector, i, host, now);
     }
@@ -103,7 +100,7 @@ export class Stamping<Entry extends StampedSa> {
     const unknown = this.#findSa(vector, i);
     if (unknown !== KEEP) return unknown;
     const entry = this.#options.sad.at(vector.saSlot[i] as number) as Entry;
-    this.#senderIds[i] = entry.numbering.senderIdOf(host) ?? 0;
+    vector.senderId[i] = entry.numbering.senderIdOf(host) ?? 0;
     return entry.isStamped ? KEEP : NO_SA;
   }
 

@@ -84,6 +84,8 @@ export class PacketVector implements CryptoBatch {
   readonly trafficClass: Uint8Array;
   readonly dontFragment: Uint8Array;
   readonly hopLimit: Uint8Array;
+  /** Stamping: the id that the sending target has on the packet's SA, 0 = none. */
+  readonly senderId: Uint16Array;
 
   constructor(capacity: number, slotBytes = SLOT_BYTES, slab: Buffer = Buffer.alloc(capacity * slotBytes)) {
     this.capacity = capacity;
@@ -129,6 +131,7 @@ export class PacketVector implements CryptoBatch {
     this.trafficClass = new Uint8Array(capacity);
     this.dontFragment = new Uint8Array(capacity);
     this.hopLimit = new Uint8Array(capacity);
+    this.senderId = new Uint16Array(capacity);
     this.reset();
   }
 

@@ -25,8 +25,11 @@ export interface CryptoLibraries {
  * belong to the caller. Misuse throws before any packet is touched.
  */
 export interface NativeCrypto extends NativePeekFunctions, NativeStampFunctions {
-  /** For tests: whether what is made from now on may use the CPU's instructions. Returns whether the CPU has them. */
-  instructions(isUsed: boolean): boolean;
+  /**
+   * For tests: what is made from now on goes no better way than 0, the portable one, 1, AES-NI and PCLMULQDQ, or 2, VAES besides. Returns the
+   * best that the CPU has.
+   */
+  instructions(way: number): number;
   libraries(): CryptoLibraries;
   /** `verdicts`: of `SUITE_VERDICTS`, in that order. `crew`: who shares the packets of a vector; undefined: the caller does all. */
   create(hasIpsecMb: boolean, verdicts: Uint8Array, crew: NativeCrew | undefined): NativeSas;

@@ -4,6 +4,12 @@ export interface NativePeekTable {
   readonly [tableBrand]: true;
 }
 
+declare const peekedBrand: unique symbol;
+/** The arrays of one batch and its spans, and the table that its SAs are in. */
+export interface NativePeeked {
+  readonly [peekedBrand]: true;
+}
+
 /** The part of packet-crypto that `NativePeek` uses. */
 export interface NativePeekFunctions {
   /** `verdicts`: in the order of `refusal_t` in peek.c. */
@@ -17,18 +23,19 @@ export interface NativePeekFunctions {
     key: Uint8Array,
   ): void;
   peekRemove(table: NativePeekTable, slot: number): void;
-  peekDecrypt(
+  /** The arrays must not be transferred to another thread. */
+  peekBind(
     table: NativePeekTable,
     slab: Buffer,
     espOffset: Uint32Array,
     espLength: Uint32Array,
     saSlot: Int32Array,
     verdict: Uint8Array,
-    count: number,
     plain: Buffer,
     innerBytes: Uint32Array,
     available: Uint8Array,
-  ): void;
+  ): NativePeeked;
+  peekDecrypt(batch: NativePeeked, count: number): void;
   /** Returns how many bytes are in `out`. */
   peekDecryptLong(
     table: NativePeekTable,

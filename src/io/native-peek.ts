@@ -3,8 +3,9 @@ import type { PeekMethod } from '../ipsec/algorithms.ts';
 import { EspContext } from '../ipsec/esp-context.ts';
 import type { EspKeys } from '../ipsec/packet-crypto.ts';
 import type { PeekCipher, PeekedPackets, PeekedSpans } from '../ipsec/peek-cipher.ts';
+import { Bindings } from './bindings.ts';
 import { nativeCrypto } from './native-crypto.ts';
-import type { NativePeekTable } from './native-peek-table.ts';
+import type { NativePeeked, NativePeekTable } from './native-peek-table.ts';
 import { SlotKeys } from './slot-keys.ts';
 
 /** In the order of `refusal_t` in peek.c. */
@@ -16,6 +17,7 @@ const METHODS: readonly PeekMethod['method'][] = ['counter', 'cbc', 'chacha20', 
 export class NativePeek implements PeekCipher {
   readonly #native = nativeCrypto();
   readonly #table: NativePeekTable = this.#native.peekCreate(Uint8Array.from(REFUSALS, verdictOf));
+  readonly #bindings = new Bindings<PeekedPackets, NativePeeked>();
   readonly #keys = new SlotKeys((slot) => this.#native.peekRemove(this.#table, slot));
 
   install(saSlot: number, keys: EspKeys, leadBlocks: number): void {
@@ -35,18 +37,8 @@ export class NativePeek implements PeekCipher {
   }
 
   decrypt(batch: PeekedPackets, spans: PeekedSpans): void {
-    this.#native.peekDecrypt(
-      this.#table,
-      batch.slab,
-      batch.espOffset,
-      batch.espLength,
-      batch.saSlot,
-      batch.verdict,
-      batch.count,
-      spans.plain,
-      spans.innerBytes,
-      spans.available,
-    );
+    const bound = this.#bindings.known(batch, spans.plain) ?? this.#bind(batch, spans);
+    this.#native.peekDecrypt(bound, batch.count);
   }
 
   decryptLong(batch: PeekedPackets, i: number, out: Buffer): void {
@@ -58,5 +50,22 @@ export class NativePeek implements PeekCipher {
       batch.saSlot[i] as number,
       out,
     );
+  }
+
+  #bind(batch: PeekedPackets, spans: PeekedSpans): NativePeeked {
+    const { slab, espOffset, espLength, saSlot, verdict } = batch;
+    const { plain, innerBytes, available } = spans;
+    const bound = this.#native.peekBind(
+      this.#table,
+      slab,
+      espOffset,
+      espLength,
+      saSlot,
+      verdict,
+      plain,
+      innerBytes,
+      available,
+    );
+    return this.#bindings.keep(batch, plain, bound);
   }
 }

@@ -4,6 +4,12 @@ export interface NativeStamperTable {
   readonly [stamperBrand]: true;
 }
 
+declare const stampedBrand: unique symbol;
+/** The arrays of one batch, and the table that its SAs are in. */
+export interface NativeStamped {
+  readonly [stampedBrand]: true;
+}
+
 declare const maskerBrand: unique symbol;
 /** SAs whose packets are stamped elsewhere, by slot. Keys are wiped when it is collected. */
 export interface NativeMaskerTable {
@@ -24,28 +30,20 @@ export interface NativeStampFunctions {
     check: Uint8Array,
   ): void;
   stamperRemove(table: NativeStamperTable, slot: number): void;
-  stamperAccept(
+  /** The arrays must not be transferred to another thread. */
+  stamperBind(
     table: NativeStamperTable,
     slab: Buffer,
     offset: Uint32Array,
     length: Uint32Array,
     saSlot: Int32Array,
     verdict: Uint8Array,
-    count: number,
-    epoch: number,
-    senderIds: Uint16Array,
-  ): void;
-  stamperStamp(
-    table: NativeStamperTable,
-    slab: Buffer,
-    offset: Uint32Array,
-    length: Uint32Array,
-    saSlot: Int32Array,
-    verdict: Uint8Array,
-    count: number,
     sequenceHigh: Uint32Array,
     sequenceLow: Uint32Array,
-  ): void;
+    senderId: Uint16Array,
+  ): NativeStamped;
+  stamperAccept(batch: NativeStamped, count: number, epoch: number): void;
+  stamperStamp(batch: NativeStamped, count: number): void;
   /** `verdicts`: in the order of `refusal_t` in masker.c. */
   maskerCreate(verdicts: Uint8Array): NativeMaskerTable;
   /** `shape`: group, epoch, bytes of the ICV. */

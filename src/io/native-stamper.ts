@@ -1,8 +1,9 @@
 import { verdictOf } from '../base/verdict.ts';
 import type { StampCrypto, StampedBatch } from '../ipsec/stamp-crypto.ts';
 import { stampedSuite, type StamperOptions } from '../ipsec/stamper.ts';
+import { Bindings } from './bindings.ts';
 import { nativeCrypto } from './native-crypto.ts';
-import type { NativeStamperTable } from './native-stamp-tables.ts';
+import type { NativeStamped, NativeStamperTable } from './native-stamp-tables.ts';
 import { SlotKeys } from './slot-keys.ts';
 
 /** In the order of `refusal_t` in stamper.c. */
@@ -19,6 +20,7 @@ const REFUSALS = [
 export class NativeStamper implements StampCrypto {
   readonly #native = nativeCrypto();
   readonly #table: NativeStamperTable = this.#native.stamperCreate(Uint8Array.from(REFUSALS, verdictOf));
+  readonly #bindings = new Bindings<StampedBatch, NativeStamped>();
   readonly #keys = new SlotKeys((slot) => this.#native.stamperRemove(this.#table, slot));
 
   install(saSlot: number, { sa, epoch, link, check }: StamperOptions): void {
@@ -33,23 +35,29 @@ export class NativeStamper implements StampCrypto {
     this.#keys.remove(saSlot);
   }
 
-  accept(batch: StampedBatch, epoch: number, senderIds: Uint16Array): void {
-    const { slab, offset, length, saSlot, verdict, count } = batch;
-    this.#native.stamperAccept(this.#table, slab, offset, length, saSlot, verdict, count, epoch, senderIds);
+  accept(batch: StampedBatch, epoch: number): void {
+    const bound = this.#bindings.known(batch, batch.slab) ?? this.#bind(batch);
+    this.#native.stamperAccept(bound, batch.count, epoch);
   }
 
   stamp(batch: StampedBatch): void {
-    const { slab, offset, length, saSlot, verdict, count, sequenceHigh, sequenceLow } = batch;
-    this.#native.stamperStamp(
+    const bound = this.#bindings.known(batch, batch.slab) ?? this.#bind(batch);
+    this.#native.stamperStamp(bound, batch.count);
+  }
+
+  #bind(batch: StampedBatch): NativeStamped {
+    const { slab, offset, length, saSlot, verdict, sequenceHigh, sequenceLow, senderId } = batch;
+    const bound = this.#native.stamperBind(
       this.#table,
       slab,
       offset,
       length,
       saSlot,
       verdict,
-      count,
       sequenceHigh,
       sequenceLow,
+      senderId,
     );
+    return this.#bindings.keep(batch, slab, bound);
   }
 }

@@ -5,6 +5,8 @@ import type { StamperOptions } from './stamper.ts';
 export interface StampedBatch extends LinkPackets {
   readonly count: number;
   readonly saSlot: Int32Array;
+  /** In of `accept`: the id that the target that the packet came from has on its SA, 0 if it has none. */
+  readonly senderId: Uint16Array;
   /** In of `stamp`: the number of each packet. */
   readonly sequenceHigh: Uint32Array;
   readonly sequenceLow: Uint32Array;
@@ -21,10 +23,10 @@ export interface StampCrypto {
   /** Wipes what was made of the keys. Later packets of the slot get `stamp-check`. */
   remove(saSlot: number): void;
   /**
-   * Which packets, that came under `epoch`, may be stamped: the others get a verdict. `senderIds[i]` is the id that the target that
-   * packet `i` came from has on its SA, 0 if it has none. What is accepted is not accepted again, and stays as it is.
+   * Which packets, that came under `epoch`, may be stamped: the others get a verdict. What is accepted is not accepted again, and stays
+   * as it is.
    */
-  accept(batch: StampedBatch, epoch: number, senderIds: Uint16Array): void;
+  accept(batch: StampedBatch, epoch: number): void;
   /** Gives accepted packets their numbers: offset and length become those of the ESP packet for the peer. A number is used up either way. */
   stamp(batch: StampedBatch): void;
 }

@@ -19,11 +19,11 @@ export class StampNodeCrypto implements StampCrypto {
     this.#stampers.delete(saSlot);
   }
 
-  accept(batch: StampedBatch, epoch: number, senderIds: Uint16Array): void {
+  accept(batch: StampedBatch, epoch: number): void {
     for (let i = 0; i < batch.count; i++) {
       if (batch.verdict[i] !== KEEP) continue;
       const stamper = this.#stampers.get(batch.saSlot[i] as number);
-      batch.verdict[i] = stamper?.accept(batch, i, epoch, senderIds[i] as number) ?? CHECK;
+      batch.verdict[i] = stamper?.accept(batch, i, epoch, batch.senderId[i] as number) ?? CHECK;
     }
   }
 

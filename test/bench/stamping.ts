@@ -78,7 +78,7 @@ async function measure(innerBytes: number): Promise<Record<string, number>> {
   const stamper = new NativeStamper();
   const { link: linkKey, check } = pair;
   stamper.install(0, { sa: pair.sa, epoch: EPOCH, link: linkKey, check });
-  const senders = new Uint16Array(PACKETS).fill(3);
+  toStamp.senderId.fill(3);
   const peeker = new Peeker(new NativePeek());
   peeker.install(0, { ...pair.sa, mode: 'tunnel', destinationSelectors: [] });
   const toPeek = new TestBatch(
@@ -126,7 +126,7 @@ async function measure(innerBytes: number): Promise<Record<string, number>> {
     .add(
       'addon stamp',
       () => {
-        stamper.accept(toStamp, EPOCH, senders);
+        stamper.accept(toStamp, EPOCH);
         stamper.stamp(toStamp);
       },
       {

@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { KEEP } from '../../src/base/verdict.ts';
-import { nativeCrypto } from '../../src/io/native-crypto.ts';
 import { NativePeek } from '../../src/io/native-peek.ts';
 import { knownAlgorithms } from '../../src/ipsec/algorithms.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { Peeker, type PeekKeys } from '../../src/ipsec/peek.ts';
 import { type EspVector, keysOf, peekKeysOf, TestBatch } from '../support/crypto-batch.ts';
 import { hostileInner, upperHeader } from '../support/hostile-inner.ts';
+import { describeEachWay } from '../support/instruction-ways.ts';
 import { columnsOf } from '../support/inner-columns.ts';
 import { selectorOf } from '../support/test-sas.ts';
 import { fromHex, readVectors } from '../support/vectors.ts';
@@ -98,79 +98,73 @@ function peeked(peeker: Peeker, packets: readonly Packet[]) {
   });
 }
 
-for (const usesInstructions of [true, false]) {
-  describe(`peek by the addon, ${usesInstructions ? "with the CPU's instructions" : 'portable'}`, () => {
-    const native = () => {
-      nativeCrypto().instructions(usesInstructions);
-      return new Peeker(new NativePeek());
-    };
-    after(() => nativeCrypto().instructions(true));
+describeEachWay('peek by the addon', () => {
+  const native = () => new Peeker(new NativePeek());
 
-    it('sees what node:crypto sees, of every algorithm, mode and packet', () => {
-      const [tested, oracle] = [native(), new Peeker()];
-      SAS.forEach((sa, slot) => {
-        tested.install(slot, sa);
-        oracle.install(slot, sa);
-      });
-      let seen = 0;
-      fc.assert(
-        fc.property(fc.array(packet, { minLength: 1, maxLength: 24 }), (packets) => {
-          const wanted = peeked(oracle, packets);
-          expect(peeked(tested, packets)).to.deep.equal(wanted);
-          seen += wanted.filter((value) => typeof value !== 'string').length;
-        }),
-        { numRuns: 120 },
-      );
-      expect(seen).to.be.above(50);
+  it('sees what node:crypto sees, of every algorithm, mode and packet', () => {
+    const [tested, oracle] = [native(), new Peeker()];
+    SAS.forEach((sa, slot) => {
+      tested.install(slot, sa);
+      oracle.install(slot, sa);
     });
+    let seen = 0;
+    fc.assert(
+      fc.property(fc.array(packet, { minLength: 1, maxLength: 24 }), (packets) => {
+        const wanted = peeked(oracle, packets);
+        expect(peeked(tested, packets)).to.deep.equal(wanted);
+        seen += wanted.filter((value) => typeof value !== 'string').length;
+      }),
+      { numRuns: 120 },
+    );
+    expect(seen).to.be.above(50);
+  });
 
-    it('sees the headers of packets that scapy made', () => {
-      const { vectors } = readVectors('esp-scapy.json') as { vectors: EspVector[] };
-      const tested = native();
-      vectors.forEach((vector, slot) => tested.install(slot, peekKeysOf(vector)));
-      const batch = new TestBatch(vectors.map(({ esp }) => fromHex(esp)));
-      vectors.forEach((_, slot) => {
-        batch.saSlot[slot] = slot;
-      });
-      tested.peek(batch);
-      vectors.forEach((vector, i) => {
-        const { protocol, sourcePort, destinationPort, tcpFlags } = vector;
-        expect(
-          {
-            reason: batch.reason(i),
-            protocol: batch.protocol[i],
-            sourcePort: batch.sourcePort[i],
-            destinationPort: batch.destinationPort[i],
-            tcpFlags: batch.tcpFlags[i],
-          },
-          vector.it,
-        ).to.deep.equal({ reason: 'none', protocol, sourcePort, destinationPort, tcpFlags });
-      });
+  it('sees the headers of packets that scapy made', () => {
+    const { vectors } = readVectors('esp-scapy.json') as { vectors: EspVector[] };
+    const tested = native();
+    vectors.forEach((vector, slot) => tested.install(slot, peekKeysOf(vector)));
+    const batch = new TestBatch(vectors.map(({ esp }) => fromHex(esp)));
+    vectors.forEach((_, slot) => {
+      batch.saSlot[slot] = slot;
     });
-
-    it('ends with the SA, with its key, and with what takes its slot', () => {
-      const tested = native();
-      const saOf = (spi: number) => peekKeysOf({ spi, encryption: 20, encryptionKey: '07'.repeat(20) });
-      const [keys, sa, other] = [saOf(0xc0de), saOf(0xc0de), saOf(0xc0df)];
-      const esp = Buffer.alloc(64);
-      esp.writeUInt32BE(0xc0de, 0);
-      const reason = () => {
-        const batch = new TestBatch([esp]);
-        tested.peek(batch);
-        return batch.reason();
-      };
-      tested.install(0, keys);
-      expect(reason()).to.not.equal('unknown-spi');
-      keys.encryption.key.wipe();
-      expect(reason()).to.equal('unknown-spi');
-      tested.install(0, sa);
-      expect(reason()).to.not.equal('unknown-spi');
-      tested.install(0, other);
-      expect(reason()).to.equal('unknown-spi');
-      tested.install(0, sa);
-      tested.remove(0);
-      tested.remove(0);
-      expect(reason()).to.equal('unknown-spi');
+    tested.peek(batch);
+    vectors.forEach((vector, i) => {
+      const { protocol, sourcePort, destinationPort, tcpFlags } = vector;
+      expect(
+        {
+          reason: batch.reason(i),
+          protocol: batch.protocol[i],
+          sourcePort: batch.sourcePort[i],
+          destinationPort: batch.destinationPort[i],
+          tcpFlags: batch.tcpFlags[i],
+        },
+        vector.it,
+      ).to.deep.equal({ reason: 'none', protocol, sourcePort, destinationPort, tcpFlags });
     });
   });
-}
+
+  it('ends with the SA, with its key, and with what takes its slot', () => {
+    const tested = native();
+    const saOf = (spi: number) => peekKeysOf({ spi, encryption: 20, encryptionKey: '07'.repeat(20) });
+    const [keys, sa, other] = [saOf(0xc0de), saOf(0xc0de), saOf(0xc0df)];
+    const esp = Buffer.alloc(64);
+    esp.writeUInt32BE(0xc0de, 0);
+    const reason = () => {
+      const batch = new TestBatch([esp]);
+      tested.peek(batch);
+      return batch.reason();
+    };
+    tested.install(0, keys);
+    expect(reason()).to.not.equal('unknown-spi');
+    keys.encryption.key.wipe();
+    expect(reason()).to.equal('unknown-spi');
+    tested.install(0, sa);
+    expect(reason()).to.not.equal('unknown-spi');
+    tested.install(0, other);
+    expect(reason()).to.equal('unknown-spi');
+    tested.install(0, sa);
+    tested.remove(0);
+    tested.remove(0);
+    expect(reason()).to.equal('unknown-spi');
+  });
+});

@@ -38,6 +38,7 @@ export class TestBatch implements StampBatch, PeekBatch {
   readonly trafficClass: Uint8Array;
   readonly hopLimit: Uint8Array;
   readonly dontFragment: Uint8Array;
+  readonly senderId: Uint16Array;
 
   constructor(packets: readonly Uint8Array[], slotBytes = SLOT) {
     const n = packets.length;
@@ -56,6 +57,7 @@ export class TestBatch implements StampBatch, PeekBatch {
     [this.trafficClass, this.hopLimit, this.dontFragment] = [u8(n), u8(n), u8(n)];
     this.quotedDestination = u32(n * 4);
     [this.quotedSourcePort, this.quotedDestinationPort] = [new Uint16Array(n), new Uint16Array(n)];
+    this.senderId = new Uint16Array(n);
     [this.sourcePort, this.destinationPort] = [new Uint16Array(n), new Uint16Array(n)];
   }
 

@@ -148,6 +148,50 @@ USES_AES static void one(const aes_t *key, aes_block_t *block)
 	_mm_store_si128((__m128i*)block, s);
 }
 
+/** Blocks under one key, four in a register */
+#define WIDE 32
+#define USES_WIDE_AES __attribute__((target("vaes,avx512f")))
+#define EACH_REGISTER(statement) _Pragma("GCC unroll 8") \
+	for (size_t r = 0; r < WIDE / 4; r++) { statement; }
+
+USES_WIDE_AES static void encrypt_wide(const aes_t *key, aes_block_t blocks[],
+									   size_t count)
+{
+	const int rounds = key->rounds;
+	/* a bit for each half of a block */
+	const uint64_t there = count < WIDE ? (1ULL << 2 * count) - 1 : ~0ULL;
+	__m512i s[WIDE / 4], k = _mm512_broadcast_i32x4(LOAD(&key->round[0]));
+
+	EACH_REGISTER(s[r] = _mm512_maskz_loadu_epi64((__mmask8)(there >> 8 * r),
+												  &blocks[4 * r]));
+	EACH_REGISTER(s[r] = _mm512_xor_si512(s[r], k));
+	for (int i = 1; i < rounds; i++)
+	{
+		k = _mm512_broadcast_i32x4(LOAD(&key->round[i]));
+		EACH_REGISTER(s[r] = _mm512_aesenc_epi128(s[r], k));
+	}
+	k = _mm512_broadcast_i32x4(LOAD(&key->round[rounds]));
+	EACH_REGISTER(s[r] = _mm512_aesenclast_epi128(s[r], k));
+	EACH_REGISTER(_mm512_mask_storeu_epi64(&blocks[4 * r],
+										   (__mmask8)(there >> 8 * r), s[r]));
+}
+
+/** How many of the first WIDE blocks are under the first's key, if more are than there are lanes; else none */
+static size_t count_wide(const aes_t *const keys[], size_t count)
+{
+	size_t n = 1;
+
+	if (!keys[0]->is_wide || count < LANES || keys[LANES - 1] != keys[0])
+	{
+		return 0;
+	}
+	while (n < count && n < WIDE && keys[n] == keys[0])
+	{
+		n++;
+	}
+	return n >= LANES ? n : 0;
+}
+
 static bool are_lanes(const aes_t *const keys[], size_t count)
 {
 	if (count < LANES || keys[0]->evp)
@@ -179,6 +223,7 @@ bool aes_init(aes_t *this, const uint8_t *key, size_t bytes, bool decrypts)
 #ifdef __x86_64__
 	if (cpu_has_aes())
 	{
+		this->is_wide = cpu_has_wide_aes() && !decrypts;
 		expand(this, key, bytes);
 		if (decrypts)
 		{
@@ -197,6 +242,14 @@ void aes_each(const aes_t *const keys[], aes_block_t blocks[], size_t count)
 	while (i < count)
 	{
 #ifdef __x86_64__
+		const size_t wide = count_wide(keys + i, count - i);
+
+		if (wide)
+		{
+			encrypt_wide(keys[i], blocks + i, wide);
+			i += wide;
+			continue;
+		}
 		if (are_lanes(keys + i, count - i))
 		{
 			if (keys[i]->decrypts)

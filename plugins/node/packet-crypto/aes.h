@@ -13,6 +13,7 @@
 #ifndef PACKET_CRYPTO_AES_H_
 #define PACKET_CRYPTO_AES_H_
 
+#include <endian.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +33,8 @@ typedef struct {
 	/** 10, 12 or 14 */
 	uint8_t rounds;
 	bool decrypts;
+	/** the CPU does four blocks in one register (VAES) */
+	bool is_wide;
 	/** set where the CPU has no instructions for AES */
 	EVP_CIPHER_CTX *evp;
 } aes_t;
@@ -48,16 +51,26 @@ bool aes_init(aes_t *this, const uint8_t *key, size_t bytes, bool decrypts);
 /** Encrypt, or decrypt, block i with key i in place */
 void aes_each(const aes_t *const keys[], aes_block_t blocks[], size_t count);
 
+/** Sixteen bytes, wherever they stand, as the CPU takes them: a block that is read in another way than it was written waits */
+typedef uint64_t aes_words_t __attribute__((vector_size(AES_BLOCK_BYTES)));
+
 /** Xor a block, wherever it stands, to another */
 static inline void aes_xor(aes_block_t *to, const uint8_t *from)
 {
-	uint64_t a[2], b[2];
+	aes_words_t a, b;
 
-	memcpy(a, to, sizeof(a));
-	memcpy(b, from, sizeof(b));
-	a[0] ^= b[0];
-	a[1] ^= b[1];
-	memcpy(to, a, sizeof(a));
+	memcpy(&a, to, sizeof(a));
+	memcpy(&b, from, sizeof(b));
+	a ^= b;
+	memcpy(to, &a, sizeof(a));
+}
+
+/** Two words, the highest byte first, as a block */
+static inline void aes_put(aes_block_t *to, uint64_t high, uint64_t low)
+{
+	const aes_words_t words = { htobe64(high), htobe64(low) };
+
+	memcpy(to, &words, sizeof(words));
 }
 
 /** Overwrite the key */

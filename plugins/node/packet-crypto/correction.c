@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** H^0 to H^127: packets of up to 2000 bytes need no other */
-#define SMALL 128
+/** H^0 to H^127, times x^31 */
+#define SMALL CORRECTED_SMALL
 /** H^128, H^256 ... for longer ones */
 #define LARGE (CORRECTED_BLOCKS_MAX / SMALL + 1)
 #define POWERS_BYTES ((SMALL + LARGE) * sizeof(field_t))
@@ -31,27 +31,37 @@ bool correction_init(correction_t *this, const uint8_t *key, size_t bytes,
 	aes_each(keys, &hash, 1);
 	this->hash = field_load(hash.bytes);
 	this->multiply = field_multiplication();
+	this->scale = field_scaling();
 	this->has_esn = has_esn;
 	OPENSSL_cleanse(&hash, sizeof(hash));
 	aes_wipe(&aes);
 	return true;
 }
 
-static bool make_powers(correction_t *this)
+/**
+ * D is x^32 times a word, and to scale multiplies by x: so the small powers are
+ * those of H times x^31.
+ */
+bool correction_make_powers(correction_t *this)
 {
-	field_t *small = malloc(POWERS_BYTES), *large;
+	field_t *small, *large;
 
+	small = malloc(POWERS_BYTES);
 	if (!small)
 	{
 		return false;
 	}
 	large = small + SMALL;
-	small[0] = (field_t){ .high = 1ULL << 63 };
+	small[0] = (field_t){ .high = 1ULL << (63 - 31) };
+	large[0] = this->hash;
 	for (int i = 1; i < SMALL; i++)
 	{
 		small[i] = this->multiply(small[i - 1], &this->hash);
 	}
-	large[0] = this->multiply(small[SMALL - 1], &this->hash);
+	for (int i = 1; i < SMALL; i *= 2)
+	{
+		large[0] = this->multiply(large[0], &large[0]);
+	}
 	for (int i = 1; i < LARGE; i++)
 	{
 		large[i] = this->multiply(large[i - 1], &large[0]);
@@ -60,24 +70,26 @@ static bool make_powers(correction_t *this)
 	return true;
 }
 
-bool correction_of(correction_t *this, uint32_t high, uint32_t low,
-				   uint32_t blocks, aes_block_t *out)
+const field_t *correction_large_power(corrections_t *this, const correction_t *of,
+									  uint32_t power)
 {
-	const uint32_t power = blocks + 2;
-	field_t value = {};
+	field_t *product = &this->products[this->longer++];
 
-	if (blocks > CORRECTED_BLOCKS_MAX || (!this->powers && !make_powers(this)))
+	*product = of->multiply(of->powers[power % SMALL],
+							&of->powers[SMALL + power / SMALL - 1]);
+	return product;
+}
+
+void corrections_end(corrections_t *this, aes_block_t blocks[])
+{
+	if (this->count)
 	{
-		return false;
+		this->scale(this->words, this->powers, blocks, this->count);
 	}
-	value.high = this->has_esn ? high : low;
-	value.low = this->has_esn ? (uint64_t)low << 32 : 0;
-	if (power >= SMALL)
+	if (this->longer)
 	{
-		value = this->multiply(value, &this->powers[SMALL + power / SMALL - 1]);
+		OPENSSL_cleanse(this->products, this->longer * sizeof(this->products[0]));
 	}
-	field_store(this->multiply(value, &this->powers[power % SMALL]), out->bytes);
-	return true;
 }
 
 void correction_wipe(correction_t *this)

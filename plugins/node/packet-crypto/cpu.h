@@ -20,9 +20,13 @@ bool cpu_has_aes(void);
 /** Multiplication without carry (PCLMULQDQ) */
 bool cpu_has_clmul(void);
 
+/** AES rounds on four blocks at once (VAES with AVX-512) */
+bool cpu_has_wide_aes(void);
+
 /**
- * instructions(isUsed): for tests. False: what is made from now on goes the
- * portable way. Returns whether the CPU has them all.
+ * instructions(way): for tests. What is made from now on goes no better way than
+ * 0, the portable one, 1, AES-NI with PCLMULQDQ, or 2, VAES besides. Returns the
+ * best that the CPU has.
  */
 napi_value cpu_instructions(napi_env env, napi_callback_info info);
 

@@ -251,6 +251,11 @@ static inline uint32_t read_be32(const uint8_t *at)
 		   (uint32_t)at[2] << 8 | at[3];
 }
 
+static inline uint64_t read_be64(const uint8_t *at)
+{
+	return (uint64_t)read_be32(at) << 32 | read_be32(at + 4);
+}
+
 static inline void write_be32(uint8_t *at, uint32_t value)
 {
 	at[0] = value >> 24;

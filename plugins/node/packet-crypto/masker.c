@@ -164,7 +164,7 @@ napi_value masker_mask(napi_env env, napi_callback_info info)
 		}
 		sealed[ready].index = i;
 		*place = (stamp_place_t){ .mask = &sa->mask, .esp = esp,
-			.icv = esp + vector.length[i] - sa->mask.icv_bytes };
+			.icv = esp + STAMP_ESP_BYTES + bytes, .bytes = (uint32_t)bytes };
 		header = esp - STAMP_HEADER_BYTES;
 		header[0] = STAMP_VERSION;
 		header[1] = dont_fragment[i] == 1 ? STAMP_DONT_FRAGMENT : 0;

@@ -5,6 +5,7 @@
 
 #include "peek.h"
 #include "aes.h"
+#include "bound.h"
 #include "chacha.h"
 #include "crypto.h"
 #include "slots.h"
@@ -208,6 +209,22 @@ static void read_blocks(queue_t *queue, const peek_sa_t *sa,
 	}
 }
 
+/** Where what is read goes: lead and trailer, bytes in front of the trailer, bytes at hand */
+enum { PLAIN, INNER, AVAILABLE };
+
+static const bound_kind_t binding = {
+	.table = &kind,
+	.others = 3,
+	.other = { [PLAIN] = { napi_uint8_array, SPAN_BYTES },
+			   [INNER] = { napi_uint32_array, 1 },
+			   [AVAILABLE] = { napi_uint8_array, 1 } },
+};
+
+napi_value peek_bind(napi_env env, napi_callback_info info)
+{
+	return bound_create(env, info, &binding);
+}
+
 napi_value peek_create(napi_env env, napi_callback_info info)
 {
 	VECTOR_ARGS(env, info, 1);
@@ -314,23 +331,21 @@ static const peek_sa_t *sa_of(const slots_t *table, vector_t *vector,
 
 napi_value peek_decrypt(napi_env env, napi_callback_info info)
 {
-	slots_t *table;
-	vector_t vector = {};
-	int32_t *slot;
-	uint32_t count, bytes;
+	bound_t *this;
+	vector_t *vector;
+	uint32_t count, bytes, *inner;
+	uint8_t *plain, *available;
 	queue_t queue;
 
-	VECTOR_ARGS(env, info, 10);
-	if (!slots_get_batch(env, argv, &kind, &table, &vector, &slot, &count))
+	VECTOR_ARGS(env, info, 2);
+	if (!(this = bound_get(env, argv, &binding, &count)))
 	{
 		return NULL;
 	}
-	VECTOR_ARG_ARRAY(env, 7, napi_uint8_array, uint8_t, plain);
-	VECTOR_ARG_ARRAY(env, 8, napi_uint32_array, uint32_t, inner);
-	VECTOR_ARG_ARRAY(env, 9, napi_uint8_array, uint8_t, available);
-	VECTOR_CHECK(env, count <= inner_entries && count <= available_entries &&
-				 (uint64_t)count * SPAN_BYTES <= plain_entries,
-				 "more packets than the arrays have");
+	vector = &this->vector;
+	plain = this->other[PLAIN];
+	inner = this->other[INNER];
+	available = this->other[AVAILABLE];
 	queue.count = 0;
 	for (uint32_t i = 0; i < count; i++)
 	{
@@ -339,12 +354,12 @@ napi_value peek_decrypt(napi_env env, napi_callback_info info)
 		uint8_t *out = plain + (size_t)i * SPAN_BYTES;
 		uint32_t lead, last;
 
-		if (vector.verdict[i] ||
-			!(sa = sa_of(table, &vector, slot[i], i, &bytes)))
+		if (vector->verdict[i] ||
+			!(sa = sa_of(this->table, vector, this->slot[i], i, &bytes)))
 		{
 			continue;
 		}
-		payload = vector.slab + vector.offset[i] + ESP_HEADER_BYTES + sa->iv_bytes;
+		payload = vector->slab + vector->offset[i] + ESP_HEADER_BYTES + sa->iv_bytes;
 		lead = sa->lead_blocks * BLOCK;
 		last = (bytes - 1) / BLOCK;
 		read_blocks(&queue, sa, payload, bytes, 0, sa->lead_blocks, out);

@@ -23,7 +23,10 @@ napi_value peek_install(napi_env env, napi_callback_info info);
 /** peekRemove(table, slot): twice is harmless */
 napi_value peek_remove(napi_env env, napi_callback_info info);
 
-/** peekDecrypt(table, slab, espOffset, espLength, saSlot, verdict, count, plain, innerBytes, available) */
+/** peekBind(table, slab, espOffset, espLength, saSlot, verdict, plain, innerBytes, available): a binding */
+napi_value peek_bind(napi_env env, napi_callback_info info);
+
+/** peekDecrypt(binding, count) */
 napi_value peek_decrypt(napi_env env, napi_callback_info info);
 
 /** peekDecryptLong(table, slab, espOffset, espLength, slot, out): bytes at hand */

@@ -23,10 +23,13 @@ napi_value stamper_install(napi_env env, napi_callback_info info);
 /** stamperRemove(table, slot): twice is harmless */
 napi_value stamper_remove(napi_env env, napi_callback_info info);
 
-/** stamperAccept(table, slab, offset, length, saSlot, verdict, count, epoch, senderId) */
+/** stamperBind(table, slab, offset, length, saSlot, verdict, sequenceHigh, sequenceLow, senderIds): a binding */
+napi_value stamper_bind(napi_env env, napi_callback_info info);
+
+/** stamperAccept(binding, count, epoch) */
 napi_value stamper_accept(napi_env env, napi_callback_info info);
 
-/** stamperStamp(table, slab, offset, length, saSlot, verdict, count, sequenceHigh, sequenceLow) */
+/** stamperStamp(binding, count) */
 napi_value stamper_stamp(napi_env env, napi_callback_info info);
 
 /** maskerCreate(verdicts): a table of SAs */

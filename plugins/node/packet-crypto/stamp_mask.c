@@ -5,6 +5,7 @@
 
 #include "stamp_mask.h"
 #include "crypto.h"
+#include "stamp_wide.h"
 
 #include <openssl/crypto.h>
 
@@ -12,7 +13,6 @@
 /** epoch | SPI | IV, length of the ciphertext, ICV, hints: two blocks or three, the last never whole */
 #define HINT_BYTES 4
 #define MESSAGE_BYTES(icv_bytes) (BLOCK + 2 + (icv_bytes) + HINT_BYTES)
-#define MESSAGE_BLOCKS_MAX 3
 
 /** Times x in GF(2^128) (RFC 4493 section 2.3), without a branch on the secret */
 static void double_block(uint8_t *block)
@@ -48,20 +48,24 @@ bool stamp_mask_init(stamp_mask_t *this, const uint8_t *link,
 }
 
 /** epoch | SPI | IV: what makes a pad, and what the check begins with */
-static void first_block(const stamp_place_t *place, aes_block_t *block)
+static inline void first_block(const stamp_place_t *place, aes_block_t *block)
 {
-	write_be32(block->bytes, place->mask->epoch);
-	memcpy(block->bytes + 4, place->esp, 4);
-	memcpy(block->bytes + 8, place->esp + 8, 8);
+	aes_put(block, (uint64_t)place->mask->epoch << 32 | read_be32(place->esp),
+			read_be64(place->esp + ESP_HEADER_BYTES));
 }
 
-void stamp_mask_pads(const stamp_place_t places[], size_t count,
-					 aes_block_t pads[])
+void stamp_mask_pads(stamp_place_t places[STAMP_GROUP], size_t count,
+					 aes_block_t pads[STAMP_GROUP])
 {
 	const aes_t *keys[STAMP_GROUP];
 
 	if (!count)
 	{
+		return;
+	}
+	if (stamp_is_wide(places, count))
+	{
+		stamp_wide_pads(places, count, pads);
 		return;
 	}
 	for (size_t i = 0; i < count; i++)
@@ -72,28 +76,45 @@ void stamp_mask_pads(const stamp_place_t places[], size_t count,
 	aes_each(keys, pads, count);
 }
 
-/** What follows the first block, filled up with zeros; the tail has the padding */
-static void rest_of_message(const stamp_place_t *place,
-							aes_block_t rest[MESSAGE_BLOCKS_MAX - 1])
+/**
+ * What follows the first block: length (16) | ICV | hints (32), filled up with
+ * zeros; the tail has the padding. As words, which take fewer stores than bytes.
+ *
+ * @return			false: the third block is not needed
+ */
+static inline bool rest_of_message(const stamp_place_t *place,
+								   aes_block_t *second, aes_block_t *third)
 {
-	const long bytes = stamp_ciphertext_bytes(place);
-	const uint8_t icv_bytes = place->mask->icv_bytes;
-	uint8_t *to = rest[0].bytes;
+	const uint64_t bytes = place->bytes;
+	const uint64_t hints = read_be32(place->esp - STAMP_HEADER_BYTES);
+	const uint64_t icv = read_be64(place->icv);
+	uint64_t rest;
 
-	memset(rest, 0, (MESSAGE_BLOCKS_MAX - 1) * BLOCK);
-	to[0] = (uint8_t)(bytes >> 8);
-	to[1] = (uint8_t)bytes;
-	stamp_copy_icv(to + 2, place->icv, icv_bytes);
-	memcpy(to + 2 + icv_bytes, place->esp - STAMP_HEADER_BYTES, HINT_BYTES);
+	switch (place->mask->icv_bytes)
+	{
+		case 16:
+			rest = read_be64(place->icv + 8);
+			aes_put(second, bytes << 48 | icv >> 16, icv << 48 | rest >> 16);
+			aes_put(third, rest << 48 | hints << 16, 0);
+			return true;
+		case 12:
+			rest = read_be32(place->icv + 8);
+			aes_put(second, bytes << 48 | icv >> 16,
+					icv << 48 | rest << 16 | hints >> 16);
+			aes_put(third, hints << 48, 0);
+			return true;
+		default:
+			aes_put(second, bytes << 48 | icv >> 16, icv << 48 | hints << 16);
+			return false;
+	}
 }
 
 /** CBC-MAC of all messages side by side, a block of each at a time */
-void stamp_mask_check(const stamp_place_t places[], size_t count,
-					  aes_block_t checks[])
+void stamp_mask_check(stamp_place_t places[STAMP_GROUP], size_t count,
+					  aes_block_t checks[STAMP_GROUP])
 {
-	const aes_t *keys[STAMP_GROUP];
-	aes_block_t rest[STAMP_GROUP][MESSAGE_BLOCKS_MAX - 1];
-	aes_block_t third[STAMP_GROUP];
+	const aes_t *keys[STAMP_GROUP], *longer_keys[STAMP_GROUP];
+	aes_block_t second[STAMP_GROUP], third[STAMP_GROUP];
 	uint8_t which[STAMP_GROUP];
 	size_t longer = 0;
 
@@ -101,36 +122,37 @@ void stamp_mask_check(const stamp_place_t places[], size_t count,
 	{
 		return;
 	}
+	if (stamp_is_wide(places, count))
+	{
+		stamp_wide_check(places, count, checks);
+		return;
+	}
 	for (size_t i = 0; i < count; i++)
 	{
 		keys[i] = &places[i].mask->check;
 		first_block(&places[i], &checks[i]);
-		rest_of_message(&places[i], rest[i]);
-	}
-	aes_each(keys, checks, count);
-	for (size_t i = 0; i < count; i++)
-	{
-		aes_xor(&checks[i], rest[i][0].bytes);
-		if (MESSAGE_BYTES(places[i].mask->icv_bytes) < 2 * BLOCK)
+		if (rest_of_message(&places[i], &second[i], &third[longer]))
 		{
-			aes_xor(&checks[i], places[i].mask->tail.bytes);
+			aes_xor(&third[longer], places[i].mask->tail.bytes);
+			longer_keys[longer] = keys[i];
+			which[longer++] = (uint8_t)i;
+		}
+		else
+		{
+			aes_xor(&second[i], places[i].mask->tail.bytes);
 		}
 	}
 	aes_each(keys, checks, count);
 	for (size_t i = 0; i < count; i++)
 	{
-		if (MESSAGE_BYTES(places[i].mask->icv_bytes) < 2 * BLOCK)
-		{
-			continue;
-		}
-		which[longer] = (uint8_t)i;
-		keys[longer] = &places[i].mask->check;
-		third[longer] = checks[i];
-		aes_xor(&third[longer], rest[i][1].bytes);
-		aes_xor(&third[longer], places[i].mask->tail.bytes);
-		longer++;
+		aes_xor(&checks[i], second[i].bytes);
 	}
-	aes_each(keys, third, longer);
+	aes_each(keys, checks, count);
+	for (size_t n = 0; n < longer; n++)
+	{
+		aes_xor(&third[n], checks[which[n]].bytes);
+	}
+	aes_each(longer_keys, third, longer);
 	for (size_t n = 0; n < longer; n++)
 	{
 		checks[which[n]] = third[n];

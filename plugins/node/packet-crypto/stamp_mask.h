@@ -50,6 +50,8 @@ typedef struct {
 	/** SPI .. masked ICV, with room for the stamp header in front */
 	uint8_t *esp;
 	uint8_t *icv;
+	/** of ciphertext, between IV and ICV */
+	uint32_t bytes;
 } stamp_place_t;
 
 /**
@@ -91,21 +93,18 @@ static inline void stamp_xor_icv(uint8_t *icv, const aes_block_t *block,
 	stamp_copy_icv(icv, sum.bytes, bytes);
 }
 
-/** What is to be xored to the ICVs of up to STAMP_GROUP packets, to mask them or to take the masks off */
-void stamp_mask_pads(const stamp_place_t places[], size_t count,
-					 aes_block_t pads[]);
+/**
+ * What is to be xored to the ICVs of packets, to mask them or to take the masks off.
+ * What is behind the last place and the last pad is overwritten.
+ */
+void stamp_mask_pads(stamp_place_t places[STAMP_GROUP], size_t count,
+					 aes_block_t pads[STAMP_GROUP]);
 
-/** The checks of up to STAMP_GROUP packets as they stand: the first bytes of each block */
-void stamp_mask_check(const stamp_place_t places[], size_t count,
-					  aes_block_t checks[]);
+/** The checks of packets as they stand, likewise: the first bytes of each block */
+void stamp_mask_check(stamp_place_t places[STAMP_GROUP], size_t count,
+					  aes_block_t checks[STAMP_GROUP]);
 
 /** Overwrite the keys */
 void stamp_mask_wipe(stamp_mask_t *this);
-
-/** Bytes of ciphertext between IV and ICV; negative: there is no room for any */
-static inline long stamp_ciphertext_bytes(const stamp_place_t *place)
-{
-	return (long)(place->icv - place->esp) - STAMP_ESP_BYTES;
-}
 
 #endif /* PACKET_CRYPTO_STAMP_MASK_H_ */

@@ -4,6 +4,7 @@
  */
 
 #include "stamp.h"
+#include "bound.h"
 #include "correction.h"
 #include "crypto.h"
 #include "slots.h"
@@ -28,8 +29,9 @@ typedef enum {
 } refusal_t;
 
 typedef struct {
-	uint32_t spi;
-	uint32_t group;
+	/** the header's first words, but for its hints, and ESP's: as every packet has them */
+	uint64_t head;
+	uint64_t esp;
 	stamp_mask_t mask;
 	correction_t correction;
 	/** two, so that whatever the caller does no IV leaves twice */
@@ -42,9 +44,9 @@ typedef struct {
 	stamp_place_t places[STAMP_GROUP];
 	struct {
 		stamper_sa_t *sa;
-		uint64_t counter;
+		/** sender id and counter */
+		uint64_t iv;
 		uint32_t index;
-		uint16_t sender;
 	} of[STAMP_GROUP];
 	size_t count;
 } arrivals_t;
@@ -99,8 +101,8 @@ napi_value stamper_install(napi_env env, napi_callback_info info)
 	VECTOR_CHECK(env, link_entries == STAMP_KEY_BYTES &&
 				 check_entries == STAMP_KEY_BYTES, "a stamp key has 16 bytes");
 	VECTOR_CHECK(env, (sa = calloc(1, sizeof(*sa))), "out of memory");
-	sa->spi = shape[0];
-	sa->group = shape[1];
+	sa->head = (uint64_t)STAMP_VERSION << 56 | shape[1];
+	sa->esp = (uint64_t)shape[0] << 32;
 	if (!stamp_mask_init(&sa->mask, link, check, shape[2], (uint8_t)shape[3]) ||
 		!correction_init(&sa->correction, key, key_entries, shape[4]) ||
 		!slots_put(table, slot, sa))
@@ -117,27 +119,28 @@ napi_value stamper_remove(napi_env env, napi_callback_info info)
 	return slots_remove(env, info, &kind);
 }
 
-/** The arguments that both steps begin with */
-typedef struct {
-	slots_t *table;
-	vector_t vector;
-	int32_t *slot;
-	uint32_t count;
-} stamper_batch_t;
+/** What both steps work on: numbers, and the ids of the senders */
+enum { HIGH, LOW, SENDERS };
 
-static bool get_batch(napi_env env, const napi_value argv[], stamper_batch_t *this)
+static const bound_kind_t binding = {
+	.table = &kind,
+	.others = 3,
+	.other = { [HIGH] = { napi_uint32_array, 1 }, [LOW] = { napi_uint32_array, 1 },
+			   [SENDERS] = { napi_uint16_array, 1 } },
+};
+
+napi_value stamper_bind(napi_env env, napi_callback_info info)
 {
-	return slots_get_batch(env, argv, &kind, &this->table, &this->vector,
-						   &this->slot, &this->count);
+	return bound_create(env, info, &binding);
 }
 
-static void refuse(stamper_batch_t *this, uint32_t i, refusal_t why)
+static inline void refuse(const bound_t *this, uint32_t i, refusal_t why)
 {
 	this->vector.verdict[i] = this->table->verdicts[why];
 }
 
 /** Whether packet i is in the slab, and long enough to be one */
-static inline bool is_inside(const stamper_batch_t *this, uint32_t i)
+static inline bool is_inside(const bound_t *this, uint32_t i)
 {
 	const uint32_t length = this->vector.length[i];
 
@@ -148,79 +151,78 @@ static inline bool is_inside(const stamper_batch_t *this, uint32_t i)
 /** Packets that are fetched into the cache before they are looked at */
 #define AHEAD 8
 
-/** Have the CPU fetch both ends of a packet that comes soon */
-static inline void fetch_ahead(const stamper_batch_t *this, uint32_t i)
+/** Have the CPU fetch both ends of a packet that comes soon, wherever it says that it is: no address is wrong for that */
+static inline void fetch_ahead(const bound_t *this, uint32_t i, uint32_t count)
 {
 	const uint32_t next = i + AHEAD;
 
-	if (next < this->count && is_inside(this, next))
+	if (next < count)
 	{
-		const uint8_t *start = this->vector.slab + this->vector.offset[next];
+		const uintptr_t start = (uintptr_t)this->vector.slab +
+								this->vector.offset[next];
 
-		__builtin_prefetch(start);
-		__builtin_prefetch(start + this->vector.length[next] - 1);
+		__builtin_prefetch((const void*)start);
+		__builtin_prefetch((const void*)(start + this->vector.length[next] - 1));
 	}
 }
 
+/** In the header's first word: all of the flags that there are, traffic class, hop limit */
+#define HINTS ((uint64_t)STAMP_DONT_FRAGMENT << 48 | 0xffffULL << 32)
+
 /**
- * Read the header of packet i and find its ICV, before anything is verified, into the place behind the
- * group's last.
+ * Read the header of packet i, a word at a time, and find its ICV, before anything
+ * is verified, into the place behind the group's last.
  *
- * @return			false: it was refused
+ * @param epoch		that it came under, NULL: it was accepted before
+ * @return			REFUSE_COUNT: it may be worked on
  */
-static bool read_arrival(stamper_batch_t *this, uint32_t i, arrivals_t *group)
+__attribute__((always_inline))
+static inline refusal_t read_arrival(const bound_t *this, uint32_t i,
+									 const uint32_t *epoch, arrivals_t *group)
 {
 	const size_t n = group->count;
-	stamp_place_t *place = &group->places[n];
-	uint8_t *start, *iv;
 	stamper_sa_t *sa = slots_at(this->table, this->slot[i]);
+	uint8_t *start;
+	uint64_t head, esp, iv;
 	long bytes;
 
 	if (!sa)
 	{
-		refuse(this, i, REFUSE_CHECK);
-		return false;
+		return REFUSE_CHECK;
 	}
 	if (!is_inside(this, i))
 	{
-		refuse(this, i, REFUSE_MALFORMED);
-		return false;
+		return REFUSE_MALFORMED;
 	}
 	start = this->vector.slab + this->vector.offset[i];
-	if (start[0] != STAMP_VERSION || (start[1] & ~STAMP_DONT_FRAGMENT))
+	head = read_be64(start) & ~HINTS;
+	esp = read_be64(start + STAMP_HEADER_BYTES);
+	iv = read_be64(start + STAMP_HEADER_BYTES + ESP_HEADER_BYTES);
+	bytes = (long)this->vector.length[i] - STAMP_HEADER_BYTES - STAMP_ESP_BYTES -
+			sa->mask.icv_bytes;
+	if (!(iv >> STAMP_COUNTER_BITS) || !(iv & STAMP_COUNTER_MAX) ||
+		bytes < 1 || bytes > STAMP_CIPHERTEXT_MAX)
 	{
-		refuse(this, i, REFUSE_MALFORMED);
-		return false;
+		return REFUSE_MALFORMED;
 	}
-	place->esp = start + STAMP_HEADER_BYTES;
-	iv = place->esp + ESP_HEADER_BYTES;
-	group->of[n].index = i;
-	group->of[n].sender = (uint16_t)(iv[0] << 8 | iv[1]);
-	group->of[n].counter = (uint64_t)(iv[2] << 8 | iv[3]) << 32 | read_be32(iv + 4);
-	if (read_be32(place->esp + 4) || !group->of[n].sender || !group->of[n].counter)
+	if ((head ^ sa->head) | (esp ^ sa->esp))
 	{
-		refuse(this, i, REFUSE_MALFORMED);
-		return false;
+		/* whatever it is, it is of another SA: two may have one SPI */
+		return (head ^ sa->head) >> 32 || (uint32_t)esp ? REFUSE_MALFORMED :
+			   epoch && *epoch != sa->mask.epoch ? REFUSE_EPOCH : REFUSE_CHECK;
+	}
+	if (epoch && *epoch != sa->mask.epoch)
+	{
+		return REFUSE_EPOCH;
 	}
 	group->of[n].sa = sa;
-	place->mask = &sa->mask;
-	place->icv = start + this->vector.length[i] - sa->mask.icv_bytes;
-	bytes = stamp_ciphertext_bytes(place);
-	if (bytes < 1 || bytes > STAMP_CIPHERTEXT_MAX)
-	{
-		refuse(this, i, REFUSE_MALFORMED);
-		return false;
-	}
-	return true;
-}
-
-/** Whether packet n says that it is of its SA: two may have one SPI */
-static bool is_of_sa(const arrivals_t *group, size_t n)
-{
-	const uint8_t *esp = group->places[n].esp;
-
-	return read_be32(esp) == group->of[n].sa->spi &&
-		   read_be32(esp - STAMP_HEADER_BYTES + 4) == group->of[n].sa->group;
+	group->of[n].iv = iv;
+	group->of[n].index = i;
+	group->places[n].mask = &sa->mask;
+	group->places[n].esp = start + STAMP_HEADER_BYTES;
+	group->places[n].icv = group->places[n].esp + STAMP_ESP_BYTES + bytes;
+	group->places[n].bytes = (uint32_t)bytes;
+	return REFUSE_COUNT;
 }
 
 /** One comparison of one word, so in constant time */
@@ -234,9 +236,10 @@ static bool has_check(const stamp_place_t *place, const aes_block_t *expected)
 }
 
 /** Judge the group by what its packets carry, and begin another */
-static void accept_group(stamper_batch_t *this, arrivals_t *group,
-						 const uint16_t senders[])
+static void accept_group(bound_t *this, arrivals_t *group)
 {
+	const uint16_t *senders = this->other[SENDERS];
+	stamp_marker_t marker = {};
 	aes_block_t checks[STAMP_GROUP];
 
 	stamp_mask_check(group->places, group->count, checks);
@@ -248,86 +251,117 @@ static void accept_group(stamper_batch_t *this, arrivals_t *group,
 		{
 			refuse(this, i, REFUSE_CHECK);
 		}
-		else if (group->of[n].sender != senders[i])
+		else if (group->of[n].iv >> STAMP_COUNTER_BITS != senders[i])
 		{
 			refuse(this, i, REFUSE_SENDER);
 		}
-		else if (!stamp_windows_mark(&group->of[n].sa->accepted,
-									 group->of[n].sender, group->of[n].counter))
+		else if (!stamp_marker_mark(&marker, &group->of[n].sa->accepted,
+									group->of[n].iv))
 		{
 			refuse(this, i, REFUSE_REPEAT);
 		}
 	}
+	stamp_marker_end(&marker);
 	OPENSSL_cleanse(checks, sizeof(checks));
 	group->count = 0;
 }
 
 napi_value stamper_accept(napi_env env, napi_callback_info info)
 {
-	stamper_batch_t this = {};
+	bound_t *this;
+	/* a copy: for all that the compiler knows, a store to a packet may change the original */
+	bound_t batch;
+	uint32_t count;
 	arrivals_t group;
 
-	VECTOR_ARGS(env, info, 9);
-	if (!get_batch(env, argv, &this))
+	VECTOR_ARGS(env, info, 3);
+	if (!(this = bound_get(env, argv, &binding, &count)))
 	{
 		return NULL;
 	}
-	VECTOR_ARG_UINT32(env, 7, epoch);
-	VECTOR_ARG_ARRAY(env, 8, napi_uint16_array, uint16_t, senders);
-	VECTOR_CHECK(env, this.count <= senders_entries,
-				 "more packets than the arrays have");
+	VECTOR_ARG_UINT32(env, 2, epoch);
+	batch = *this;
 	group.count = 0;
-	for (uint32_t i = 0; i < this.count; i++)
+	for (uint32_t i = 0; i < count; i++)
 	{
-		fetch_ahead(&this, i);
-		if (this.vector.verdict[i] || !read_arrival(&this, i, &group))
+		refusal_t refusal;
+
+		fetch_ahead(&batch, i, count);
+		if (batch.vector.verdict[i])
 		{
 			continue;
 		}
-		if (epoch != group.of[group.count].sa->mask.epoch)
+		refusal = read_arrival(&batch, i, &epoch, &group);
+		if (refusal != REFUSE_COUNT)
 		{
-			refuse(&this, i, REFUSE_EPOCH);
-		}
-		else if (!is_of_sa(&group, group.count))
-		{
-			refuse(&this, i, REFUSE_CHECK);
+			refuse(&batch, i, refusal);
 		}
 		else if (++group.count == STAMP_GROUP)
 		{
-			accept_group(&this, &group, senders);
+			accept_group(this, &group);
 		}
 	}
-	accept_group(&this, &group, senders);
+	accept_group(this, &group);
 	return NULL;
 }
 
 /** May this number be given to a packet? */
-static bool is_number(const stamper_sa_t *sa, uint32_t high, uint32_t low)
+static inline bool is_number(const stamper_sa_t *sa, uint32_t high, uint32_t low)
 {
 	return sa->correction.has_esn ? high || low : !high && low;
 }
 
-/** Give the group's packets their numbers, and begin another */
-static void stamp_group(stamper_batch_t *this, arrivals_t *group,
-						const uint32_t highs[], const uint32_t lows[])
-{
-	aes_block_t pads[STAMP_GROUP], correction;
+_Static_assert(STAMP_GROUP <= CORRECTED_MAX, "a group is corrected in one go");
 
+/** Mark the group's packets, and refuse those that may not get their number */
+static void take_numbers(bound_t *this, const arrivals_t *group,
+						 corrections_t *corrections)
+{
+	const uint32_t *highs = this->other[HIGH], *lows = this->other[LOW];
+	stamp_marker_t marker = {};
+
+	for (size_t n = 0; n < group->count; n++)
+	{
+		const uint32_t i = group->of[n].index;
+		stamper_sa_t *sa = group->of[n].sa;
+
+		corrections_add(corrections, &sa->correction, highs[i], lows[i],
+						(group->places[n].bytes + BLOCK_BYTES - 1) / BLOCK_BYTES);
+		if (!is_number(sa, highs[i], lows[i]))
+		{
+			refuse(this, i, REFUSE_NO_NUMBER);
+		}
+		else if (!stamp_marker_mark(&marker, &sa->stamped, group->of[n].iv))
+		{
+			refuse(this, i, REFUSE_REPEAT);
+		}
+	}
+	stamp_marker_end(&marker);
+}
+
+/** Give the group's packets their numbers, and begin another */
+static void stamp_group(bound_t *this, arrivals_t *group)
+{
+	const uint32_t *lows = this->other[LOW];
+	corrections_t corrections;
+	aes_block_t pads[STAMP_GROUP], blocks[STAMP_GROUP];
+
+	corrections.count = 0;
+	corrections.longer = 0;
+	take_numbers(this, group, &corrections);
 	stamp_mask_pads(group->places, group->count, pads);
+	corrections_end(&corrections, blocks);
 	for (size_t n = 0; n < group->count; n++)
 	{
 		const stamp_place_t *place = &group->places[n];
 		const uint32_t i = group->of[n].index;
-		const uint32_t bytes = (uint32_t)stamp_ciphertext_bytes(place);
 
-		if (!correction_of(&group->of[n].sa->correction, highs[i], lows[i],
-						   (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES, &correction))
+		if (this->vector.verdict[i])
 		{
-			refuse(this, i, REFUSE_CHECK);
 			continue;
 		}
 		/* in one step: the ICV of number 0 is nowhere for a moment */
-		aes_xor(&pads[n], correction.bytes);
+		aes_xor(&pads[n], blocks[n].bytes);
 		stamp_xor_icv(place->icv, &pads[n], place->mask->icv_bytes);
 		write_be32(place->esp + 4, lows[i]);
 		this->vector.offset[i] += STAMP_HEADER_BYTES;
@@ -339,46 +373,42 @@ static void stamp_group(stamper_batch_t *this, arrivals_t *group,
 
 napi_value stamper_stamp(napi_env env, napi_callback_info info)
 {
-	stamper_batch_t this = {};
+	bound_t *this;
+	/* a copy: for all that the compiler knows, a store to a packet may change the original */
+	bound_t batch;
+	uint32_t count;
 	arrivals_t group;
 
-	VECTOR_ARGS(env, info, 9);
-	if (!get_batch(env, argv, &this))
+	VECTOR_ARGS(env, info, 2);
+	if (!(this = bound_get(env, argv, &binding, &count)))
 	{
 		return NULL;
 	}
-	VECTOR_ARG_ARRAY(env, 7, napi_uint32_array, uint32_t, high);
-	VECTOR_ARG_ARRAY(env, 8, napi_uint32_array, uint32_t, low);
-	VECTOR_CHECK(env, this.count <= high_entries && this.count <= low_entries,
-				 "more packets than the arrays have");
+	batch = *this;
 	group.count = 0;
-	for (uint32_t i = 0; i < this.count; i++)
+	for (uint32_t i = 0; i < count; i++)
 	{
-		const size_t n = group.count;
+		refusal_t refusal;
 
-		fetch_ahead(&this, i);
-		if (this.vector.verdict[i] || !read_arrival(&this, i, &group))
+		if (batch.vector.verdict[i])
 		{
 			continue;
 		}
-		if (!is_of_sa(&group, n))
+		refusal = read_arrival(&batch, i, NULL, &group);
+		if (refusal == REFUSE_COUNT &&
+			!correction_ready(&group.of[group.count].sa->correction))
 		{
-			refuse(&this, i, REFUSE_CHECK);
+			refusal = REFUSE_CHECK;
 		}
-		else if (!is_number(group.of[n].sa, high[i], low[i]))
+		if (refusal != REFUSE_COUNT)
 		{
-			refuse(&this, i, REFUSE_NO_NUMBER);
-		}
-		else if (!stamp_windows_mark(&group.of[n].sa->stamped,
-									 group.of[n].sender, group.of[n].counter))
-		{
-			refuse(&this, i, REFUSE_REPEAT);
+			refuse(&batch, i, refusal);
 		}
 		else if (++group.count == STAMP_GROUP)
 		{
-			stamp_group(&this, &group, high, low);
+			stamp_group(this, &group);
 		}
 	}
-	stamp_group(&this, &group, high, low);
+	stamp_group(this, &group);
 	return NULL;
 }
