@@ -10,6 +10,7 @@ import { captureFilter } from '../../../src/io/bpf.ts';
 import { Capture, type FilterMaker } from '../../../src/io/capture.ts';
 import { LINK_PROTOCOL } from '../../../src/dataplane/ports.ts';
 import { Endpoint } from '../../../src/io/endpoint.ts';
+import { Crew } from '../../../src/io/crew.ts';
 import { BatchLink } from '../../../src/io/link-batch.ts';
 import { DgramLink } from '../../../src/io/link-dgram.ts';
 import { RawSocket } from '../../../src/io/raw-socket.ts';
@@ -59,6 +60,7 @@ class Inbox {
   }
 }
 
+let crew: Crew | undefined;
 const inboxes = new Map<string, Inbox>();
 const endpoints = new Map<string, Endpoint | Capture>();
 const counts = new Map<string, number>();
@@ -141,15 +143,22 @@ function rawSocket(): RawSocket {
 const operations = {
   /** As on a kernel without IPv6: for this worker only, which has a mount namespace of its own. */
   hideIpv6: () => runCommand('mount', ['-t', 'tmpfs', 'none', '/proc/sys/net/ipv6']),
-  /** Undefined if the TUN is as it should be; else why it has no offloads. */
-  tun(name: string, hasOffloads = false) {
+  /** Undefined if the TUN is as it should be; else why it has no offloads. With queues: and so many workers on all of them. */
+  tun(name: string, hasOffloads = false, queues = 1) {
     let why: string | undefined;
     const onNoOffloads = (error: Error) => {
       why = error.message;
     };
-    watch(name, Tun.open(name, { hasOffloads, onNoOffloads }));
+    const onOneQueue = ({ message }: Error) => {
+      why = `one queue: ${message}`;
+    };
+    const tun = Tun.open(name, { hasOffloads, onNoOffloads, queues, onOneQueue });
+    if (queues > 1) tun.useCrew((crew ??= new Crew(queues)));
+    watch(name, tun);
     return why;
   },
+  /** Calls that the crew did side by side. */
+  crewRuns: () => crew?.runs ?? 0,
   /** From now on what comes out of one TUN goes into the other. */
   relay(a: string, b: string, mtu: number) {
     for (const [from, to] of [

@@ -40,7 +40,7 @@ static napi_value tun_pair(napi_env env, napi_callback_info info)
 	/* the kernel is never short of room */
 	size = 1 << 20;
 	setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	endpoint = tun_offload_create(env, fds[0]);
+	endpoint = tun_offload_create(env, &fds[0], 1);
 	if (!endpoint)
 	{
 		close(fds[1]);
