@@ -157,6 +157,8 @@ const operations = {
     watch(name, tun);
     return why;
   },
+  /** Waits until its device was deleted. */
+  lost: (name: string) => new Promise<void>((resolve) => endpointOf(name).onLost(resolve)),
   /** Calls that the crew did side by side. */
   crewRuns: () => crew?.runs ?? 0,
   /** From now on what comes out of one TUN goes into the other. */
