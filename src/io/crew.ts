@@ -8,7 +8,7 @@ import { type NativeCrew, packetIo } from './native.ts';
 export class Crew {
   readonly handle: NativeCrew;
   readonly #native = packetIo();
-  readonly #counters = new Float64Array(4);
+  readonly #counters = new Float64Array(5);
 
   /** `workers`: 1 to 64, the thread of JavaScript included. */
   constructor(workers: number) {
@@ -34,6 +34,11 @@ export class Crew {
   /** Those of them before which threads had gone to sleep. */
   get wakeUps(): number {
     return this.#count(3);
+  }
+
+  /** Those whose end was waited for so long that the caller works alone for a while: its threads have no processors. */
+  get stalls(): number {
+    return this.#count(4);
   }
 
   /** Whoever has the crew works alone from then on. Twice is harmless. */

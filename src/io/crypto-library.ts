@@ -5,6 +5,7 @@ import { LinkNodeCipher } from '../ipsec/link-node-cipher.ts';
 import { PeekNodeCipher } from '../ipsec/peek-node-cipher.ts';
 import { StampNodeCrypto } from '../ipsec/stamp-node-crypto.ts';
 import { StampSealer } from '../ipsec/stamp-sealer.ts';
+import type { Crew } from './crew.ts';
 import { EspNativeCrypto } from './esp-native-crypto.ts';
 import { LinkNativeCipher } from './link-native-cipher.ts';
 import { NativeMasker, NativeMasks } from './native-masker.ts';
@@ -25,10 +26,14 @@ export interface CryptoLibrary extends PacketCryptos {
 /** Of the addon, what a choice needs. */
 export type CryptoAddon = Pick<NativeCrypto, 'libraries'>;
 
-/** The one that was asked for, or what comes next where that is not there; `auto` asks for the fastest. */
+/**
+ * The one that was asked for, or what comes next where that is not there; `auto` asks for the fastest. `crew`: who shares the packets
+ * of a vector, but for `node`, which works alone.
+ */
 export function chooseCryptoLibrary(
   wanted: CryptoLibraryName | 'auto',
   load: () => CryptoAddon = nativeCrypto,
+  crew?: Crew,
 ): CryptoLibrary {
   if (wanted === 'node') return node();
   let libraries: CryptoLibraries;
@@ -38,9 +43,9 @@ export function chooseCryptoLibrary(
     return { ...node(), because: (error as Error).message };
   }
   const { openssl, ipsecMb, ipsecMbMissing } = libraries;
-  if (wanted !== 'openssl' && ipsecMb !== undefined) return native('ipsec-mb', ipsecMb);
+  if (wanted !== 'openssl' && ipsecMb !== undefined) return native('ipsec-mb', ipsecMb, crew);
   const because = wanted === 'openssl' ? undefined : ipsecMbMissing;
-  return { ...native('openssl', openssl), ...(because !== undefined && { because }) };
+  return { ...native('openssl', openssl, crew), ...(because !== undefined && { because }) };
 }
 
 function node(): CryptoLibrary {
@@ -55,17 +60,17 @@ function node(): CryptoLibrary {
   };
 }
 
-function native(library: 'openssl' | 'ipsec-mb', version: string): CryptoLibrary {
+function native(library: 'openssl' | 'ipsec-mb', version: string, crew: Crew | undefined): CryptoLibrary {
   return {
     name: library,
     version,
-    newCrypto: () => new EspNativeCrypto({ library, randomBytes }),
+    newCrypto: () => new EspNativeCrypto({ library, randomBytes, crew }),
     newPeekCipher: () => new NativePeek(),
     newStampCrypto: () => new NativeStamper(),
     newMaskers: () => {
       const masks = new NativeMasks();
       return (saSlot, options) => new NativeMasker(masks, saSlot, options);
     },
-    newLinkCipher: (key) => new LinkNativeCipher(library, key),
+    newLinkCipher: (key) => new LinkNativeCipher(library, key, crew),
   };
 }

@@ -10,6 +10,7 @@ import type {
   StampMasker,
 } from '../ipsec/packet-crypto.ts';
 import { ESP_HEADER_BYTES } from '../packet/esp-header.ts';
+import type { Crew } from './crew.ts';
 import { type NativeSas, nativeCrypto } from './native-crypto.ts';
 
 const NO_NUMBER = verdictOf('no-number');
@@ -42,6 +43,8 @@ export interface EspNativeCryptoOptions {
   readonly library: 'openssl' | 'ipsec-mb';
   /** Unpredictable bytes for CBC IVs (RFC 3602 section 3); asked once a vector. */
   readonly randomBytes: (bytes: number) => Buffer;
+  /** Who shares the packets of a vector; without one the caller does all. */
+  readonly crew?: Crew | undefined;
 }
 
 /**
@@ -58,7 +61,7 @@ export class EspNativeCrypto implements PacketCrypto {
   #opened = 0;
 
   constructor(options: EspNativeCryptoOptions) {
-    this.#sas = this.#native.create(options.library === 'ipsec-mb', VERDICTS);
+    this.#sas = this.#native.create(options.library === 'ipsec-mb', VERDICTS, options.crew?.handle);
     this.#randomBytes = options.randomBytes;
   }
 

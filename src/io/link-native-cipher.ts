@@ -7,6 +7,7 @@ import {
   type LinkCipher,
   type LinkKey,
 } from '../ipsec/link-cipher.ts';
+import type { Crew } from './crew.ts';
 import { type NativeSas, nativeCrypto } from './native-crypto.ts';
 import { SlotKeys } from './slot-keys.ts';
 
@@ -41,10 +42,10 @@ export class LinkNativeCipher implements LinkCipher {
   readonly #table: NativeSas;
   readonly #keys: SlotKeys;
 
-  constructor(library: 'openssl' | 'ipsec-mb', link: LinkKey) {
+  constructor(library: 'openssl' | 'ipsec-mb', link: LinkKey, crew?: Crew) {
     checkLinkKey(link);
     this.keyId = link.keyId;
-    this.#table = this.#native.create(library === 'ipsec-mb', VERDICTS);
+    this.#table = this.#native.create(library === 'ipsec-mb', VERDICTS, crew?.handle);
     this.#keys = new SlotKeys((slot) => this.#native.remove(this.#table, slot));
     this.#install(link);
     this.#keys.installed(SLOT, link.key);

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import nodeGypBuild from 'node-gyp-build';
+import type { NativeCrew } from './native.ts';
 import type { NativePeekFunctions } from './native-peek-table.ts';
 import type { NativeStampFunctions } from './native-stamp-tables.ts';
 
@@ -27,8 +28,8 @@ export interface NativeCrypto extends NativePeekFunctions, NativeStampFunctions 
   /** For tests: whether what is made from now on may use the CPU's instructions. Returns whether the CPU has them. */
   instructions(isUsed: boolean): boolean;
   libraries(): CryptoLibraries;
-  /** `verdicts`: of `SUITE_VERDICTS`, in that order. */
-  create(hasIpsecMb: boolean, verdicts: Uint8Array): NativeSas;
+  /** `verdicts`: of `SUITE_VERDICTS`, in that order. `crew`: who shares the packets of a vector; undefined: the caller does all. */
+  create(hasIpsecMb: boolean, verdicts: Uint8Array, crew: NativeCrew | undefined): NativeSas;
   /** `suite`: nine numbers, in the order of `SUITE_*` in table.c. Throws if the library has no such suite. */
   install(
     sas: NativeSas,
@@ -54,7 +55,7 @@ export interface NativeCrypto extends NativePeekFunctions, NativeStampFunctions 
     verdict: Uint8Array,
     count: number,
   ): number;
-  /** Not numbered: all get number 0. `random`: 16 bytes for each packet whose SA draws its IVs. */
+  /** Not numbered: all get number 0. `random`: 16 bytes for each packet, if there is an SA that draws its IVs. */
   seal(
     sas: NativeSas,
     slab: Buffer,

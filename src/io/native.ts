@@ -113,7 +113,7 @@ export interface PacketIo {
   ): void;
   /** `workers`: 1 to 64, the calling thread included; the crew has fewer where the kernel gives no more. */
   crewOpen(workers: number): NativeCrew;
-  /** workers, errno that left some out, runs, wake-ups; also of a closed one. */
+  /** workers, errno that left some out, runs, wake-ups, stalls; also of a closed one. */
   crewStats(crew: NativeCrew, counters: Float64Array): void;
   /** Ends the threads; whoever has the crew works alone from then on. Twice is harmless. */
   crewClose(crew: NativeCrew): void;

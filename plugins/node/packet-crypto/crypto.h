@@ -15,7 +15,7 @@
 #ifndef PACKET_CRYPTO_CRYPTO_H_
 #define PACKET_CRYPTO_CRYPTO_H_
 
-#include "../vector.h"
+#include "worker.h"
 
 #include <openssl/evp.h>
 #include <string.h>
@@ -28,6 +28,11 @@
 #define ICV_BYTES_MAX 32
 /** of the link seal */
 #define AAD_BYTES_MAX 16
+
+/** A packet costs as if it were so much longer: with AES-GCM, and nearly with all */
+#define PACKET_COST_BYTES 300
+/** Packets of one part: framed before any is protected, so that a library can do several at once */
+#define PART_MAX 64
 
 /** No packet is as long; lengths of packets fit into what OpenSSL takes */
 #define PACKET_BYTES_MAX (1 << 24)
@@ -124,19 +129,22 @@ typedef struct {
  */
 struct sa_t {
 	suite_t suite;
+	/** about what a byte costs, in picoseconds: see table_share() */
+	uint32_t cost;
 	/**
 	 * Verify, then decrypt in place. Sets is_done if the ICV was right; else
 	 * the packet is as it was, and no plaintext of it anywhere. Or leaves it
-	 * pending, with nothing but its ICV changed.
+	 * pending, with nothing but its ICV changed. Workers open and seal side by
+	 * side: whatever a packet changes is the worker's or the packet's.
 	 */
-	void (*open)(sa_t *this, place_t *place, table_t *table);
+	void (*open)(sa_t *this, place_t *place, worker_t *worker);
 	/**
 	 * Encrypt in place and write the ICV. Sets is_done, unless the library
 	 * failed: then the packet is of no use.
 	 */
-	void (*seal)(sa_t *this, place_t *place, table_t *table);
+	void (*seal)(sa_t *this, place_t *place, worker_t *worker);
 	/** The same ends of a packet that is pending, is_done if the library did its part */
-	void (*opened)(sa_t *this, place_t *place);
+	void (*opened)(sa_t *this, place_t *place, worker_t *worker);
 	void (*sealed)(sa_t *this, place_t *place);
 	/** Wipe and free it */
 	void (*destroy)(sa_t *this);
@@ -161,19 +169,19 @@ struct table_t {
 	sa_t **slots;
 	uint32_t slot_count;
 	uint8_t verdicts[VERDICT_COUNT];
-	/** use intel-ipsec-mb for what it has; its jobs, once there is an SA for them */
+	/** use intel-ipsec-mb for what it has */
 	bool has_mb;
-	struct IMB_MGR *jobs;
-	/** what a cipher writes before it is verified; wiped at the end of a call */
-	uint8_t *scratch;
-	size_t scratch_bytes;
-	size_t scratch_used;
+	/** who works on its packets; NULL: the caller alone */
+	const struct crew_port *crew;
+	napi_ref crew_object;
+	worker_t *workers;
+	unsigned worker_count;
 };
 
 /** libraries(): which there are, and what is missing of the others */
 napi_value crypto_libraries(napi_env env, napi_callback_info info);
 
-/** create(hasIpsecMb, verdicts) -> table */
+/** create(hasIpsecMb, verdicts, crew) -> table; without a crew the caller works alone */
 napi_value table_create(napi_env env, napi_callback_info info);
 
 /** install(table, slot, suite, cipher, primitive, key, integrityKey) */
@@ -188,14 +196,24 @@ table_t *table_get(napi_env env, napi_value object);
 /** The SA in a slot, NULL if there is none */
 sa_t *table_sa(const table_t *table, int32_t slot);
 
-/** Make room for what a cipher writes; false: no memory */
-bool table_reserve(table_t *table, size_t bytes);
+/** About what a packet under an SA costs, in picoseconds: see table_share() */
+static inline uint64_t sa_cost(const sa_t *sa, uint32_t length)
+{
+	return (uint64_t)sa->cost * (PACKET_COST_BYTES + (uint64_t)length);
+}
 
-/** Room for len bytes, which table_reserve() has seen to; NULL if it has not */
-uint8_t *table_scratch(table_t *table, size_t len);
+/** Does packets from .. to of a vector, at most PART_MAX of them */
+typedef void (*table_part_t)(void *vector, worker_t *worker, uint32_t from,
+							 uint32_t to);
 
-/** Wipe what was written there */
-void table_wipe(table_t *table);
+/**
+ * Do packets 0 .. count part by part: by the crew, side by side, if that is worth
+ * it, else here.
+ *
+ * @param cost		of all, the sum of sa_cost()
+ */
+void table_share(table_t *table, table_part_t part, void *vector,
+				 uint32_t count, uint64_t cost);
 
 /** open(table, slab, offset, length, saSlot, sequenceHigh, sequenceLow, nextHeader, verdict, count) -> opened */
 napi_value esp_open(napi_env env, napi_callback_info info);
@@ -209,14 +227,14 @@ napi_value link_seal(napi_env env, napi_callback_info info);
 /** linkOpen(table, slot, slab, offset, length, verdict, marked, count, epoch) */
 napi_value link_open(napi_env env, napi_callback_info info);
 
-/** An AEAD, or GMAC, by OpenSSL; NULL if it has not this cipher, or not so */
-sa_t *evp_aead_create(const suite_t *suite, const keys_t *keys);
+/** An AEAD, or GMAC, by OpenSSL, for so many workers; NULL if it has not this cipher, or not so */
+sa_t *evp_aead_create(const suite_t *suite, const keys_t *keys, unsigned workers);
 
-/** A cipher, or none, with a MAC, by OpenSSL; NULL if it has them not, or not so */
-sa_t *evp_cipher_create(const suite_t *suite, const keys_t *keys);
+/** A cipher, or none, with a MAC, by OpenSSL, for so many workers; NULL if it has them not, or not so */
+sa_t *evp_cipher_create(const suite_t *suite, const keys_t *keys, unsigned workers);
 
 /** Decrypt a packet of such an SA in place, whose ICV was compared elsewhere */
-bool evp_cipher_decrypt(sa_t *sa, const place_t *place);
+bool evp_cipher_decrypt(sa_t *sa, const place_t *place, const worker_t *worker);
 
 /** Copy a chunk, which may be empty */
 static inline void chunk_copy(uint8_t *to, chunk_t from)

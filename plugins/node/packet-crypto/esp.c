@@ -15,9 +15,6 @@
 /** IPv6-NoNxt: a dummy packet (RFC 4303 section 2.6) */
 #define NO_NEXT_HEADER 59
 
-/** Packets that are framed before any is protected, so that a library can do several at once */
-#define CHUNK 64
-
 /** The arrays of a CryptoBatch */
 typedef struct {
 	table_t *table;
@@ -28,12 +25,14 @@ typedef struct {
 	/** seal only */
 	uint32_t *iv_high;
 	uint32_t *iv_low;
-	/** bytes that nobody can predict, a block for each IV that is drawn */
+	/** bytes that nobody can predict, a block for each packet: its IV, if that is drawn */
 	const uint8_t *random;
 	size_t random_bytes;
 	bool is_numbered;
 	uint8_t *next_header;
 	uint32_t count;
+	/** of all packets, the sum of sa_cost() */
+	uint64_t cost;
 } batch_t;
 
 /** Additional data of an AEAD (RFC 4106 section 5) */
@@ -69,7 +68,7 @@ static sa_t *sa_of(batch_t *this, uint32_t i)
 static bool prepare(batch_t *this, const char **problem)
 {
 	uint32_t longest = 0;
-	size_t random = 0;
+	bool draws = false;
 
 	for (uint32_t i = 0; i < this->count; i++)
 	{
@@ -86,16 +85,24 @@ static bool prepare(batch_t *this, const char **problem)
 		{
 			longest = length;
 		}
-		random += sa->suite.iv == IV_RANDOM ? BLOCK_BYTES : 0;
+		draws |= sa->suite.iv == IV_RANDOM;
+		this->cost += sa_cost(sa, length);
 	}
-	if (this->iv_high && this->random_bytes < random)
+	if (this->iv_high && draws && this->random_bytes / BLOCK_BYTES < this->count)
 	{
 		*problem = "too few random bytes";
 		return false;
 	}
 	*problem = "no memory";
-	/* what sealing adds: header, IV, padding, trailer */
-	return table_reserve(this->table, (size_t)longest + 64);
+	for (unsigned i = 0; i < this->table->worker_count; i++)
+	{
+		/* what sealing adds: header, IV, padding, trailer */
+		if (!worker_reserve(&this->table->workers[i], (size_t)longest + 64))
+		{
+			return false;
+		}
+	}
+	return true;
 }
 
 /** Find the parts of packet i, that is to be opened; the verdict on it */
@@ -174,11 +181,12 @@ static int settle_opened(batch_t *this, const place_t *place)
 	return place->icv[-1] == NO_NEXT_HEADER ? verdicts[VERDICT_DUMMY] : 0;
 }
 
-/** Open packets from .. to; returns how many were genuine and well formed */
-static uint32_t open_chunk(batch_t *this, uint32_t from, uint32_t to)
+/** Open packets from .. to, and count those that were genuine and well formed */
+static void open_part(void *batch, worker_t *worker, uint32_t from, uint32_t to)
 {
-	place_t places[CHUNK];
-	uint32_t count = 0, opened = 0;
+	batch_t *this = batch;
+	place_t places[PART_MAX];
+	uint32_t count = 0;
 
 	for (uint32_t i = from; i < to; i++)
 	{
@@ -194,23 +202,23 @@ static uint32_t open_chunk(batch_t *this, uint32_t from, uint32_t to)
 	for (uint32_t i = 0; i < count; i++)
 	{
 		places[i].is_pending = false;
-		places[i].sa->open(places[i].sa, &places[i], this->table);
+		places[i].sa->open(places[i].sa, &places[i], worker);
 	}
-	mb_flush(this->table);
+	mb_flush(worker);
 	for (uint32_t i = 0; i < count; i++)
 	{
 		int verdict;
 
 		if (places[i].is_pending)
 		{
-			places[i].sa->opened(places[i].sa, &places[i]);
+			places[i].sa->opened(places[i].sa, &places[i], worker);
 		}
 		verdict = settle_opened(this, &places[i]);
 
 		this->vector.verdict[places[i].index] = verdict;
-		opened += verdict == 0 || verdict == this->table->verdicts[VERDICT_DUMMY];
+		worker->opened += verdict == 0 ||
+						  verdict == this->table->verdicts[VERDICT_DUMMY];
 	}
-	return opened;
 }
 
 /** Number 0 is never sent (RFC 4303 section 2.2), and without ESN nothing follows 2^32 - 1 (section 3.3.3) */
@@ -220,7 +228,7 @@ static bool has_number(const batch_t *this, uint32_t i, const suite_t *suite)
 }
 
 /** Write the IV in front of the payload */
-static void write_iv(batch_t *this, const place_t *place)
+static void write_iv(const batch_t *this, const place_t *place)
 {
 	const suite_t *suite = &place->sa->suite;
 	uint8_t *iv = place->payload - suite->iv_bytes;
@@ -232,9 +240,8 @@ static void write_iv(batch_t *this, const place_t *place)
 			write_be32(iv + 4, this->iv_low[place->index]);
 			break;
 		case IV_RANDOM:
-			/* each is used once: prepare() has counted them */
-			memcpy(iv, this->random, BLOCK_BYTES);
-			this->random += BLOCK_BYTES;
+			/* prepare() has seen that there are as many */
+			memcpy(iv, this->random + (size_t)place->index * BLOCK_BYTES, BLOCK_BYTES);
 			break;
 		default:
 			break;
@@ -286,9 +293,10 @@ static int frame(batch_t *this, uint32_t i, place_t *place)
 }
 
 /** Seal packets from .. to */
-static void seal_chunk(batch_t *this, uint32_t from, uint32_t to)
+static void seal_part(void *batch, worker_t *worker, uint32_t from, uint32_t to)
 {
-	place_t places[CHUNK];
+	batch_t *this = batch;
+	place_t places[PART_MAX];
 	uint32_t count = 0;
 
 	for (uint32_t i = from; i < to; i++)
@@ -305,9 +313,9 @@ static void seal_chunk(batch_t *this, uint32_t from, uint32_t to)
 	for (uint32_t i = 0; i < count; i++)
 	{
 		places[i].is_pending = false;
-		places[i].sa->seal(places[i].sa, &places[i], this->table);
+		places[i].sa->seal(places[i].sa, &places[i], worker);
 	}
-	mb_flush(this->table);
+	mb_flush(worker);
 	for (uint32_t i = 0; i < count; i++)
 	{
 		place_t *place = &places[i];
@@ -363,11 +371,12 @@ napi_value esp_open(napi_env env, napi_callback_info info)
 	batch.next_header = next_header;
 	batch.count = count;
 	VECTOR_CHECK(env, prepare(&batch, &problem), problem);
-	for (uint32_t from = 0; from < count; from += CHUNK)
+	table_share(batch.table, open_part, &batch, count, batch.cost);
+	for (unsigned i = 0; i < batch.table->worker_count; i++)
 	{
-		opened += open_chunk(&batch, from, count - from < CHUNK ? count : from + CHUNK);
+		opened += batch.table->workers[i].opened;
+		batch.table->workers[i].opened = 0;
 	}
-	table_wipe(batch.table);
 	VECTOR_TRY(env, napi_create_uint32(env, opened, &result));
 	return result;
 }
@@ -416,10 +425,6 @@ napi_value esp_seal(napi_env env, napi_callback_info info)
 	batch.next_header = next_header;
 	batch.count = count;
 	VECTOR_CHECK(env, prepare(&batch, &problem), problem);
-	for (uint32_t from = 0; from < count; from += CHUNK)
-	{
-		seal_chunk(&batch, from, count - from < CHUNK ? count : from + CHUNK);
-	}
-	table_wipe(batch.table);
+	table_share(batch.table, seal_part, &batch, count, batch.cost);
 	return NULL;
 }

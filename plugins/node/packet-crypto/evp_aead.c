@@ -13,18 +13,23 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
+#define NONCE_BYTES_MAX 12
+
+/** Costs of a byte: GMAC encrypts nothing */
+#define COST_AEAD 250
+#define COST_GMAC 150
+
 typedef struct {
 	sa_t public;
 	EVP_CIPHER *cipher;
-	/** [1] encrypts, [0] decrypts: made when the first packet goes that way, for
-	 * most SAs have one direction, and CCM's cannot be changed */
-	EVP_CIPHER_CTX *contexts[2];
-	/** kept for that */
 	uint8_t key[32];
 	bool is_ccm;
-	/** begins with the salt; the IV follows */
-	uint8_t nonce[12];
+	uint8_t salt[NONCE_BYTES_MAX];
 	size_t salt_bytes;
+	unsigned workers;
+	/** of each worker; [1] encrypts, [0] decrypts: made when its first packet goes that
+	 * way, for most SAs have one direction, and CCM's cannot be changed */
+	EVP_CIPHER_CTX *contexts[][2];
 } aead_t;
 
 /** Everything that stays for all packets of a direction */
@@ -39,10 +44,10 @@ static bool set_up(const aead_t *this, EVP_CIPHER_CTX *context, int encrypt)
 		   EVP_CipherInit_ex(context, NULL, NULL, this->key, NULL, encrypt);
 }
 
-/** The context of a direction with its key; NULL if the library fails */
-static EVP_CIPHER_CTX *context_of(aead_t *this, int encrypt)
+/** A worker's context of a direction with its key; NULL if the library fails */
+static EVP_CIPHER_CTX *context_of(aead_t *this, const worker_t *worker, int encrypt)
 {
-	EVP_CIPHER_CTX *context = this->contexts[encrypt];
+	EVP_CIPHER_CTX *context = this->contexts[worker->index][encrypt];
 
 	if (!context)
 	{
@@ -52,21 +57,23 @@ static EVP_CIPHER_CTX *context_of(aead_t *this, int encrypt)
 			EVP_CIPHER_CTX_free(context);
 			return NULL;
 		}
-		this->contexts[encrypt] = context;
+		this->contexts[worker->index][encrypt] = context;
 	}
 	return context;
 }
 
 /** Set direction, nonce and additional data: all but the text */
-static bool begin(aead_t *this, EVP_CIPHER_CTX *context, const place_t *place,
+static bool begin(const aead_t *this, EVP_CIPHER_CTX *context, const place_t *place,
 				  int encrypt, size_t text)
 {
 	const suite_t *suite = &this->public.suite;
 	const uint8_t *iv = place->payload - suite->iv_bytes;
+	uint8_t nonce[NONCE_BYTES_MAX];
 	int len;
 
-	memcpy(this->nonce + this->salt_bytes, iv, suite->iv_bytes);
-	if (!EVP_CipherInit_ex(context, NULL, NULL, NULL, this->nonce, encrypt))
+	memcpy(nonce, this->salt, this->salt_bytes);
+	memcpy(nonce + this->salt_bytes, iv, suite->iv_bytes);
+	if (!EVP_CipherInit_ex(context, NULL, NULL, NULL, nonce, encrypt))
 	{
 		return false;
 	}
@@ -112,12 +119,12 @@ static size_t text_bytes(const sa_t *this, const place_t *place)
 }
 
 /** OpenSSL hands plaintext out before it has checked the ICV: it is taken elsewhere first */
-static void aead_open(sa_t *public, place_t *place, table_t *table)
+static void aead_open(sa_t *public, place_t *place, worker_t *worker)
 {
 	aead_t *this = (aead_t*)public;
 	size_t text = text_bytes(public, place);
-	uint8_t *plain = table_scratch(table, text);
-	EVP_CIPHER_CTX *context = context_of(this, 0);
+	uint8_t *plain = worker_scratch(worker, text);
+	EVP_CIPHER_CTX *context = context_of(this, worker, 0);
 
 	place->is_done = plain && context && begin(this, context, place, 0, text) &&
 					 finish(this, context, place, plain, text);
@@ -127,13 +134,12 @@ static void aead_open(sa_t *public, place_t *place, table_t *table)
 	}
 }
 
-static void aead_seal(sa_t *public, place_t *place, table_t *table)
+static void aead_seal(sa_t *public, place_t *place, worker_t *worker)
 {
 	aead_t *this = (aead_t*)public;
 	size_t text = text_bytes(public, place);
-	EVP_CIPHER_CTX *context = context_of(this, 1);
+	EVP_CIPHER_CTX *context = context_of(this, worker, 1);
 
-	(void)table;
 	place->is_done = context && begin(this, context, place, 1, text) &&
 					 finish(this, context, place, place->payload, text) &&
 					 EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG,
@@ -145,8 +151,11 @@ static void aead_destroy(sa_t *public)
 	aead_t *this = (aead_t*)public;
 
 	/* wipes what it frees: OpenSSL's providers clear their contexts */
-	EVP_CIPHER_CTX_free(this->contexts[0]);
-	EVP_CIPHER_CTX_free(this->contexts[1]);
+	for (unsigned i = 0; i < this->workers; i++)
+	{
+		EVP_CIPHER_CTX_free(this->contexts[i][0]);
+		EVP_CIPHER_CTX_free(this->contexts[i][1]);
+	}
 	EVP_CIPHER_free(this->cipher);
 	OPENSSL_cleanse(this, sizeof(*this));
 	free(this);
@@ -161,9 +170,9 @@ static bool fits(const aead_t *this, const keys_t *keys)
 		   keys->salt.length + this->public.suite.iv_bytes == (this->is_ccm ? 11 : 12);
 }
 
-sa_t *evp_aead_create(const suite_t *suite, const keys_t *keys)
+sa_t *evp_aead_create(const suite_t *suite, const keys_t *keys, unsigned workers)
 {
-	aead_t *this = calloc(1, sizeof(*this));
+	aead_t *this = calloc(1, sizeof(*this) + workers * sizeof(this->contexts[0]));
 
 	if (!this)
 	{
@@ -171,10 +180,12 @@ sa_t *evp_aead_create(const suite_t *suite, const keys_t *keys)
 	}
 	this->public = (sa_t){
 		.suite = *suite,
+		.cost = suite->kind == KIND_GMAC ? COST_GMAC : COST_AEAD,
 		.open = aead_open,
 		.seal = aead_seal,
 		.destroy = aead_destroy,
 	};
+	this->workers = workers;
 	this->cipher = EVP_CIPHER_fetch(NULL, keys->cipher, NULL);
 	this->is_ccm = this->cipher &&
 				   EVP_CIPHER_get_mode(this->cipher) == EVP_CIPH_CCM_MODE;
@@ -184,7 +195,7 @@ sa_t *evp_aead_create(const suite_t *suite, const keys_t *keys)
 		return NULL;
 	}
 	chunk_copy(this->key, keys->encryption);
-	chunk_copy(this->nonce, keys->salt);
+	chunk_copy(this->salt, keys->salt);
 	this->salt_bytes = keys->salt.length;
 	return &this->public;
 }

@@ -14,25 +14,37 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
+/** Cost of a byte: of one that is opened; CBC takes twice as long to seal */
+#define COST 700
+
+/** What one worker works with, made when its first packet needs it: OpenSSL's contexts are nobody's at a time but one's */
+typedef struct {
+	/** [1] encrypts, [0] decrypts. CBC's key schedules differ, and an SA goes one way */
+	EVP_CIPHER_CTX *contexts[2];
+	mac_t *mac;
+} engine_t;
+
 typedef struct {
 	sa_t public;
 	/** NULL if nothing is encrypted */
 	EVP_CIPHER *cipher;
-	/** [1] encrypts, [0] decrypts. CBC's key schedules differ, and an SA goes
-	 * one way: made when the first packet does */
-	EVP_CIPHER_CTX *contexts[2];
-	/** kept for that */
+	/** what engines are made from */
 	uint8_t key[32];
-	/** with CTR salt, IV and the counter 1, with CBC the IV */
+	char primitive[32];
+	uint8_t integrity[MAC_BYTES_MAX];
+	size_t integrity_bytes;
+	/** with CTR salt, room for the IV, and the counter 1, with CBC room for the IV */
 	uint8_t iv[BLOCK_BYTES];
 	size_t salt_bytes;
-	mac_t *mac;
+	unsigned workers;
+	engine_t engines[];
 } cipher_t;
 
-/** The context of a direction with its key; NULL if the library fails */
-static EVP_CIPHER_CTX *context_of(cipher_t *this, int encrypt)
+/** A worker's context of a direction with its key; NULL if the library fails */
+static EVP_CIPHER_CTX *context_of(cipher_t *this, const worker_t *worker, int encrypt)
 {
-	EVP_CIPHER_CTX *context = this->contexts[encrypt];
+	EVP_CIPHER_CTX **place = &this->engines[worker->index].contexts[encrypt];
+	EVP_CIPHER_CTX *context = *place;
 
 	if (!context)
 	{
@@ -44,71 +56,89 @@ static EVP_CIPHER_CTX *context_of(cipher_t *this, int encrypt)
 			EVP_CIPHER_CTX_free(context);
 			return NULL;
 		}
-		this->contexts[encrypt] = context;
+		*place = context;
 	}
 	return context;
 }
 
+/** A worker's MAC with its key; NULL if the library fails */
+static mac_t *mac_context(cipher_t *this, unsigned worker)
+{
+	engine_t *engine = &this->engines[worker];
+
+	if (!engine->mac)
+	{
+		engine->mac = mac_create(this->public.suite.mac, this->primitive,
+								 (chunk_t){ this->integrity, this->integrity_bytes },
+								 this->public.suite.icv_bytes);
+	}
+	return engine->mac;
+}
+
 /** Encrypt or decrypt the payload in place */
-static bool crypt(cipher_t *this, const place_t *place, int encrypt)
+static bool crypt(cipher_t *this, const place_t *place, const worker_t *worker,
+				  int encrypt)
 {
 	const suite_t *suite = &this->public.suite;
 	EVP_CIPHER_CTX *context;
+	uint8_t iv[BLOCK_BYTES];
 	int len, text = (int)(place->icv - place->payload);
 
 	if (!this->cipher)
 	{
 		return true;
 	}
-	context = context_of(this, encrypt);
-	memcpy(this->iv + this->salt_bytes, place->payload - suite->iv_bytes,
+	context = context_of(this, worker, encrypt);
+	memcpy(iv, this->iv, sizeof(iv));
+	memcpy(iv + this->salt_bytes, place->payload - suite->iv_bytes,
 		   suite->iv_bytes);
 	return context &&
-		   EVP_CipherInit_ex(context, NULL, NULL, NULL, this->iv, encrypt) &&
+		   EVP_CipherInit_ex(context, NULL, NULL, NULL, iv, encrypt) &&
 		   EVP_CipherUpdate(context, place->payload, &len, place->payload, text) &&
 		   len == text;
 }
 
 /** The MAC of a packet: from the SPI to the end of the ciphertext, and the high half of its number with ESN */
-static bool mac_of(cipher_t *this, const place_t *place, table_t *table,
+static bool mac_of(cipher_t *this, const place_t *place, worker_t *worker,
 				   uint8_t out[MAC_BYTES_MAX])
 {
+	mac_t *mac = mac_context(this, worker->index);
 	uint8_t high[4];
 
 	write_be32(high, place->high);
-	return mac_compute(this->mac,
+	return mac && mac_compute(mac,
 					   (chunk_t){ place->start, place->icv - place->start },
 					   (chunk_t){ high, this->public.suite.has_esn ? 4 : 0 },
-					   table, out);
+					   worker, out);
 }
 
-static void cipher_open(sa_t *public, place_t *place, table_t *table)
+static void cipher_open(sa_t *public, place_t *place, worker_t *worker)
 {
 	cipher_t *this = (cipher_t*)public;
 	uint8_t mac[MAC_BYTES_MAX];
 
-	place->is_done = mac_of(this, place, table, mac) &&
+	place->is_done = mac_of(this, place, worker, mac) &&
 					 !CRYPTO_memcmp(mac, place->icv, public->suite.icv_bytes) &&
-					 crypt(this, place, 0);
+					 crypt(this, place, worker, 0);
 	/* the right ICV of a forged packet is nobody's business */
 	OPENSSL_cleanse(mac, sizeof(mac));
 }
 
-static void cipher_seal(sa_t *public, place_t *place, table_t *table)
+static void cipher_seal(sa_t *public, place_t *place, worker_t *worker)
 {
 	cipher_t *this = (cipher_t*)public;
 	uint8_t mac[MAC_BYTES_MAX];
 
-	place->is_done = crypt(this, place, 1) && mac_of(this, place, table, mac);
+	place->is_done = crypt(this, place, worker, 1) && mac_of(this, place, worker, mac);
 	if (place->is_done)
 	{
 		memcpy(place->icv, mac, public->suite.icv_bytes);
 	}
 }
 
-bool evp_cipher_decrypt(sa_t *public, const place_t *place)
+bool evp_cipher_decrypt(sa_t *public, const place_t *place, const worker_t *worker)
 {
-	return crypt((cipher_t*)public, place, 0);
+	return crypt((cipher_t*)public, place, worker, 0);
 }
 
 static void cipher_destroy(sa_t *public)
@@ -116,10 +146,13 @@ static void cipher_destroy(sa_t *public)
 	cipher_t *this = (cipher_t*)public;
 
 	/* wipes what it frees: OpenSSL's providers clear their contexts */
-	EVP_CIPHER_CTX_free(this->contexts[0]);
-	EVP_CIPHER_CTX_free(this->contexts[1]);
+	for (unsigned i = 0; i < this->workers; i++)
+	{
+		EVP_CIPHER_CTX_free(this->engines[i].contexts[0]);
+		EVP_CIPHER_CTX_free(this->engines[i].contexts[1]);
+		mac_destroy(this->engines[i].mac);
+	}
 	EVP_CIPHER_free(this->cipher);
-	mac_destroy(this->mac);
 	OPENSSL_cleanse(this, sizeof(*this));
 	free(this);
 }
@@ -137,9 +170,9 @@ static bool fits(const cipher_t *this, const keys_t *keys)
 			(mode == EVP_CIPH_CTR_MODE && keys->salt.length + suite->iv_bytes == 12));
 }
 
-sa_t *evp_cipher_create(const suite_t *suite, const keys_t *keys)
+sa_t *evp_cipher_create(const suite_t *suite, const keys_t *keys, unsigned workers)
 {
-	cipher_t *this = calloc(1, sizeof(*this));
+	cipher_t *this = calloc(1, sizeof(*this) + workers * sizeof(this->engines[0]));
 	bool is_sound;
 
 	if (!this)
@@ -148,13 +181,21 @@ sa_t *evp_cipher_create(const suite_t *suite, const keys_t *keys)
 	}
 	this->public = (sa_t){
 		.suite = *suite,
+		.cost = COST,
 		.open = cipher_open,
 		.seal = cipher_seal,
 		.destroy = cipher_destroy,
 	};
-	this->mac = mac_create(suite->mac, keys->primitive, keys->integrity,
-						   suite->icv_bytes);
-	is_sound = this->mac != NULL;
+	this->workers = workers;
+	is_sound = keys->integrity.length <= sizeof(this->integrity);
+	if (is_sound)
+	{
+		memcpy(this->primitive, keys->primitive, sizeof(this->primitive));
+		chunk_copy(this->integrity, keys->integrity);
+		this->integrity_bytes = keys->integrity.length;
+		/* the caller's at once: it shows whether the library has it */
+		is_sound = mac_context(this, 0) != NULL;
+	}
 	if (suite->kind == KIND_CIPHER)
 	{
 		this->cipher = EVP_CIPHER_fetch(NULL, keys->cipher, NULL);

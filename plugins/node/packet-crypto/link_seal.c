@@ -30,6 +30,8 @@ typedef struct {
 	const uint8_t *marked;
 	uint32_t count;
 	uint32_t epoch;
+	/** of all, the sum of sa_cost() */
+	uint64_t cost;
 } batch_t;
 
 /** The arguments; NULL with a pending exception */
@@ -82,19 +84,27 @@ static inline bool is_inside(const batch_t *this, uint32_t i)
 }
 
 /** Before the first packet is touched: room for the longest */
-static bool prepare(const batch_t *this)
+static bool prepare(batch_t *this)
 {
 	uint32_t longest = 0;
 
 	for (uint32_t i = 0; i < this->count; i++)
 	{
-		if (is_meant(this, i) && is_inside(this, i) &&
-			this->vector.length[i] > longest)
+		if (!this->key || !is_meant(this, i) || !is_inside(this, i))
 		{
-			longest = this->vector.length[i];
+			continue;
+		}
+		longest = this->vector.length[i] > longest ? this->vector.length[i] : longest;
+		this->cost += sa_cost(this->key, this->vector.length[i]);
+	}
+	for (unsigned i = 0; i < this->table->worker_count; i++)
+	{
+		if (!worker_reserve(&this->table->workers[i], longest))
+		{
+			return false;
 		}
 	}
-	return table_reserve(this->table, longest);
+	return true;
 }
 
 static void refuse(batch_t *this, uint32_t i, verdict_name_t why)
@@ -133,55 +143,66 @@ static bool place_packet(batch_t *this, uint32_t i, verdict_name_t why,
 	return true;
 }
 
-napi_value link_seal(napi_env env, napi_callback_info info)
+static void seal_part(void *batch, worker_t *worker, uint32_t from, uint32_t to)
 {
-	batch_t this = {};
+	batch_t *this = batch;
 	place_t place;
 
-	if (!get_batch(env, info, &this))
+	for (uint32_t i = from; i < to; i++)
 	{
-		return NULL;
-	}
-	for (uint32_t i = 0; i < this.count; i++)
-	{
-		if (!is_meant(&this, i) ||
-			!place_packet(&this, i, VERDICT_TOO_BIG, &place))
+		if (!is_meant(this, i) ||
+			!place_packet(this, i, VERDICT_TOO_BIG, &place))
 		{
 			continue;
 		}
-		this.key->seal(this.key, &place, this.table);
+		this->key->seal(this->key, &place, worker);
 		if (!place.is_done)
 		{
-			memset(place.start, 0, this.vector.length[i]);
-			refuse(&this, i, VERDICT_FAILED);
+			memset(place.start, 0, this->vector.length[i]);
+			refuse(this, i, VERDICT_FAILED);
 		}
 	}
-	return NULL;
 }
 
-napi_value link_open(napi_env env, napi_callback_info info)
+static void open_part(void *batch, worker_t *worker, uint32_t from, uint32_t to)
+{
+	batch_t *this = batch;
+	place_t place;
+
+	for (uint32_t i = from; i < to; i++)
+	{
+		if (!is_meant(this, i) ||
+			!place_packet(this, i, VERDICT_TRUNCATED, &place))
+		{
+			continue;
+		}
+		this->key->open(this->key, &place, worker);
+		if (!place.is_done)
+		{
+			refuse(this, i, VERDICT_ICV);
+		}
+	}
+}
+
+static napi_value run(napi_env env, napi_callback_info info, table_part_t part)
 {
 	batch_t this = {};
-	place_t place;
 
 	if (!get_batch(env, info, &this))
 	{
 		return NULL;
 	}
 	VECTOR_CHECK(env, prepare(&this), "no memory");
-	for (uint32_t i = 0; i < this.count; i++)
-	{
-		if (!is_meant(&this, i) ||
-			!place_packet(&this, i, VERDICT_TRUNCATED, &place))
-		{
-			continue;
-		}
-		this.key->open(this.key, &place, this.table);
-		if (!place.is_done)
-		{
-			refuse(&this, i, VERDICT_ICV);
-		}
-	}
-	table_wipe(this.table);
+	table_share(this.table, part, &this, this.count, this.cost);
 	return NULL;
+}
+
+napi_value link_seal(napi_env env, napi_callback_info info)
+{
+	return run(env, info, seal_part);
+}
+
+napi_value link_open(napi_env env, napi_callback_info info)
+{
+	return run(env, info, open_part);
 }

@@ -62,7 +62,7 @@ static void doubled(uint8_t out[BLOCK_BYTES], const uint8_t in[BLOCK_BYTES])
  * the last one or two blocks go straight from the message; what CBC makes of
  * them is of no use.
  */
-static bool cbc_mac(mac_t *this, chunk_t message, chunk_t tail, table_t *table,
+static bool cbc_mac(mac_t *this, chunk_t message, chunk_t tail, worker_t *worker,
 					uint8_t out[BLOCK_BYTES])
 {
 	uint8_t last[2 * BLOCK_BYTES] = {};
@@ -87,7 +87,7 @@ static bool cbc_mac(mac_t *this, chunk_t message, chunk_t tail, table_t *table,
 	{
 		last[end - BLOCK_BYTES + i] ^= subkey[i];
 	}
-	unused = table_scratch(table, head);
+	unused = worker_scratch(worker, head);
 	if (!unused || !cbc_begin(this) ||
 		(head && !cbc_update(this, unused, message.bytes, head)) ||
 		!cbc_update(this, last, last, end))
@@ -181,14 +181,14 @@ mac_t *mac_create(mac_kind_t kind, const char *primitive, chunk_t key, size_t by
 	return this;
 }
 
-bool mac_compute(mac_t *this, chunk_t message, chunk_t tail, table_t *table,
+bool mac_compute(mac_t *this, chunk_t message, chunk_t tail, worker_t *worker,
 				 uint8_t out[MAC_BYTES_MAX])
 {
 	size_t len;
 
 	if (!this->hmac)
 	{
-		return cbc_mac(this, message, tail, table, out);
+		return cbc_mac(this, message, tail, worker, out);
 	}
 	/* without a key: the state that the key made is kept */
 	return EVP_MAC_init(this->hmac, NULL, 0, NULL) &&

@@ -8,7 +8,7 @@
 
 #include "crypto.h"
 
-/** SHA-512 */
+/** SHA-512; nor has any key more */
 #define MAC_BYTES_MAX 64
 
 typedef struct mac_t mac_t;
@@ -23,7 +23,7 @@ typedef struct mac_t mac_t;
 mac_t *mac_create(mac_kind_t kind, const char *primitive, chunk_t key, size_t bytes);
 
 /** The whole MAC of message and tail, one behind the other; the tail has 4 bytes or none */
-bool mac_compute(mac_t *this, chunk_t message, chunk_t tail, table_t *table,
+bool mac_compute(mac_t *this, chunk_t message, chunk_t tail, worker_t *worker,
 				 uint8_t out[MAC_BYTES_MAX]);
 
 /** Wipe and free it; NULL is harmless */

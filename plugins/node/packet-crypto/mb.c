@@ -85,16 +85,16 @@ IMB_MGR *mb_manager(void)
 	return mb_missing() ? NULL : manager;
 }
 
-bool mb_open_jobs(table_t *table)
+bool mb_open_jobs(worker_t *worker)
 {
-	if (!table->jobs)
+	if (!worker->jobs)
 	{
-		table->jobs = alloc(0);
-		if (!table->jobs)
+		worker->jobs = alloc(0);
+		if (!worker->jobs)
 		{
 			return false;
 		}
-		init(table->jobs, NULL);
+		init(worker->jobs, NULL);
 	}
 	return true;
 }
@@ -107,24 +107,24 @@ void mb_done(const IMB_JOB *job)
 	}
 }
 
-void mb_flush(table_t *table)
+void mb_flush(worker_t *worker)
 {
 	IMB_JOB *job;
 
-	while (table->jobs && (job = IMB_FLUSH_JOB(table->jobs)))
+	while (worker->jobs && (job = IMB_FLUSH_JOB(worker->jobs)))
 	{
 		mb_done(job);
 	}
 }
 
-void mb_close_jobs(table_t *table)
+void mb_close_jobs(worker_t *worker)
 {
-	if (table->jobs)
+	if (worker->jobs)
 	{
 		/* in its lanes are states that keys have made */
-		OPENSSL_cleanse(table->jobs, size());
-		release(table->jobs);
-		table->jobs = NULL;
+		OPENSSL_cleanse(worker->jobs, size());
+		release(worker->jobs);
+		worker->jobs = NULL;
 	}
 }
 
@@ -140,20 +140,20 @@ const char *mb_version(void)
 	return NULL;
 }
 
-bool mb_open_jobs(table_t *table)
+bool mb_open_jobs(worker_t *worker)
 {
-	(void)table;
+	(void)worker;
 	return false;
 }
 
-void mb_flush(table_t *table)
+void mb_flush(worker_t *worker)
 {
-	(void)table;
+	(void)worker;
 }
 
-void mb_close_jobs(table_t *table)
+void mb_close_jobs(worker_t *worker)
 {
-	(void)table;
+	(void)worker;
 }
 
 #endif

@@ -19,19 +19,19 @@ const char *mb_missing(void);
 /** Its version; only if nothing is missing */
 const char *mb_version(void);
 
-/** AES-GCM by intel-ipsec-mb; NULL if it has not this suite */
+/** AES-GCM by intel-ipsec-mb, for any number of workers; NULL if it has not this suite */
 sa_t *mb_gcm_create(const suite_t *suite, const keys_t *keys);
 
-/** A cipher, or none, and a MAC by jobs of the table; NULL if it has not this suite */
-sa_t *mb_cipher_create(const suite_t *suite, const keys_t *keys);
+/** A cipher, or none, and a MAC by jobs of so many workers; NULL if it has not this suite */
+sa_t *mb_cipher_create(const suite_t *suite, const keys_t *keys, unsigned workers);
 
-/** Give the table what its jobs need; false: no memory */
-bool mb_open_jobs(table_t *table);
+/** Give a worker what its jobs need; false: no memory */
+bool mb_open_jobs(worker_t *worker);
 
-/** Work until no packet is pending with the library */
-void mb_flush(table_t *table);
+/** Work until none of the worker's packets is pending with the library */
+void mb_flush(worker_t *worker);
 
-/** Wipe and free it */
-void mb_close_jobs(table_t *table);
+/** Wipe and free what its jobs needed */
+void mb_close_jobs(worker_t *worker);
 
 #endif /* PACKET_CRYPTO_MB_H_ */

@@ -22,6 +22,8 @@
 /** Lanes count bytes in 16 bits: what is longer is OpenSSL's */
 #define JOB_BYTES_MAX 65000
 #define NONCE_BYTES 12
+/** Cost of a byte */
+#define COST 300
 /** of the hashes */
 #define HASH_BLOCK_BYTES_MAX 128
 
@@ -59,10 +61,10 @@ typedef struct {
 
 /** The job that a packet needs from those of its SA, to be ended by finish() */
 static void submit(cipher_t *this, const IMB_JOB *common, place_t *place,
-				   table_t *table)
+				   worker_t *worker)
 {
 	const suite_t *suite = &this->public.suite;
-	IMB_JOB *job = IMB_GET_NEXT_JOB(table->jobs);
+	IMB_JOB *job = IMB_GET_NEXT_JOB(worker->jobs);
 
 	*job = *common;
 	job->src = place->start;
@@ -88,7 +90,7 @@ static void submit(cipher_t *this, const IMB_JOB *common, place_t *place,
 	job->user_data = place;
 	place->is_pending = true;
 	place->is_done = false;
-	mb_done(IMB_SUBMIT_JOB(table->jobs));
+	mb_done(IMB_SUBMIT_JOB(worker->jobs));
 }
 
 /** The bytes that submit() has borrowed for ESN */
@@ -105,40 +107,40 @@ static bool is_job(const place_t *place)
 	return place->icv - place->start <= JOB_BYTES_MAX;
 }
 
-static void cipher_open(sa_t *public, place_t *place, table_t *table)
+static void cipher_open(sa_t *public, place_t *place, worker_t *worker)
 {
 	cipher_t *this = (cipher_t*)public;
 
 	if (is_job(place))
 	{
-		submit(this, &this->mac_job, place, table);
+		submit(this, &this->mac_job, place, worker);
 		return;
 	}
-	this->evp->open(this->evp, place, table);
+	this->evp->open(this->evp, place, worker);
 }
 
-static void cipher_opened(sa_t *public, place_t *place)
+static void cipher_opened(sa_t *public, place_t *place, worker_t *worker)
 {
 	cipher_t *this = (cipher_t*)public;
 
 	give_back(place);
 	place->is_done = place->is_done &&
 					 !CRYPTO_memcmp(place->mac, place->icv, public->suite.icv_bytes) &&
-					 evp_cipher_decrypt(this->evp, place);
+					 evp_cipher_decrypt(this->evp, place, worker);
 	/* the right ICV of a forged packet is nobody's business */
 	OPENSSL_cleanse(place->mac, sizeof(place->mac));
 }
 
-static void cipher_seal(sa_t *public, place_t *place, table_t *table)
+static void cipher_seal(sa_t *public, place_t *place, worker_t *worker)
 {
 	cipher_t *this = (cipher_t*)public;
 
 	if (is_job(place))
 	{
-		submit(this, &this->seal_job, place, table);
+		submit(this, &this->seal_job, place, worker);
 		return;
 	}
-	this->evp->seal(this->evp, place, table);
+	this->evp->seal(this->evp, place, worker);
 }
 
 static void cipher_sealed(sa_t *public, place_t *place)
@@ -258,7 +260,7 @@ static void set_up_cipher(cipher_t *this, IMB_MGR *manager, const keys_t *keys)
 															  : NONCE_BYTES;
 }
 
-sa_t *mb_cipher_create(const suite_t *suite, const keys_t *keys)
+sa_t *mb_cipher_create(const suite_t *suite, const keys_t *keys, unsigned workers)
 {
 	IMB_MGR *manager = mb_manager();
 	cipher_t *this = manager ? aligned_alloc(64, sizeof(*this)) : NULL;
@@ -270,13 +272,14 @@ sa_t *mb_cipher_create(const suite_t *suite, const keys_t *keys)
 	memset(this, 0, sizeof(*this));
 	this->public = (sa_t){
 		.suite = *suite,
+		.cost = COST,
 		.open = cipher_open,
 		.opened = cipher_opened,
 		.seal = cipher_seal,
 		.sealed = cipher_sealed,
 		.destroy = cipher_destroy,
 	};
-	this->evp = evp_cipher_create(suite, keys);
+	this->evp = evp_cipher_create(suite, keys, workers);
 	if (!this->evp || keys->salt.length > sizeof(this->salt) ||
 		!set_up_mac(this, manager, keys))
 	{
@@ -296,10 +299,11 @@ sa_t *mb_cipher_create(const suite_t *suite, const keys_t *keys)
 
 #else
 
-sa_t *mb_cipher_create(const suite_t *suite, const keys_t *keys)
+sa_t *mb_cipher_create(const suite_t *suite, const keys_t *keys, unsigned workers)
 {
 	(void)suite;
 	(void)keys;
+	(void)workers;
 	return NULL;
 }
 

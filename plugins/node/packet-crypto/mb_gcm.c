@@ -17,37 +17,41 @@
 #include <stdlib.h>
 
 #define NONCE_BYTES 12
+/** of a byte */
+#define COST 65
 
 typedef struct {
 	sa_t public;
 	aes_gcm_enc_dec_t encrypt;
 	aes_gcm_enc_dec_t decrypt;
-	/** begins with the salt; the IV follows */
-	uint8_t nonce[NONCE_BYTES];
+	/** the IV follows in a nonce */
+	uint8_t salt[NONCE_BYTES];
 	/** with the powers of the hash key */
 	struct gcm_key_data key;
 } gcm_t;
 
 /** One message; the whole ICV comes out */
-static void run(gcm_t *this, aes_gcm_enc_dec_t function, const place_t *place,
+static void run(const gcm_t *this, aes_gcm_enc_dec_t function, const place_t *place,
 				uint8_t *out, size_t text, uint8_t icv[BLOCK_BYTES])
 {
 	struct gcm_context_data context;
 	const suite_t *suite = &this->public.suite;
+	uint8_t nonce[NONCE_BYTES];
 
-	memcpy(this->nonce + NONCE_BYTES - suite->iv_bytes,
+	memcpy(nonce, this->salt, NONCE_BYTES - suite->iv_bytes);
+	memcpy(nonce + NONCE_BYTES - suite->iv_bytes,
 		   place->payload - suite->iv_bytes, suite->iv_bytes);
-	function(&this->key, &context, out, place->payload, text, this->nonce, place->aad,
+	function(&this->key, &context, out, place->payload, text, nonce, place->aad,
 			 place->aad_bytes, icv, BLOCK_BYTES);
 }
 
 /** Plaintext comes with the ICV: it is taken elsewhere until that was compared */
-static void gcm_open(sa_t *public, place_t *place, table_t *table)
+static void gcm_open(sa_t *public, place_t *place, worker_t *worker)
 {
 	gcm_t *this = (gcm_t*)public;
 	uint8_t icv[BLOCK_BYTES];
 	size_t text = place->icv - place->payload;
-	uint8_t *plain = table_scratch(table, text);
+	uint8_t *plain = worker_scratch(worker, text);
 
 	if (!plain)
 	{
@@ -64,12 +68,12 @@ static void gcm_open(sa_t *public, place_t *place, table_t *table)
 	OPENSSL_cleanse(icv, sizeof(icv));
 }
 
-static void gcm_seal(sa_t *public, place_t *place, table_t *table)
+static void gcm_seal(sa_t *public, place_t *place, worker_t *worker)
 {
 	gcm_t *this = (gcm_t*)public;
 	uint8_t icv[BLOCK_BYTES];
 
-	(void)table;
+	(void)worker;
 	run(this, this->encrypt, place, place->payload, place->icv - place->payload, icv);
 	memcpy(place->icv, icv, public->suite.icv_bytes);
 	place->is_done = true;
@@ -99,11 +103,12 @@ sa_t *mb_gcm_create(const suite_t *suite, const keys_t *keys)
 	memset(this, 0, sizeof(*this));
 	this->public = (sa_t){
 		.suite = *suite,
+		.cost = COST,
 		.open = gcm_open,
 		.seal = gcm_seal,
 		.destroy = gcm_destroy,
 	};
-	chunk_copy(this->nonce, keys->salt);
+	chunk_copy(this->salt, keys->salt);
 	switch (keys->encryption.length)
 	{
 		case 16:

@@ -35,7 +35,6 @@ static void table_finalize(napi_env env, void *data, void *hint)
 {
 	table_t *this = data;
 
-	(void)env;
 	(void)hint;
 	for (uint32_t i = 0; i < this->slot_count; i++)
 	{
@@ -44,20 +43,49 @@ static void table_finalize(napi_env env, void *data, void *hint)
 			this->slots[i]->destroy(this->slots[i]);
 		}
 	}
-	mb_close_jobs(this);
-	table_wipe(this);
-	free(this->scratch);
+	for (unsigned i = 0; i < this->worker_count; i++)
+	{
+		mb_close_jobs(&this->workers[i]);
+		worker_free_scratch(&this->workers[i]);
+	}
+	if (this->crew_object)
+	{
+		napi_delete_reference(env, this->crew_object);
+	}
+	free(this->workers);
 	free(this->slots);
 	free(this);
 }
 
+/** Give the table workers, as many as the crew has */
+static bool make_workers(table_t *this, const struct crew_port *crew)
+{
+	const unsigned count = crew ? crew->workers : 1;
+
+	this->workers = aligned_alloc(_Alignof(worker_t), count * sizeof(worker_t));
+	if (!this->workers)
+	{
+		return false;
+	}
+	memset(this->workers, 0, count * sizeof(worker_t));
+	for (unsigned i = 0; i < count; i++)
+	{
+		this->workers[i].index = i;
+	}
+	this->crew = crew;
+	this->worker_count = count;
+	return true;
+}
+
 napi_value table_create(napi_env env, napi_callback_info info)
 {
+	const struct crew_port *crew = NULL;
 	table_t *this;
 	napi_value object;
+	napi_valuetype type;
 	bool has_mb;
 
-	VECTOR_ARGS(env, info, 2);
+	VECTOR_ARGS(env, info, 3);
 	VECTOR_CHECK(env, napi_get_value_bool(env, argv[0], &has_mb) == napi_ok,
 				 "hasIpsecMb must be a boolean");
 	VECTOR_ARG_ARRAY(env, 1, napi_uint8_array, uint8_t, verdicts);
@@ -66,16 +94,23 @@ napi_value table_create(napi_env env, napi_callback_info info)
 				 "verdicts must be one for each reason, and none of them 0");
 	VECTOR_CHECK(env, !has_mb || !mb_missing(),
 				 "intel-ipsec-mb is not there: ask libraries() first");
+	VECTOR_TRY(env, napi_typeof(env, argv[2], &type));
+	if (type != napi_undefined && !(crew = crew_get(env, argv[2])))
+	{
+		return NULL;
+	}
 	VECTOR_TRY(env, napi_create_object(env, &object));
 	VECTOR_TRY(env, napi_type_tag_object(env, object, &table_tag));
 	this = calloc(1, sizeof(*this));
 	VECTOR_CHECK(env, this, "no memory");
 	this->has_mb = has_mb;
 	memcpy(this->verdicts, verdicts, VERDICT_COUNT);
-	if (napi_wrap(env, object, this, table_finalize, NULL, NULL) != napi_ok)
+	if (!make_workers(this, crew) ||
+		(crew && napi_create_reference(env, argv[2], 1, &this->crew_object) != napi_ok) ||
+		napi_wrap(env, object, this, table_finalize, NULL, NULL) != napi_ok)
 	{
-		free(this);
-		vector_throw_last(env, "napi_wrap");
+		table_finalize(env, this, NULL);
+		vector_throw_last(env, "create");
 		return NULL;
 	}
 	return object;
@@ -100,53 +135,6 @@ table_t *table_get(napi_env env, napi_value object)
 sa_t *table_sa(const table_t *this, int32_t slot)
 {
 	return slot >= 0 && (uint32_t)slot < this->slot_count ? this->slots[slot] : NULL;
-}
-
-bool table_reserve(table_t *this, size_t bytes)
-{
-	uint8_t *bigger;
-	size_t size = 4096;
-
-	while (size < bytes)
-	{
-		size *= 2;
-	}
-	if (size <= this->scratch_bytes)
-	{
-		return true;
-	}
-	bigger = malloc(size);
-	if (!bigger)
-	{
-		return false;
-	}
-	table_wipe(this);
-	free(this->scratch);
-	this->scratch = bigger;
-	this->scratch_bytes = size;
-	return true;
-}
-
-uint8_t *table_scratch(table_t *this, size_t len)
-{
-	if (len > this->scratch_bytes)
-	{
-		return NULL;
-	}
-	if (len > this->scratch_used)
-	{
-		this->scratch_used = len;
-	}
-	return this->scratch;
-}
-
-void table_wipe(table_t *this)
-{
-	if (this->scratch_used)
-	{
-		OPENSSL_cleanse(this->scratch, this->scratch_used);
-		this->scratch_used = 0;
-	}
 }
 
 /** Make the array reach to the slot */
@@ -219,6 +207,19 @@ static bool is_sound(const suite_t *suite, const keys_t *keys)
 	}
 }
 
+/** Jobs for all workers */
+static bool open_jobs(table_t *this)
+{
+	for (unsigned i = 0; i < this->worker_count; i++)
+	{
+		if (!mb_open_jobs(&this->workers[i]))
+		{
+			return false;
+		}
+	}
+	return true;
+}
+
 static sa_t *create_sa(table_t *this, const suite_t *suite, const keys_t *keys)
 {
 	sa_t *sa = NULL;
@@ -226,13 +227,13 @@ static sa_t *create_sa(table_t *this, const suite_t *suite, const keys_t *keys)
 	if (suite->mac == MAC_NONE)
 	{
 		sa = this->has_mb ? mb_gcm_create(suite, keys) : NULL;
-		return sa ? sa : evp_aead_create(suite, keys);
+		return sa ? sa : evp_aead_create(suite, keys, this->worker_count);
 	}
-	if (this->has_mb && mb_open_jobs(this))
+	if (this->has_mb && open_jobs(this))
 	{
-		sa = mb_cipher_create(suite, keys);
+		sa = mb_cipher_create(suite, keys, this->worker_count);
 	}
-	return sa ? sa : evp_cipher_create(suite, keys);
+	return sa ? sa : evp_cipher_create(suite, keys, this->worker_count);
 }
 
 napi_value table_install(napi_env env, napi_callback_info info)

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -25,12 +26,18 @@
  * for workers that have not woken up yet.
  */
 
-/** How long a worker looks for the next run before it sleeps: about what waking it up costs */
-#define SPIN_NS 30000
+/** How long somebody looks before it sleeps: a few times what waking it up costs */
+#define SPIN_NS 20000
 /** A worker that waited longer for its last run does not look at all */
 #define SPIN_WORTH_NS (3 * SPIN_NS)
 /** Looks between two looks at the clock: about a microsecond */
 #define SPIN_LOOKS 32
+
+/** Waiting for others' last units for longer than the caller's own took, and this, is a stall */
+#define STALL_NS 50000
+/** Behind a stall the caller works alone for so many times its length, so that stalls cost it a thirtieth at most */
+#define STALL_REST 32
+#define STALL_REST_MAX_NS 1000000000
 
 /** What threads write side by side lies in cache lines of its own */
 #define CACHE_LINE 64
@@ -53,9 +60,11 @@ struct crew {
 	_Alignas(CACHE_LINE) atomic_uint pending;
 	_Alignas(CACHE_LINE) atomic_uint sleepers;
 	atomic_bool caller_sleeps;
-	/** runs, and calls of the kernel to wake workers; the caller's */
+	/** the caller's: until when it works alone, and what has been so far: runs, calls of the kernel to wake workers, stalls */
+	uint64_t alone_until;
 	uint64_t runs;
 	uint64_t wakes;
+	uint64_t stalls;
 	/** why there are fewer workers than were asked for, or 0 */
 	int error;
 	member_t members[CREW_WORKERS_MAX];
@@ -150,8 +159,14 @@ static void *member_main(void *arg)
 {
 	member_t *member = arg;
 	struct crew *this = member->crew;
+	const struct sched_param none = {};
 	bool is_patient = false;
+	char name[16];
 
+	snprintf(name, sizeof(name), "dvipa-crew-%u", member->worker);
+	pthread_setname_np(pthread_self(), name);
+	/* takes an idle processor at once, but none from anybody: least of all the caller's, who would wait for what it could do itself */
+	sched_setscheduler(0, SCHED_BATCH, &none);
 	while (atomic_load(&this->waiting) != CLOSING)
 	{
 		unsigned done = do_units(this, member->worker);
@@ -169,36 +184,38 @@ static void *member_main(void *arg)
 	return NULL;
 }
 
-/** Wait for the units that other workers have begun */
-static void await_end(struct crew *this)
+/** Wait for the units that other workers have begun, in a run that began at a time */
+static void await_end(struct crew *this, uint64_t began)
 {
+	uint64_t since = now(), until;
 	unsigned pending;
 
-	for (int i = 0; i < SPIN_LOOKS; i++)
-	{
-		if (!atomic_load_explicit(&this->pending, memory_order_acquire))
-		{
-			return;
-		}
-		relax();
-	}
-	/* units are short: who has not ended one by now may have lost its processor, perhaps to this loop */
 	while ((pending = atomic_load(&this->pending)) && spin(&this->pending, pending))
 	{
 	}
+	/* who has not ended a unit by now may have lost its processor, perhaps to that loop */
 	atomic_store(&this->caller_sleeps, true);
 	while ((pending = atomic_load(&this->pending)))
 	{
 		futex_wait(&this->pending, pending);
 	}
 	atomic_store(&this->caller_sleeps, false);
+	until = now();
+	if (until - since > STALL_NS + (since - began))
+	{
+		uint64_t rest = STALL_REST * (until - since);
+
+		this->stalls++;
+		this->alone_until = until + (rest < STALL_REST_MAX_NS ? rest : STALL_REST_MAX_NS);
+	}
 }
 
 static void crew_do(struct crew *this, crew_work work, void *arg, unsigned units)
 {
+	const uint64_t began = now();
 	unsigned sleepers, done;
 
-	if (this->port.workers == 1 || units >= CLOSING)
+	if (this->port.workers == 1 || units >= CLOSING || began < this->alone_until)
 	{
 		for (unsigned unit = 0; unit < units; unit++)
 		{
@@ -221,7 +238,7 @@ static void crew_do(struct crew *this, crew_work work, void *arg, unsigned units
 	done = do_units(this, 0);
 	if (atomic_fetch_sub(&this->pending, done) != done)
 	{
-		await_end(this);
+		await_end(this, began);
 	}
 }
 
@@ -256,7 +273,6 @@ static void crew_finalize(napi_env env, void *data, void *hint)
 static void begin(struct crew *this, unsigned workers)
 {
 	sigset_t all, before;
-	char name[16];
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -267,12 +283,7 @@ static void begin(struct crew *this, unsigned workers)
 		member->crew = this;
 		member->worker = this->port.workers;
 		this->error = pthread_create(&member->thread, NULL, member_main, member);
-		if (!this->error)
-		{
-			snprintf(name, sizeof(name), "dvipa-crew-%u", member->worker);
-			pthread_setname_np(member->thread, name);
-			this->port.workers++;
-		}
+		this->port.workers += this->error == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
@@ -318,11 +329,12 @@ napi_value crew_stats(napi_env env, napi_callback_info info)
 		return NULL;
 	}
 	VECTOR_ARG_ARRAY(env, 1, napi_float64_array, double, counters);
-	VECTOR_CHECK(env, counters_entries >= 4, "counters must have 4 entries");
+	VECTOR_CHECK(env, counters_entries >= 5, "counters must have 5 entries");
 	counters[0] = port->workers;
 	counters[1] = port->crew->error;
 	counters[2] = (double)port->crew->runs;
 	counters[3] = (double)port->crew->wakes;
+	counters[4] = (double)port->crew->stalls;
 	return NULL;
 }
 

@@ -15,7 +15,7 @@
 /** crewOpen(workers): 1 to 64, the caller's thread included, or as many as the kernel gives */
 napi_value crew_open(napi_env env, napi_callback_info info);
 
-/** crewStats(crew, Float64Array(4)): workers, errno that left some out, runs, wake-ups; also of a closed one */
+/** crewStats(crew, Float64Array(5)): workers, errno that left some out, runs, wake-ups, stalls; also of a closed one */
 napi_value crew_stats(napi_env env, napi_callback_info info);
 
 /** crewClose(crew): ends its threads, after which callers work alone; twice is harmless */
