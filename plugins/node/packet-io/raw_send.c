@@ -15,7 +15,7 @@
 /** What a message and a packet cost about, in nanoseconds, and what is worth waking others up */
 #define MESSAGE_NS 2000
 #define PACKET_NS 150
-#define FORK_NS 20000
+#define FORK_NS 10000
 
 /** The errno for a packet whose header can not be sent as it is, else 0 */
 static int check_header(const endpoint_t *this, const uint8_t *packet,

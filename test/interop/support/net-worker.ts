@@ -227,8 +227,11 @@ const operations = {
     }
     return sent;
   },
-  raw: (mark: number, gso = true, runsFrom?: number) =>
-    void endpoints.set('raw', RawSocket.open({ mark, gso, ...(runsFrom !== undefined && { runsFrom }) })),
+  raw(mark: number, gso = true, runsFrom?: number, workers = 1) {
+    const raw = RawSocket.open({ mark, gso, ...(runsFrom !== undefined && { runsFrom }) });
+    if (workers > 1) raw.useCrew((crew ??= new Crew(workers)));
+    endpoints.set('raw', raw);
+  },
   runs: () => rawSocket().runs(),
   /** What `RawSocket.tend` says, or null: IPC has no undefined. */
   tend: () => rawSocket().tend() ?? null,
