@@ -1,5 +1,6 @@
 import type { FastPathConfig } from '../config/fast-path.ts';
 import { type CryptoAddon, chooseCryptoLibrary } from '../io/crypto-library.ts';
+import type { Crew } from '../io/crew.ts';
 import type { PacketCryptos } from '../ipsec/packet-cryptos.ts';
 import type { Log } from '../observe/log.ts';
 
@@ -8,8 +9,9 @@ export function packetCryptos(
   { library: wanted }: FastPathConfig['crypto'],
   log: Log,
   load?: () => CryptoAddon,
+  crew?: Crew,
 ): PacketCryptos {
-  const library = chooseCryptoLibrary(wanted, load);
+  const library = chooseCryptoLibrary(wanted, load, crew);
   const { name, version, because } = library;
   const isAsWanted = because === undefined || (wanted === 'auto' && name === 'openssl');
   const fields = { library: name, version, ...(because !== undefined && { reason: because }) };

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { flag, object, oneOf } from './fields.ts';
 
 /** How packets move on this host. Whatever the kernel or the machine has not is left out by itself, with one line in the log. */
@@ -12,7 +13,13 @@ export interface FastPathConfig {
     readonly tun: boolean;
   };
   readonly crypto: { readonly library: 'auto' | 'ipsec-mb' | 'openssl' | 'node' };
+  /** Threads that work on packets, the one that decides about them included. */
+  readonly workers: 'auto' | number;
 }
+
+const WORKERS_MAX = 64;
+const WORKERS = `threads from 1 to ${WORKERS_MAX}`;
+const error = `expected auto, or ${WORKERS}`;
 
 export const fastPathSections = {
   link: object({
@@ -49,4 +56,13 @@ export const fastPathSections = {
   })
     .prefault({})
     .meta({ description: 'Cryptography of packets.', reload: 'restart' }),
+  workers: z
+    .union([z.literal('auto'), z.int({ error }).min(1, { error }).max(WORKERS_MAX, { error })], { error })
+    .default('auto')
+    .meta({
+      kind: `\`auto\`, or ${WORKERS}`,
+      description:
+        'Threads that do the cryptography of packets, the one that decides about them included. auto: the processors that the agent may use, less one, at most 4.',
+      reload: 'restart',
+    }),
 };

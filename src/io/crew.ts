@@ -1,6 +1,19 @@
 import { getSystemErrorName } from 'node:util';
 import { type NativeCrew, packetIo } from './native.ts';
 
+export interface CrewStats {
+  /** Threads that there are: fewer than asked for where the kernel gave no more, 1 once it was closed. */
+  readonly workers: number;
+  /** Name of the errno with which the kernel gave no more. */
+  readonly refusal: string | undefined;
+  /** Calls whose work was there for several threads. */
+  readonly runs: number;
+  /** Those of them before which threads had gone to sleep. */
+  readonly wakeUps: number;
+  /** Those whose end was long in coming, so that the caller works alone for a while: its threads have no processors. */
+  readonly stalls: number;
+}
+
 /**
  * Threads that do parts of one call of an addon (ADR 31): what takes one as `crew` cuts the work of a vector into units, and
  * the call returns when all are done. Nothing is decided there, and nothing goes on between calls.
@@ -15,39 +28,14 @@ export class Crew {
     this.handle = this.#native.crewOpen(workers);
   }
 
-  /** Threads that there are: fewer than asked for where the kernel gave no more, 1 once it was closed. */
-  get workers(): number {
-    return this.#count(0);
-  }
-
-  /** Name of the errno with which the kernel gave no more threads. */
-  get refusal(): string | undefined {
-    const errno = this.#count(1);
-    return errno === 0 ? undefined : getSystemErrorName(-errno);
-  }
-
-  /** Calls that were done by several threads. */
-  get runs(): number {
-    return this.#count(2);
-  }
-
-  /** Those of them before which threads had gone to sleep. */
-  get wakeUps(): number {
-    return this.#count(3);
-  }
-
-  /** Those whose end was waited for so long that the caller works alone for a while: its threads have no processors. */
-  get stalls(): number {
-    return this.#count(4);
+  stats(): CrewStats {
+    this.#native.crewStats(this.handle, this.#counters);
+    const [workers = 1, errno = 0, runs = 0, wakeUps = 0, stalls = 0] = this.#counters;
+    return { workers, refusal: errno === 0 ? undefined : getSystemErrorName(-errno), runs, wakeUps, stalls };
   }
 
   /** Whoever has the crew works alone from then on. Twice is harmless. */
   close(): void {
     this.#native.crewClose(this.handle);
-  }
-
-  #count(index: number): number {
-    this.#native.crewStats(this.handle, this.#counters);
-    return this.#counters[index] as number;
   }
 }

@@ -54,6 +54,8 @@ export const LOG_FIELDS = [
   'gro',
   'offload',
   'library',
+  'workers',
+  'asked',
   // what happened
   'event',
   'reason',

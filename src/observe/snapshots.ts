@@ -24,6 +24,7 @@ export interface StatusSnapshot {
   readonly coupling: readonly CouplingSnapshot[];
   readonly counters: Counters;
   readonly link?: LinkSnapshot | undefined;
+  readonly crew?: CrewSnapshot | undefined;
   readonly health: HealthSnapshot;
   /** Routing host only. */
   readonly opening?: OpeningSnapshot | undefined;
@@ -39,6 +40,13 @@ export interface LinkSnapshot {
   readonly sendCalls: number;
   readonly received: number;
   readonly receiveCalls: number;
+}
+
+/** Threads that work on packets: how many, calls that were there for several of them, and how often those had no processors. */
+export interface CrewSnapshot {
+  readonly workers: number;
+  readonly runs: number;
+  readonly stalls: number;
 }
 
 /** What a routing host opens itself instead of passing it on: conflicting numbers, attacked SAs, in place of targets. */

@@ -56,6 +56,7 @@ describe('configuration of a routing host', () => {
       link: { driver: 'auto' },
       offloads: { gso: true, gro: true, tun: true },
       crypto: { library: 'auto' },
+      workers: 'auto',
       admin: { socket: '/run/dvipa/route.sock' },
       log: { level: 'info', format: 'text' },
     });
@@ -77,10 +78,14 @@ describe('configuration of a routing host', () => {
 
   const HOST = 'expected a host name (letters a-z, digits, hyphens)';
   const ADDRESS = 'expected the address of one host, IPv4 or IPv6';
+  const WORKERS = 'expected auto, or threads from 1 to 64';
   const RANGE = 'expected a port or a range such as 1024-65535';
   const cases: [what: string, from: string, to: string, ...want: string[]][] = [
     ['an unknown role', 'role: route', 'role: router', '2:7: role: "router", expected one of route, target'],
     ['no role', 'role: route\n', '', '1:1: role: missing, expected one of route, target'],
+    ['no thread', 'role: route\n', 'role: route\nworkers: 0\n', `3:10: workers: 0, ${WORKERS}`],
+    ['65 threads', 'role: route\n', 'role: route\nworkers: 65\n', `3:10: workers: 65, ${WORKERS}`],
+    ['threads in words', 'role: route\n', 'role: route\nworkers: all\n', `3:10: workers: "all", ${WORKERS}`],
     ['no host', 'host: router1\n', '', `1:1: host: missing, ${HOST}`],
     ['a host with an underscore', 'router1\n', 'router_1\n', `1:7: host: "router_1", ${HOST}`],
     ['a host that is a number', 'router1\n', '17\n', `1:7: host: 17, ${HOST}`],
@@ -268,7 +273,7 @@ describe('configuration of a routing host', () => {
       'a key of the other role',
       'role: route',
       'role: route\ntun: {}',
-      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, link, offloads, crypto, keys_export, admin, log',
+      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, link, offloads, crypto, workers, keys_export, admin, log',
     ],
     [
       'a __proto__ key',
@@ -333,6 +338,7 @@ describe('configuration of a target', () => {
       link: { driver: 'auto' },
       offloads: { gso: true, gro: true, tun: true },
       crypto: { library: 'auto' },
+      workers: 'auto',
       coupling: {
         ca: '/etc/dvipa/pki/ca.pem',
         certificate: '/etc/dvipa/pki/target1.pem',

@@ -5,7 +5,13 @@ import { KeyMaterial } from '../../src/base/key-material.ts';
 import { knownAlgorithms } from '../../src/ipsec/algorithms.ts';
 import type { EspKeys } from '../../src/ipsec/packet-crypto.ts';
 import { TestBatch } from '../support/crypto-batch.ts';
-import { describeEach, NATIVE_CRYPTOS, type NewCrypto, NODE_CRYPTO } from '../support/packet-cryptos.ts';
+import {
+  describeEach,
+  NATIVE_CRYPTOS,
+  type NewCrypto,
+  NODE_CRYPTO,
+  SHARED_CRYPTOS,
+} from '../support/packet-cryptos.ts';
 
 const SLOT_BYTES = 2048;
 const { encryption, integrity } = knownAlgorithms();
@@ -131,7 +137,7 @@ function passed(create: NewCrypto, sas: readonly SaSetting[], packets: readonly 
   return { sealed, opened: stateOf(batch), count: crypto.opened };
 }
 
-describeEach(NATIVE_CRYPTOS, (create) => {
+describeEach(new Map([...NATIVE_CRYPTOS, ...SHARED_CRYPTOS]), (create) => {
   it('makes of every vector what node:crypto makes of it, sealing and opening, whatever is wrong with it', () => {
     fc.assert(
       fc.property(vector, ({ sas, packets }) => {

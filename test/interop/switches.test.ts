@@ -14,10 +14,18 @@ interface Switches {
   readonly gro: boolean;
   readonly tun: boolean;
   readonly library: 'auto' | 'ipsec-mb' | 'openssl' | 'node';
+  readonly workers: number;
 }
 
-const ALL_ON: Switches = { driver: 'auto', gso: true, gro: true, tun: true, library: 'auto' };
-const ALL_OFF: Switches = { driver: 'dgram', gso: false, gro: false, tun: false, library: 'node' };
+const ALL_ON: Switches = { driver: 'auto', gso: true, gro: true, tun: true, library: 'auto', workers: 2 };
+const ALL_OFF: Switches = {
+  driver: 'dgram',
+  gso: false,
+  gro: false,
+  tun: false,
+  library: 'node',
+  workers: 1,
+};
 
 /** Every value of every switch, each alone and beside others; and hosts of one cluster that differ. */
 const COMBINATIONS: readonly [name: string, router: Switches, targets: Switches][] = [
@@ -27,13 +35,13 @@ const COMBINATIONS: readonly [name: string, router: Switches, targets: Switches]
   ['a slow routing host, fast targets', ALL_OFF, ALL_ON],
   [
     'no segmentation, coalesced input',
-    { ...ALL_ON, gso: false, driver: 'batch' },
+    { ...ALL_ON, gso: false, driver: 'batch', workers: 1 },
     { ...ALL_ON, gso: false, library: 'openssl' },
   ],
   [
     'segmentation, no coalesced input',
     { ...ALL_ON, gro: false, library: 'openssl' },
-    { ...ALL_ON, gro: false, tun: false },
+    { ...ALL_ON, gro: false, tun: false, workers: 3 },
   ],
   ['large segments over node:dgram and node:crypto', ALL_ON, { ...ALL_ON, driver: 'dgram', library: 'node' }],
 ];
@@ -61,13 +69,13 @@ describe('switches of the fast path', function () {
 
   const hosts = () => ['router1', ...cluster.targets];
 
-  async function restart(host: string, { driver, gso, gro, tun, library }: Switches): Promise<void> {
+  async function restart(host: string, { driver, gso, gro, tun, library, workers }: Switches): Promise<void> {
     await cluster.lab.process(host, 'agent').stop();
     const file = cluster.configFile(host);
     writeFileSync(file, files.get(host) ?? '');
     appendFileSync(
       file,
-      `link: { driver: ${driver} }\noffloads: { gso: ${gso}, gro: ${gro}, tun: ${tun} }\ncrypto: { library: ${library} }\n`,
+      `link: { driver: ${driver} }\noffloads: { gso: ${gso}, gro: ${gro}, tun: ${tun} }\ncrypto: { library: ${library} }\nworkers: ${workers}\n`,
     );
     cluster.lab.startAgent(host);
   }

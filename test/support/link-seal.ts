@@ -4,6 +4,7 @@ import { LinkNativeCipher } from '../../src/io/link-native-cipher.ts';
 import type { LinkBatch, LinkPackets, NewLinkCipher } from '../../src/ipsec/link-cipher.ts';
 import { LinkNodeCipher } from '../../src/ipsec/link-node-cipher.ts';
 import { LinkHeaders, LinkOpener, LinkSealer } from '../../src/ipsec/link-seal.ts';
+import { crewOf } from './packet-cryptos.ts';
 
 export const newLinkNodeCipher: NewLinkCipher = (key) => new LinkNodeCipher(key);
 
@@ -11,6 +12,7 @@ export const LINK_CIPHERS: ReadonlyMap<string, NewLinkCipher> = new Map<string, 
   ['link-node-cipher', newLinkNodeCipher],
   ['link-native-cipher with openssl', (key) => new LinkNativeCipher('openssl', key)],
   ['link-native-cipher with ipsec-mb', (key) => new LinkNativeCipher('ipsec-mb', key)],
+  ['link-native-cipher with 2 workers of openssl', (key) => new LinkNativeCipher('openssl', key, crewOf(2))],
 ]);
 
 /** What one sealed packet says besides the inner packet. */

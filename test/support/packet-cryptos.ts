@@ -1,3 +1,4 @@
+import { Crew } from '../../src/io/crew.ts';
 import { chooseCryptoLibrary } from '../../src/io/crypto-library.ts';
 import { EspNativeCrypto } from '../../src/io/esp-native-crypto.ts';
 import { nativeCrypto } from '../../src/io/native-crypto.ts';
@@ -20,6 +21,24 @@ export const NATIVE_CRYPTOS: ReadonlyMap<string, NewCrypto> = new Map(
     `esp-native-crypto with ${library}`,
     (options) => new EspNativeCrypto({ ...options, library }),
   ]),
+);
+
+const crews = new Map<number, Crew>();
+/** Threads of this process, made when they are first asked for. */
+export function crewOf(workers: number): Crew {
+  const crew = crews.get(workers) ?? new Crew(workers);
+  crews.set(workers, crew);
+  return crew;
+}
+
+/** The same with the packets of a vector shared among threads. */
+export const SHARED_CRYPTOS: ReadonlyMap<string, NewCrypto> = new Map(
+  [2, 4].flatMap((workers) =>
+    (['openssl', 'ipsec-mb'] as const).map((library) => [
+      `esp-native-crypto with ${workers} workers of ${library}`,
+      (options) => new EspNativeCrypto({ ...options, library, crew: crewOf(workers) }),
+    ]),
+  ),
 );
 
 export const PACKET_CRYPTOS: ReadonlyMap<string, NewCrypto> = new Map([

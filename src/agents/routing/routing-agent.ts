@@ -21,6 +21,7 @@ import { reportDrops } from '../drop-reports.ts';
 import { newEventLog } from '../events-answer.ts';
 import { captureAnswer } from '../capture-answers.ts';
 import { keepGuard } from '../keep-guard.ts';
+import { openCrew } from '../open-crew.ts';
 import { openLink } from '../open-link.ts';
 import { pathLimits } from '../path-limits.ts';
 import { pluginStatePort } from '../plugin-sa.ts';
@@ -83,6 +84,8 @@ async function start(
   });
   await guard.install();
   stops.add(() => guard.remove());
+  const crew = openCrew(config.workers, log);
+  stops.add(() => crew.close());
   const capture = Capture.open(config.outside.interface, filterOf(scope), {
     wantsRing: config.offloads.gro,
     onRefused: ({ message }) =>
@@ -118,7 +121,7 @@ async function start(
     epoch: () => charon.epoch,
     percentage: config.lifesize.percentage,
     allowsStamping: config.stamping === 'on',
-    cryptos: packetCryptos(config.crypto, log),
+    cryptos: packetCryptos(config.crypto, log, undefined, crew),
     verificationsPerSecond: config.verification.perSecond,
     hashSeed: randomBytes(HASH_SEED_BYTES),
     connectionEntries: config.connectionTable.entries,
@@ -191,6 +194,7 @@ async function start(
     host,
     drops,
     link,
+    crew,
   };
   const exported = keyExport({
     config: () => serving.config.keysExport,

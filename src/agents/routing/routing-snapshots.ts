@@ -9,6 +9,7 @@ import type {
 } from '../../observe/snapshots.ts';
 import { packageVersion } from '../../observe/version.ts';
 import { filterSnapshot } from '../filter-snapshot.ts';
+import { crewSnapshot } from '../open-crew.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import { withoutArguments } from '../admin-arguments.ts';
@@ -84,6 +85,7 @@ function status(parts: RoutingParts): StatusSnapshot {
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
     link: parts.link.stats(),
+    crew: crewSnapshot(parts.crew),
     health: routingHealth(parts),
     opening: openingSnapshot(parts.host, now()),
   };

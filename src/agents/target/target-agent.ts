@@ -26,6 +26,7 @@ import { reportDrops } from '../drop-reports.ts';
 import { newEventLog } from '../events-answer.ts';
 import { captureAnswer } from '../capture-answers.ts';
 import { keepGuard } from '../keep-guard.ts';
+import { openCrew } from '../open-crew.ts';
 import { openLink } from '../open-link.ts';
 import { targetTraceAnswer } from '../trace-answers.ts';
 import { pathLimits } from '../path-limits.ts';
@@ -86,6 +87,8 @@ async function start(
   await guard.install();
   stops.add(() => guard.remove());
 
+  const crew = openCrew(config.workers, log);
+  stops.add(() => crew.close());
   const tun = Tun.open(config.tun.name, {
     hasOffloads: config.offloads.tun,
     onNoOffloads: ({ message }) => log.warn('the TUN works without offloads', { error: message }),
@@ -116,7 +119,7 @@ async function start(
     tun,
     raw,
     limits: await pathLimits(config.outside.interface, config.cluster.mtu),
-    cryptos: packetCryptos(config.crypto, log),
+    cryptos: packetCryptos(config.crypto, log, undefined, crew),
     listening,
     cpuTimes,
     onClearText: (dvipas) => {
@@ -187,6 +190,7 @@ async function start(
     drops,
     overrun: host.overrun,
     link,
+    crew,
   });
   const running = new TargetReload({ config, tls, guard, listening, sourcePorts, host, client });
   const reloader = new Reloader({ source, current: config, running, log });

@@ -8,11 +8,13 @@ import type { SealedInbound } from '../../dataplane/sealed-inbound.ts';
 import type { TargetInbound } from '../../dataplane/target-inbound.ts';
 import type { TargetOutbound } from '../../dataplane/target-outbound.ts';
 import { formatSpi, type SecurityAssociation } from '../../ipsec/sa.ts';
+import type { Crew } from '../../io/crew.ts';
 import type { AdminHandlers } from '../../observe/admin-answers.ts';
 import type { CouplingSnapshot, SaSnapshot, StatusSnapshot } from '../../observe/snapshots.ts';
 import { packageVersion } from '../../observe/version.ts';
 import { filterSnapshot } from '../filter-snapshot.ts';
 import type { OpenLink } from '../open-link.ts';
+import { crewSnapshot } from '../open-crew.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import { withoutArguments } from '../admin-arguments.ts';
@@ -43,6 +45,7 @@ export interface TargetParts {
   readonly drops: DropCounters;
   readonly overrun: RecentRise;
   readonly link: Pick<OpenLink, 'stats'>;
+  readonly crew?: Pick<Crew, 'stats'>;
 }
 
 /** What a target's admin socket answers. */
@@ -90,6 +93,7 @@ function status({
   drops,
   overrun,
   link,
+  crew,
 }: TargetParts): StatusSnapshot {
   return {
     role: 'target',
@@ -117,6 +121,7 @@ function status({
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
     link: link.stats(),
+    crew: crewSnapshot(crew),
     health: targetHealth(config.router.host, relations, maintenance, overrun.isRecent(now())),
   };
 }

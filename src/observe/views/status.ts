@@ -1,5 +1,5 @@
 import { cleanText } from '../fields.ts';
-import type { Counters, LinkSnapshot, OpeningSnapshot, StatusSnapshot } from '../snapshots.ts';
+import type { Counters, CrewSnapshot, LinkSnapshot, OpeningSnapshot, StatusSnapshot } from '../snapshots.ts';
 import { reasonsOf } from './health.ts';
 import { paint, type Style, type Tone, toneOf } from './style.ts';
 import { formatBytes, formatDuration } from './units.ts';
@@ -32,6 +32,7 @@ export function renderStatus(status: StatusSnapshot, style: Style): string {
     }),
     ...counterLines(status.counters),
     ...linkLines(status.link),
+    ...crewLines(status.crew),
     ...openingLines(status.opening),
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
@@ -83,6 +84,13 @@ function linkLines(link: LinkSnapshot | undefined): Line[] {
       `${driver}, ${offloads}, ${each(received, receiveCalls)} packets a system call in, ${each(sent, sendCalls)} out`,
     ],
   ];
+}
+
+/** Nothing of a crew of one, which shares nothing. */
+function crewLines(crew: CrewSnapshot | undefined): Line[] {
+  if (crew === undefined || crew.workers === 1) return [];
+  const { workers, runs, stalls } = crew;
+  return [['workers', `${workers} threads, ${runs} vectors shared, ${stalls} times without processors`]];
 }
 
 /** Packets that a routing host verifies itself. */

@@ -5,6 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { type NativeSas, nativeCrypto } from '../../../src/io/native-crypto.ts';
+import { Crew } from '../../../src/io/crew.ts';
+import type { NativeCrew } from '../../../src/io/native.ts';
 import { knownAlgorithms } from '../../../src/ipsec/algorithms.ts';
 
 const CALLS = 6000;
@@ -35,9 +37,13 @@ const bytes = (length: number) => Buffer.from(new ArrayBuffer(length)).map(() =>
 
 /** What is installed where: does it draw IVs. */
 const installed = new Map<NativeSas, Map<number, boolean>>();
+/** Some vectors are large enough to be shared. */
+const crew = new Crew(3);
 const tables = (['openssl', 'ipsec-mb'] as const)
   .filter((library) => library === 'openssl' || native.libraries().ipsecMb !== undefined)
-  .map((library) => native.create(library === 'ipsec-mb', VERDICTS));
+  .flatMap((library) =>
+    [undefined, crew.handle].map((of) => native.create(library === 'ipsec-mb', VERDICTS, of)),
+  );
 for (const table of tables) installed.set(table, new Map());
 
 const counts = { accepted: 0, refused: 0, opened: 0, installed: 0, linked: 0 };
@@ -150,9 +156,10 @@ function call(table: NativeSas): void {
     const draws = saSlot
       .subarray(0, count)
       .filter((slot, i) => verdict[i] === 0 && installed.get(table)?.get(slot));
-    const random = bytes(Math.max(0, draws.length * DRAWN - oneOf(0, 0, 0, 1)));
+    const least = draws.length === 0 ? 0 : count * DRAWN;
+    const random = bytes(count > shortest ? 0 : Math.max(0, least - oneOf(0, 0, 0, 1)));
     const isNumbered = next(2) === 0;
-    attempt(count > shortest || random.length < draws.length * DRAWN, what, () =>
+    attempt(count > shortest || random.length < least, what, () =>
       native.seal(
         table,
         slab,
@@ -243,7 +250,8 @@ for (let n = 0; n < CALLS; n++) {
 // Things that are no table, no array, or not of the right kind.
 const strange: unknown[] = [undefined, 1, 'x', {}, [], new Uint8Array(4), new Float64Array(4), () => 1];
 for (const thing of strange) {
-  attempt(true, 'create', () => native.create(false, thing as Uint8Array));
+  attempt(true, 'create', () => native.create(false, thing as Uint8Array, undefined));
+  if (thing !== undefined) attempt(true, 'create', () => native.create(false, VERDICTS, thing as NativeCrew));
   attempt(true, 'remove', () => native.remove(thing as NativeSas, 0));
   const link = [tables[0], LINK_SLOT, Buffer.alloc(64), new Uint32Array(1), new Uint32Array(1)];
   const columns = [new Uint8Array(1), new Uint8Array(1), 1, 7];

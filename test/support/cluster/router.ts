@@ -77,6 +77,7 @@ export function routeConfig(
     link: { driver: 'auto' },
     offloads: { gso: true, gro: true, tun: true },
     crypto: { library: 'auto' },
+    workers: 'auto',
     trustedLink: 'sealed',
     admin: {} as RouteConfig['admin'],
     log: {} as RouteConfig['log'],
