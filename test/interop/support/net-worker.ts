@@ -160,7 +160,7 @@ const operations = {
   /** Waits until its device was deleted. */
   lost: (name: string) => new Promise<void>((resolve) => endpointOf(name).onLost(resolve)),
   /** Calls that the crew did side by side. */
-  crewRuns: () => crew?.runs ?? 0,
+  crewRuns: () => crew?.stats().runs ?? 0,
   /** From now on what comes out of one TUN goes into the other. */
   relay(a: string, b: string, mtu: number) {
     for (const [from, to] of [
