@@ -167,7 +167,7 @@ const operations = {
       [endpointOf(a), endpointOf(b)],
       [endpointOf(b), endpointOf(a)],
     ] as const) {
-      const vector = new PacketVector(64, slotBytesFor(mtu));
+      const vector = new PacketVector(64 * (from instanceof Tun ? from.queues : 1), slotBytesFor(mtu));
       from.onReadable(() => {
         vector.reset();
         if (from.receive(vector) > 0) to.send(vector);
