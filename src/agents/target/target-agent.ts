@@ -81,7 +81,7 @@ async function start(
 
   const crew = openCrew(config.workers, log);
   stops.add(() => crew.close());
-  const queues = config.offloads.tun ? crew.stats().workers : 1;
+  const queues = crew.stats().workers;
   const guard = new TargetGuard({
     dvipas: config.dvipas,
     tun: { ...config.tun, queues },
