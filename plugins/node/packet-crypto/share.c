@@ -12,8 +12,8 @@
 
 #include <openssl/err.h>
 
-/** What is not worth more, in picoseconds, is done here: the others take some microseconds to come, and to be waited for */
-#define WORTH_SHARING 10000000
+/** What costs less, in picoseconds, is done here: others that sleep take some microseconds to be woken, and as many to come */
+#define WORTH_SHARING 20000000
 /** Of one part, about */
 #define PART_COST 4000000
 /** Packets that intel-ipsec-mb's jobs do side by side: a part of fewer would leave lanes idle */

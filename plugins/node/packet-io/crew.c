@@ -26,10 +26,12 @@
  * for workers that have not woken up yet.
  */
 
-/** How long somebody looks before it sleeps: a few times what waking it up costs */
-#define SPIN_NS 20000
-/** A worker that waited longer for its last run does not look at all */
-#define SPIN_WORTH_NS (3 * SPIN_NS)
+/** How long a worker looks for the next run before it sleeps: waking it up costs its caller several microseconds, and takes some more */
+#define SPIN_NS 50000
+/** A worker that waited longer for its last run does not look at all; some of that it may have been waking up */
+#define SPIN_WORTH_NS (SPIN_NS + 20000)
+/** How long the caller looks for the end of others' last units before it sleeps */
+#define SPIN_END_NS 20000
 /** Looks between two looks at the clock: about a microsecond */
 #define SPIN_LOOKS 32
 
@@ -38,6 +40,9 @@
 /** Behind a stall the caller works alone for so many times its length, so that stalls cost it a thirtieth at most */
 #define STALL_REST 32
 #define STALL_REST_MAX_NS 1000000000
+
+/** When the caller has come to another processor, workers leave that one; not more often than */
+#define AVOID_NS 1000000
 
 /** What threads write side by side lies in cache lines of its own */
 #define CACHE_LINE 64
@@ -60,6 +65,10 @@ struct crew {
 	_Alignas(CACHE_LINE) atomic_uint pending;
 	_Alignas(CACHE_LINE) atomic_uint sleepers;
 	atomic_bool caller_sleeps;
+	/** processors that threads may use, the one where the caller was last, and when the workers may be told again */
+	cpu_set_t allowed;
+	int caller_cpu;
+	uint64_t avoid_from;
 	/** the caller's: until when it works alone, and what has been so far: runs, calls of the kernel to wake workers, stalls */
 	uint64_t alone_until;
 	uint64_t runs;
@@ -119,10 +128,10 @@ static unsigned do_units(struct crew *this, unsigned worker)
 	return done;
 }
 
-/** Whether there is something to do, at the end of a bounded time */
-static bool spin(const atomic_uint *word, unsigned idle)
+/** Whether a word becomes another within a time */
+static bool spin(const atomic_uint *word, unsigned idle, uint64_t ns)
 {
-	uint64_t until = now() + SPIN_NS;
+	uint64_t until = now() + ns;
 
 	do
 	{
@@ -142,7 +151,7 @@ static bool spin(const atomic_uint *word, unsigned idle)
 /** Wait until there are units, or the crew is closed */
 static void await_run(struct crew *this, bool is_patient)
 {
-	if (is_patient && spin(&this->waiting, 0))
+	if (is_patient && spin(&this->waiting, 0, SPIN_NS))
 	{
 		return;
 	}
@@ -159,14 +168,11 @@ static void *member_main(void *arg)
 {
 	member_t *member = arg;
 	struct crew *this = member->crew;
-	const struct sched_param none = {};
 	bool is_patient = false;
 	char name[16];
 
 	snprintf(name, sizeof(name), "dvipa-crew-%u", member->worker);
 	pthread_setname_np(pthread_self(), name);
-	/* takes an idle processor at once, but none from anybody: least of all the caller's, who would wait for what it could do itself */
-	sched_setscheduler(0, SCHED_BATCH, &none);
 	while (atomic_load(&this->waiting) != CLOSING)
 	{
 		unsigned done = do_units(this, member->worker);
@@ -190,7 +196,7 @@ static void await_end(struct crew *this, uint64_t began)
 	uint64_t since = now(), until;
 	unsigned pending;
 
-	while ((pending = atomic_load(&this->pending)) && spin(&this->pending, pending))
+	while ((pending = atomic_load(&this->pending)) && spin(&this->pending, pending, SPIN_END_NS))
 	{
 	}
 	/* who has not ended a unit by now may have lost its processor, perhaps to that loop */
@@ -210,9 +216,27 @@ static void await_end(struct crew *this, uint64_t began)
 	}
 }
 
+/**
+ * Keep workers off the caller's processor. The kernel puts who is woken there if the others are busy, and there it is of no
+ * use: it would wait for the caller, or do in its place what it could do itself.
+ */
+static void avoid(struct crew *this, int cpu, uint64_t time)
+{
+	cpu_set_t others = this->allowed;
+
+	this->caller_cpu = cpu;
+	this->avoid_from = time + AVOID_NS;
+	CPU_CLR(cpu, &others);
+	for (unsigned i = 1; i < this->port.workers && CPU_COUNT(&others); i++)
+	{
+		pthread_setaffinity_np(this->members[i].thread, sizeof(others), &others);
+	}
+}
+
 static void crew_do(struct crew *this, crew_work work, void *arg, unsigned units)
 {
 	const uint64_t began = now();
+	const int cpu = sched_getcpu();
 	unsigned sleepers, done;
 
 	if (this->port.workers == 1 || units >= CLOSING || began < this->alone_until)
@@ -222,6 +246,10 @@ static void crew_do(struct crew *this, crew_work work, void *arg, unsigned units
 			work(arg, 0, unit);
 		}
 		return;
+	}
+	if (cpu >= 0 && cpu < CPU_SETSIZE && cpu != this->caller_cpu && began >= this->avoid_from)
+	{
+		avoid(this, cpu, began);
 	}
 	this->runs++;
 	this->work = work;
@@ -313,6 +341,12 @@ napi_value crew_open(napi_env env, napi_callback_info info)
 		free(this);
 		vector_throw_last(env, "napi_wrap");
 		return NULL;
+	}
+	this->caller_cpu = -1;
+	if (sched_getaffinity(0, sizeof(this->allowed), &this->allowed))
+	{
+		/* more processors than a set has: workers go where the kernel puts them */
+		CPU_ZERO(&this->allowed);
 	}
 	begin(this, workers);
 	return object;
