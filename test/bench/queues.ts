@@ -2,8 +2,8 @@
  * What two threads gain where packets are handed to the kernel, in a namespace of its own: `node --import tsx test/bench/queues.ts`
  * (root). Segments of TCP are written into a TUN whose kernel throws them away behind its IP layer, and sealed packets are sent to peers
  * over a veth whose other end does, by one thread and by two (a TUN of two queues) in turn. Prints one JSON object: nanoseconds of time and
- * of all threads' CPU time for a packet, medians and all rounds (of CPU time the mean, since the kernel counts it in ticks). BENCH_REALTIME=1: at a priority over all others, where the machine is not
- * free: a second thread that waits for a processor gains nothing.
+ * of all threads' CPU time for a packet, medians and all rounds (of CPU time the mean, since the kernel counts it in ticks). Under `chrt -f 1` where the machine is not free: a second
+ * thread that waits for a processor gains nothing.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import type { PacketSink } from '../../src/dataplane/ports.ts';
@@ -113,8 +113,6 @@ function measure(): Record<string, unknown> {
     ['tun', openTuns(crew), segments],
     ['peers', openSockets(crew), sealed],
   ] as const;
-  if (process.env['BENCH_REALTIME'] !== undefined)
-    execFileSync('chrt', ['-a', '-f', '-p', '1', `${process.pid}`]);
   const results: Record<string, unknown> = {};
   for (const [way, sinks, vectorOf] of ways) {
     for (const [flows, each] of SHAPES) {

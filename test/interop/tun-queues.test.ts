@@ -134,6 +134,8 @@ describe('TUN with several queues, in real kernels', function () {
       const before = comparable();
       for (const [round, queues] of [2, 2, 1].entries()) {
         await agent.kill();
+        await hostWorker.do('targetInstall', guardOf(queues));
+        expect(host.ip('address show dev dvipa0'), 'before anybody puts it there').to.contain(`${DVIPA}/32`);
         [agent] = await startAgent(queues);
         expect(kernelQueues()).to.equal(queues > 1 ? queues : undefined);
         expect(comparable()).to.equal(before);
