@@ -78,14 +78,10 @@ describe('configuration of a routing host', () => {
 
   const HOST = 'expected a host name (letters a-z, digits, hyphens)';
   const ADDRESS = 'expected the address of one host, IPv4 or IPv6';
-  const WORKERS = 'expected auto, or threads from 1 to 64';
   const RANGE = 'expected a port or a range such as 1024-65535';
   const cases: [what: string, from: string, to: string, ...want: string[]][] = [
     ['an unknown role', 'role: route', 'role: router', '2:7: role: "router", expected one of route, target'],
     ['no role', 'role: route\n', '', '1:1: role: missing, expected one of route, target'],
-    ['no thread', 'role: route\n', 'role: route\nworkers: 0\n', `3:10: workers: 0, ${WORKERS}`],
-    ['65 threads', 'role: route\n', 'role: route\nworkers: 65\n', `3:10: workers: 65, ${WORKERS}`],
-    ['threads in words', 'role: route\n', 'role: route\nworkers: all\n', `3:10: workers: "all", ${WORKERS}`],
     ['no host', 'host: router1\n', '', `1:1: host: missing, ${HOST}`],
     ['a host with an underscore', 'router1\n', 'router_1\n', `1:7: host: "router_1", ${HOST}`],
     ['a host that is a number', 'router1\n', '17\n', `1:7: host: 17, ${HOST}`],

@@ -13,7 +13,7 @@ function run(crew: Crew, units: number, busyNs = 0): { counts: number[]; workers
   return { counts: [...counts], workers: [...workers] };
 }
 
-const once = (units: number) => new Array<number>(units).fill(1);
+const once = (units: number) => Array.from({ length: units }, () => 1);
 
 /** Until somebody else has done a unit: on a busy machine that may take a while. */
 function runUntilShared(crew: Crew): void {

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT
  */
 
-#include "crew_open.h"
+#include "crew_threads.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -69,13 +69,9 @@ struct crew {
 	cpu_set_t allowed;
 	int caller_cpu;
 	uint64_t avoid_from;
-	/** the caller's: until when it works alone, and what has been so far: runs, calls of the kernel to wake workers, stalls */
+	/** the caller's: until when it works alone, and what has been so far */
 	uint64_t alone_until;
-	uint64_t runs;
-	uint64_t wakes;
-	uint64_t stalls;
-	/** why there are fewer workers than were asked for, or 0 */
-	int error;
+	crew_stats_t stats;
 	member_t members[CREW_WORKERS_MAX];
 };
 
@@ -211,7 +207,7 @@ static void await_end(struct crew *this, uint64_t began)
 	{
 		uint64_t rest = STALL_REST * (until - since);
 
-		this->stalls++;
+		this->stats.stalls++;
 		this->alone_until = until + (rest < STALL_REST_MAX_NS ? rest : STALL_REST_MAX_NS);
 	}
 }
@@ -251,7 +247,7 @@ static void crew_do(struct crew *this, crew_work work, void *arg, unsigned units
 	{
 		avoid(this, cpu, began);
 	}
-	this->runs++;
+	this->stats.runs++;
 	this->work = work;
 	this->arg = arg;
 	this->units = units;
@@ -260,7 +256,7 @@ static void crew_do(struct crew *this, crew_work work, void *arg, unsigned units
 	sleepers = atomic_load(&this->sleepers);
 	if (sleepers && units > 1)
 	{
-		this->wakes++;
+		this->stats.wakes++;
 		futex_wake(&this->waiting, sleepers < units ? (int)sleepers : (int)units - 1);
 	}
 	done = do_units(this, 0);
@@ -270,8 +266,7 @@ static void crew_do(struct crew *this, crew_work work, void *arg, unsigned units
 	}
 }
 
-/** End the threads; twice is harmless */
-static void end(struct crew *this)
+void crew_end(struct crew *this)
 {
 	unsigned workers = this->port.workers;
 
@@ -287,16 +282,6 @@ static void end(struct crew *this)
 	}
 }
 
-static void crew_finalize(napi_env env, void *data, void *hint)
-{
-	struct crew_port *port = data;
-
-	(void)env;
-	(void)hint;
-	end(port->crew);
-	free(port->crew);
-}
-
 /** Begin threads, as many as the kernel gives, which hear no signals */
 static void begin(struct crew *this, unsigned workers)
 {
@@ -304,31 +289,26 @@ static void begin(struct crew *this, unsigned workers)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (this->port.workers < workers && !this->error)
+	while (this->port.workers < workers && !this->stats.error)
 	{
 		member_t *member = &this->members[this->port.workers];
 
 		member->crew = this;
 		member->worker = this->port.workers;
-		this->error = pthread_create(&member->thread, NULL, member_main, member);
-		this->port.workers += this->error == 0;
+		this->stats.error = pthread_create(&member->thread, NULL, member_main, member);
+		this->port.workers += this->stats.error == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-napi_value crew_open(napi_env env, napi_callback_info info)
+const struct crew_port *crew_create(unsigned workers)
 {
-	struct crew *this;
-	napi_value object;
+	struct crew *this = aligned_alloc(CACHE_LINE, sizeof(*this));
 
-	VECTOR_ARGS(env, info, 1);
-	VECTOR_ARG_UINT32(env, 0, workers);
-	VECTOR_CHECK(env, workers >= 1 && workers <= CREW_WORKERS_MAX,
-				 "workers must be 1 to 64");
-	VECTOR_TRY(env, napi_create_object(env, &object));
-	VECTOR_TRY(env, napi_type_tag_object(env, object, &crew_tag));
-	this = aligned_alloc(CACHE_LINE, sizeof(*this));
-	VECTOR_CHECK(env, this, "no memory");
+	if (!this)
+	{
+		return NULL;
+	}
 	memset(this, 0, sizeof(*this));
 	this->port = (struct crew_port){
 		.version = CREW_VERSION,
@@ -336,12 +316,6 @@ napi_value crew_open(napi_env env, napi_callback_info info)
 		.run = crew_do,
 		.crew = this,
 	};
-	if (napi_wrap(env, object, &this->port, crew_finalize, NULL, NULL) != napi_ok)
-	{
-		free(this);
-		vector_throw_last(env, "napi_wrap");
-		return NULL;
-	}
 	this->caller_cpu = -1;
 	if (sched_getaffinity(0, sizeof(this->allowed), &this->allowed))
 	{
@@ -349,78 +323,16 @@ napi_value crew_open(napi_env env, napi_callback_info info)
 		CPU_ZERO(&this->allowed);
 	}
 	begin(this, workers);
-	return object;
+	return &this->port;
 }
 
-napi_value crew_stats(napi_env env, napi_callback_info info)
+const crew_stats_t *crew_get_stats(const struct crew *this)
 {
-	const struct crew_port *port;
-
-	VECTOR_ARGS(env, info, 2);
-	port = crew_get(env, argv[0]);
-	if (!port)
-	{
-		return NULL;
-	}
-	VECTOR_ARG_ARRAY(env, 1, napi_float64_array, double, counters);
-	VECTOR_CHECK(env, counters_entries >= 5, "counters must have 5 entries");
-	counters[0] = port->workers;
-	counters[1] = port->crew->error;
-	counters[2] = (double)port->crew->runs;
-	counters[3] = (double)port->crew->wakes;
-	counters[4] = (double)port->crew->stalls;
-	return NULL;
+	return &this->stats;
 }
 
-napi_value crew_close(napi_env env, napi_callback_info info)
+void crew_destroy(struct crew *this)
 {
-	const struct crew_port *port;
-
-	VECTOR_ARGS(env, info, 1);
-	port = crew_get(env, argv[0]);
-	if (port)
-	{
-		end(port->crew);
-	}
-	return NULL;
-}
-
-typedef struct {
-	uint32_t *counts;
-	uint8_t *workers;
-	uint64_t busy_ns;
-} trial_t;
-
-static void try_unit(void *arg, unsigned worker, unsigned unit)
-{
-	trial_t *this = arg;
-	uint64_t until = this->busy_ns ? now() + this->busy_ns : 0;
-
-	this->counts[unit]++;
-	this->workers[unit] = (uint8_t)worker;
-	while (until && now() < until)
-	{
-		relax();
-	}
-}
-
-napi_value crew_try(napi_env env, napi_callback_info info)
-{
-	const struct crew_port *port;
-	trial_t trial;
-
-	VECTOR_ARGS(env, info, 4);
-	port = crew_get(env, argv[0]);
-	if (!port)
-	{
-		return NULL;
-	}
-	VECTOR_ARG_ARRAY(env, 1, napi_uint32_array, uint32_t, counts);
-	VECTOR_ARG_ARRAY(env, 2, napi_uint8_array, uint8_t, workers);
-	VECTOR_ARG_UINT32(env, 3, busy_ns);
-	VECTOR_CHECK(env, counts_entries == workers_entries && counts_entries < CLOSING,
-				 "counts and workers must have an entry for each unit");
-	trial = (trial_t){ .counts = counts, .workers = workers, .busy_ns = busy_ns };
-	crew_run(port, try_unit, &trial, (unsigned)counts_entries);
-	return NULL;
+	crew_end(this);
+	free(this);
 }
