@@ -8,8 +8,8 @@ import type { Log } from '../observe/log.ts';
 export function packetCryptos(
   { library: wanted }: FastPathConfig['crypto'],
   log: Log,
-  load?: () => CryptoAddon,
   crew?: Crew,
+  load?: () => CryptoAddon,
 ): PacketCryptos {
   const library = chooseCryptoLibrary(wanted, load, crew);
   const { name, version, because } = library;

@@ -7,7 +7,7 @@ describe('the cryptography of packets', () => {
   it('is named in the log, with the reason if it is not what was asked for', () => {
     const stream = new PassThrough();
     const log = createLog({ level: 'info', format: 'text', stream });
-    packetCryptos({ library: 'ipsec-mb' }, log, () => {
+    packetCryptos({ library: 'ipsec-mb' }, log, undefined, () => {
       throw new Error('no addon here');
     });
     const said = String(stream.read());

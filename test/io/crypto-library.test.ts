@@ -43,10 +43,10 @@ describe('the choice of a library for cryptography', () => {
     const tell = (level: string) => (message: string, fields?: object) =>
       void lines.push({ level, message, fields });
     const log = { info: tell('info'), warn: tell('warn') } as unknown as Log;
-    packetCryptos({ library: 'auto' }, log, withoutMb);
-    packetCryptos({ library: 'ipsec-mb' }, log, withoutMb);
-    packetCryptos({ library: 'auto' }, log, withoutAddon);
-    packetCryptos({ library: 'openssl' }, log, withMb);
+    packetCryptos({ library: 'auto' }, log, undefined, withoutMb);
+    packetCryptos({ library: 'ipsec-mb' }, log, undefined, withoutMb);
+    packetCryptos({ library: 'auto' }, log, undefined, withoutAddon);
+    packetCryptos({ library: 'openssl' }, log, undefined, withMb);
     const message = 'cryptography of packets';
     const openssl = { library: 'openssl', version: 'OpenSSL 3' };
     const node = { library: 'node', version: process.versions['openssl'] };

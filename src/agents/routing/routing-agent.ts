@@ -122,7 +122,7 @@ async function start(
     epoch: () => charon.epoch,
     percentage: config.lifesize.percentage,
     allowsStamping: config.stamping === 'on',
-    cryptos: packetCryptos(config.crypto, log, undefined, crew),
+    cryptos: packetCryptos(config.crypto, log, crew),
     verificationsPerSecond: config.verification.perSecond,
     hashSeed: randomBytes(HASH_SEED_BYTES),
     connectionEntries: config.connectionTable.entries,

@@ -126,7 +126,7 @@ async function start(
     tun,
     raw,
     limits: await pathLimits(config.outside.interface, config.cluster.mtu),
-    cryptos: packetCryptos(config.crypto, log, undefined, crew),
+    cryptos: packetCryptos(config.crypto, log, crew),
     listening,
     cpuTimes,
     onClearText: (dvipas) => {
