@@ -62,7 +62,7 @@ export const fastPathSections = {
     .meta({
       kind: `\`auto\`, or ${WORKERS}`,
       description:
-        'Threads that do the cryptography of packets, the one that decides about them included. auto: the processors that the agent may use, less one, at most 4.',
+        'Threads that do the cryptography of packets, and hand them to the kernel, the one that decides about them included. auto: the processors that the agent may use, less one, at most 4.',
       reload: 'restart',
     }),
 };

@@ -165,10 +165,11 @@ export class PacketVector implements CryptoBatch {
     return true;
   }
 
-  /** Bytes that packet `i` may grow by behind its end; padding of ESP and the ICV have room besides. */
+  /** Bytes that packet `i` may grow by behind its end; padding of ESP and the ICV have room besides. Sources may have swapped slots. */
   roomBehind(i: number): number {
-    const end = (this.offset[i] as number) + (this.length[i] as number);
-    return Math.max(0, (i + 1) * this.#slotBytes - TAILROOM_BYTES - end);
+    const start = this.offset[i] as number;
+    const place = this.#slotBytes === 0 ? 0 : Math.floor(start / this.#slotBytes);
+    return Math.max(0, (place + 1) * this.#slotBytes - TAILROOM_BYTES - start - (this.length[i] as number));
   }
 
   drop(i: number, verdict: Verdict): void {

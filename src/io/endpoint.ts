@@ -1,5 +1,6 @@
 import { type DropCounters, verdictOf } from '../base/verdict.ts';
 import type { PacketVector } from '../dataplane/vector.ts';
+import type { Crew } from './crew.ts';
 import { type NativeHandle, packetIo } from './native.ts';
 
 const SEND_FAILED = verdictOf('send-failed');
@@ -65,6 +66,11 @@ export class Endpoint {
   send(vector: PacketVector): number {
     const { slab, offset, length, verdict, count } = vector;
     return packetIo().send(this.#handle, slab, offset, length, verdict, 0, count, SEND_FAILED, TOO_BIG);
+  }
+
+  /** Threads that help to move a vector from now on, where it has parts that are independent of each other. */
+  useCrew(crew: Crew): void {
+    packetIo().endpointCrew(this.#handle, crew.handle);
   }
 
   /** Of a capture: another filter program, from the next packet on. */

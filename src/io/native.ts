@@ -18,8 +18,11 @@ export interface NativeCrew {
  * arrays that belong to the caller. Misuse throws; a packet that the kernel refuses gets a verdict.
  */
 export interface PacketIo {
-  /** `vnetHeader`: the kernel may leave segmentation and checksums to the addon; vectors hold ordinary packets all the same. */
-  tunOpen(name: string, options: { persist?: boolean; vnetHeader?: boolean }): NativeHandle;
+  /**
+   * `vnetHeader`: the kernel may leave segmentation and checksums to the addon; vectors hold ordinary packets all the same. `queues`: of a
+   * device that may have several (IFF_MULTI_QUEUE), so many, of which more than one need `vnetHeader`; 0, or not given: of one that may not.
+   */
+  tunOpen(name: string, options: { persist?: boolean; vnetHeader?: boolean; queues?: number }): NativeHandle;
   captureOpen(
     interfaceName: string,
     etherType: number,
@@ -136,6 +139,8 @@ export interface PacketIo {
     refused: number,
     tooBig: number,
   ): number;
+  /** Who helps to move vectors from now on, where the endpoint has parts to give: queues of a TUN. */
+  endpointCrew(handle: NativeHandle, crew: NativeCrew): void;
   /** `status` is negative when the descriptor is gone (its device was deleted) and watching has ended. */
   poll(handle: NativeHandle, callback: (status: number) => void): void;
   /** received, sent, refused, too long, overrun, errors, last errno. */

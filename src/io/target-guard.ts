@@ -24,7 +24,8 @@ import {
 export interface TargetGuardOptions {
   /** Addresses as text, canonical, of both families. */
   readonly dvipas: readonly string[];
-  readonly tun: { readonly name: string; readonly mtu: number };
+  /** `queues`: how many threads will read and write it at once; 1 if not said. */
+  readonly tun: { readonly name: string; readonly mtu: number; readonly queues?: number };
   /** Interfaces on which this host must never answer for a DVIPA. */
   readonly links: readonly string[];
   /** Where the trusted link is heard. */
@@ -53,6 +54,8 @@ export interface TargetGuardOptions {
 export class TargetGuard {
   #options: TargetGuardOptions;
   readonly #sysctls = new Sysctls();
+  /** From then on it may be our own process that has the TUN. */
+  #isInstalled = false;
   /** DVIPAs from which the agent may send in clear. */
   #clear: readonly string[] = [];
 
@@ -62,7 +65,7 @@ export class TargetGuard {
 
   /**
    * Everything but the addresses. Throws if a DVIPA is configured on another interface of this host, or is an IPv6
-   * address and the kernel has no IPv6.
+   * address and the kernel has no IPv6, or if another process has a TUN with queues.
    */
   async install(): Promise<void> {
     const { dvipas, tun, links, mark } = this.#options;
@@ -79,7 +82,10 @@ export class TargetGuard {
       await this.#sysctls.set(`net/ipv4/conf/${link}/arp_ignore`, '1', ['2', '8']);
       await this.#sysctls.set(`net/ipv4/conf/${link}/arp_announce`, '2');
     }
-    await makeTunDevice({ ...tun, hasIpv6: ipv6Dvipa !== undefined }, this.#sysctls);
+    const hasQueues = (tun.queues ?? 1) > 1;
+    const made = { ...tun, hasIpv6: ipv6Dvipa !== undefined, hasQueues, isOurs: this.#isInstalled };
+    await makeTunDevice(made, this.#sysctls);
+    this.#isInstalled = true;
     await routeToTun(tun.name, ipv6Dvipa !== undefined);
   }
 

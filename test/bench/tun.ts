@@ -1,7 +1,8 @@
 /**
  * What the two ends of a TUN cost, with offloads and without: `node --import tsx test/bench/tun.ts` (root). One kernel sends TCP, a
  * worker carries its packets from a TUN to that of another kernel, vector by vector, and does nothing else. `read` says whether the TUN
- * that the data comes out of has offloads, `write` the same of that which it goes into. Prints one JSON object: CPU nanoseconds of the
+ * that the data comes out of has offloads, `write` the same of that which it goes into; `many` are eight connections at once, `queues` the same
+ * through two queues of each TUN and two threads. Prints one JSON object: CPU nanoseconds of the
  * worker for each packet in its vectors (what the kernel does in its reads and writes is in it), and throughput; medians of rounds by turns.
  */
 import { NetHost, type NetWorker } from '../interop/support/net-host.ts';
@@ -10,21 +11,30 @@ const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const POUR_MS = 1500;
 const MTU = 1360;
 const PORT = 5000;
-const WAYS = {
-  plain: [false, false],
-  read: [true, false],
-  write: [false, true],
-  both: [true, true],
-} as const;
+interface Way {
+  readonly offloads: readonly [boolean, boolean];
+  readonly connections: number;
+  readonly queues: number;
+}
+const ONE = { connections: 1, queues: 1 };
+const BOTH = [true, true] as const;
+const WAYS: Readonly<Record<string, Way>> = {
+  plain: { ...ONE, offloads: [false, false] },
+  read: { ...ONE, offloads: [true, false] },
+  write: { ...ONE, offloads: [false, true] },
+  both: { ...ONE, offloads: BOTH },
+  many: { connections: 8, queues: 1, offloads: BOTH },
+  queues: { connections: 8, queues: 2, offloads: BOTH },
+};
 
 interface Round {
   readonly nsPerPacket: number;
   readonly mbit: number;
 }
 
-async function wire(worker: NetWorker, a: NetHost, b: NetHost, offloads: readonly [boolean, boolean]) {
-  await worker.do('tun', 'tun-a', offloads[0]);
-  await worker.do('tun', 'tun-b', offloads[1]);
+async function wire(worker: NetWorker, a: NetHost, b: NetHost, { offloads, queues }: Way) {
+  await worker.do('tun', 'tun-a', offloads[0], queues);
+  await worker.do('tun', 'tun-b', offloads[1], queues);
   b.ip('link set lo up');
   a.ip(`link set tun-b netns ${b.name}`);
   for (const [host, tun, address] of [
@@ -37,19 +47,23 @@ async function wire(worker: NetWorker, a: NetHost, b: NetHost, offloads: readonl
   await worker.do('relay', 'tun-a', 'tun-b', MTU);
 }
 
-async function measure(a: NetHost, b: NetHost, offloads: readonly [boolean, boolean]): Promise<Round> {
+async function measure(a: NetHost, b: NetHost, way: Way): Promise<Round> {
   const worker = await a.worker();
   const [client, server] = await Promise.all([a.worker(), b.worker()]);
   try {
-    await wire(worker, a, b, offloads);
+    await wire(worker, a, b, way);
     await server.do('tcpEcho', '10.9.0.2', PORT, true);
     const packets = async () => {
       const all = await Promise.all(['tun-a', 'tun-b'].map((tun) => worker.do('stats', tun)));
       return all.reduce((sum, { received }) => sum + received, 0);
     };
-    await client.do('tcpPour', '10.9.0.2', PORT, 300);
+    const pour = async (ms: number) => {
+      const pours = Array.from({ length: way.connections }, () => client.do('tcpPour', '10.9.0.2', PORT, ms));
+      return (await Promise.all(pours)).reduce((sum, bytes) => sum + bytes, 0);
+    };
+    await pour(300);
     const before = { packets: await packets(), cpu: await worker.do('cpuTime') };
-    const bytes = await client.do('tcpPour', '10.9.0.2', PORT, POUR_MS);
+    const bytes = await pour(POUR_MS);
     const cpu = (await worker.do('cpuTime')) - before.cpu;
     const count = (await packets()) - before.packets;
     return { nsPerPacket: (cpu * 1000) / count, mbit: (bytes * 8) / 1000 / POUR_MS };
@@ -71,8 +85,7 @@ const [a, b] = [new NetHost('bench-tun-a'), new NetHost('bench-tun-b')];
 const rounds: Record<string, Round[]> = {};
 try {
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [way, offloads] of Object.entries(WAYS))
-      (rounds[way] ??= []).push(await measure(a, b, offloads));
+    for (const [name, way] of Object.entries(WAYS)) (rounds[name] ??= []).push(await measure(a, b, way));
   }
 } finally {
   await Promise.all([a.close(), b.close()]);

@@ -49,7 +49,7 @@ describe('packet-io addon under ASan and UBSan', function () {
       const addon = join(folder, 'tun-pair.node');
       const env = { ...process.env, SANITIZE: '1' };
       execFileSync(join(PROJECT_ROOT, 'test/support/tun-pair/build'), [addon], { env });
-      const files = ['test/io/tun-cut.test.ts', 'test/io/tun-join.test.ts'];
+      const files = ['tun-cut', 'tun-join', 'tun-queues'].map((name) => `test/io/${name}.test.ts`);
       const run = spawnSync(
         process.execPath,
         ['node_modules/mocha/bin/mocha.js', '--timeout', '60000', ...files],

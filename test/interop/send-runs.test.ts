@@ -47,7 +47,7 @@ describe('runs of packets', function () {
   }
 
   before(async () => {
-    for (const part of ['vector.h', 'packet-io']) {
+    for (const part of ['vector.h', 'crew.h', 'packet-io']) {
       const from = join(PROJECT_ROOT, 'plugins/node', part);
       cpSync(from, join(folder, 'source', part), {
         recursive: true,
@@ -83,7 +83,7 @@ describe('runs of packets', function () {
       ],
       endpoints: [],
     });
-    await hostWorker.do('raw', MARK);
+    await hostWorker.do('raw', MARK, true, 4500, 2);
   });
 
   after(async () => {
@@ -138,7 +138,7 @@ describe('runs of packets', function () {
   const times = (count: number, spec: Partial<PacketSpec> = {}) =>
     Array.from({ length: count }, () => ({ ...PLAIN, ...spec }));
 
-  it('runs of packets arrive as they were sent, in order, whatever is between them', async () => {
+  it('runs of packets arrive as they were sent, in order, whatever is between them and whoever sends them', async () => {
     const { runs } = await hostWorker.do('runs');
     await fc.assert(
       fc.asyncProperty(fc.array(packetSpec, { minLength: 1, maxLength: 60, size: 'max' }), async (specs) => {
@@ -148,6 +148,7 @@ describe('runs of packets', function () {
       { numRuns: 40 },
     );
     expect((await hostWorker.do('runs')).runs - runs).to.be.above(100);
+    expect(await hostWorker.do('crewRuns'), 'vectors that two threads sent').to.be.above(0);
   });
 
   it('runs of packets are as long as the kernel takes them: 64 packets, and less than 64 KiB', async () => {

@@ -7,11 +7,10 @@ const crypto = nativeCrypto();
 
 const udp = io.udpOpen('127.0.0.1', 0, 4096);
 const codes = (count: number) => Uint8Array.from({ length: count }, (_, i) => i + 1);
-const sas = crypto.create(false, codes(9));
+const sas = crypto.create(false, codes(9), undefined);
 const peeks = crypto.peekCreate(codes(2));
 const stampers = crypto.stamperCreate(codes(6));
 const maskers = crypto.maskerCreate(codes(2));
-const handles = new Set<unknown>([udp, sas, peeks, stampers, maskers]);
 
 const key = Buffer.alloc(16, 1);
 const bytes = () => Buffer.alloc(256, 7);
@@ -26,13 +25,19 @@ const packet = () =>
     Int32Array,
   ];
 
+const toPeek = () => [peeks, ...packet(), octets(), bytes(), words(), octets()] as const;
+const toStamp = () => [stampers, ...packet(), octets(), words(), words(), Uint16Array.of(1)] as const;
+const peeked = crypto.peekBind(...toPeek());
+const stamped = crypto.stamperBind(...toStamp());
+const handles = new Set<unknown>([udp, sas, peeks, stampers, maskers, peeked, stamped]);
+
 function ofLink(): unknown[] {
   const [slab, offset, length] = packet();
   return [sas, 0, slab, offset, length, octets(), octets(), 1, 3];
 }
 
 /** Calls that are right, argument for argument. */
-const CALLS: Readonly<Record<string, () => unknown[]>> = {
+const CALLS: Readonly<Record<string, () => readonly unknown[]>> = {
   'io.segments': () => [bytes(), 100, bytes(), words(), words(), 64, 0, 4],
   'io.copyPackets': () => [bytes(), words(), words(), bytes(), words(), 4],
   'io.udpReceive': () => [udp, bytes(), words(), words(), words(), 2, 100, words()],
@@ -84,11 +89,13 @@ const CALLS: Readonly<Record<string, () => unknown[]>> = {
   'crypto.linkOpen': ofLink,
   'crypto.peekCreate': () => [codes(2)],
   'crypto.peekInstall': () => [peeks, 0, Uint32Array.of(7, 0, 8, 16, 3, 2), Buffer.alloc(4), key],
-  'crypto.peekDecrypt': () => [peeks, ...packet(), octets(), 1, bytes(), words(), octets()],
+  'crypto.peekBind': toPeek,
+  'crypto.peekDecrypt': () => [peeked, 1],
   'crypto.peekDecryptLong': () => [peeks, bytes(), 64, 100, 0, bytes()],
   'crypto.stamperInstall': () => [stampers, 0, Uint32Array.of(7, 9, 3, 16, 0), key, key, key],
-  'crypto.stamperAccept': () => [stampers, ...packet(), octets(), 1, 3, Uint16Array.of(1)],
-  'crypto.stamperStamp': () => [stampers, ...packet(), octets(), 1, words(), words()],
+  'crypto.stamperBind': toStamp,
+  'crypto.stamperAccept': () => [stamped, 1, 3],
+  'crypto.stamperStamp': () => [stamped, 1],
   'crypto.maskerInstall': () => [maskers, 0, Uint32Array.of(9, 3, 16), key, key],
   'crypto.maskerMask': () => [maskers, ...packet(), octets(), 1, octets(), octets(), octets()],
 };

@@ -4,8 +4,6 @@ import { KEEP } from '../../src/base/verdict.ts';
 import { PacketVector } from '../../src/dataplane/vector.ts';
 import { internetChecksum } from '../../src/packet/checksum.ts';
 import { TCP_FLAG } from '../../src/packet/tcp.ts';
-import { cutTcp } from '../../src/packet/tcp-segmentation.ts';
-import { icmpEcho, udp } from '../support/inner-packets.ts';
 import { pattern } from '../support/packet-vectors.ts';
 import {
   packetOf,
@@ -15,67 +13,11 @@ import {
   unfinished,
   upperOf,
 } from '../support/tun-pair/segments.ts';
-import { NO_OFFLOAD, REFUSED, TunPair, VIRTIO, type VirtioHeader } from '../support/tun-pair/tun-pair.ts';
+import { NO_OFFLOAD, REFUSED, TunPair, VIRTIO } from '../support/tun-pair/tun-pair.ts';
+import { anyTraffic } from '../support/tun-pair/traffic.ts';
+import { byFlow, receivedFrom, train, type Write } from '../support/tun-pair/writes.ts';
 
 const { ACK, PSH, FIN, SYN, RST, URG, ECE, CWR } = TCP_FLAG;
-
-interface Write {
-  readonly header: VirtioHeader;
-  readonly packet: Buffer;
-}
-
-/** `segment` in pieces of `size`, as a sender would make them: PSH on the last. */
-function train(segment: Segment, size: number): Segment[] {
-  const pieces: Segment[] = [];
-  const { payload, flags, sequence, identification } = segment;
-  for (let at = 0; at < payload.length; at += size) {
-    const isLast = at + size >= payload.length;
-    pieces.push({
-      ...segment,
-      sequence: (sequence + at) >>> 0,
-      identification: (identification + pieces.length) & 0xffff,
-      flags: isLast ? flags : flags & ~PSH,
-      payload: payload.subarray(at, at + size),
-    });
-  }
-  return pieces;
-}
-
-/** A write as the receiver's stack has it: cut again, as the TypeScript does. */
-function receivedFrom({ header, packet }: Write): Buffer[] {
-  if (header.gsoType === VIRTIO.GSO_NONE) return [packet];
-  const pieces: Buffer[] = [];
-  const mtu = header.headerBytes + header.gsoSize;
-  const verdict = cutTcp(
-    packet,
-    0,
-    packet.length,
-    header.checksumStart,
-    mtu,
-    Buffer.alloc(mtu),
-    (slab, at, length) => pieces.push(Buffer.from(slab.subarray(at, at + length))),
-  );
-  expect(verdict).to.equal(KEEP);
-  expect(pieces.length, 'a join of one').to.be.greaterThan(1);
-  return pieces;
-}
-
-/** Without the identification, which says nothing of what is no fragment, and the header's checksum, if that was right. */
-function comparable(packet: Buffer): string {
-  const copy = Buffer.from(packet);
-  if (copy.readUInt8(0) >> 4 === 4 && internetChecksum(copy, 0, 20) === 0) {
-    copy.writeUInt16BE(0, 4);
-    copy.writeUInt16BE(0, 10);
-  }
-  return copy.toString('hex');
-}
-
-/** Which connection. What is no TCP, or a fragment, is none and may overtake. */
-function flowOf(packet: Buffer): string {
-  if (packet.length < 44) return '';
-  if (packet.readUInt8(0) >> 4 === 6) return `${packet[6]} ${packet.toString('hex', 8, 44)}`;
-  return `${packet[0]} ${packet.readUInt16BE(6) & 0x3fff} ${packet[9]} ${packet.toString('hex', 12, 24)}`;
-}
 
 describe('TUN with offloads, into the kernel', () => {
   let pair: TunPair;
@@ -214,59 +156,11 @@ describe('TUN with offloads, into the kernel', () => {
   });
 
   it('gives each connection its packets in order and unchanged, whatever comes in whatever order', () => {
-    const segment = fc
-      .record({
-        isIpv6: fc.boolean(),
-        port: fc.integer({ min: 1, max: 11 }),
-        bytes: fc.integer({ min: 1, max: 2500 }),
-        size: fc.integer({ min: 250, max: 1400 }),
-        sequence: fc.constantFrom(1, 0xffff_f000),
-        flags: fc.constantFrom(ACK, ACK | PSH, ACK | ECE),
-      })
-      .map(({ bytes, size, ...rest }) =>
-        train({ ...PLAIN, ...rest, payload: pattern(bytes) }, size).map(packetOf),
-      );
-    const other = fc.constantFrom(
-      [icmpEcho()],
-      [udp({ data: pattern(100) })],
-      [Buffer.of(0x45)],
-      [Buffer.alloc(60)],
-    );
-    const spoil = fc.record({ packet: fc.nat(), at: fc.nat(), bit: fc.nat({ max: 7 }) });
-    const swap = fc.tuple(fc.nat(), fc.nat());
     fc.assert(
-      fc.property(
-        fc.array(fc.oneof({ weight: 5, arbitrary: segment }, other), { minLength: 1, maxLength: 14 }),
-        fc.array(spoil, { maxLength: 3 }),
-        fc.array(swap, { maxLength: 3 }),
-        fc.nat({ max: 20 }),
-        (trains, spoils, swaps, stride) => {
-          // Mixed: a few of each train by turns.
-          const packets: Buffer[] = [];
-          const rest = trains.map((each) => [...each]);
-          while (rest.some((each) => each.length > 0))
-            for (const each of rest) packets.push(...each.splice(0, stride + 1));
-          for (const { packet, at, bit } of spoils) {
-            const spoilt = packets[packet % packets.length] as Buffer;
-            const place = at % spoilt.length;
-            spoilt.writeUInt8(spoilt.readUInt8(place) ^ (1 << bit), place);
-          }
-          for (const [a, b] of swaps) {
-            const [x, y] = [a % packets.length, b % packets.length];
-            [packets[x], packets[y]] = [packets[y] as Buffer, packets[x] as Buffer];
-          }
-          const got = writesOf(packets).flatMap(receivedFrom);
-          const byFlow = (all: readonly Buffer[]) => {
-            const flows = new Map<string, string[]>();
-            for (const packet of all) {
-              const flow = flowOf(packet);
-              flows.set(flow, [...(flows.get(flow) ?? []), comparable(packet)]);
-            }
-            return flows;
-          };
-          expect(byFlow(got)).to.deep.equal(byFlow(packets));
-        },
-      ),
+      fc.property(anyTraffic(), (packets) => {
+        const got = writesOf(packets).flatMap(receivedFrom);
+        expect(byFlow(got)).to.deep.equal(byFlow(packets));
+      }),
       { numRuns: 150 },
     );
   });

@@ -368,6 +368,7 @@ static void stamp_group(bound_t *this, arrivals_t *group)
 		this->vector.length[i] -= STAMP_HEADER_BYTES;
 	}
 	OPENSSL_cleanse(pads, sizeof(pads));
+	OPENSSL_cleanse(blocks, sizeof(blocks));
 	group->count = 0;
 }
 

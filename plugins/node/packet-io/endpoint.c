@@ -167,7 +167,13 @@ static void poll_ready(uv_poll_t *handle, int status, int events)
 	{
 		return;
 	}
-	if (status < 0)
+	if (endpoint->is_gone)
+	{
+		/* libuv sees a set of descriptors, not what is the matter with them */
+		uv_poll_stop(handle);
+		status = UV_EBADF;
+	}
+	else if (status < 0)
 	{
 		/* libuv stops at any error. For a socket it may pass (ENETDOWN while a link
 		 * is down, with packets again once it is up): take the error and go on */
@@ -277,6 +283,29 @@ static void endpoint_shut(endpoint_t *this)
 	}
 }
 
+napi_value endpoint_set_crew(napi_env env, napi_callback_info info)
+{
+	const struct crew_port *crew;
+	napi_ref object;
+	endpoint_t *this;
+
+	VECTOR_ARGS(env, info, 2);
+	this = endpoint_get(env, argv[0]);
+	crew = this ? crew_get(env, argv[1]) : NULL;
+	if (!crew)
+	{
+		return NULL;
+	}
+	VECTOR_TRY(env, napi_create_reference(env, argv[1], 1, &object));
+	if (this->crew_object)
+	{
+		napi_delete_reference(env, this->crew_object);
+	}
+	this->crew = crew;
+	this->crew_object = object;
+	return NULL;
+}
+
 napi_value endpoint_close(napi_env env, napi_callback_info info)
 {
 	endpoint_t *this;
@@ -295,9 +324,12 @@ static void endpoint_finalize(napi_env env, void *data, void *hint)
 {
 	endpoint_t *this = data;
 
-	(void)env;
 	(void)hint;
 	endpoint_shut(this);
+	if (this->crew_object)
+	{
+		napi_delete_reference(env, this->crew_object);
+	}
 	free(this->data);
 	free(this);
 }

@@ -12,6 +12,7 @@
 #ifndef PACKET_IO_ENDPOINT_H_
 #define PACKET_IO_ENDPOINT_H_
 
+#include "../crew.h"
 #include "../vector.h"
 
 #include <uv.h>
@@ -56,6 +57,11 @@ struct endpoint_t {
 	endpoint_poll_t *poll;
 	/** what a kind needs besides, or NULL; freed with the endpoint */
 	void *data;
+	/** who helps to move a vector, or NULL; the reference keeps it */
+	const struct crew_port *crew;
+	napi_ref crew_object;
+	/** fd is a set of descriptors, and what they were of was deleted */
+	bool is_gone;
 	/** moved, since it was opened */
 	uint64_t received;
 	uint64_t sent;
@@ -107,13 +113,16 @@ napi_value endpoint_start_poll(napi_env env, napi_callback_info info);
  */
 void endpoint_poll_again(endpoint_t *this, bool again);
 
+/** endpointCrew(endpoint, crew): who helps with vectors from now on, where the kind has parts to give */
+napi_value endpoint_set_crew(napi_env env, napi_callback_info info);
+
 /** close(endpoint): twice is harmless */
 napi_value endpoint_close(napi_env env, napi_callback_info info);
 
 /** Throw an Error with the code (ENOENT ...) and text of an errno; returns NULL */
 napi_value endpoint_throw_errno(napi_env env, const char *what, int error);
 
-/** tunOpen(name, { persist, vnetHeader }) */
+/** tunOpen(name, { persist, vnetHeader, queues }) */
 napi_value tun_open(napi_env env, napi_callback_info info);
 
 /** captureOpen(interfaceName, ethertype, program, receiveBufferBytes) */

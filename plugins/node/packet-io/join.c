@@ -265,7 +265,8 @@ void join_run(join_t *this, vector_t *vector, uint32_t from, uint32_t count)
 	this->vector = vector;
 	for (uint32_t i = from; i < from + count; i++)
 	{
-		if (!vector->verdict[i])
+		if (!vector->verdict[i] &&
+			(!this->part || this->part[i - from] == this->mine))
 		{
 			join_take(this, i);
 		}

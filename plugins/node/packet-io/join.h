@@ -63,6 +63,9 @@ struct join_t {
 	/** Called for each packet or join, in order within each connection */
 	void (*emit)(join_t *this, const join_flow_t *flow);
 	vector_t *vector;
+	/** for each packet of a run, from its first on, whose it is, and whose are taken; NULL: all are */
+	const uint8_t *part;
+	uint8_t mine;
 	join_flow_t flows[JOIN_FLOWS];
 	uint64_t clock;
 };
@@ -77,8 +80,8 @@ typedef struct {
 } join_write_t;
 
 /**
- * Go through the packets from .. from + count that have verdict 0 and emit them all.
- * Packets change neither place nor content.
+ * Go through the packets from .. from + count that have verdict 0 and are ours, and emit
+ * them all. Packets change neither place nor content.
  */
 void join_run(join_t *this, vector_t *vector, uint32_t from, uint32_t count);
 

@@ -148,6 +148,7 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 		EXPORT("crewTry", crew_try),
 		EXPORT("receive", packet_io_receive),
 		EXPORT("send", packet_io_send),
+		EXPORT("endpointCrew", endpoint_set_crew),
 		EXPORT("poll", endpoint_start_poll),
 		EXPORT("stats", packet_io_stats),
 		EXPORT("close", endpoint_close),

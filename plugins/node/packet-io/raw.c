@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT
  */
 
-#include "raw.h"
+#include "raw_share.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +15,9 @@ static void raw_shut(endpoint_t *this)
 	raw_t *raw = this->data;
 
 	sources_close(&raw->sources);
+	free(raw->shares);
+	raw->shares = NULL;
+	raw->share_count = 0;
 }
 
 static const endpoint_kind_t raw_kind = {
@@ -114,8 +117,14 @@ napi_value raw_open(napi_env env, napi_callback_info info)
 		return NULL;
 	}
 	raw = calloc(1, sizeof(*raw));
-	if (!raw)
+	if (raw)
 	{
+		raw->share_count = 1;
+		raw->shares = calloc(1, sizeof(*raw->shares));
+	}
+	if (!raw || !raw->shares)
+	{
+		free(raw);
 		/* the object is collected, and its descriptors are closed then */
 		return endpoint_throw_errno(env, "raw socket", ENOMEM);
 	}

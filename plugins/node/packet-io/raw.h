@@ -11,6 +11,8 @@
 #include "endpoint.h"
 #include "sources.h"
 
+struct raw_share_t;
+
 typedef struct {
 	sources_t sources;
 	/** source port of the packets that may be in runs; 0: there are none */
@@ -20,6 +22,9 @@ typedef struct {
 	uint64_t run_packets;
 	/** errno with which the kernel refused a run whose packets it took singly: none is tried since then */
 	int runs_error;
+	/** one for each thread that sends */
+	struct raw_share_t *shares;
+	uint32_t share_count;
 } raw_t;
 
 /** The send of the kind "raw" */

@@ -3,86 +3,19 @@
  * SPDX-License-Identifier: MIT
  */
 
-#include "raw.h"
-#include "runs.h"
+#include "raw_share.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/udp.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-/** Messages of one sendmmsg() */
-#define BATCH 64
-/** Offsets in the headers (RFC 791, RFC 8200 section 3) */
-#define IPV4_TRAFFIC_CLASS 1
-#define IPV4_TTL 8
-#define IPV4_DESTINATION 16
+/** Offsets in the headers (RFC 8200 section 3) */
 #define IPV6_PAYLOAD_LENGTH 4
-#define IPV6_HOP_LIMIT 7
-#define IPV6_DESTINATION 24
-/** In a UDP header (RFC 768) */
-#define UDP_DESTINATION_PORT 2
 
-typedef union {
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-} address_t;
-
-/** Hop limit, traffic class and segment size of a run */
-typedef union {
-	struct cmsghdr first;
-	char bytes[2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
-} control_t;
-
-/** Messages that wait for one sendmmsg(): of one family and one descriptor, in order */
-typedef struct {
-	int fd;
-	uint32_t count;
-	struct mmsghdr messages[BATCH];
-	address_t to[BATCH];
-	control_t control[BATCH];
-	/** NULL: a packet that goes as it is */
-	const run_t *run[BATCH];
-	/** the packet, the first one of a run */
-	uint16_t packet[BATCH];
-} lane_t;
-
-/** One call, of which RUNS_PACKETS packets at a time are worked on */
-typedef struct {
-	endpoint_t *endpoint;
-	raw_t *raw;
-	vector_t *vector;
-	uint8_t refused;
-	uint8_t too_big;
-	uint32_t sent;
-	/** packets of the runs, and of the indices below, are counted from this one */
-	uint32_t from;
-	runs_t runs;
-	/** one for each packet */
-	struct iovec iov[RUNS_PACKETS];
-	uint32_t iov_count;
-	lane_t ipv4;
-	lane_t ipv6;
-} call_t;
-
-static const uint8_t *packet_of(const call_t *this, uint16_t n)
-{
-	return this->vector->slab + this->vector->offset[this->from + n];
-}
-
-static bool is_ipv6(const uint8_t *packet)
-{
-	return packet[0] >> 4 == 6;
-}
-
-static void refuse(call_t *this, uint32_t n, int error)
-{
-	this->vector->verdict[this->from + n] =
-		error == EMSGSIZE ? this->too_big : this->refused;
-	this->endpoint->refused++;
-	this->endpoint->last_error = error;
-}
+/** What a message and a packet cost about, in nanoseconds, and what is worth waking others up */
+#define MESSAGE_NS 2000
+#define PACKET_NS 150
+#define FORK_NS 10000
 
 /** The errno for a packet whose header can not be sent as it is, else 0 */
 static int check_header(const endpoint_t *this, const uint8_t *packet,
@@ -107,261 +40,141 @@ static int check_header(const endpoint_t *this, const uint8_t *packet,
 	}
 }
 
-/** Where a packet goes, by its header; with the port of its UDP header if the socket is one of UDP */
-static socklen_t destination_of(address_t *to, const uint8_t *packet,
-								bool is_udp)
+/** Look at a header before anything is done with the packet */
+static void check_headers(raw_call_t *this, raw_share_t *share, uint32_t count)
 {
-	const uint8_t *port = packet + runs_header_bytes(packet) -
-						  UDP_HEADER_BYTES + UDP_DESTINATION_PORT;
+	vector_t *vector = this->vector;
+	int error;
 
-	memset(to, 0, sizeof(*to));
-	if (is_ipv6(packet))
+	for (uint32_t n = 0; n < count; n++)
 	{
-		to->v6.sin6_family = AF_INET6;
-		memcpy(&to->v6.sin6_addr, packet + IPV6_DESTINATION,
-			   sizeof(to->v6.sin6_addr));
-		if (is_udp)
+		if (!vector->verdict[this->from + n])
 		{
-			memcpy(&to->v6.sin6_port, port, sizeof(to->v6.sin6_port));
+			error = check_header(this->endpoint,
+								 vector->slab + vector->offset[this->from + n],
+								 vector->length[this->from + n]);
+			if (error)
+			{
+				raw_share_refuse(share, n, error);
+			}
 		}
-		return sizeof(to->v6);
 	}
-	to->v4.sin_family = AF_INET;
-	memcpy(&to->v4.sin_addr, packet + IPV4_DESTINATION, sizeof(to->v4.sin_addr));
-	if (is_udp)
-	{
-		memcpy(&to->v4.sin_port, port, sizeof(to->v4.sin_port));
-	}
-	return sizeof(to->v4);
 }
 
-static void put_control(struct msghdr *header, int level, int type,
-						const void *value, size_t bytes)
+/** What sending a run costs, about, in nanoseconds */
+static uint32_t cost_of(const run_t *run, bool is_message)
 {
-	struct cmsghdr *control = (struct cmsghdr*)((char*)header->msg_control +
-												header->msg_controllen);
-
-	control->cmsg_level = level;
-	control->cmsg_type = type;
-	control->cmsg_len = CMSG_LEN(bytes);
-	memcpy(CMSG_DATA(control), value, bytes);
-	header->msg_controllen += CMSG_SPACE(bytes);
+	return (is_message ? 1u : run->segments) * MESSAGE_NS +
+		   run->segments * PACKET_NS;
 }
 
 /**
- * What a run's headers have in common and the socket does not know. No traffic class is the socket's own: for IPv4 the
- * kernel would else make a priority of it, and packets that leave singly have none.
+ * Finds runs, their sockets, and whose they are: packets to one address are one share's.
+ *
+ * @return			how many shares there are
  */
-static void put_controls(struct msghdr *header, control_t *control,
-						 const uint8_t *packet, const run_t *run)
+static uint32_t part_runs(raw_call_t *this, raw_t *raw, uint32_t count)
 {
-	uint16_t segment = (uint16_t)run->segment_bytes;
-	bool v6 = is_ipv6(packet);
-	int traffic_class = v6 ? (packet[0] & 0x0f) << 4 | packet[1] >> 4
-						   : packet[IPV4_TRAFFIC_CLASS];
-	int hops = packet[v6 ? IPV6_HOP_LIMIT : IPV4_TTL];
-
-	memset(control, 0, sizeof(*control));
-	header->msg_control = control->bytes;
-	put_control(header, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment));
-	put_control(header, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-				v6 ? IPV6_HOPLIMIT : IP_TTL, &hops, sizeof(hops));
-	if (traffic_class)
-	{
-		put_control(header, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-					v6 ? IPV6_TCLASS : IP_TOS, &traffic_class,
-					sizeof(traffic_class));
-	}
-}
-
-static int raw_descriptor(const call_t *this, const uint8_t *packet)
-{
-	return is_ipv6(packet) ? this->endpoint->fd6 : this->endpoint->fd;
-}
-
-/** One packet as it is, without waiting for others. The errno, or 0 */
-static int send_now(call_t *this, uint16_t n)
-{
-	const uint8_t *packet = packet_of(this, n);
-	address_t to;
-	socklen_t size = destination_of(&to, packet, false);
-	ssize_t len;
-
-	do
-	{
-		len = sendto(raw_descriptor(this, packet), packet,
-					 this->vector->length[this->from + n], MSG_DONTWAIT,
-					 (struct sockaddr*)&to, size);
-	}
-	while (len < 0 && errno == EINTR);
-	return len < 0 ? errno : 0;
-}
-
-/** A kernel or device without the offload says one of these; but EINVAL may mean a segment that is too long, too */
-static bool means_no_offload(int error)
-{
-	return error == EIO || error == EINVAL || error == EOPNOTSUPP ||
-		   error == ENOPROTOOPT;
-}
-
-/** A run that was refused as such: its packets singly, each with its own answer */
-static void send_singly(call_t *this, const run_t *run, int run_error)
-{
-	int error;
-
-	for (uint16_t n = run->first; n != RUNS_END; n = this->runs.next[n])
-	{
-		error = send_now(this, n);
-		if (error)
-		{
-			refuse(this, n, error);
-			continue;
-		}
-		this->sent++;
-		if (n == run->first && means_no_offload(run_error))
-		{
-			this->raw->runs_error = run_error;
-		}
-	}
-}
-
-/** sendmmsg() stops at the first message refused: see to that one and go on behind it */
-static void flush(call_t *this, lane_t *lane)
-{
-	uint32_t done = 0;
+	uint32_t cost[CREW_WORKERS_MAX] = {}, all = 0, most = 0, part, some;
 	const run_t *run;
-	int n;
 
-	while (done < lane->count)
-	{
-		n = sendmmsg(lane->fd, lane->messages + done, lane->count - done,
-					 MSG_DONTWAIT);
-		if (n < 0 && errno == EINTR)
-		{
-			continue;
-		}
-		for (int i = 0; i < n; i++)
-		{
-			run = lane->run[done++];
-			this->sent += run ? run->segments : 1;
-			this->raw->runs += run ? 1 : 0;
-			this->raw->run_packets += run ? run->segments : 0;
-		}
-		if (n <= 0)
-		{
-			run = lane->run[done];
-			if (run)
-			{
-				send_singly(this, run, n ? errno : EIO);
-			}
-			else
-			{
-				refuse(this, lane->packet[done], n ? errno : EIO);
-			}
-			done++;
-		}
-	}
-	lane->count = 0;
-}
-
-/** A message of packet n, or of the run that starts with it */
-static void add(call_t *this, int fd, uint16_t n, const run_t *run)
-{
-	const uint8_t *packet = packet_of(this, n);
-	lane_t *lane = is_ipv6(packet) ? &this->ipv6 : &this->ipv4;
-	struct msghdr *header;
-	uint32_t skip;
-
-	if (lane->count == BATCH || lane->fd != fd)
-	{
-		flush(this, lane);
-		lane->fd = fd;
-	}
-	skip = run ? runs_header_bytes(packet) : 0;
-	header = &lane->messages[lane->count].msg_hdr;
-	memset(&lane->messages[lane->count], 0, sizeof(lane->messages[0]));
-	header->msg_name = &lane->to[lane->count];
-	header->msg_namelen = destination_of(&lane->to[lane->count], packet, run);
-	header->msg_iov = &this->iov[this->iov_count];
-	if (run)
-	{
-		put_controls(header, &lane->control[lane->count], packet, run);
-	}
-	for (uint16_t i = n; i != RUNS_END; i = run ? this->runs.next[i] : RUNS_END)
-	{
-		this->iov[this->iov_count++] = (struct iovec){
-			.iov_base = (uint8_t*)packet_of(this, i) + skip,
-			.iov_len = this->vector->length[this->from + i] - skip,
-		};
-		header->msg_iovlen++;
-	}
-	lane->run[lane->count] = run;
-	lane->packet[lane->count++] = n;
-}
-
-static void send_some(call_t *this, uint32_t count)
-{
-	raw_t *raw = this->raw;
-	const uint8_t *packet;
-	const run_t *run;
-	int fd, error;
-
-	for (uint16_t n = 0; n < count; n++)
-	{
-		if (!this->vector->verdict[this->from + n])
-		{
-			error = check_header(this->endpoint, packet_of(this, n),
-								 this->vector->length[this->from + n]);
-			if (error)
-			{
-				refuse(this, n, error);
-			}
-		}
-	}
-	this->iov_count = 0;
 	runs_find(&this->runs, this->vector, this->from, count,
 			  raw->runs_error ? 0 : raw->run_port);
 	for (uint32_t i = 0; i < this->runs.count; i++)
 	{
 		run = &this->runs.run[i];
-		packet = packet_of(this, run->first);
-		fd = run->segments > 1 ? sources_get(&raw->sources, packet) : -1;
-		if (fd != -1)
+		this->fd[i] = run->segments > 1
+			? sources_get(&raw->sources, this->vector->slab +
+						  this->vector->offset[this->from + run->first])
+			: -1;
+		part = run->place * raw->share_count / RUN_PLACES;
+		this->part[i] = (uint8_t)part;
+		some = cost_of(run, this->fd[i] != -1);
+		cost[part] += some;
+		all += some;
+		most = cost[part] > most ? cost[part] : most;
+	}
+	if (all - most >= FORK_NS)
+	{
+		return raw->share_count;
+	}
+	/* one thread sends more at once */
+	memset(this->part, 0, this->runs.count);
+	return 1;
+}
+
+static void send_share(void *arg, unsigned worker, unsigned unit)
+{
+	raw_share_t *shares = arg;
+
+	(void)worker;
+	raw_share_send(&shares[unit], (uint8_t)unit);
+}
+
+static void settle(endpoint_t *endpoint, const raw_share_t *share)
+{
+	raw_t *raw = endpoint->data;
+
+	endpoint->sent += share->sent;
+	endpoint->refused += share->refused;
+	if (share->last_error)
+	{
+		endpoint->last_error = share->last_error;
+	}
+	raw->runs += share->runs;
+	raw->run_packets += share->run_packets;
+	if (share->runs_error)
+	{
+		raw->runs_error = share->runs_error;
+	}
+}
+
+/** A share for each worker; where there is no memory for that they stay fewer */
+static void make_shares(raw_t *raw, const struct crew_port *crew)
+{
+	uint32_t count = crew ? crew->workers : 1;
+	raw_share_t *shares;
+
+	if (count > raw->share_count)
+	{
+		shares = realloc(raw->shares, count * sizeof(*shares));
+		if (shares)
 		{
-			add(this, fd, run->first, run);
-			continue;
-		}
-		for (uint16_t n = run->first; n != RUNS_END; n = this->runs.next[n])
-		{
-			add(this, raw_descriptor(this, packet), n, NULL);
+			raw->shares = shares;
+			raw->share_count = count;
 		}
 	}
-	flush(this, &this->ipv4);
-	flush(this, &this->ipv6);
 }
 
 uint32_t raw_send(endpoint_t *this, vector_t *vector, uint32_t from,
 				  uint32_t count, uint8_t refused, uint8_t too_big)
 {
-	call_t call;
-	uint32_t some;
+	raw_t *raw = this->data;
+	uint64_t before = this->sent;
+	uint32_t some, shares;
+	raw_call_t call;
 
-	/* not all of it: most is buffers */
+	/* not all of it: most is about runs, and written when there are some */
 	call.endpoint = this;
-	call.raw = this->data;
 	call.vector = vector;
 	call.refused = refused;
 	call.too_big = too_big;
-	call.sent = 0;
-	call.ipv4.count = call.ipv6.count = 0;
-	call.ipv4.fd = call.ipv6.fd = -1;
-	for (uint32_t at = from; at < from + count; at += some)
+	make_shares(raw, this->crew);
+	for (call.from = from; call.from < from + count; call.from += some)
 	{
-		some = from + count - at < RUNS_PACKETS ? from + count - at
-												: RUNS_PACKETS;
-		call.from = at;
-		send_some(&call, some);
+		some = from + count - call.from;
+		some = some < RUNS_PACKETS ? some : RUNS_PACKETS;
+		for (uint32_t i = 0; i < raw->share_count; i++)
+		{
+			raw_share_begin(&raw->shares[i], &call);
+		}
+		check_headers(&call, &raw->shares[0], some);
+		shares = part_runs(&call, raw, some);
+		crew_run(this->crew, send_share, raw->shares, shares);
+		for (uint32_t i = 0; i < shares; i++)
+		{
+			settle(this, &raw->shares[i]);
+		}
 	}
-	this->sent += call.sent;
-	return call.sent;
+	return (uint32_t)(this->sent - before);
 }

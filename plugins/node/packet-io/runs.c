@@ -8,9 +8,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/** Places that remember the message begun last for a destination */
-#define PLACES 256
-
 /** Offsets in an IPv4 header (RFC 791) and in one of IPv6 (RFC 8200 section 3) */
 #define IPV4_IDENTIFICATION 4
 #define IPV4_FRAGMENT 6
@@ -139,7 +136,7 @@ void runs_find(runs_t *this, const vector_t *vector, uint32_t from,
 {
 	/* for each place the message begun last, plus one. Only that may still grow: so
 	 * whatever shares a destination, and with it a place, keeps its order */
-	uint16_t latest[PLACES] = {};
+	uint16_t latest[RUN_PLACES] = {};
 	const uint8_t *packet;
 	uint32_t length, place, payload;
 	bool is_segment;
@@ -170,6 +167,7 @@ void runs_find(runs_t *this, const vector_t *vector, uint32_t from,
 			.last = n,
 			.segments = 1,
 			.is_open = is_segment,
+			.place = (uint16_t)place,
 			.segment_bytes = payload,
 			.bytes = payload,
 		};

@@ -23,6 +23,8 @@
 #define RUN_SEGMENTS 64
 /** Payload of a message: its UDP and IPv4 header have to fit, too */
 #define RUN_BYTES (65535 - 20 - 8)
+/** Places that destinations are spread over */
+#define RUN_PLACES 256
 /** Ends a chain of packets */
 #define RUNS_END UINT16_MAX
 
@@ -39,6 +41,8 @@ typedef struct {
 	uint16_t segments;
 	/** whether one more may join */
 	bool is_open;
+	/** below RUN_PLACES: what goes to one destination has the same */
+	uint16_t place;
 	/** payload of each packet but the last, which may have less; and of all */
 	uint32_t segment_bytes;
 	uint32_t bytes;

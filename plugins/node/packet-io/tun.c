@@ -101,11 +101,47 @@ static bool get_flag(napi_env env, napi_value options, const char *name,
 			napi_get_value_bool(env, value, out) == napi_ok);
 }
 
+/** A number of an options object; absent is 0 */
+static bool get_count(napi_env env, napi_value options, const char *name,
+					  uint32_t *out)
+{
+	napi_value value;
+	napi_valuetype type;
+
+	*out = 0;
+	return napi_get_named_property(env, options, name, &value) == napi_ok &&
+		   napi_typeof(env, value, &type) == napi_ok &&
+		   (type == napi_undefined || vector_get_uint32(env, value, out));
+}
+
+/** A descriptor attached to the device, which is made if it is not there. @return -1 with an exception */
+static int attach(napi_env env, struct ifreq *request, bool vnet_header,
+				  bool persist)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), error;
+
+	if (fd == -1)
+	{
+		endpoint_throw_errno(env, "/dev/net/tun", errno);
+	}
+	else if (ioctl(fd, TUNSETIFF, request) == -1 ||
+			 !set_offloads(fd, vnet_header) ||
+			 ioctl(fd, TUNSETPERSIST, persist ? 1UL : 0UL) == -1)
+	{
+		error = errno;
+		close(fd);
+		fd = -1;
+		endpoint_throw_errno(env, request->ifr_name, error);
+	}
+	return fd;
+}
+
 napi_value tun_open(napi_env env, napi_callback_info info)
 {
 	struct ifreq request = {};
 	bool persist, vnet_header;
-	int fd, error;
+	uint32_t queues, opened = 0;
+	int fds[TUN_QUEUES_MAX];
 	size_t len;
 
 	VECTOR_ARGS(env, info, 2);
@@ -119,23 +155,27 @@ napi_value tun_open(napi_env env, napi_callback_info info)
 				 "persist must be a boolean");
 	VECTOR_CHECK(env, get_flag(env, argv[1], "vnetHeader", &vnet_header),
 				 "vnetHeader must be a boolean");
+	VECTOR_CHECK(env, get_count(env, argv[1], "queues", &queues) &&
+				 queues <= TUN_QUEUES_MAX && (queues <= 1 || vnet_header),
+				 "queues must be 0 to 64; several need vnetHeader");
 
-	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (fd == -1)
-	{
-		return endpoint_throw_errno(env, "/dev/net/tun", errno);
-	}
-	/* a device that is there takes on the flags of whoever attaches */
+	/* a device that is there takes on the flags of whoever attaches, but for whether it may have queues */
 	request.ifr_flags = (short)(IFF_TUN | IFF_NO_PI |
-								(vnet_header ? IFF_VNET_HDR : 0));
-	if (ioctl(fd, TUNSETIFF, &request) == -1 ||
-		!set_offloads(fd, vnet_header) ||
-		ioctl(fd, TUNSETPERSIST, persist ? 1UL : 0UL) == -1)
+								(vnet_header ? IFF_VNET_HDR : 0) |
+								(queues ? IFF_MULTI_QUEUE : 0));
+	do
 	{
-		error = errno;
-		close(fd);
-		return endpoint_throw_errno(env, request.ifr_name, error);
+		fds[opened] = attach(env, &request, vnet_header, persist);
+		if (fds[opened] == -1)
+		{
+			while (opened)
+			{
+				close(fds[--opened]);
+			}
+			return NULL;
+		}
 	}
-	return vnet_header ? tun_offload_create(env, fd)
-					   : endpoint_create(env, &tun_kind, fd, -1);
+	while (++opened < queues);
+	return vnet_header ? tun_offload_create(env, fds, opened)
+					   : endpoint_create(env, &tun_kind, fds[0], -1);
 }

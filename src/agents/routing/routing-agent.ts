@@ -94,6 +94,7 @@ async function start(
   stops.add(() => capture.close());
   // Not from port 4500: charon, which must find it free whenever it starts, is on this host (ADR 29).
   const raw = RawSocket.open({ mark: AGENT_MARK, gso: config.offloads.gso, runsFrom: RUNS_PORT });
+  raw.useCrew(crew);
   stops.add(() => raw.close());
   const { address, mtu, linkPort } = config.cluster;
   const link = await openLink({ config, address, mtu, port: linkPort, drops, log });

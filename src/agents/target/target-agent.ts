@@ -39,6 +39,7 @@ import { targetCommands } from './target-commands.ts';
 import { targetAnswers } from './target-snapshots.ts';
 import { packetCryptos } from '../packet-cryptos.ts';
 
+/** From each queue of the TUN: more than a large segment has. */
 const VECTOR_PACKETS = 128;
 /** Vectors read from the TUN before other sources get their turn. */
 const VECTORS_PER_TURN = 2;
@@ -78,24 +79,30 @@ async function start(
   const drops = new DropCounters();
   const tls = await readCredentials(config.coupling);
 
+  const crew = openCrew(config.workers, log);
+  stops.add(() => crew.close());
+  const queues = crew.stats().workers;
   const guard = new TargetGuard({
     dvipas: config.dvipas,
-    tun: config.tun,
+    tun: { ...config.tun, queues },
     links: [config.outside.interface, config.cluster.interface],
     trustedLink: { ...config.cluster, port: config.router.linkPort },
   });
   await guard.install();
   stops.add(() => guard.remove());
 
-  const crew = openCrew(config.workers, log);
-  stops.add(() => crew.close());
   const tun = Tun.open(config.tun.name, {
     hasOffloads: config.offloads.tun,
     onNoOffloads: ({ message }) => log.warn('the TUN works without offloads', { error: message }),
+    queues,
+    onOneQueue: ({ message }) =>
+      log.warn('the TUN has one queue: one thread reads and writes it', { error: message }),
   });
+  tun.useCrew(crew);
   stops.add(() => tun.close());
   tun.onLost(() => stops.fail(new Error(`the TUN ${config.tun.name} was deleted`)));
   const raw = RawSocket.open({ mark: AGENT_MARK, gso: config.offloads.gso });
+  raw.useCrew(crew);
   stops.add(() => raw.close());
   const { address, mtu } = config.cluster;
   const link = await openLink({ config, address, mtu, port: config.router.linkPort, drops, log });
@@ -134,7 +141,7 @@ async function start(
   const { cache, relations, inbound, delivery, sealedInbound, clearText, outbound, flows, maintenance } =
     host;
 
-  const fromTun = new PacketVector(VECTOR_PACKETS, slotBytesFor(config.tun.mtu));
+  const fromTun = new PacketVector(VECTOR_PACKETS * tun.queues, slotBytesFor(config.tun.mtu));
   tun.onReadable(() => {
     for (let turn = 0; turn < VECTORS_PER_TURN; turn++) {
       fromTun.reset();

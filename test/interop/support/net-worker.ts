@@ -10,6 +10,7 @@ import { captureFilter } from '../../../src/io/bpf.ts';
 import { Capture, type FilterMaker } from '../../../src/io/capture.ts';
 import { LINK_PROTOCOL } from '../../../src/dataplane/ports.ts';
 import { Endpoint } from '../../../src/io/endpoint.ts';
+import { Crew } from '../../../src/io/crew.ts';
 import { BatchLink } from '../../../src/io/link-batch.ts';
 import { DgramLink } from '../../../src/io/link-dgram.ts';
 import { RawSocket } from '../../../src/io/raw-socket.ts';
@@ -59,6 +60,7 @@ class Inbox {
   }
 }
 
+let crew: Crew | undefined;
 const inboxes = new Map<string, Inbox>();
 const endpoints = new Map<string, Endpoint | Capture>();
 const counts = new Map<string, number>();
@@ -141,22 +143,31 @@ function rawSocket(): RawSocket {
 const operations = {
   /** As on a kernel without IPv6: for this worker only, which has a mount namespace of its own. */
   hideIpv6: () => runCommand('mount', ['-t', 'tmpfs', 'none', '/proc/sys/net/ipv6']),
-  /** Undefined if the TUN is as it should be; else why it has no offloads. */
-  tun(name: string, hasOffloads = false) {
+  /** Undefined if the TUN is as it should be; else why it has no offloads. With queues: and so many workers on all of them. */
+  tun(name: string, hasOffloads = false, queues = 1) {
     let why: string | undefined;
     const onNoOffloads = (error: Error) => {
       why = error.message;
     };
-    watch(name, Tun.open(name, { hasOffloads, onNoOffloads }));
+    const onOneQueue = ({ message }: Error) => {
+      why = `one queue: ${message}`;
+    };
+    const tun = Tun.open(name, { hasOffloads, onNoOffloads, queues, onOneQueue });
+    if (queues > 1) tun.useCrew((crew ??= new Crew(queues)));
+    watch(name, tun);
     return why;
   },
+  /** Waits until its device was deleted. */
+  lost: (name: string) => new Promise<void>((resolve) => endpointOf(name).onLost(resolve)),
+  /** Calls that the crew did side by side. */
+  crewRuns: () => crew?.stats().runs ?? 0,
   /** From now on what comes out of one TUN goes into the other. */
   relay(a: string, b: string, mtu: number) {
     for (const [from, to] of [
       [endpointOf(a), endpointOf(b)],
       [endpointOf(b), endpointOf(a)],
     ] as const) {
-      const vector = new PacketVector(64, slotBytesFor(mtu));
+      const vector = new PacketVector(64 * (from instanceof Tun ? from.queues : 1), slotBytesFor(mtu));
       from.onReadable(() => {
         vector.reset();
         if (from.receive(vector) > 0) to.send(vector);
@@ -216,8 +227,11 @@ const operations = {
     }
     return sent;
   },
-  raw: (mark: number, gso = true, runsFrom?: number) =>
-    void endpoints.set('raw', RawSocket.open({ mark, gso, ...(runsFrom !== undefined && { runsFrom }) })),
+  raw(mark: number, gso = true, runsFrom?: number, workers = 1) {
+    const raw = RawSocket.open({ mark, gso, ...(runsFrom !== undefined && { runsFrom }) });
+    if (workers > 1) raw.useCrew((crew ??= new Crew(workers)));
+    endpoints.set('raw', raw);
+  },
   runs: () => rawSocket().runs(),
   /** What `RawSocket.tend` says, or null: IPC has no undefined. */
   tend: () => rawSocket().tend() ?? null,

@@ -47,6 +47,7 @@ function wrongArguments(): void {
     send: [tun, slab, words, words, bytes, 0, 4, 1, 2],
     stats: [tun, new Float64Array(7)],
     poll: [tun, () => {}],
+    endpointCrew: [tun, io.crewOpen(1)],
     close: [tun],
     captureOpen: ['lo', 0x86dd, filter, 4096],
     captureRingOpen: ['lo', 0x86dd, filter, 4096, 2048, 1],
@@ -90,6 +91,14 @@ function wrongArguments(): void {
   // Endpoints of other kinds.
   for (const name of ['udpSegmentation', 'udpCoalescing', 'udpSend', 'udpReceive'])
     assert.throws(() => loose[name]?.(...(good[name] as unknown[]).with(0, tun)), /UDP/, name);
+  for (const options of [
+    { queues: -1 },
+    { queues: 65, vnetHeader: true },
+    { queues: 1.5 },
+    { queues: '2' },
+    { queues: 2 },
+  ])
+    assert.throws(() => loose['tunOpen']?.('abuse1', options), /queues/);
   io.close(tun);
   io.close(udp);
 }
@@ -140,8 +149,10 @@ function startOfPacket(slab: Buffer, at: number, length: number, kind: number): 
 function garbageOut(): void {
   const tun = io.tunOpen('abuse0', {});
   const offload = io.tunOpen('abuse3', { vnetHeader: true });
+  const queues = io.tunOpen('abuse4', { vnetHeader: true, queues: 3 });
+  io.endpointCrew(queues, io.crewOpen(2));
   const raw = io.rawOpen(7, 65536, 4500, 4500);
-  for (const name of ['abuse0', 'abuse3']) execFileSync('ip', ['link', 'set', name, 'up']);
+  for (const name of ['abuse0', 'abuse3', 'abuse4']) execFileSync('ip', ['link', 'set', name, 'up']);
   const slab = Buffer.alloc(64 * 2048);
   const offset = new Uint32Array(64);
   const length = new Uint32Array(64);
@@ -154,12 +165,12 @@ function garbageOut(): void {
       offset[i] = next(slab.length - (length[i] as number) + 1);
       if (i % 4 !== 3) startOfPacket(slab, offset[i] as number, length[i] as number, i % 4);
     }
-    for (const handle of [tun, offload, raw]) {
+    for (const handle of [tun, offload, queues, raw]) {
       const sent = io.send(handle, slab, offset, length, verdict, 0, 64, 3, 4);
       assert.ok(sent <= 64);
     }
   }
-  for (const handle of [tun, offload, raw]) io.close(handle);
+  for (const handle of [tun, offload, queues, raw]) io.close(handle);
 }
 
 async function watching(): Promise<void> {
@@ -220,6 +231,7 @@ async function collected(): Promise<void> {
       io.captureOpen('lo', 0x0800, filter, 4096);
       io.captureRingOpen('lo', 0x0800, filter, 4096, 2048, 1);
     }
+    io.endpointCrew(io.tunOpen('abuse5', { vnetHeader: true, queues: 2 }), io.crewOpen(2));
   })();
   assert.ok(openFiles() >= before + 100);
   for (let i = 0; i < 5 && openFiles() > before; i++) {

@@ -314,18 +314,20 @@ function open(): void {
   }
 }
 
-function openTun(name: string, address: string, vnetHeader: boolean): NativeHandle {
-  const tun = io.tunOpen(name, { vnetHeader });
+function openTun(name: string, address: string, vnetHeader: boolean, queues = 0): NativeHandle {
+  const tun = io.tunOpen(name, { vnetHeader, queues });
+  if (queues > 1) io.endpointCrew(tun, io.crewOpen(2));
   execFileSync('sh', ['-c', `ip link set ${name} up && ip address add ${address} dev ${name}`]);
   return tun;
 }
 
-function openAll(): Record<'tun' | 'offload' | 'raw' | 'capture' | 'ring' | 'udp', NativeHandle> {
+function openAll(): Record<'tun' | 'offload' | 'queues' | 'raw' | 'capture' | 'ring' | 'udp', NativeHandle> {
   const udp = io.udpOpen('127.0.0.1', 9, 1 << 20);
   io.udpCoalescing(udp);
   return {
     tun: openTun('fuzz0', '10.0.0.1/8', false),
     offload: openTun('fuzz1', '11.0.0.1/8', true),
+    queues: openTun('fuzz2', '12.0.0.1/8', true, 3),
     raw: io.rawOpen(7, 65_536, 4500, 4500),
     capture: io.captureOpen('lo', 0x0800, EVERYTHING, 1 << 20),
     // Frames of 256 bytes: many packets are longer, and come through the queue.
@@ -351,7 +353,7 @@ function superPacket(sender: NativeHandle): void {
 /** UDP packets of any length that will wait at the TUNs and the capture. */
 function traffic(raw: NativeHandle): void {
   const slab = Buffer.alloc(2048);
-  for (const destination of ['7f000001', '0a000002', '0b000002']) {
+  for (const destination of ['7f000001', '0a000002', '0b000002', '0c000002']) {
     const bytes = 28 + next(oneOf(100, 1400));
     const hex = (value: number) => value.toString(16).padStart(4, '0');
     Buffer.from(`4500${hex(bytes)}0000400040110000${destination}${destination}`, 'hex').copy(slab);
@@ -361,7 +363,7 @@ function traffic(raw: NativeHandle): void {
 }
 
 execFileSync('ip', ['link', 'set', 'lo', 'up']);
-const { tun, offload, raw, capture, ring, udp } = openAll();
+const { tun, offload, queues, raw, capture, ring, udp } = openAll();
 const sender = io.udpOpen('11.0.0.1', 9, 1 << 20);
 for (let call = 0; call < CALLS; call++) {
   if (call % 2 === 0) traffic(raw);
@@ -370,12 +372,12 @@ for (let call = 0; call < CALLS; call++) {
   if (kind >= 24) copyPackets();
   else if (kind >= 22) udpSend(udp);
   else if (kind >= 20) udpReceive(udp);
-  else if (kind < 9) receive(oneOf(tun, offload, capture, ring));
-  else if (kind < 17) send(oneOf(tun, offload, raw));
+  else if (kind < 9) receive(oneOf(tun, offload, queues, capture, ring));
+  else if (kind < 17) send(oneOf(tun, offload, queues, raw));
   else if (kind < 19) wrongKind(oneOf(tun, offload, raw, capture, ring));
   else open();
 }
-for (const handle of [tun, offload, raw, capture, ring, udp, sender]) io.close(handle);
+for (const handle of [tun, offload, queues, raw, capture, ring, udp, sender]) io.close(handle);
 for (const [name, count] of Object.entries(counts))
   assert.ok(count > CALLS / 200, `${name}: only ${count} of ${CALLS}`);
 console.log(`packet-io: ${CALLS} random calls, no complaint`);

@@ -37,7 +37,7 @@ export const NO_OFFLOAD: VirtioHeader = {
 };
 
 interface PairIo extends PacketIo {
-  tunPair(sendBufferBytes: number): [NativeHandle, number];
+  tunPair(sendBufferBytes: number, queues: number): [NativeHandle, ...number[]];
   tunPairGive(descriptor: number, bytes: Uint8Array): boolean;
   tunPairTake(descriptor: number, buffer: Uint8Array): number;
 }
@@ -65,19 +65,26 @@ function pairIo(): PairIo {
   }
 }
 
-/** What the addon makes of a TUN with virtio headers, and its kernel, played by the test. */
+/** What the addon makes of a TUN with virtio headers, of one queue or several, and its kernel, played by the test. */
 export class TunPair {
   readonly #io = pairIo();
   readonly #endpoint: NativeHandle;
-  readonly #kernel: number;
+  readonly #kernel: readonly number[];
   readonly #buffer = Buffer.alloc(70_000);
 
-  constructor(sendBufferBytes = SEND_BUFFER_BYTES) {
-    [this.#endpoint, this.#kernel] = this.#io.tunPair(sendBufferBytes);
+  constructor(sendBufferBytes = SEND_BUFFER_BYTES, queues = 1) {
+    [this.#endpoint, ...this.#kernel] = this.#io.tunPair(sendBufferBytes, queues);
+  }
+
+  /** So many threads from now on; returns what ends them. */
+  useCrew(workers: number): () => void {
+    const crew = this.#io.crewOpen(workers);
+    this.#io.endpointCrew(this.#endpoint, crew);
+    return () => this.#io.crewClose(crew);
   }
 
   /** The kernel has this to be read. */
-  give(header: VirtioHeader, packet: Uint8Array): void {
+  give(header: VirtioHeader, packet: Uint8Array, queue = 0): void {
     const bytes = Buffer.alloc(VIRTIO.HEADER_BYTES);
     bytes.writeUInt8(header.flags, 0);
     bytes.writeUInt8(header.gsoType, 1);
@@ -85,17 +92,17 @@ export class TunPair {
     bytes.writeUInt16LE(header.gsoSize, 4);
     bytes.writeUInt16LE(header.checksumStart, 6);
     bytes.writeUInt16LE(header.checksumOffset, 8);
-    this.giveBytes(Buffer.concat([bytes, packet]));
+    this.giveBytes(Buffer.concat([bytes, packet]), queue);
   }
 
-  giveBytes(bytes: Uint8Array): void {
-    if (!this.#io.tunPairGive(this.#kernel, bytes)) throw new Error('the socket is full');
+  giveBytes(bytes: Uint8Array, queue = 0): void {
+    if (!this.#io.tunPairGive(this.#kernelEnd(queue), bytes)) throw new Error('the socket is full');
   }
 
-  /** The next write to the kernel; undefined: there is none. */
-  take(): { header: VirtioHeader; packet: Buffer } | undefined {
+  /** The next write to the kernel on a queue; undefined: there is none. */
+  take(queue = 0): { header: VirtioHeader; packet: Buffer } | undefined {
     const buffer = this.#buffer;
-    const bytes = this.#io.tunPairTake(this.#kernel, buffer);
+    const bytes = this.#io.tunPairTake(this.#kernelEnd(queue), buffer);
     if (bytes < 0) return undefined;
     const header = {
       flags: buffer.readUInt8(0),
@@ -134,6 +141,12 @@ export class TunPair {
 
   close(): void {
     this.#io.close(this.#endpoint);
-    closeSync(this.#kernel);
+    for (const end of this.#kernel) closeSync(end);
+  }
+
+  #kernelEnd(queue: number): number {
+    const end = this.#kernel[queue];
+    if (end === undefined) throw new Error(`no queue ${queue}`);
+    return end;
   }
 }

@@ -5,7 +5,7 @@
 
 /**
  * The addon packet-io with an endpoint more, for tests: a TUN with virtio headers
- * whose kernel is the test, at the other end of a pair of sockets. So the test can
+ * whose kernel is the test, at the other ends of pairs of sockets. So the test can
  * say what no kernel would, and sees what was written, write by write.
  */
 
@@ -22,34 +22,43 @@
 
 napi_value packet_io_register(napi_env env, napi_value exports);
 
-/** tunPair(sendBufferBytes) -> [endpoint, descriptor of the other end] */
+/** tunPair(sendBufferBytes, queues) -> [endpoint, descriptor of the other end of each queue ...] */
 static napi_value tun_pair(napi_env env, napi_callback_info info)
 {
-	napi_value result, endpoint, other;
-	int fds[2], size;
+	napi_value result, value;
+	int ours[TUN_QUEUES_MAX], theirs[TUN_QUEUES_MAX], fds[2], size;
 
-	VECTOR_ARGS(env, info, 1);
+	VECTOR_ARGS(env, info, 2);
 	VECTOR_ARG_UINT32(env, 0, send_buffer);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-				   fds) == -1)
+	VECTOR_ARG_UINT32(env, 1, queues);
+	VECTOR_CHECK(env, queues > 0 && queues <= TUN_QUEUES_MAX, "1 to 64 queues");
+	for (uint32_t q = 0; q < queues; q++)
 	{
-		return endpoint_throw_errno(env, "socketpair", errno);
-	}
-	size = (int)send_buffer;
-	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	/* the kernel is never short of room */
-	size = 1 << 20;
-	setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	endpoint = tun_offload_create(env, fds[0]);
-	if (!endpoint)
-	{
-		close(fds[1]);
-		return NULL;
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+					   fds) == -1)
+		{
+			return endpoint_throw_errno(env, "socketpair", errno);
+		}
+		ours[q] = fds[0];
+		theirs[q] = fds[1];
+		size = (int)send_buffer;
+		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+		/* the kernel is never short of room */
+		size = 1 << 20;
+		setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	}
 	VECTOR_TRY(env, napi_create_array(env, &result));
-	VECTOR_TRY(env, napi_create_int32(env, fds[1], &other));
-	VECTOR_TRY(env, napi_set_element(env, result, 0, endpoint));
-	VECTOR_TRY(env, napi_set_element(env, result, 1, other));
+	value = tun_offload_create(env, ours, queues);
+	if (!value)
+	{
+		return NULL;
+	}
+	VECTOR_TRY(env, napi_set_element(env, result, 0, value));
+	for (uint32_t q = 0; q < queues; q++)
+	{
+		VECTOR_TRY(env, napi_create_int32(env, theirs[q], &value));
+		VECTOR_TRY(env, napi_set_element(env, result, q + 1, value));
+	}
 	return result;
 }
 
