@@ -55,6 +55,7 @@ describe('configuration of a routing host', () => {
       trustedLink: 'sealed',
       link: { driver: 'auto' },
       offloads: { gso: true, gro: true, tun: true },
+      polling: { pause: 100 },
       crypto: { library: 'auto' },
       admin: { socket: '/run/dvipa/route.sock' },
       log: { level: 'info', format: 'text' },
@@ -268,7 +269,7 @@ describe('configuration of a routing host', () => {
       'a key of the other role',
       'role: route',
       'role: route\ntun: {}',
-      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, link, offloads, crypto, keys_export, admin, log',
+      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, link, offloads, polling, crypto, keys_export, admin, log',
     ],
     [
       'a __proto__ key',
@@ -332,6 +333,7 @@ describe('configuration of a target', () => {
       sourcePorts: { manage: false },
       link: { driver: 'auto' },
       offloads: { gso: true, gro: true, tun: true },
+      polling: { pause: 100 },
       crypto: { library: 'auto' },
       coupling: {
         ca: '/etc/dvipa/pki/ca.pem',

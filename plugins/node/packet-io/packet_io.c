@@ -8,6 +8,7 @@
  * checks arguments; the work is in the other ones.
  */
 
+#include "pause.h"
 #include "segments.h"
 #include "udp_batch.h"
 
@@ -144,6 +145,7 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 		EXPORT("receive", packet_io_receive),
 		EXPORT("send", packet_io_send),
 		EXPORT("poll", endpoint_start_poll),
+		EXPORT("pauseSet", pause_set),
 		EXPORT("stats", packet_io_stats),
 		EXPORT("close", endpoint_close),
 	};

@@ -129,7 +129,7 @@ static uint32_t tun_offload_receive(endpoint_t *this, vector_t *vector,
 	}
 	/* nothing new on the descriptor would tell of what waits here */
 	endpoint_poll_again(this, cut_next_bytes(&state->cut) > 0);
-	this->received += filled;
+	endpoint_note_received(this, filled);
 	return filled;
 }
 

@@ -8,6 +8,7 @@ import { startAdminServer } from '../../io/admin-server.ts';
 import { Capture } from '../../io/capture.ts';
 import { CouplingServer } from '../../io/coupling-server.ts';
 import { AGENT_MARK, RUNS_PORT } from '../../io/guard-constants.ts';
+import { setPause } from '../../io/pause.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { RouterGuard } from '../../io/router-guard.ts';
 import { writeSecretFile } from '../../io/secret-file.ts';
@@ -83,6 +84,7 @@ async function start(
   });
   await guard.install();
   stops.add(() => guard.remove());
+  setPause(config.polling.pause);
   const capture = Capture.open(config.outside.interface, filterOf(scope), {
     wantsRing: config.offloads.gro,
     onRefused: ({ message }) =>

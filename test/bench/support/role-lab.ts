@@ -39,7 +39,7 @@ export class RoleLab {
     this.peer = peer;
   }
 
-  static async up(name: string): Promise<RoleLab> {
+  static async up(name: string, values: TemplateValues = {}): Promise<RoleLab> {
     const cluster = await Cluster.up(name, {
       scenario: 'bench',
       targets: 1,
@@ -47,6 +47,7 @@ export class RoleLab {
       tunnels: false,
       servers: false,
       ...SUPER_PACKETS,
+      values,
     });
     try {
       await prepare(cluster.lab, cluster.lab.host('target1'), 'dvipa0');

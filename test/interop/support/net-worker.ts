@@ -12,6 +12,7 @@ import { LINK_PROTOCOL } from '../../../src/dataplane/ports.ts';
 import { Endpoint } from '../../../src/io/endpoint.ts';
 import { BatchLink } from '../../../src/io/link-batch.ts';
 import { DgramLink } from '../../../src/io/link-dgram.ts';
+import { setPause } from '../../../src/io/pause.ts';
 import { RawSocket } from '../../../src/io/raw-socket.ts';
 import { RuleChanges } from '../../../src/io/rule-changes.ts';
 import { RouterGuard, type RouterGuardOptions } from '../../../src/io/router-guard.ts';
@@ -277,6 +278,7 @@ const operations = {
     vector.countDrops(drops);
     return { ...link.stats(), sent, off, drops: drops.toJSON() };
   },
+  pause: (microseconds: number) => setPause(microseconds),
   /** Of this worker so far, in microseconds. */
   cpuTime() {
     const { user, system } = process.cpuUsage();

@@ -75,6 +75,7 @@ export function routeConfig(
     verification: { perSecond: 10_000 },
     stamping: 'on',
     link: { driver: 'auto' },
+    polling: { pause: 0 },
     offloads: { gso: true, gro: true, tun: true },
     crypto: { library: 'auto' },
     trustedLink: 'sealed',
