@@ -47,6 +47,7 @@ function wrongArguments(): void {
     send: [tun, slab, words, words, bytes, 0, 4, 1, 2],
     stats: [tun, new Float64Array(7)],
     poll: [tun, () => {}],
+    pauseSet: [100, 32, 32],
     close: [tun],
     captureOpen: ['lo', 0x86dd, filter, 4096],
     captureRingOpen: ['lo', 0x86dd, filter, 4096, 2048, 1],
@@ -245,6 +246,7 @@ async function workers(): Promise<void> {
     const { workerData, parentPort } = require('node:worker_threads');
     const io = require(workerData.addon);
     const handle = io.captureOpen('lo', 0x86dd, workerData.filter, 4096);
+    io.pauseSet(100, 32, 32);
     io.poll(handle, () => {});
     const loose = io.rawOpen(1, 4096, 4500, 4500);
     parentPort.postMessage('watching');
