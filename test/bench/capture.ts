@@ -85,12 +85,7 @@ const ways: Readonly<Record<string, (segments: number) => Promise<Cost>>> = {
   ring: (segments) => captured(segments, false, true),
 };
 
-async function captured(
-  segments: number,
-  plain: boolean,
-  isBusy: boolean,
-  pause = 0,
-): Promise<Cost> {
+async function captured(segments: number, plain: boolean, isBusy: boolean, pause = 0): Promise<Cost> {
   const worker = await host.worker();
   await worker.do('pause', pause);
   await worker.do('captureCounting', 'outside0', 'outside0', { ...scope, plain }, isBusy);
@@ -104,7 +99,9 @@ async function captured(
 
 const plan: readonly (readonly [way: string, segments: number])[] = [
   ...Object.keys(ways).map((way) => [way, 1] as const),
-  ...[8, 40].flatMap((segments) => ['sender', 'ringWoken', 'ringPaused', 'ring'].map((way) => [way, segments] as const)),
+  ...[8, 40].flatMap((segments) =>
+    ['sender', 'ringWoken', 'ringPaused', 'ring'].map((way) => [way, segments] as const),
+  ),
 ];
 const costs = new Map<string, Cost[]>();
 try {
