@@ -48,7 +48,11 @@ export class CommittedNumbers {
     const last = this.#words - RANGE_WORDS;
     const ranges = this.#ranges;
     // The first number after 2^32 - 1 has another high half, and a range of its own.
-    if (last >= 0 && ranges[last] === high && (ranges[last + 1] as number) + (ranges[last + 2] as number) === low)
+    if (
+      last >= 0 &&
+      ranges[last] === high &&
+      (ranges[last + 1] as number) + (ranges[last + 2] as number) === low
+    )
       ranges[last + 2] = (ranges[last + 2] as number) + 1;
     else this.#begin(high, low);
   }
