@@ -5,6 +5,7 @@
 
 #include "raw.h"
 #include "runs.h"
+#include "udp6.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -66,7 +67,7 @@ typedef struct {
 	lane_t ipv6;
 } call_t;
 
-static const uint8_t *packet_of(const call_t *this, uint16_t n)
+static uint8_t *packet_of(const call_t *this, uint16_t n)
 {
 	return this->vector->slab + this->vector->offset[this->from + n];
 }
@@ -182,11 +183,12 @@ static int raw_descriptor(const call_t *this, const uint8_t *packet)
 /** One packet as it is, without waiting for others. The errno, or 0 */
 static int send_now(call_t *this, uint16_t n)
 {
-	const uint8_t *packet = packet_of(this, n);
+	uint8_t *packet = packet_of(this, n);
 	address_t to;
 	socklen_t size = destination_of(&to, packet, false);
 	ssize_t len;
 
+	udp6_finish_checksum(packet, this->vector->length[this->from + n]);
 	do
 	{
 		len = sendto(raw_descriptor(this, packet), packet,
@@ -267,7 +269,7 @@ static void flush(call_t *this, lane_t *lane)
 /** A message of packet n, or of the run that starts with it */
 static void add(call_t *this, int fd, uint16_t n, const run_t *run)
 {
-	const uint8_t *packet = packet_of(this, n);
+	uint8_t *packet = packet_of(this, n);
 	lane_t *lane = is_ipv6(packet) ? &this->ipv6 : &this->ipv4;
 	struct msghdr *header;
 	uint32_t skip;
@@ -283,14 +285,18 @@ static void add(call_t *this, int fd, uint16_t n, const run_t *run)
 	header->msg_name = &lane->to[lane->count];
 	header->msg_namelen = destination_of(&lane->to[lane->count], packet, run);
 	header->msg_iov = &this->iov[this->iov_count];
-	if (run)
+	if (!run)
+	{
+		udp6_finish_checksum(packet, this->vector->length[this->from + n]);
+	}
+	else
 	{
 		put_controls(header, &lane->control[lane->count], packet, run);
 	}
 	for (uint16_t i = n; i != RUNS_END; i = run ? this->runs.next[i] : RUNS_END)
 	{
 		this->iov[this->iov_count++] = (struct iovec){
-			.iov_base = (uint8_t*)packet_of(this, i) + skip,
+			.iov_base = packet_of(this, i) + skip,
 			.iov_len = this->vector->length[this->from + i] - skip,
 		};
 		header->msg_iovlen++;
