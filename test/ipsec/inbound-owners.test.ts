@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { KEEP, OPEN_HERE, verdictOf } from '../../src/base/verdict.ts';
 import { packNumbers } from '../../src/ipsec/number-ranges.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';

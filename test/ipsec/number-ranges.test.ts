@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { countNumbers, packNumbers, unpackNumbers } from '../../src/ipsec/number-ranges.ts';
 
 const range = (first: string, count: string) => Buffer.from(first + count, 'hex');

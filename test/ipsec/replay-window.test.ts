@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 
 const commitAll = (window: ReplayWindow, numbers: number[]) => numbers.map((n) => window.commit(0, n));
