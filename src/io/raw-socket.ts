@@ -31,6 +31,13 @@ export interface RunStats {
   readonly sources: number;
 }
 
+/** Totals since the socket was opened. */
+export interface SendingStats {
+  readonly packets: number;
+  readonly runs: number;
+  readonly packetsInRuns: number;
+}
+
 /**
  * Sends IPv4 and IPv6 packets as they are, header included, whatever their source address; packets of both may be in one
  * vector, and those to one address leave in its order. The kernel fills in the checksum and the total length of IPv4, and an
@@ -62,6 +69,12 @@ export class RawSocket extends Endpoint implements PacketSink {
   runs(): RunStats {
     const [runs, packets, sources] = this.#readRuns();
     return { runs, packets, sources };
+  }
+
+  /** Packets that went out, and how many of them in runs. */
+  sending(): SendingStats {
+    const { runs, packets: packetsInRuns } = this.runs();
+    return { packets: this.stats().sent, runs, packetsInRuns };
   }
 
   /**

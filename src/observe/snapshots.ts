@@ -24,6 +24,7 @@ export interface StatusSnapshot {
   readonly coupling: readonly CouplingSnapshot[];
   readonly counters: Counters;
   readonly link?: LinkSnapshot | undefined;
+  readonly sending?: SendingSnapshot | undefined;
   readonly health: HealthSnapshot;
   /** Routing host only. */
   readonly opening?: OpeningSnapshot | undefined;
@@ -39,6 +40,13 @@ export interface LinkSnapshot {
   readonly sendCalls: number;
   readonly received: number;
   readonly receiveCalls: number;
+}
+
+/** What this host has sent to peers: in a run, many packets for what one costs. */
+export interface SendingSnapshot {
+  readonly packets: number;
+  readonly runs: number;
+  readonly packetsInRuns: number;
 }
 
 /** What a routing host opens itself instead of passing it on: conflicting numbers, attacked SAs, in place of targets. */

@@ -41,6 +41,7 @@ export const STATUS: StatusSnapshot = {
     dropped: 10,
   },
   link: { driver: 'batch', gso: true, gro: false, sent: 1190, sendCalls: 70, received: 3, receiveCalls: 3 },
+  sending: { packets: 640, runs: 40, packetsInRuns: 600 },
   health: {
     state: 'degraded',
     warnings: [

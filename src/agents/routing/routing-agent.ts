@@ -193,6 +193,7 @@ async function start(
     host,
     drops,
     link,
+    raw,
   };
   const exported = keyExport({
     config: () => serving.config.keysExport,

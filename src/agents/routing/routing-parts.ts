@@ -1,5 +1,6 @@
 import type { DropCounters } from '../../base/verdict.ts';
 import type { RouteConfig } from '../../config/index.ts';
+import type { RawSocket } from '../../io/raw-socket.ts';
 import type { OpenLink } from '../open-link.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { RoutingHost } from './routing-host.ts';
@@ -24,4 +25,5 @@ export interface RoutingParts {
   readonly host: RoutingHost;
   readonly drops: DropCounters;
   readonly link: Pick<OpenLink, 'stats'>;
+  readonly raw: Pick<RawSocket, 'sending'>;
 }

@@ -84,6 +84,7 @@ function status(parts: RoutingParts): StatusSnapshot {
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
     link: parts.link.stats(),
+    sending: parts.raw.sending(),
     health: routingHealth(parts),
     opening: openingSnapshot(parts.host, now()),
   };

@@ -189,6 +189,7 @@ async function start(
     drops,
     overrun: host.overrun,
     link,
+    raw,
   });
   const running = new TargetReload({ config, tls, guard, listening, sourcePorts, host, client });
   const reloader = new Reloader({ source, current: config, running, log });

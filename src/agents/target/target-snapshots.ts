@@ -13,6 +13,7 @@ import type { CouplingSnapshot, SaSnapshot, StatusSnapshot } from '../../observe
 import { packageVersion } from '../../observe/version.ts';
 import { filterSnapshot } from '../filter-snapshot.ts';
 import type { OpenLink } from '../open-link.ts';
+import type { RawSocket } from '../../io/raw-socket.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import { withoutArguments } from '../admin-arguments.ts';
@@ -43,6 +44,7 @@ export interface TargetParts {
   readonly drops: DropCounters;
   readonly overrun: RecentRise;
   readonly link: Pick<OpenLink, 'stats'>;
+  readonly raw: Pick<RawSocket, 'sending'>;
 }
 
 /** What a target's admin socket answers. */
@@ -90,6 +92,7 @@ function status({
   drops,
   overrun,
   link,
+  raw,
 }: TargetParts): StatusSnapshot {
   return {
     role: 'target',
@@ -117,6 +120,7 @@ function status({
       dropped: Object.values(drops.toJSON()).reduce((sum, count) => sum + count, 0),
     },
     link: link.stats(),
+    sending: raw.sending(),
     health: targetHealth(config.router.host, relations, maintenance, overrun.isRecent(now())),
   };
 }

@@ -1,5 +1,11 @@
 import { cleanText } from '../fields.ts';
-import type { Counters, LinkSnapshot, OpeningSnapshot, StatusSnapshot } from '../snapshots.ts';
+import type {
+  Counters,
+  LinkSnapshot,
+  OpeningSnapshot,
+  SendingSnapshot,
+  StatusSnapshot,
+} from '../snapshots.ts';
 import { reasonsOf } from './health.ts';
 import { paint, type Style, type Tone, toneOf } from './style.ts';
 import { formatBytes, formatDuration } from './units.ts';
@@ -32,6 +38,7 @@ export function renderStatus(status: StatusSnapshot, style: Style): string {
     }),
     ...counterLines(status.counters),
     ...linkLines(status.link),
+    ...sendingLines(status.sending),
     ...openingLines(status.opening),
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
@@ -83,6 +90,12 @@ function linkLines(link: LinkSnapshot | undefined): Line[] {
       `${driver}, ${offloads}, ${each(received, receiveCalls)} packets a system call in, ${each(sent, sendCalls)} out`,
     ],
   ];
+}
+
+function sendingLines(sending: SendingSnapshot | undefined): Line[] {
+  if (sending === undefined) return [];
+  const { packets, runs, packetsInRuns } = sending;
+  return [['sending', `${packets} packets to peers, ${packetsInRuns} of them in ${runs} runs`]];
 }
 
 /** Packets that a routing host verifies itself. */
