@@ -13,7 +13,7 @@ export interface Garbage {
   readonly collections: number;
   /** In which the process did nothing else. */
   readonly ms: number;
-  /** That were allocated: so many for each collection as there were, on average, from one to the next in all of the log. */
+  /** That were allocated: so many for each collection as there were, on average, since the one before. */
   readonly bytes: number;
 }
 
@@ -23,9 +23,11 @@ export function readGarbage(log: string, from = 0): Garbage {
   let [collections, ms] = [0, 0];
   let left: number | undefined;
   for (const { index, 2: before, 3: after, 4: time } of log.matchAll(COLLECTION)) {
-    if (left !== undefined) grown.push(Math.max(0, Number(before) - left) * BYTES_PER_MB);
+    const growth = Math.max(0, Number(before) - (left ?? Number(before)));
+    const isFirst = left === undefined;
     left = Number(after);
     if (index < from) continue;
+    if (!isFirst) grown.push(growth * BYTES_PER_MB);
     collections++;
     ms += Number(time);
   }
