@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { flag, object, oneOf } from './fields.ts';
+import { flag, integer, object, oneOf } from './fields.ts';
 
 /** How packets move on this host. Whatever the kernel or the machine has not is left out by itself, with one line in the log. */
 export interface FastPathConfig {
@@ -11,6 +11,10 @@ export interface FastPathConfig {
     readonly gro: boolean;
     /** Large TCP segments across the TUN (IFF_VNET_HDR). Of no meaning on a routing host. */
     readonly tun: boolean;
+  };
+  readonly polling: {
+    /** Microseconds from one look for packets to the next while they come fast; 0: a look for each that comes. */
+    readonly pause: number;
   };
   readonly crypto: { readonly library: 'auto' | 'ipsec-mb' | 'openssl' | 'node' };
   /** Threads that work on packets, the one that decides about them included. */
@@ -48,6 +52,14 @@ export const fastPathSections = {
         'What turns itself off where the kernel has it not; can be turned off where a kernel or a network card has it wrong.',
       reload: 'restart',
     }),
+  polling: object({
+    pause: integer(0, 1000, 'microseconds').default(100).meta({
+      description:
+        'While packets come fast and few at a time: from one look for them to the next, so that many are handled at once. It is added to their latency; 0: never waits.',
+    }),
+  })
+    .prefault({})
+    .meta({ description: 'How often this host looks for packets.', reload: 'restart' }),
   crypto: object({
     library: oneOf('auto', 'ipsec-mb', 'openssl', 'node').default('auto').meta({
       description:

@@ -10,7 +10,7 @@ import type { OutboundPolicy, OuterAddresses, SaId, SecurityAssociation } from '
  */
 
 /** Protocol version in `hello`; another one is refused (`coupling-version`). */
-export const COUPLING_VERSION = 2;
+export const COUPLING_VERSION = 3;
 
 /** One rule of an inbound filter, in the order of the configuration. */
 export interface FilterRuleRecord {
@@ -146,7 +146,7 @@ export interface TargetBodies {
   'windows-end': { readonly livesMs: number };
   'replay-report': {
     readonly sa: SaId;
-    /** Committed numbers, packed 64-bit big endian, at most `REPORTED_NUMBERS_MAX`: `packNumbers`, `unpackNumbers`. */
+    /** Committed numbers as ranges (`number-ranges.ts`), at most `REPORTED_NUMBERS_MAX` in all. */
     readonly numbers: Uint8Array;
     /** Nothing dispatched to this target up to this dispatch number will still be delivered. */
     readonly floor: bigint;
@@ -235,16 +235,4 @@ export interface TargetHello {
   readonly incarnation: bigint;
   /** Highest epoch it ever saw; 0: none. */
   readonly epochSeen: number;
-}
-
-/** `numbers` of a replay report: 8 bytes each, big endian. */
-export function packNumbers(numbers: readonly bigint[]): Uint8Array {
-  const packed = Buffer.alloc(numbers.length * 8);
-  for (const [i, number] of numbers.entries()) packed.writeBigUInt64BE(number, i * 8);
-  return packed;
-}
-
-export function unpackNumbers(packed: Uint8Array): bigint[] {
-  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
-  return Array.from({ length: packed.length >> 3 }, (_, i) => view.getBigUint64(i * 8));
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { countNumbers, RANGE_BYTES } from '../ipsec/number-ranges.ts';
 import { type BodyCodecs, plain } from './bodies.ts';
 import { address, bytes, count, flow, host, saId, text, total, u16, u32, u64, window } from './fields.ts';
 import {
@@ -36,7 +37,11 @@ const saInstalled = z.strictObject({
   reason: text(REASON_MAX_CHARACTERS).exactOptional(),
 });
 
-const numbers = bytes(0, REPORTED_NUMBERS_MAX * 8).refine((packed) => packed.length % 8 === 0);
+/** However they are packed: handling them takes time for each. */
+const numbers = bytes(0, REPORTED_NUMBERS_MAX * RANGE_BYTES).refine((packed) => {
+  const count = countNumbers(packed);
+  return count !== undefined && count <= REPORTED_NUMBERS_MAX;
+}, 'ranges of numbers');
 
 export const targetCodecs: BodyCodecs<TargetBodies> = {
   'sa-installed': plain(saInstalled),

@@ -2,7 +2,7 @@ import { type IpAddress, isIpv4 } from '../packet/address.ts';
 import { encodeIpv4, IPV4_HEADER_BYTES, type Ipv4Fields } from '../packet/ipv4.ts';
 import { encodeIpv6, IPV6_HEADER_BYTES } from '../packet/ipv6.ts';
 import { IP_PROTOCOL } from '../packet/protocols.ts';
-import { encodeUdp, UDP_HEADER_BYTES, writeUdpChecksum } from '../packet/udp.ts';
+import { encodeUdp, UDP_HEADER_BYTES } from '../packet/udp.ts';
 import { ECN_MASK } from '../packet/traffic-class.ts';
 import type { PacketVector } from './vector.ts';
 
@@ -43,8 +43,8 @@ export function outerBytes({ source, hasUdpEncapsulation }: OuterHeader): number
 }
 
 /**
- * Puts the outer headers in front of the sealed packet `i`: UDP where the SA is encapsulated (without a checksum over IPv4,
- * RFC 3948 section 2.1; over IPv6 there must be one, RFC 8200 section 8.1), then IP. In transport mode the header is the
+ * Puts the outer headers in front of the sealed packet `i`: UDP where the SA is encapsulated (without a checksum: over IPv4
+ * as RFC 3948 section 2.1 has it; over IPv6 the raw socket fills it in), then IP. In transport mode the header is the
  * inner packet's own, told anew. Needs 48 bytes of headroom. The kernel fills in the identification. `trafficClass`,
  * `dontFragment` and `hopLimit` are the inner packet's.
  */
@@ -91,9 +91,6 @@ function putUdp(vector: PacketVector, i: number, outer: OuterHeader): void {
   encodeUdp(vector.slab, offset, outer.sourcePort, outer.destinationPort, espBytes);
   vector.offset[i] = offset;
   vector.length[i] = espBytes + UDP_HEADER_BYTES;
-  if (!isIpv4(outer.source)) {
-    writeUdpChecksum(vector.slab, offset, espBytes + UDP_HEADER_BYTES, outer.source, 0, outer.destination, 0);
-  }
 }
 
 function copiedClass(inner: number, outer: OuterHeader): number {

@@ -1,5 +1,9 @@
 import { KEEP } from '../base/verdict.ts';
+import { isIpv4 } from '../packet/address.ts';
 import { type FragmentSink, Fragmenter } from '../packet/fragmentation.ts';
+import { IPV6_HEADER_BYTES } from '../packet/ipv6.ts';
+import { writeUdpChecksum } from '../packet/udp.ts';
+import type { OuterHeader } from './encapsulate.ts';
 import type { OutboundSad } from './outbound-sad.ts';
 import type { SendingSa } from './sending-sa.ts';
 import type { PacketSink } from './ports.ts';
@@ -39,11 +43,12 @@ export class OuterCut {
     for (let i = 0; i < vector.count; i++) {
       if (vector.verdict[i] !== KEEP) continue;
       this.#i = i;
-      const { fit, sa } = sad.at(vector.saSlot[i] as number) as SendingSa;
+      const { fit, outer, sa } = sad.at(vector.saSlot[i] as number) as SendingSa;
       this.#to.mtu = fit.outerMtu;
       this.#to.identification = ((vector.sequenceLow[i] as number) + Math.imul(sa.spi, SPREAD)) >>> 0;
       const offset = vector.offset[i] as number;
       const length = vector.length[i] as number;
+      if (length > fit.outerMtu) finishChecksum(vector.slab, offset, length, outer);
       const bad = this.#fragmenter.cut(vector.slab, offset, length, this.#to, this.#emit);
       if (bad !== KEEP) vector.verdict[i] = bad;
     }
@@ -75,4 +80,11 @@ export class OuterCut {
     }
     out.reset();
   }
+}
+
+/** What fragments carry is summed as a whole: nobody can do that later. */
+function finishChecksum(slab: Buffer, offset: number, length: number, outer: OuterHeader): void {
+  if (!outer.hasUdpEncapsulation || isIpv4(outer.source)) return;
+  const [at, bytes] = [offset + IPV6_HEADER_BYTES, length - IPV6_HEADER_BYTES];
+  writeUdpChecksum(slab, at, bytes, outer.source, 0, outer.destination, 0);
 }

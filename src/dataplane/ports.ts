@@ -8,7 +8,7 @@ export interface PacketSource {
   receive(vector: PacketVector): number;
 }
 
-/** Where packets go: the raw socket, a TUN. One call per vector. */
+/** Where packets go: the raw socket, a TUN. One call per vector. The raw socket fills in a UDP checksum of 0 over IPv6. */
 export interface PacketSink {
   /** Sends each packet with verdict 0 and marks those the kernel refused `send-failed`. Returns how many went out. */
   send(vector: PacketVector): number;

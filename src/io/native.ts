@@ -143,6 +143,8 @@ export interface PacketIo {
   endpointCrew(handle: NativeHandle, crew: NativeCrew): void;
   /** `status` is negative when the descriptor is gone (its device was deleted) and watching has ended. */
   poll(handle: NativeHandle, callback: (status: number) => void): void;
+  /** Of this thread's watched endpoints, when more than `busyPacketsPerMs` come: so long from a look to the next, after fewer than `enough`. */
+  pauseSet(microseconds: number, busyPacketsPerMs: number, enough: number): void;
   /** received, sent, refused, too long, overrun, errors, last errno. */
   stats(handle: NativeHandle, counters: Float64Array): void;
   close(handle: NativeHandle): void;

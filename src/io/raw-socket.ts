@@ -31,10 +31,18 @@ export interface RunStats {
   readonly sources: number;
 }
 
+/** Totals since the socket was opened. */
+export interface SendingStats {
+  readonly packets: number;
+  readonly runs: number;
+  readonly packetsInRuns: number;
+}
+
 /**
  * Sends IPv4 and IPv6 packets as they are, header included, whatever their source address; packets of both may be in one
  * vector, and those to one address leave in its order. The kernel fills in the checksum and the total length of IPv4, and an
- * identification that is 0; of IPv6 nothing, so a payload length that is wrong is refused. It never fragments, and counts
+ * identification that is 0; of IPv6 nothing, so a payload length that is wrong is refused; a UDP
+ * checksum over IPv6 that is not there (0) is filled in here, or in a run by the kernel. It never fragments, and counts
  * the MTU of the device only (`too-big`): a path MTU follows from authenticated packets, not from any ICMP. Fragments that
  * are made here leave as they are.
  *
@@ -61,6 +69,12 @@ export class RawSocket extends Endpoint implements PacketSink {
   runs(): RunStats {
     const [runs, packets, sources] = this.#readRuns();
     return { runs, packets, sources };
+  }
+
+  /** Packets that went out, and how many of them in runs. */
+  sending(): SendingStats {
+    const { runs, packets: packetsInRuns } = this.runs();
+    return { packets: this.stats().sent, runs, packetsInRuns };
   }
 
   /**

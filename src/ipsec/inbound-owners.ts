@@ -1,11 +1,15 @@
 import { KEEP, OPEN_HERE, type Verdict, verdictOf } from '../base/verdict.ts';
+import { countNumbers, type NumberRange, rangesOf, readRange } from './number-ranges.ts';
 import { mergeSnapshots, type ReplaySnapshot } from './replay-snapshot.ts';
 import { ReplayWindow } from './replay-window.ts';
+import { settleRun } from './settle-run.ts';
 import { BURNT, FREE, RingPool, type UnsettledRing } from './unsettled-ring.ts';
 
 const REPLAY = verdictOf('replay');
 /** Most SAs never have a floor, a claim or an eviction: what they would be kept in is made with the first. */
 const NO_FLOORS = new Float64Array(0);
+/** Of a report, while it is read. */
+const range: NumberRange = { high: 0, low: 0, count: 0 };
 
 /** What a replay report of a target did. */
 export interface ReportOutcome {
@@ -226,18 +230,21 @@ export class InboundOwners {
   }
 
   /**
-   * A report of `target`: numbers it committed (packed 64-bit big endian), and its floor: nothing dispatched
+   * A report of `target`: numbers it committed (`number-ranges.ts`), and its floor: nothing dispatched
    * to it up to there will be delivered any more, and whatever of it was committed has been reported. Numbers
    * it was not given are not believed. The numbers are taken first, then the floor.
    */
   reported(target: number, numbers: Uint8Array, floor: number): ReportOutcome {
-    if (this.#window.packets === 0) return { committed: numbers.byteLength >> 3, refused: 0 }; // nobody owns a number
-    const view = new DataView(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+    // Nobody owns a number.
+    if (this.#window.packets === 0) return { committed: countNumbers(numbers) ?? 0, refused: 0 };
     let committed = 0;
     let refused = 0;
-    for (let at = 0; at + 8 <= numbers.byteLength; at += 8) {
-      if (this.#commit(view.getUint32(at), view.getUint32(at + 4), target)) committed++;
-      else refused++;
+    for (let i = 0; i < rangesOf(numbers); i++) {
+      readRange(numbers, i, range);
+      const { count } = range;
+      const believed = this.#commitRange(range.high, range.low, count, target);
+      committed += believed;
+      refused += count - believed;
     }
     if (floor > this.#floorOf(target)) this.#setFloor(target, floor);
     const evicted = this.#evicted?.get(target) ?? 0;
@@ -341,6 +348,18 @@ export class InboundOwners {
     this.#claims = undefined;
   }
 
+  /** How many of the numbers were this target's to commit. */
+  #commitRange(high: number, low: number, count: number, target: number): number {
+    const ring = this.#ring;
+    if (ring === undefined) return 0;
+    const claims = this.#claims?.size ?? 0;
+    if (claims === 0) return settleRun(ring, this.#window, high, low, count, target, this.#floorOf(target));
+    let committed = 0;
+    for (let n = 0; n < count; n++) if (this.#commit(high, low + n, target)) committed++;
+    return committed;
+  }
+
+  /** Where numbers are claimed. */
   #commit(high: number, low: number, target: number): boolean {
     const ring = this.#ring;
     if (ring === undefined || !this.#isOwner(high, low, target)) return false;

@@ -77,6 +77,16 @@ export class ReplayWindow {
     return true;
   }
 
+  /** As `commit` of `count` numbers from this one on, one after the other, all with one high half; says nothing of which were fresh. */
+  commitRun(high: number, low: number, count: number): void {
+    if (this.packets === 0 || count === 0) return;
+    const last = low + count - 1;
+    const ahead = -this.#behindTop(high, last);
+    if (ahead > 0) this.#moveTop(ahead, high, last);
+    const marked = Math.min(count, this.#numbersBehind - this.#behindTop(high, last));
+    if (marked > 0) this.#markRun(last - marked + 1, marked);
+  }
+
   /** Higher than every number that was accepted. */
   isBeyondTop(high: number, low: number): boolean {
     return this.#behindTop(high, low) < 0;
@@ -161,6 +171,20 @@ export class ReplayWindow {
   #mark(low: number): void {
     const place = low & this.#mask;
     this.#bits[place >>> 5] = (this.#bits[place >>> 5] as number) | (1 << (place & 31));
+  }
+
+  /** A word at a time where a whole word is marked. */
+  #markRun(low: number, count: number): void {
+    let place = low & this.#mask;
+    let left = count;
+    while (left > 0) {
+      const bit = place & 31;
+      const run = Math.min(32 - bit, left);
+      const marked = run === 32 ? 0xffffffff : ((1 << run) - 1) << bit;
+      this.#bits[place >>> 5] = (this.#bits[place >>> 5] as number) | marked;
+      place = (place + run) & this.#mask;
+      left -= run;
+    }
   }
 
   /** While the ring is not the full one, all numbers up to the top have places of their own, which stay theirs in a larger one. */

@@ -87,6 +87,18 @@ export class UnsettledRing {
     this.#doubles[slot * PLACE_DOUBLES + SOURCE] = source;
   }
 
+  /** Frees the place of this number if it is the owner's and from a dispatch above `floor`; false, and no change, otherwise. */
+  settle(high: number, low: number, owner: number, floor: number): boolean {
+    const words = this.#words;
+    const slot = low & (this.slots - 1);
+    const at = slot * PLACE_WORDS;
+    if (words[at + LOW] !== low || words[at + HIGH] !== high || words[at + OWNER] !== owner + OWNER_BIAS)
+      return false;
+    if ((this.#doubles[slot * PLACE_DOUBLES + DISPATCH] as number) <= floor) return false;
+    words[at + OWNER] = STORED_FREE;
+    return true;
+  }
+
   /** Takes over what is in a smaller ring: what had a place of its own there has one here. */
   takeOver(smaller: UnsettledRing): void {
     for (let slot = 0; slot < smaller.slots; slot++) {

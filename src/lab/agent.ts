@@ -4,9 +4,13 @@ import { dvipaCommand } from './program.ts';
 import { waitFor } from './wait-for.ts';
 
 /** Starts the agent that a host's name calls for, with this configuration file. */
-export function startAgent(host: Host, configFile: string): LabProcess {
+export function startAgent(
+  host: Host,
+  configFile: string,
+  env: Readonly<Record<string, string>> = {},
+): LabProcess {
   const role = host.name.startsWith('router') ? 'route' : 'target';
-  return host.spawn('agent', dvipaCommand(role, '-c', configFile));
+  return host.spawn('agent', dvipaCommand(role, '-c', configFile), { env });
 }
 
 /** Asks an agent through its admin socket: `dvipa COMMAND --json` in the host. */

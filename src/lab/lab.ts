@@ -125,9 +125,8 @@ export class Lab {
 
   /** Starts the agent of a host; does not wait until it serves (see `waitForTargets`). */
   startAgent(host: string): LabProcess {
-    return this.#keep(
-      startAgent(this.host(host), `${hostFolder(this.options.folder, host)}/dvipa/dvipa.yaml`),
-    );
+    const configFile = `${hostFolder(this.options.folder, host)}/dvipa/dvipa.yaml`;
+    return this.#keep(startAgent(this.host(host), configFile, this.options.agentEnvironment));
   }
 
   startServer(host: string): LabProcess {

@@ -26,6 +26,8 @@ export interface LabOptions {
   readonly charons?: boolean;
   /** Start the routing agent and the target agents. Default true. */
   readonly agents?: boolean;
+  /** What agents find in their environment besides ours. Default nothing. */
+  readonly agentEnvironment?: Readonly<Record<string, string>>;
   /** Start an HTTP server on every target. Default true. */
   readonly servers?: boolean;
   /** Bring the clients' tunnels up, one after another. Default true. */
@@ -52,6 +54,7 @@ export function resolveLabOptions(options: LabOptions): ResolvedLabOptions {
     superPackets: false,
     charons: true,
     agents: true,
+    agentEnvironment: {},
     servers: true,
     tunnels: true,
     lockTimeoutMs: 30 * 60_000,

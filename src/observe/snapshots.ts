@@ -25,6 +25,7 @@ export interface StatusSnapshot {
   readonly counters: Counters;
   readonly link?: LinkSnapshot | undefined;
   readonly crew?: CrewSnapshot | undefined;
+  readonly sending?: SendingSnapshot | undefined;
   readonly health: HealthSnapshot;
   /** Routing host only. */
   readonly opening?: OpeningSnapshot | undefined;
@@ -47,6 +48,13 @@ export interface CrewSnapshot {
   readonly workers: number;
   readonly runs: number;
   readonly stalls: number;
+}
+
+/** What this host has sent to peers: in a run, many packets for what one costs. */
+export interface SendingSnapshot {
+  readonly packets: number;
+  readonly runs: number;
+  readonly packetsInRuns: number;
 }
 
 /** What a routing host opens itself instead of passing it on: conflicting numbers, attacked SAs, in place of targets. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { newConnectionKey } from '../../src/connections/connection-key.ts';
 import { listenerKey } from '../../src/connections/listeners.ts';
-import { packNumbers } from '../../src/coupling/records.ts';
+import { packNumbers } from '../../src/ipsec/number-ranges.ts';
 import { LINK_SLACK } from '../../src/ipsec/numbering-constants.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
 import { counted, vectorOf } from '../support/dataplane-parts.ts';

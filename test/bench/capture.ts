@@ -12,6 +12,8 @@ import { median } from '../interop/support/load.ts';
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const PACKETS = 40_000;
 const PER_SECOND = 80_000;
+/** As agents have it (`polling.pause`). */
+const PAUSE_MICROSECONDS = 100;
 const IP_BYTES = 1440;
 const [FROM, TO] = ['10.9.1.1', '10.9.1.2'];
 const scope = { dvipas: [], endpoints: [TO] };
@@ -76,13 +78,16 @@ const ways: Readonly<Record<string, (segments: number) => Promise<Cost>>> = {
   /** Read when poll() says so: most of it is waking up. */
   oneByOneWoken: (segments) => captured(segments, true, false),
   ringWoken: (segments) => captured(segments, false, false),
+  /** The same with pauses between looks, as agents have them. */
+  ringPaused: (segments) => captured(segments, false, false, PAUSE_MICROSECONDS),
   /** Read each millisecond, by one who is busy and need not be woken. */
   oneByOne: (segments) => captured(segments, true, true),
   ring: (segments) => captured(segments, false, true),
 };
 
-async function captured(segments: number, plain: boolean, isBusy: boolean): Promise<Cost> {
+async function captured(segments: number, plain: boolean, isBusy: boolean, pause = 0): Promise<Cost> {
   const worker = await host.worker();
+  await worker.do('pause', pause);
   await worker.do('captureCounting', 'outside0', 'outside0', { ...scope, plain }, isBusy);
   const before = await worker.do('counted', 'outside0');
   const sent = send(segments);
@@ -94,7 +99,9 @@ async function captured(segments: number, plain: boolean, isBusy: boolean): Prom
 
 const plan: readonly (readonly [way: string, segments: number])[] = [
   ...Object.keys(ways).map((way) => [way, 1] as const),
-  ...[8, 40].flatMap((segments) => ['sender', 'ringWoken', 'ring'].map((way) => [way, segments] as const)),
+  ...[8, 40].flatMap((segments) =>
+    ['sender', 'ringWoken', 'ringPaused', 'ring'].map((way) => [way, segments] as const),
+  ),
 ];
 const costs = new Map<string, Cost[]>();
 try {

@@ -61,18 +61,18 @@ try {
     ),
   ]);
   const routes = SIZES.flatMap((bytes) =>
-    [1, 8, 40].map(
-      (segments) =>
-        new Role(
-          `routing.${segments}.${bytes}`,
-          () => routing,
-          () => ours.towards(load(bytes, segments)),
-        ),
+    [1, 8, 40].map((segments) =>
+      ours.role(
+        `routing.${segments}.${bytes}`,
+        'router1',
+        () => routing,
+        () => ours.towards(load(bytes, segments)),
+      ),
     ),
   );
   const targets = LIBRARIES.map((library) => [
-    ours.role(`target.in.${library}.1440`, target, () => ours.towards(load(1440, 40))),
-    ours.role(`target.out.${library}.${OUTBOUND_BYTES}`, target, () =>
+    ours.role(`target.in.${library}.1440`, 'target1', target, () => ours.towards(load(1440, 40))),
+    ours.role(`target.out.${library}.${OUTBOUND_BYTES}`, 'target1', target, () =>
       ours.from({ ...load(OUTBOUND_BYTES, 40), window: TUN_WINDOW }),
     ),
   ]);

@@ -20,11 +20,13 @@ try {
     stamping,
     atTarget: lab.role(
       `${way}.target`,
+      'target1',
       () => [lab.agent()],
       () => lab.from(LOAD),
     ),
     atRouter: lab.role(
       `${way}.routing`,
+      'router1',
       () => lab.routing(),
       () => lab.from(LOAD),
     ),

@@ -55,6 +55,7 @@ describe('configuration of a routing host', () => {
       trustedLink: 'sealed',
       link: { driver: 'auto' },
       offloads: { gso: true, gro: true, tun: true },
+      polling: { pause: 100 },
       crypto: { library: 'auto' },
       workers: 'auto',
       admin: { socket: '/run/dvipa/route.sock' },
@@ -269,7 +270,7 @@ describe('configuration of a routing host', () => {
       'a key of the other role',
       'role: route',
       'role: route\ntun: {}',
-      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, link, offloads, crypto, workers, keys_export, admin, log',
+      '3:1: tun: unknown key (of role target only), expected one of role, host, dvipas, outside, cluster, targets, coupling, charon, connection_table, lifesize, verification, stamping, trusted_link, link, offloads, polling, crypto, workers, keys_export, admin, log',
     ],
     [
       'a __proto__ key',
@@ -333,6 +334,7 @@ describe('configuration of a target', () => {
       sourcePorts: { manage: false },
       link: { driver: 'auto' },
       offloads: { gso: true, gro: true, tun: true },
+      polling: { pause: 100 },
       crypto: { library: 'auto' },
       workers: 'auto',
       coupling: {

@@ -138,7 +138,7 @@ export function targetBodies(): TargetBodies {
     'windows-end': { livesMs: 86_400_000 },
     'replay-report': {
       sa: SA_ID,
-      numbers: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 1]),
+      numbers: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 5]),
       floor: 1n,
       wrongIcvs: 7,
     },

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import { unpackNumbers } from '../../src/coupling/records.ts';
+import { unpackNumbers } from '../../src/ipsec/number-ranges.ts';
 import { EspNodeCrypto } from '../../src/ipsec/esp-node-crypto.ts';
 import { TestBatch } from '../support/crypto-batch.ts';
 import { counted } from '../support/dataplane-parts.ts';

@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { AddressSet } from '../../src/packet/address-map.ts';
 import { LINK_PROTOCOL } from '../../src/dataplane/ports.ts';
-import { hasValidUdpChecksum } from '../../src/packet/udp.ts';
 import { counted } from '../support/dataplane-parts.ts';
 import { EspPeer } from '../support/esp-peer.ts';
 import {
@@ -107,23 +106,17 @@ for (const cell of CELLS) {
       const expected = cell.mode === 'transport' ? answer.subarray(ipHeaderBytes(cell.inside)) : answer;
       expect(opened?.inner.toString('hex')).to.equal(expected.toString('hex'));
       expect(opened?.nextHeader).to.equal(nextHeaderOf(cell));
-      // The header byte for byte, but for the checksum of UDP, which is looked at below.
+      // The header byte for byte, but for checksums that the raw socket fills in: of IPv4, and of UDP over IPv6.
       const ports = cell.isUdp ? ([4500, 4500] as const) : undefined;
       const wanted = espDatagram(esp, { source: endpoint, destination: peerAddress, ports });
       if (cell.mode === 'transport') wanted.writeUInt8(33, cell.outside === 4 ? 8 : 7); // the inner header's own
       // IPv6 is never fragmented on its way, so the header in front of it has DF, as Linux has it.
       if (cell.inside === 6 && cell.outside === 4) wanted.writeUInt16BE(0x4000, 6);
-      const checksumAt = cell.outside === 4 ? [10, 11] : [];
+      const checksumAt = cell.outside === 4 ? [10, 11] : [46, 47];
       const bytes = (packet: Buffer) =>
         [...packet.subarray(0, upper)].filter((_, at) => !checksumAt.includes(at));
       expect(bytes(sent)).to.deep.equal(bytes(wanted));
-      if (cell.isUdp && cell.outside === 6) {
-        const [source, destination] = [addr(endpoint), addr(peerAddress)];
-        expect(sent.readUInt16BE(headerBytes + 6)).to.not.equal(0);
-        expect(hasValidUdpChecksum(sent, headerBytes, esp.length + 8, source, 0, destination, 0)).to.equal(
-          true,
-        );
-      }
+      if (cell.isUdp) expect(sent.readUInt16BE(headerBytes + 6)).to.equal(0);
     });
   });
 }

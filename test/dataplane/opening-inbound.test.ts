@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { KEEP } from '../../src/base/verdict.ts';
-import { packNumbers } from '../../src/coupling/records.ts';
+import { packNumbers } from '../../src/ipsec/number-ranges.ts';
 import { takeCommitted } from '../../src/dataplane/committed-packet.ts';
 import { LINK_PROTOCOL } from '../../src/dataplane/ports.ts';
 import { LINK_FLAG, LINK_KIND, type LinkOpener } from '../../src/ipsec/link-seal.ts';

@@ -6,6 +6,7 @@ import { HoldQueue, TAKEN } from '../../src/dataplane/hold-queue.ts';
 import { InboundSad } from '../../src/dataplane/inbound-sad.ts';
 import { readInnerHeaders } from '../../src/dataplane/inner-headers.ts';
 import { OutboundSad } from '../../src/dataplane/outbound-sad.ts';
+import { RANGE_BYTES, unpackNumbers } from '../../src/ipsec/number-ranges.ts';
 import { CommittedNumbers, REPORT_MAX_NUMBERS } from '../../src/dataplane/replay-reports.ts';
 import { HEADROOM_BYTES, PacketVector, SLOT_BYTES } from '../../src/dataplane/vector.ts';
 import { FRAGMENT } from '../../src/ipsec/inner-columns.ts';
@@ -184,33 +185,38 @@ describe('dispatch-floor', () => {
 });
 
 describe('committed-numbers', () => {
-  it('packs 64-bit numbers, big endian, and is empty once they are taken', () => {
-    const numbers = new CommittedNumbers('00c0ffee00c0ffee:1' as SaId);
-    numbers.add(1, 2);
-    numbers.add(0, 0xffff_ffff);
-    expect(Buffer.from(numbers.take()).toString('hex')).to.equal('000000010000000200000000ffffffff');
-    expect(numbers.take()).to.have.lengthOf(0);
+  const numbersOf = (id = 1) => new CommittedNumbers(`00c0ffee00c0ffee:${id}` as SaId);
+
+  it('are taken once, in their order, as few ranges', () => {
+    const numbers = numbersOf();
+    for (const low of [5, 6, 7, 9, 8, 0xffff_ffff]) numbers.add(0, low);
+    for (const low of [0, 1, 0]) numbers.add(1, low);
+    expect(numbers.count).to.equal(9);
+    const taken = numbers.take();
+    const next = 2n ** 32n;
+    expect(unpackNumbers(taken)).to.deep.equal([5n, 6n, 7n, 9n, 8n, next - 1n, next, next + 1n, next]);
+    expect(taken).to.have.lengthOf(6 * RANGE_BYTES);
+    expect([numbers.count, numbers.take().length]).to.deep.equal([0, 0]);
   });
 
   it('are of one SA, though rooms that were emptied are used again', () => {
-    const [one, other] = ['1', '2'].map((n) => new CommittedNumbers(`00c0ffee00c0ffee:${n}` as SaId)) as [
-      CommittedNumbers,
-      CommittedNumbers,
-    ];
+    const [one, other] = [numbersOf(1), numbersOf(2)];
     one.add(0, 1);
     one.take();
     other.add(0, 2);
     one.add(0, 3);
-    expect(Buffer.from(other.take()).toString('hex')).to.equal('0000000000000002');
-    expect(Buffer.from(one.take()).toString('hex')).to.equal('0000000000000003');
+    expect([unpackNumbers(other.take()), unpackNumbers(one.take())]).to.deep.equal([[2n], [3n]]);
   });
 
-  it('throws rather than lose one when it is full', () => {
-    const numbers = new CommittedNumbers('00c0ffee00c0ffee:1' as SaId);
-    for (let i = 0; i < REPORT_MAX_NUMBERS; i++) numbers.add(0, i);
-    expect(numbers.isFull).to.equal(true);
-    expect(() => numbers.add(0, 1)).to.throw(RangeError);
-    expect(numbers.take()).to.have.lengthOf(REPORT_MAX_NUMBERS * 8);
+  it('throws rather than lose one when it is full, of a run or of numbers apart', () => {
+    for (const step of [1, 2]) {
+      const numbers = numbersOf();
+      const all = Array.from({ length: REPORT_MAX_NUMBERS }, (_, i) => 1 + i * step);
+      for (const low of all) numbers.add(0, low);
+      expect(numbers.isFull).to.equal(true);
+      expect(() => numbers.add(0, 1)).to.throw(RangeError);
+      expect(unpackNumbers(numbers.take())).to.deep.equal(all.map(BigInt));
+    }
   });
 });
 

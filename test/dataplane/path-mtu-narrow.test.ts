@@ -2,11 +2,12 @@ import { expect } from 'chai';
 import { KeyedHash } from '../../src/connections/connection-key.ts';
 import { DropCounters } from '../../src/base/verdict.ts';
 import { Reassembler } from '../../src/packet/reassembly.ts';
+import { hasValidUdpChecksum } from '../../src/packet/udp.ts';
 import { counted } from '../support/dataplane-parts.ts';
 import { EspPeer, PeerWindow } from '../support/esp-peer.ts';
 import { addressesOf, type Cell, CELLS, cellSa, ipHeaderBytes } from '../support/family-cells.ts';
 import { fragment4, fragment6 } from '../support/fragments.ts';
-import { ACK, reply } from '../support/inner-packets.ts';
+import { ACK, addr, reply } from '../support/inner-packets.ts';
 import { ipPacket, tcpSegment } from '../support/ip-packets.ts';
 import { testSa } from '../support/test-sas.ts';
 import { FunnelBench, FunnelTarget, openAll, OutboundBench } from './outbound-bench.ts';
@@ -77,6 +78,24 @@ describe('a path that gets narrower while packets wait for numbers', () => {
     );
     expect(new Set(opened.map((one) => one?.iv)).size).to.equal(64);
     expect(counted(bench.drops)).to.deep.equal({});
+  });
+});
+
+describe('a path over IPv6 that is narrower than an SA in UDP knows', () => {
+  const cell = CELLS.find(({ outside, isUdp }) => outside === 6 && isUdp) as Cell;
+
+  it('gets pieces of a datagram that has its checksum: nobody could sum it later', () => {
+    const bench = new OutboundBench();
+    const entry = bench.install(cellSa(cell, 'out', SPI));
+    const { dvipa: source, inner: destination, endpoint, peer } = addressesOf(cell);
+    for (const data of ['x'.repeat(1250), 'short']) bench.run(tcpSegment({ source, destination, data }));
+    entry.fit.lower(1300, 0, bench.now); // while they wait for numbers
+    bench.grant(entry, 1, 64);
+    const sent = bench.raw.take();
+    expect(sent).to.have.lengthOf(3);
+    const [long] = wholes(sent) as [Buffer];
+    const isRight = hasValidUdpChecksum(long, 40, long.length - 40, addr(endpoint), 0, addr(peer), 0);
+    expect(isRight).to.equal(true);
   });
 });
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { LINK_PROTOCOL } from '../../src/dataplane/ports.ts';
-import { packNumbers } from '../../src/coupling/records.ts';
+import { packNumbers } from '../../src/ipsec/number-ranges.ts';
 import { counted, outcomes } from '../support/dataplane-parts.ts';
 import { ESP_SUITES, EspPeer } from '../support/esp-peer.ts';
 import { ACK, DVIPA, espInUdp, addr, RST, tcp } from '../support/inner-packets.ts';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { unpackNumbers } from '../../src/coupling/records.ts';
+import { unpackNumbers } from '../../src/ipsec/number-ranges.ts';
 import { REPORT_MAX_NUMBERS } from '../../src/dataplane/replay-reports.ts';
 import type { ShadowInboundSa } from '../../src/dataplane/target-inbound.ts';
 import { type EspVector, keysOf } from '../support/crypto-batch.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { KEEP, OPEN_HERE, verdictOf } from '../../src/base/verdict.ts';
-import { packNumbers } from '../../src/coupling/records.ts';
+import { packNumbers } from '../../src/ipsec/number-ranges.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
 import { RingPool, UNSETTLED_SLOTS } from '../../src/ipsec/unsettled-ring.ts';
 

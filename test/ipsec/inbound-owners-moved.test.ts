@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { OuterSources } from '../../src/connections/outer-sources.ts';
-import { packNumbers } from '../../src/coupling/records.ts';
+import { packNumbers } from '../../src/ipsec/number-ranges.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
 import { addr } from '../support/inner-packets.ts';
 

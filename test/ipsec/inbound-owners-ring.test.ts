@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { OPEN_HERE, verdictOf } from '../../src/base/verdict.ts';
-import { packNumbers } from '../../src/coupling/records.ts';
+import { packNumbers } from '../../src/ipsec/number-ranges.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
 import { RingPool } from '../../src/ipsec/unsettled-ring.ts';
 

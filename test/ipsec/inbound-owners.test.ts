@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import * as fc from 'fast-check';
 import { KEEP, OPEN_HERE, verdictOf } from '../../src/base/verdict.ts';
-import { packNumbers } from '../../src/coupling/records.ts';
+import { packNumbers } from '../../src/ipsec/number-ranges.ts';
 import { InboundOwners } from '../../src/ipsec/inbound-owners.ts';
 import { RingPool } from '../../src/ipsec/unsettled-ring.ts';
 import { snapshotRefuses } from '../../src/ipsec/replay-snapshot.ts';
@@ -118,6 +119,43 @@ describe('inbound owners', () => {
     expect(owners.decide(1, 3, A, 2)).equal(KEEP);
     expect(owners.reported(A, packNumbers([0x1_0000_0003n]), 2).committed).equal(1);
     expect(owners.top).equal(0x1_0000_0003n);
+  });
+
+  it('believes of a range what it would believe of its numbers one by one', () => {
+    const sent = fc.record({ number: fc.integer({ min: 1, max: 400 }), target: fc.constantFrom(A, B) });
+    const report = fc.record({
+      target: fc.constantFrom(A, B),
+      first: fc.integer({ min: 0, max: 400 }),
+      count: fc.integer({ min: 1, max: 120 }),
+      floor: fc.integer({ min: 0, max: 60 }),
+    });
+    fc.assert(
+      fc.property(fc.array(sent, { maxLength: 200 }), fc.array(report), (all, reports) => {
+        const [ranges, singles] = [new InboundOwners(128), new InboundOwners(128)];
+        for (const owners of [ranges, singles])
+          for (const [i, { number, target }] of all.entries()) owners.decide(0, number, target, i + 1);
+        for (const { target, first, count, floor } of reports) {
+          const numbers = Array.from({ length: count }, (_, n) => BigInt(first + n));
+          const together = ranges.reported(target, packNumbers(numbers), floor);
+          const each = numbers.map((number) => singles.reported(target, packNumbers([number]), 0));
+          singles.reported(target, packNumbers([]), floor);
+          const sum = (of: 'committed' | 'refused') => each.reduce((all, outcome) => all + outcome[of], 0);
+          expect(together).deep.equal({ committed: sum('committed'), refused: sum('refused') });
+        }
+        expect(ranges.snapshot()).deep.equal(singles.snapshot());
+        const decisions = (owners: InboundOwners) =>
+          Array.from({ length: 400 }, (_, n) => owners.preview(0, n, A));
+        expect(decisions(ranges)).deep.equal(decisions(singles));
+      }),
+    );
+  });
+
+  it('believes no number whose dispatch the floor has passed', () => {
+    const owners = new InboundOwners(64);
+    for (const [i, number] of [5, 6, 7].entries()) owners.decide(0, number, A, i + 1);
+    owners.reported(A, packNumbers([]), 2);
+    expect(owners.reported(A, packNumbers([5n, 6n, 7n]), 2)).deep.equal({ committed: 1, refused: 2 });
+    expect(owners.top).equal(7n);
   });
 
   it('sends everything where the replay check is off', () => {

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import * as fc from 'fast-check';
 import { ReplayWindow } from '../../src/ipsec/replay-window.ts';
 
 const commitAll = (window: ReplayWindow, numbers: number[]) => numbers.map((n) => window.commit(0, n));
@@ -110,6 +111,32 @@ describe('replay-window', () => {
     window.markAllUpTo(0, 200);
     expect([150, 200, 201].map((n) => window.check(0, n))).to.deep.equal([false, false, true]);
     expect(window.top).to.equal(200n);
+  });
+
+  it('is after a run of numbers what it is after each of them', () => {
+    const low = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 900, max: 1400 }));
+    const run = fc.record({ low, count: fc.integer({ min: 0, max: 250 }) });
+    const high = fc.constantFrom(0, 7);
+    fc.assert(
+      fc.property(fc.constantFrom(1, 33, 64, 200, 1024), high, fc.array(run), (packets, highHalf, runs) => {
+        const [one, other] = [new ReplayWindow(packets), new ReplayWindow(packets)];
+        for (const { low: first, count } of runs) {
+          one.commitRun(highHalf, first, count);
+          for (let n = 0; n < count; n++) other.commit(highHalf, first + n);
+        }
+        expect(one.snapshot()).to.deep.equal(other.snapshot());
+      }),
+    );
+  });
+
+  it('takes a run up to the last number below 2^32 and one beyond, and none without numbers', () => {
+    const window = new ReplayWindow(64);
+    window.commitRun(0, 0xffff_fff0, 16);
+    window.commitRun(1, 0, 2);
+    window.commitRun(9, 9, 0);
+    expect(window.top).to.equal(0x1_0000_0001n);
+    const before = [0xffff_ffef, 0xffff_fff0, 0xffff_ffff].map((n) => window.check(0, n));
+    expect([...before, window.check(1, 1)]).to.deep.equal([true, false, false, false]);
   });
 
   describe('inferHigh (RFC 4303 appendix A2.2)', () => {

@@ -42,6 +42,7 @@ export const STATUS: StatusSnapshot = {
   },
   link: { driver: 'batch', gso: true, gro: false, sent: 1190, sendCalls: 70, received: 3, receiveCalls: 3 },
   crew: { workers: 2, runs: 31, stalls: 1 },
+  sending: { packets: 640, runs: 40, packetsInRuns: 600 },
   health: {
     state: 'degraded',
     warnings: [

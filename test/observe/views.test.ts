@@ -82,6 +82,7 @@ describe('views', () => {
         'dropped       10 packets (dvipa drops)',
         'driver        batch, gso on, gro off, 1.0 packets a system call in, 17.0 out',
         'workers       2 threads, 31 vectors shared, 1 times without processors',
+        'sending       640 packets to peers, 600 of them in 40 runs',
         'opening       7 of 40 verified packets genuine, 2 in place of targets, 1 waiting, 1 SA attacked',
         'budget        10000 packets a second, 5 refused; 4 of 1024 places for numbers under way',
       ),

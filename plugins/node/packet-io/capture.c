@@ -70,7 +70,7 @@ static uint32_t capture_receive(endpoint_t *this, vector_t *vector,
 			break;
 		}
 	}
-	this->received += filled;
+	endpoint_note_received(this, filled);
 	return filled;
 }
 

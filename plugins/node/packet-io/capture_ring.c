@@ -210,7 +210,7 @@ static uint32_t ring_receive(endpoint_t *this, vector_t *vector, uint32_t from,
 			give_back(ring, frame);
 		}
 	}
-	this->received += filled;
+	endpoint_note_received(this, filled);
 	return filled;
 }
 

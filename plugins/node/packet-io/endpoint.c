@@ -4,6 +4,7 @@
  */
 
 #include "endpoint.h"
+#include "pause.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@ struct endpoint_poll_t {
 	napi_env env;
 	/** NULL once the endpoint is closed */
 	endpoint_t *endpoint;
+	/** of the environment, which has it longer than this */
+	pause_t *pause;
 	/** keeps the JavaScript object, and so the endpoint, alive while watched */
 	napi_ref object;
 	napi_ref callback;
@@ -36,6 +39,15 @@ void endpoint_note_error(endpoint_t *this, int error)
 {
 	this->errors++;
 	this->last_error = error;
+}
+
+void endpoint_note_received(endpoint_t *this, uint32_t packets)
+{
+	this->received += packets;
+	if (this->poll)
+	{
+		pause_note(this->poll->pause, packets);
+	}
 }
 
 uint32_t endpoint_write_each(endpoint_t *this, vector_t *vector, uint32_t from,
@@ -185,6 +197,7 @@ static void poll_ready(uv_poll_t *handle, int status, int events)
 		}
 		endpoint_note_error(endpoint, -status);
 	}
+	pause_turn(this->pause);
 	poll_call(this, status < 0 ? status : 0);
 }
 
@@ -210,6 +223,7 @@ napi_value endpoint_start_poll(napi_env env, napi_callback_info info)
 	napi_valuetype type;
 	napi_value name;
 	uv_loop_t *loop;
+	pause_t *pause;
 	int error;
 
 	VECTOR_ARGS(env, info, 2);
@@ -224,6 +238,11 @@ napi_value endpoint_start_poll(napi_env env, napi_callback_info info)
 	VECTOR_TRY(env, napi_get_uv_event_loop(env, &loop));
 	VECTOR_TRY(env, napi_create_string_utf8(env, "dvipa-packet-io",
 											NAPI_AUTO_LENGTH, &name));
+	pause = pause_of(env, loop);
+	if (!pause)
+	{
+		return NULL;
+	}
 
 	this = calloc(1, sizeof(*this));
 	if (!this)
@@ -231,6 +250,7 @@ napi_value endpoint_start_poll(napi_env env, napi_callback_info info)
 		return endpoint_throw_errno(env, "poll", ENOMEM);
 	}
 	this->env = env;
+	this->pause = pause;
 	error = uv_poll_init(loop, &this->handle, endpoint->fd);
 	if (error)
 	{

@@ -79,6 +79,9 @@ struct endpoint_t {
 /** Count an error of the descriptor itself */
 void endpoint_note_error(endpoint_t *this, int error);
 
+/** Count packets that were received, and how much there is to do */
+void endpoint_note_received(endpoint_t *this, uint32_t packets);
+
 /** The send of a kind whose descriptor takes a packet with each write */
 uint32_t endpoint_write_each(endpoint_t *this, vector_t *vector, uint32_t from,
 							 uint32_t count, uint8_t refused, uint8_t too_big);

@@ -49,7 +49,7 @@ static uint32_t link_receive(endpoint_t *this, vector_t *vector, uint32_t from,
 		}
 		vector->length[from + filled++] = (uint32_t)len;
 	}
-	this->received += filled;
+	endpoint_note_received(this, filled);
 	return filled;
 }
 

@@ -9,6 +9,7 @@
  */
 
 #include "crew_open.h"
+#include "pause.h"
 #include "segments.h"
 #include "udp_batch.h"
 
@@ -150,6 +151,7 @@ static napi_value packet_io_init(napi_env env, napi_value exports)
 		EXPORT("send", packet_io_send),
 		EXPORT("endpointCrew", endpoint_set_crew),
 		EXPORT("poll", endpoint_start_poll),
+		EXPORT("pauseSet", pause_set),
 		EXPORT("stats", packet_io_stats),
 		EXPORT("close", endpoint_close),
 	};

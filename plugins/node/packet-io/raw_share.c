@@ -4,6 +4,7 @@
  */
 
 #include "raw_share.h"
+#include "udp6.h"
 
 #include <errno.h>
 #include <netinet/udp.h>
@@ -18,7 +19,7 @@
 /** In a UDP header (RFC 768) */
 #define UDP_DESTINATION_PORT 2
 
-static const uint8_t *packet_of(const raw_share_t *this, uint16_t n)
+static uint8_t *packet_of(const raw_share_t *this, uint16_t n)
 {
 	return this->call->vector->slab + this->call->vector->offset[this->call->from + n];
 }
@@ -111,11 +112,13 @@ static int raw_descriptor(const raw_share_t *this, const uint8_t *packet)
 /** One packet as it is, without waiting for others. The errno, or 0 */
 static int send_now(raw_share_t *this, uint16_t n)
 {
-	const uint8_t *packet = packet_of(this, n);
+	uint8_t *packet = packet_of(this, n);
 	raw_address_t to;
 	socklen_t size = destination_of(&to, packet, false);
 	ssize_t len;
 
+	udp6_finish_checksum(packet,
+						 this->call->vector->length[this->call->from + n]);
 	do
 	{
 		len = sendto(raw_descriptor(this, packet), packet,
@@ -196,7 +199,7 @@ static void flush(raw_share_t *this, raw_lane_t *lane)
 /** A message of packet n, or of the run that starts with it */
 static void add(raw_share_t *this, int fd, uint16_t n, const run_t *run)
 {
-	const uint8_t *packet = packet_of(this, n);
+	uint8_t *packet = packet_of(this, n);
 	raw_lane_t *lane = is_ipv6(packet) ? &this->ipv6 : &this->ipv4;
 	struct msghdr *header;
 	uint32_t skip;
@@ -212,14 +215,19 @@ static void add(raw_share_t *this, int fd, uint16_t n, const run_t *run)
 	header->msg_name = &lane->to[lane->count];
 	header->msg_namelen = destination_of(&lane->to[lane->count], packet, run);
 	header->msg_iov = &this->iov[this->iov_count];
-	if (run)
+	if (!run)
+	{
+		udp6_finish_checksum(packet,
+							 this->call->vector->length[this->call->from + n]);
+	}
+	else
 	{
 		put_controls(header, &lane->control[lane->count], packet, run);
 	}
 	for (uint16_t i = n; i != RUNS_END; i = run ? this->call->runs.next[i] : RUNS_END)
 	{
 		this->iov[this->iov_count++] = (struct iovec){
-			.iov_base = (uint8_t*)packet_of(this, i) + skip,
+			.iov_base = packet_of(this, i) + skip,
 			.iov_len = this->call->vector->length[this->call->from + i] - skip,
 		};
 		header->msg_iovlen++;

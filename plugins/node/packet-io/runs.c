@@ -52,7 +52,7 @@ static bool can_join_ipv4(const uint8_t *packet, uint32_t length)
 		   read16(udp + UDP_CHECKSUM) == 0;
 }
 
-/** The same for IPv6: no flow label, and with a checksum, which comes out the same */
+/** The same for IPv6: no flow label; a checksum that it has comes out the same */
 static bool can_join_ipv6(const uint8_t *packet, uint32_t length)
 {
 	const uint8_t *udp = packet + IPV6_HEADER_BYTES;
@@ -61,8 +61,7 @@ static bool can_join_ipv6(const uint8_t *packet, uint32_t length)
 		   packet[IPV6_NEXT_HEADER] == IPPROTO_UDP && (packet[1] & 0x0f) == 0 &&
 		   read16(packet + 2) == 0 &&
 		   read16(packet + IPV6_PAYLOAD_LENGTH) == length - IPV6_HEADER_BYTES &&
-		   read16(udp + UDP_LENGTH) == length - IPV6_HEADER_BYTES &&
-		   read16(udp + UDP_CHECKSUM) != 0;
+		   read16(udp + UDP_LENGTH) == length - IPV6_HEADER_BYTES;
 }
 
 static bool can_join(const uint8_t *packet, uint32_t length, uint16_t port)

@@ -51,7 +51,7 @@ static uint32_t tun_receive(endpoint_t *this, vector_t *vector, uint32_t from,
 			break;
 		}
 	}
-	this->received += filled;
+	endpoint_note_received(this, filled);
 	return filled;
 }
 

@@ -193,7 +193,7 @@ void tun_queue_init(tun_queue_t *this, int fd)
 
 void tun_queue_report(tun_queue_t *this, endpoint_t *endpoint)
 {
-	endpoint->received += this->counts.received;
+	endpoint_note_received(endpoint, this->counts.received);
 	endpoint->sent += this->counts.sent;
 	endpoint->refused += this->counts.refused;
 	endpoint->too_long += this->counts.too_long;

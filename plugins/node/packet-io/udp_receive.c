@@ -162,7 +162,7 @@ napi_value udp_receive(napi_env env, napi_callback_info info)
 	receiving.message_bytes = message_bytes;
 	got = receive(&receiving, messages);
 	messages_received[0] = (uint32_t)got;
-	receiving.endpoint->received += receiving.filled;
+	endpoint_note_received(receiving.endpoint, receiving.filled);
 	VECTOR_TRY(env, napi_create_uint32(env, receiving.filled, &result));
 	return result;
 }

@@ -8,6 +8,7 @@ import { startAdminServer } from '../../io/admin-server.ts';
 import { Capture } from '../../io/capture.ts';
 import { CouplingServer } from '../../io/coupling-server.ts';
 import { AGENT_MARK, RUNS_PORT } from '../../io/guard-constants.ts';
+import { setPause } from '../../io/pause.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { RouterGuard } from '../../io/router-guard.ts';
 import { writeSecretFile } from '../../io/secret-file.ts';
@@ -86,6 +87,7 @@ async function start(
   stops.add(() => guard.remove());
   const crew = openCrew(config.workers, log);
   stops.add(() => crew.close());
+  setPause(config.polling.pause);
   const capture = Capture.open(config.outside.interface, filterOf(scope), {
     wantsRing: config.offloads.gro,
     onRefused: ({ message }) =>
@@ -196,6 +198,7 @@ async function start(
     drops,
     link,
     crew,
+    raw,
   };
   const exported = keyExport({
     config: () => serving.config.keysExport,

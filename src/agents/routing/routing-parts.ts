@@ -1,6 +1,7 @@
 import type { DropCounters } from '../../base/verdict.ts';
 import type { RouteConfig } from '../../config/index.ts';
 import type { Crew } from '../../io/crew.ts';
+import type { RawSocket } from '../../io/raw-socket.ts';
 import type { OpenLink } from '../open-link.ts';
 import type { Rekeyer } from './rekeyer.ts';
 import type { RoutingHost } from './routing-host.ts';
@@ -26,4 +27,5 @@ export interface RoutingParts {
   readonly drops: DropCounters;
   readonly link: Pick<OpenLink, 'stats'>;
   readonly crew?: Pick<Crew, 'stats'>;
+  readonly raw: Pick<RawSocket, 'sending'>;
 }

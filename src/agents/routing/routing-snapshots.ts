@@ -86,6 +86,7 @@ function status(parts: RoutingParts): StatusSnapshot {
     },
     link: parts.link.stats(),
     crew: crewSnapshot(parts.crew),
+    sending: parts.raw.sending(),
     health: routingHealth(parts),
     opening: openingSnapshot(parts.host, now()),
   };

@@ -13,6 +13,7 @@ import { AGENT_MARK } from '../../io/guard-constants.ts';
 import { KernelPortRange } from '../../io/kernel-ports.ts';
 import { ListeningSockets } from '../../io/listening-sockets.ts';
 import { MarkFile } from '../../io/mark-file.ts';
+import { setPause } from '../../io/pause.ts';
 import { RawSocket } from '../../io/raw-socket.ts';
 import { TargetGuard } from '../../io/target-guard.ts';
 import { readCredentials } from '../../io/tls-options.ts';
@@ -91,6 +92,7 @@ async function start(
   await guard.install();
   stops.add(() => guard.remove());
 
+  setPause(config.polling.pause);
   const tun = Tun.open(config.tun.name, {
     hasOffloads: config.offloads.tun,
     onNoOffloads: ({ message }) => log.warn('the TUN works without offloads', { error: message }),
@@ -198,6 +200,7 @@ async function start(
     overrun: host.overrun,
     link,
     crew,
+    raw,
   });
   const running = new TargetReload({ config, tls, guard, listening, sourcePorts, host, client });
   const reloader = new Reloader({ source, current: config, running, log });

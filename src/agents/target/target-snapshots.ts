@@ -15,6 +15,7 @@ import { packageVersion } from '../../observe/version.ts';
 import { filterSnapshot } from '../filter-snapshot.ts';
 import type { OpenLink } from '../open-link.ts';
 import { crewSnapshot } from '../open-crew.ts';
+import type { RawSocket } from '../../io/raw-socket.ts';
 import { peerText } from '../peer-text.ts';
 import { algorithmName } from '../algorithm-name.ts';
 import { withoutArguments } from '../admin-arguments.ts';
@@ -46,6 +47,7 @@ export interface TargetParts {
   readonly overrun: RecentRise;
   readonly link: Pick<OpenLink, 'stats'>;
   readonly crew?: Pick<Crew, 'stats'>;
+  readonly raw: Pick<RawSocket, 'sending'>;
 }
 
 /** What a target's admin socket answers. */
@@ -94,6 +96,7 @@ function status({
   overrun,
   link,
   crew,
+  raw,
 }: TargetParts): StatusSnapshot {
   return {
     role: 'target',
@@ -122,6 +125,7 @@ function status({
     },
     link: link.stats(),
     crew: crewSnapshot(crew),
+    sending: raw.sending(),
     health: targetHealth(config.router.host, relations, maintenance, overrun.isRecent(now())),
   };
 }

@@ -1,5 +1,12 @@
 import { cleanText } from '../fields.ts';
-import type { Counters, CrewSnapshot, LinkSnapshot, OpeningSnapshot, StatusSnapshot } from '../snapshots.ts';
+import type {
+  Counters,
+  CrewSnapshot,
+  LinkSnapshot,
+  OpeningSnapshot,
+  SendingSnapshot,
+  StatusSnapshot,
+} from '../snapshots.ts';
 import { reasonsOf } from './health.ts';
 import { paint, type Style, type Tone, toneOf } from './style.ts';
 import { formatBytes, formatDuration } from './units.ts';
@@ -33,6 +40,7 @@ export function renderStatus(status: StatusSnapshot, style: Style): string {
     ...counterLines(status.counters),
     ...linkLines(status.link),
     ...crewLines(status.crew),
+    ...sendingLines(status.sending),
     ...openingLines(status.opening),
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
@@ -91,6 +99,12 @@ function crewLines(crew: CrewSnapshot | undefined): Line[] {
   if (crew === undefined || crew.workers === 1) return [];
   const { workers, runs, stalls } = crew;
   return [['workers', `${workers} threads, ${runs} vectors shared, ${stalls} times without processors`]];
+}
+
+function sendingLines(sending: SendingSnapshot | undefined): Line[] {
+  if (sending === undefined) return [];
+  const { packets, runs, packetsInRuns } = sending;
+  return [['sending', `${packets} packets to peers, ${packetsInRuns} of them in ${runs} runs`]];
 }
 
 /** Packets that a routing host verifies itself. */

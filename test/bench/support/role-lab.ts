@@ -4,9 +4,10 @@ import type { Lab } from '../../../src/lab/lab.ts';
 import type { TemplateValues } from '../../../src/lab/scenario.ts';
 import { Cluster } from '../../interop/support/cluster.ts';
 import { BenchPeer, countersOf, type Flood, type Flooded } from './bench-peer.ts';
+import { TRACED, watchGarbage } from './garbage.ts';
 import { SUPER_PACKETS } from './gateway.ts';
 import { steerToOthers } from './host-cpu.ts';
-import { Role } from './role.ts';
+import { type Drops, Role } from './role.ts';
 
 /** What is behind a TUN is an application's work, not the role's. */
 const dropBehind = (device: string) =>
@@ -39,7 +40,7 @@ export class RoleLab {
     this.peer = peer;
   }
 
-  static async up(name: string): Promise<RoleLab> {
+  static async up(name: string, values: TemplateValues = {}): Promise<RoleLab> {
     const cluster = await Cluster.up(name, {
       scenario: 'bench',
       targets: 1,
@@ -47,6 +48,8 @@ export class RoleLab {
       tunnels: false,
       servers: false,
       ...SUPER_PACKETS,
+      values,
+      agentEnvironment: { NODE_OPTIONS: TRACED },
     });
     try {
       await prepare(cluster.lab, cluster.lab.host('target1'), 'dvipa0');
@@ -100,16 +103,19 @@ export class RoleLab {
     await this.towards(WARM_UP);
   }
 
-  /** Work of one of these hosts; what the agents drop meanwhile is told. */
-  role(name: string, pids: () => readonly number[], work: () => Promise<Flooded>): Role {
-    return new Role(name, pids, work, async () => {
-      const all = Object.entries(await this.cluster.allDrops());
-      return Object.fromEntries(
-        all.flatMap(([host, drops]) =>
-          Object.entries(drops).map(([reason, count]) => [`${host} ${reason}`, count]),
-        ),
-      );
-    });
+  /** Work of this host; what the agents drop meanwhile is told, and how much garbage its own agent makes. */
+  role(name: string, host: string, pids: () => readonly number[], work: () => Promise<Flooded>): Role {
+    const garbage = () => watchGarbage(this.cluster.lab.process(host, 'agent').logFile);
+    return new Role(name, pids, work, { drops: () => this.#drops(), garbage });
+  }
+
+  async #drops(): Promise<Drops> {
+    const all = Object.entries(await this.cluster.allDrops());
+    return Object.fromEntries(
+      all.flatMap(([host, drops]) =>
+        Object.entries(drops).map(([reason, count]) => [`${host} ${reason}`, count]),
+      ),
+    );
   }
 
   down(): Promise<void> {

@@ -13,6 +13,7 @@ import { Endpoint } from '../../../src/io/endpoint.ts';
 import { Crew } from '../../../src/io/crew.ts';
 import { BatchLink } from '../../../src/io/link-batch.ts';
 import { DgramLink } from '../../../src/io/link-dgram.ts';
+import { setPause } from '../../../src/io/pause.ts';
 import { RawSocket } from '../../../src/io/raw-socket.ts';
 import { RuleChanges } from '../../../src/io/rule-changes.ts';
 import { RouterGuard, type RouterGuardOptions } from '../../../src/io/router-guard.ts';
@@ -291,6 +292,7 @@ const operations = {
     vector.countDrops(drops);
     return { ...link.stats(), sent, off, drops: drops.toJSON() };
   },
+  pause: (microseconds: number) => setPause(microseconds),
   /** Of this worker so far, in microseconds. */
   cpuTime() {
     const { user, system } = process.cpuUsage();

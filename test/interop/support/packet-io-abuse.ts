@@ -48,6 +48,7 @@ function wrongArguments(): void {
     stats: [tun, new Float64Array(7)],
     poll: [tun, () => {}],
     endpointCrew: [tun, io.crewOpen(1)],
+    pauseSet: [100, 32, 32],
     close: [tun],
     captureOpen: ['lo', 0x86dd, filter, 4096],
     captureRingOpen: ['lo', 0x86dd, filter, 4096, 2048, 1],
@@ -257,6 +258,7 @@ async function workers(): Promise<void> {
     const { workerData, parentPort } = require('node:worker_threads');
     const io = require(workerData.addon);
     const handle = io.captureOpen('lo', 0x86dd, workerData.filter, 4096);
+    io.pauseSet(100, 32, 32);
     io.poll(handle, () => {});
     const loose = io.rawOpen(1, 4096, 4500, 4500);
     parentPort.postMessage('watching');

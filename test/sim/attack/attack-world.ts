@@ -1,5 +1,5 @@
 import { KeyMaterial } from '../../../src/base/key-material.ts';
-import { packNumbers, unpackNumbers } from '../../../src/coupling/records.ts';
+import { packNumbers, unpackNumbers } from '../../../src/ipsec/number-ranges.ts';
 import { DispatchFloor } from '../../../src/dataplane/dispatch-floor.ts';
 import type { ShadowInboundSa } from '../../../src/dataplane/target-inbound.ts';
 import { LinkNodeCipher } from '../../../src/ipsec/link-node-cipher.ts';

@@ -1,7 +1,7 @@
 import type { PacketSink, TrustedLink } from '../../../src/dataplane/ports.ts';
 import { PacketVector } from '../../../src/dataplane/vector.ts';
 import { isDispatch } from '../../../src/io/link-frame.ts';
-import type { LinkSnapshot } from '../../../src/observe/snapshots.ts';
+import type { LinkSnapshot, SendingSnapshot } from '../../../src/observe/snapshots.ts';
 import type { Random } from '../../sim/event-queue.ts';
 import type { ManualClock } from '../manual-clock.ts';
 
@@ -170,6 +170,7 @@ function vectorWith(datagrams: readonly LinkDatagram[]): PacketVector {
 /** A socket or TUN that gives each packet away. */
 export class Sink implements PacketSink {
   readonly #give: (packet: Buffer) => void;
+  #packets = 0;
 
   constructor(give: (packet: Buffer) => void) {
     this.#give = give;
@@ -182,7 +183,13 @@ export class Sink implements PacketSink {
       this.#give(Buffer.from(vector.packet(i)));
       count++;
     }
+    this.#packets += count;
     return count;
+  }
+
+  /** As `RawSocket`'s; there are no runs here. */
+  sending(): SendingSnapshot {
+    return { packets: this.#packets, runs: 0, packetsInRuns: 0 };
   }
 }
 

@@ -75,6 +75,7 @@ export function routeConfig(
     verification: { perSecond: 10_000 },
     stamping: 'on',
     link: { driver: 'auto' },
+    polling: { pause: 0 },
     offloads: { gso: true, gro: true, tun: true },
     crypto: { library: 'auto' },
     workers: 'auto',
@@ -163,6 +164,7 @@ export class MemoryRouter {
     for (const { index, address } of this.cluster.peers) link.setPeer(index, address);
     const plugin = charon.requester;
     this.rekeyer = new MemoryRekeyer({ charon: plugin, plugin, log, clock });
+    const raw = new Sink((datagram) => options.toOutside(datagram));
     this.host = new RoutingHost({
       clock,
       log,
@@ -170,7 +172,7 @@ export class MemoryRouter {
       cluster: this.cluster,
       link,
       limits: { outside: 1500, cluster: 1500 },
-      raw: new Sink((datagram) => options.toOutside(datagram)),
+      raw,
       store,
       rekeyer: this.rekeyer,
       plugin,
@@ -193,6 +195,7 @@ export class MemoryRouter {
       host,
       drops,
       link,
+      raw,
     };
     this.answers = routingAnswers(parts);
     this.commands = routingCommands(parts, this.events);

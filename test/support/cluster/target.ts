@@ -76,6 +76,7 @@ export class MemoryTarget {
     this.incarnation = incarnation;
     const link = network.openLink(targetAddress(n));
     link.setPeer(ROUTER_PEER, ROUTER_ADDRESS);
+    const raw = new Sink((datagram) => options.toOutside(datagram));
     this.parts = new TargetHost({
       clock,
       log: recordingLog(silent, this.events),
@@ -84,7 +85,7 @@ export class MemoryTarget {
       link,
       tun: new Sink((inner) => this.#answers.push(...options.application(inner))),
       limits: { outside: 1500, cluster: 1500 },
-      raw: new Sink((datagram) => options.toOutside(datagram)),
+      raw,
       cryptos: CRYPTOS,
       listening: this.listening,
       cpuTimes: () => Promise.resolve(this.cpu),
@@ -119,6 +120,7 @@ export class MemoryTarget {
       maintenance,
       overrun: parts.overrun,
       link,
+      raw,
     });
     this.commands = targetCommands({ maintenance, flows, host }, this.events);
     const housekeeping = every(clock, 50, () => this.parts.tick(clock.now()));
