@@ -61,12 +61,14 @@ export class KeptSas {
     };
   }
 
-  policy(policy: OutboundPolicy): OutboundPolicy {
+  /** `theirs`: the peer's selectors of the SA that the policy names. */
+  policy(policy: OutboundPolicy, theirs: readonly TrafficSelector[] = []): OutboundPolicy {
+    const { destination } = policy;
     const [source = policy.source] = this.#ours([policy.source]);
     return {
       key: policy.key,
       source,
-      destination: keptSelector(policy.destination),
+      destination: theirs.find((one) => isEqual(one, destination)) ?? keptSelector(destination),
       reqid: policy.reqid,
       group: policy.group,
       priority: policy.priority,
@@ -94,6 +96,17 @@ function shared<T>(parts: Map<string, T>, key: string, make: () => T): T {
   const made = make();
   if (parts.size < SHARED_PARTS) parts.set(key, made);
   return made;
+}
+
+function isEqual(a: TrafficSelector, b: TrafficSelector): boolean {
+  return (
+    a.family === b.family &&
+    a.protocol === b.protocol &&
+    a.fromPort === b.fromPort &&
+    a.toPort === b.toPort &&
+    compareAddressBytes(a.from, b.from) === 0 &&
+    compareAddressBytes(a.to, b.to) === 0
+  );
 }
 
 function textOf({ family, from, to, protocol, fromPort, toPort }: TrafficSelector): string {

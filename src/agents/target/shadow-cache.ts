@@ -165,7 +165,8 @@ export class ShadowCache {
 
   /** Adds a policy, or replaces the one of the same key: the switch to another SA. */
   installPolicy(policy: OutboundPolicy): void {
-    this.outbound.installPolicy(this.#kept.policy(policy));
+    const sa = policy.spi === undefined ? undefined : this.outbound.find(policy.group, policy.spi)?.sa;
+    this.outbound.installPolicy(this.#kept.policy(policy, sa?.destinationSelectors));
   }
 
   /** The peer has moved, and charon knows. */
