@@ -104,7 +104,8 @@ function keptSelectors(
   relative: SecurityAssociation | undefined,
 ): readonly TrafficSelector[] {
   const known = relative === undefined ? [] : theirsOf(relative);
-  const areSame = known.length === theirs.length && known.every((one, i) => isEqual(one, theirs[i] as TrafficSelector));
+  const areSame =
+    known.length === theirs.length && known.every((one, i) => isEqual(one, theirs[i] as TrafficSelector));
   return areSame ? known : theirs.map(keptSelector);
 }
 

@@ -160,7 +160,9 @@ export class LifesizeMeter {
     }
     this.#isWaiting = true;
     this.#isUntold = false;
-    this.#askBytes = this.#enforceBytes ? againAt(this.#bytes, this.#creditBytes, LEAST_STEP.bytes) : Infinity;
+    this.#askBytes = this.#enforceBytes
+      ? againAt(this.#bytes, this.#creditBytes, LEAST_STEP.bytes)
+      : Infinity;
     this.#askPackets = this.#enforcePackets
       ? againAt(this.#packets, this.#creditPackets, LEAST_STEP.packets)
       : Infinity;

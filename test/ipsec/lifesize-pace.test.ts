@@ -16,7 +16,10 @@ interface User {
 }
 
 /** Targets that use one SA, and its owner, a millisecond at a time. Packets refused while the cluster had lifesize that nobody held. */
-function refusedUntil(part: number, users: readonly User[]): { refused: number; messages: number; ms: number } {
+function refusedUntil(
+  part: number,
+  users: readonly User[],
+): { refused: number; messages: number; ms: number } {
   const bytes = { soft: HARD * 0.8, hard: HARD };
   const owner = new LifesizeOwner({
     lifetime: { bytes, packets: NO_LIMIT },
@@ -38,7 +41,8 @@ function refusedUntil(part: number, users: readonly User[]): { refused: number; 
       const user = users.find(({ name }) => name === action.target) as User;
       messages++;
       after(WAY_MS, () => {
-        if (user.meter === undefined) user.meter = new LifesizeMeter(action, { hardBytes: HARD, hardPackets: 0 });
+        if (user.meter === undefined)
+          user.meter = new LifesizeMeter(action, { hardBytes: HARD, hardPackets: 0 });
         else user.meter.granted(action);
       });
     }
