@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { JoinedWrites } from '../../src/io/joined-writes.ts';
 
 const KILOBYTE = 1024;
