@@ -43,9 +43,7 @@ export class LifesizeMeter {
   #creditBytes: number;
   #creditPackets: number;
   /** Totals when more was asked for first, while no answer has come. */
-  #askedBytes = 0;
-  #askedPackets = 0;
-  #isWaiting = false;
+  #asked: LifesizeCredit | undefined;
   /** At these totals a report is due. */
   #askBytes = 0;
   #askPackets = 0;
@@ -122,7 +120,7 @@ export class LifesizeMeter {
       this.#lastUseAt = now;
     }
     const isNews = this.#packets !== this.#reportedPackets || this.#bytes !== this.#reportedBytes;
-    const isPeriodic = (isNews || this.#isWaiting) && now >= this.#reportedAt + REPORT_PERIOD_MS;
+    const isPeriodic = (isNews || this.#asked !== undefined) && now >= this.#reportedAt + REPORT_PERIOD_MS;
     if (!this.isDue && !isPeriodic) return undefined;
     return this.current(now);
   }
@@ -147,18 +145,14 @@ export class LifesizeMeter {
     this.#creditBytes = Math.max(this.#creditBytes, credit.bytes);
     this.#creditPackets = Math.max(this.#creditPackets, credit.packets);
     if (!isMore) return;
-    this.#isWaiting = false;
+    this.#asked = undefined;
     this.#isStarved = false;
     this.#isUntold = false;
     this.#setThresholds(waitBytes, waitPackets);
   }
 
   #ask(): void {
-    if (!this.#isWaiting) {
-      this.#askedBytes = this.#bytes;
-      this.#askedPackets = this.#packets;
-    }
-    this.#isWaiting = true;
+    this.#asked ??= { bytes: this.#bytes, packets: this.#packets };
     this.#isUntold = false;
     this.#askBytes = this.#enforceBytes
       ? againAt(this.#bytes, this.#creditBytes, LEAST_STEP.bytes)
@@ -170,11 +164,11 @@ export class LifesizeMeter {
 
   /** What was used while more was on its way: the rate times the way there and back. It would have been more where a packet was refused. */
   #usedWaiting(): LifesizeCredit {
-    if (!this.#isWaiting) return { bytes: 0, packets: 0 };
+    if (this.#asked === undefined) return { bytes: 0, packets: 0 };
     const factor = this.#isStarved ? 2 : 1;
     return {
-      bytes: (this.#bytes - this.#askedBytes) * factor,
-      packets: (this.#packets - this.#askedPackets) * factor,
+      bytes: (this.#bytes - this.#asked.bytes) * factor,
+      packets: (this.#packets - this.#asked.packets) * factor,
     };
   }
 
