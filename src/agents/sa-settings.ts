@@ -2,7 +2,7 @@ import { smallWordsOf } from '../base/small-arrays.ts';
 import type { OuterHeader } from '../dataplane/encapsulate.ts';
 import { type Support, supported } from '../ipsec/algorithms.ts';
 import { type LifesizeCredit, LifesizeMeter } from '../ipsec/lifesize-meter.ts';
-import { PathFit } from '../ipsec/path-fit.ts';
+import type { PathFit } from '../ipsec/path-fit.ts';
 import type { PathMtus } from '../ipsec/path-mtus.ts';
 import type { SecurityAssociation } from '../ipsec/sa.ts';
 import { familyOf, type IpAddress, parseAddress } from '../packet/address.ts';
@@ -62,7 +62,7 @@ export function pathFitOf(sa: SecurityAssociation, paths: PathMtus): PathFit {
   const shape = { suite: support.suite, mode, outerFamily, hasUdpEncapsulation };
   const [ours, peer] =
     direction === 'out' ? [outer.source, outer.destination] : [outer.destination, outer.source];
-  return new PathFit(shape, paths.to(peer, ours, outerFamily), paths.limits);
+  return paths.fitOf(shape, peer, ours);
 }
 
 /** Of an SA that was not refused. */

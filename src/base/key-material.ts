@@ -1,4 +1,8 @@
 import { inspect } from 'node:util';
+import { Pieces } from './pieces.ts';
+
+/** Keys lie among keys: in no memory that anything else gets. */
+const pieces = new Pieces();
 
 /** Holds what a library made of a key (a key schedule), and must forget that with the key. */
 export interface KeyUser {
@@ -10,23 +14,22 @@ export interface KeyUser {
  * and `wipe()` overwrites the bytes in place. Use after `wipe()` throws.
  */
 export class KeyMaterial {
-  #bytes: Buffer;
+  readonly #piece: ArrayBuffer;
+  readonly #at: number;
+  readonly lengthBytes: number;
   #wiped = false;
-  #users: KeyUser[] | undefined;
+  /** Mostly one. */
+  #users: KeyUser | readonly KeyUser[] | undefined;
 
-  private constructor(bytes: Buffer) {
-    this.#bytes = bytes;
+  private constructor(source: Uint8Array) {
+    this.lengthBytes = source.length;
+    ({ piece: this.#piece, at: this.#at } = pieces.take(source.length));
+    this.#view().set(source);
   }
 
   /** Copies `source` out of its (perhaps shared, perhaps reused) buffer. The caller wipes the source. */
   static copyOf(source: Uint8Array): KeyMaterial {
-    const own = Buffer.alloc(source.length); // never from the shared pool
-    own.set(source);
-    return new KeyMaterial(own);
-  }
-
-  get lengthBytes(): number {
-    return this.#bytes.length;
+    return new KeyMaterial(source);
   }
 
   get isWiped(): boolean {
@@ -36,27 +39,27 @@ export class KeyMaterial {
   /** The bytes themselves, not a copy: hand them to a cipher, never keep, log or send them elsewhere. */
   reveal(): Buffer {
     if (this.#wiped) throw new Error('key material was wiped');
-    return this.#bytes;
+    return this.#view();
   }
 
   /** Someone had a library make something of the bytes: told when they are wiped, until it says that it has forgotten it. */
   addUser(user: KeyUser): void {
     if (this.#wiped) throw new Error('key material was wiped');
-    if (this.#users === undefined) this.#users = [user];
-    else this.#users.push(user);
+    this.#users = this.#users === undefined ? user : [...listOf(this.#users), user];
   }
 
   removeUser(user: KeyUser): void {
-    this.#users = this.#users?.filter((other) => other !== user);
+    const others = listOf(this.#users).filter((other) => other !== user);
+    this.#users = others.length > 1 ? others : others[0];
   }
 
   /** Overwrites the bytes. Twice is harmless. */
   wipe(): void {
-    this.#bytes.fill(0);
+    this.#view().fill(0);
     this.#wiped = true;
-    const users = this.#users;
+    const users = listOf(this.#users);
     this.#users = undefined;
-    for (const user of users ?? []) user.keyWiped();
+    for (const user of users) user.keyWiped();
   }
 
   toString(): string {
@@ -70,4 +73,13 @@ export class KeyMaterial {
   [inspect.custom](): string {
     return '<redacted>';
   }
+
+  #view(): Buffer {
+    return Buffer.from(this.#piece, this.#at, this.lengthBytes);
+  }
+}
+
+function listOf(users: KeyUser | readonly KeyUser[] | undefined): readonly KeyUser[] {
+  if (users === undefined) return [];
+  return 'keyWiped' in users ? [users] : users;
 }

@@ -1,11 +1,8 @@
 import type { IpAddress } from '../packet/address.ts';
 import type { SaId, SecurityAssociation } from '../ipsec/sa.ts';
-import { AddressMap } from '../packet/address-map.ts';
+import { SharedAddresses } from '../packet/shared-addresses.ts';
 import { Slots } from './slots.ts';
 import { SpiTable } from './spi-table.ts';
-
-/** Endpoints are configured, and few. */
-const SHARED_DESTINATIONS = 64;
 
 /** What every inbound SA has on either host. */
 export interface InboundEntry {
@@ -23,14 +20,13 @@ export class InboundSad<Entry extends InboundEntry> {
   readonly #slots = new Slots<Entry>();
   readonly #bySpi = new SpiTable();
   readonly #byId = new Map<SaId, Entry>();
-  /** Most SAs are reached at one of a few addresses: each is kept once. */
-  readonly #destinations = new AddressMap<IpAddress>();
+  readonly #destinations = new SharedAddresses();
 
   /** Throws if the SPI is taken: the plugin hands each out once. */
   add(sa: SecurityAssociation, make: (slot: number) => Entry): Entry {
     if (this.#bySpi.slotOf(sa.spi) >= 0) throw new Error(`SPI ${sa.spi.toString(16)} is in use already`);
     const entry = this.#slots.add(make);
-    entry.destination = this.#shared(entry.destination);
+    entry.destination = this.#destinations.of(entry.destination);
     this.#bySpi.add(sa.spi, entry.slot, entry.destination);
     this.#byId.set(sa.id, entry);
     return entry;
@@ -47,7 +43,7 @@ export class InboundSad<Entry extends InboundEntry> {
 
   /** The peer sends to another address of ours from now on. */
   receiveAt(entry: Entry, destination: IpAddress): void {
-    entry.destination = this.#shared(destination);
+    entry.destination = this.#destinations.of(destination);
     this.#bySpi.setDestination(entry.sa.spi, destination);
   }
 
@@ -75,12 +71,5 @@ export class InboundSad<Entry extends InboundEntry> {
 
   get size(): number {
     return this.#slots.size;
-  }
-
-  #shared(destination: IpAddress): IpAddress {
-    const known = this.#destinations.get(destination);
-    if (known === undefined && this.#destinations.size < SHARED_DESTINATIONS)
-      this.#destinations.set(destination, destination);
-    return known ?? destination;
   }
 }

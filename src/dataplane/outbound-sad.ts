@@ -30,8 +30,9 @@ export class OutboundSad<Entry extends OutboundEntry> {
       throw new Error(`outbound SPI ${sa.spi.toString(16)} is in use already`);
     const entry = this.#slots.add(make);
     this.#byId.set(sa.id, entry);
-    include(this.#byGroup, sa.group, entry);
-    include(this.#bySpi, sa.spi, entry);
+    const alone = [entry]; // as it is nearly always, in both
+    include(this.#byGroup, sa.group, alone);
+    include(this.#bySpi, sa.spi, alone);
     this.#current.clear();
     return entry;
   }
@@ -119,8 +120,9 @@ export class OutboundSad<Entry extends OutboundEntry> {
   }
 }
 
-function include<Key, Entry>(entries: Map<Key, readonly Entry[]>, key: Key, entry: Entry): void {
-  entries.set(key, [...(entries.get(key) ?? []), entry]);
+function include<Key, Entry>(entries: Map<Key, readonly Entry[]>, key: Key, more: readonly Entry[]): void {
+  const there = entries.get(key);
+  entries.set(key, there === undefined ? more : [...there, ...more]);
 }
 
 function exclude<Key, Entry>(entries: Map<Key, readonly Entry[]>, key: Key, entry: Entry): void {

@@ -55,7 +55,8 @@ export class EspNativeCrypto implements PacketCrypto {
   readonly #native = nativeCrypto();
   readonly #sas: NativeSas;
   readonly #randomBytes: (bytes: number) => Buffer;
-  readonly #installed = new Map<number, Installed>();
+  /** By slot. */
+  readonly #installed: (Installed | undefined)[] = [];
   /** SAs whose IVs are drawn. */
   #drawing = 0;
   #opened = 0;
@@ -84,7 +85,7 @@ export class EspNativeCrypto implements PacketCrypto {
       integrity?.key.reveal() ?? NOTHING,
     );
     this.#forget(saSlot);
-    this.#installed.set(saSlot, new Installed(this, saSlot, keys, suite));
+    this.#installed[saSlot] = new Installed(this, saSlot, keys, suite);
     if (suite.encryption.iv === 'random') this.#drawing++;
   }
 
@@ -156,7 +157,7 @@ export class EspNativeCrypto implements PacketCrypto {
 
   /** Whether packet `i` may be sealed with number 0: there is room and a mask for it. */
   #stampable(batch: StampBatch, i: number, masker: StampMasker | undefined): Verdict {
-    const suite = this.#installed.get(batch.saSlot[i] as number)?.suite;
+    const suite = this.#installed[batch.saSlot[i] as number]?.suite;
     if (suite === undefined) return UNKNOWN_SPI;
     const { canStamp, ivBytes } = suite.encryption;
     if (canStamp !== true || masker?.isUsable !== true || masker.icvBytes !== suite.icvBytes)
@@ -166,10 +167,10 @@ export class EspNativeCrypto implements PacketCrypto {
   }
 
   #forget(saSlot: number): boolean {
-    const installed = this.#installed.get(saSlot);
+    const installed = this.#installed[saSlot];
     if (installed === undefined) return false;
     installed.release();
-    this.#installed.delete(saSlot);
+    this.#installed[saSlot] = undefined;
     if (installed.suite.encryption.iv === 'random') this.#drawing--;
     return true;
   }

@@ -12,8 +12,8 @@ import {
 const CHUNK_BYTES = 16 * 1024;
 /** Rows that are looked at in one table. */
 const ROWS_MAX = 65_536;
-/** Every so many looks the tables are read whatever the counts say. */
-const THOROUGH_EVERY = 5;
+/** Every so many looks, five of them a second, the tables are read whatever the counts say. */
+export const THOROUGH_EVERY = 25;
 
 /** Ascending, each once. */
 export interface ListeningPorts {
@@ -37,7 +37,7 @@ export interface ListeningSocketsOptions {
  *
  * The kernel lists TCP sockets that listen first, so reading ends with the first other one. But it looks for that one through its whole
  * hash of connections, for milliseconds where there are few of them: so the counts of /proc/net/sockstat are asked first, which cost
- * nothing, and the tables are read when a count has changed, and with every fifth look.
+ * nothing, and the tables are read when a count has changed, and with every 25th look.
  */
 export class ListeningSockets {
   readonly #folder: string;

@@ -96,13 +96,17 @@ let loaded: NativeCrypto | undefined;
 
 /** Loads the addon once; throws with the way to build it if it is not there. */
 export function nativeCrypto(): NativeCrypto {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): NativeCrypto {
   const folder =
     process.env['DVIPA_PACKET_CRYPTO'] ??
     fileURLToPath(new URL('../../plugins/node/packet-crypto', import.meta.url));
   try {
-    loaded ??= nodeGypBuild(folder) as NativeCrypto;
+    return nodeGypBuild(folder) as NativeCrypto;
   } catch (cause) {
     throw new Error(`the addon packet-crypto is not built (scripts/build-addons): ${folder}`, { cause });
   }
-  return loaded;
 }

@@ -154,12 +154,16 @@ let loaded: PacketIo | undefined;
 
 /** Loads the addon once; throws with the way to build it if it is not there. */
 export function packetIo(): PacketIo {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): PacketIo {
   const folder =
     process.env['DVIPA_PACKET_IO'] ?? fileURLToPath(new URL('../../plugins/node/packet-io', import.meta.url));
   try {
-    loaded ??= nodeGypBuild(folder) as PacketIo;
+    return nodeGypBuild(folder) as PacketIo;
   } catch (cause) {
     throw new Error(`the addon packet-io is not built (scripts/build-addons): ${folder}`, { cause });
   }
-  return loaded;
 }

@@ -47,6 +47,12 @@ export class GroupOverlaps {
     this.#tell(before);
   }
 
+  /** An SA of the same group, whose peer has the same first address. */
+  relativeOf(sa: SecurityAssociation): SecurityAssociation | undefined {
+    const [address = ''] = singleAddresses(sa) ?? [];
+    return this.#byAddress.get(address)?.find(({ group }) => group === sa.group);
+  }
+
   /** Does it look like another group? */
   has(group: number): boolean {
     return this.#others.size > 0 && this.#others.has(group);
@@ -126,7 +132,8 @@ const peerAddressOf = ({ direction, outer }: SecurityAssociation) =>
   direction === 'in' ? outer.source : outer.destination;
 const peerPortOf = ({ direction, outer }: SecurityAssociation) =>
   direction === 'in' ? outer.sourcePort : outer.destinationPort;
-const theirsOf = (sa: SecurityAssociation) =>
+/** The peer's selectors. */
+export const theirsOf = (sa: SecurityAssociation) =>
   sa.direction === 'in' ? sa.sourceSelectors : sa.destinationSelectors;
 const oursOf = (sa: SecurityAssociation) =>
   sa.direction === 'in' ? sa.destinationSelectors : sa.sourceSelectors;

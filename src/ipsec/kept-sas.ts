@@ -1,4 +1,5 @@
 import { smallBytesOf } from '../base/small-arrays.ts';
+import { theirsOf } from './group-overlaps.ts';
 import type { LifetimeLimit, OutboundPolicy, SecurityAssociation } from './sa.ts';
 import { compareAddressBytes, type TrafficSelector } from './traffic-selector.ts';
 
@@ -16,7 +17,9 @@ export class KeptSas {
   readonly #texts = new Map<string, string>();
   readonly #selectors = new Map<string, readonly TrafficSelector[]>();
 
-  keep(sa: SecurityAssociation): SecurityAssociation {
+  /** `relative`: an SA that was kept, perhaps of the same peer, other direction. */
+  keep(sa: SecurityAssociation, relative?: SecurityAssociation): SecurityAssociation {
+    const theirs = keptSelectors(theirsOf(sa), relative);
     const isIn = sa.direction === 'in';
     const { bytes, packets, seconds } = sa.lifetime;
     const kept = {
@@ -31,10 +34,8 @@ export class KeptSas {
       hasEsn: sa.hasEsn,
       replayWindowPackets: sa.replayWindowPackets,
       encryption: { transform: sa.encryption.transform, key: sa.encryption.key },
-      sourceSelectors: isIn ? sa.sourceSelectors.map(keptSelector) : this.#ours(sa.sourceSelectors),
-      destinationSelectors: isIn
-        ? this.#ours(sa.destinationSelectors)
-        : sa.destinationSelectors.map(keptSelector),
+      sourceSelectors: isIn ? theirs : this.#ours(sa.sourceSelectors),
+      destinationSelectors: isIn ? this.#ours(sa.destinationSelectors) : theirs,
       lifetime: { bytes: keptLimit(bytes), packets: keptLimit(packets), seconds: keptLimit(seconds) },
       tfcBytes: sa.tfcBytes,
       copy: this.#copy(sa.copy),
@@ -61,12 +62,14 @@ export class KeptSas {
     };
   }
 
-  policy(policy: OutboundPolicy): OutboundPolicy {
+  /** `theirs`: the peer's selectors of the SA that the policy names. */
+  policy(policy: OutboundPolicy, theirs: readonly TrafficSelector[] = []): OutboundPolicy {
+    const { destination } = policy;
     const [source = policy.source] = this.#ours([policy.source]);
     return {
       key: policy.key,
       source,
-      destination: keptSelector(policy.destination),
+      destination: theirs.find((one) => isEqual(one, destination)) ?? keptSelector(destination),
       reqid: policy.reqid,
       group: policy.group,
       priority: policy.priority,
@@ -94,6 +97,27 @@ function shared<T>(parts: Map<string, T>, key: string, make: () => T): T {
   const made = make();
   if (parts.size < SHARED_PARTS) parts.set(key, made);
   return made;
+}
+
+function keptSelectors(
+  theirs: readonly TrafficSelector[],
+  relative: SecurityAssociation | undefined,
+): readonly TrafficSelector[] {
+  const known = relative === undefined ? [] : theirsOf(relative);
+  const areSame =
+    known.length === theirs.length && known.every((one, i) => isEqual(one, theirs[i] as TrafficSelector));
+  return areSame ? known : theirs.map(keptSelector);
+}
+
+function isEqual(a: TrafficSelector, b: TrafficSelector): boolean {
+  return (
+    a.family === b.family &&
+    a.protocol === b.protocol &&
+    a.fromPort === b.fromPort &&
+    a.toPort === b.toPort &&
+    compareAddressBytes(a.from, b.from) === 0 &&
+    compareAddressBytes(a.to, b.to) === 0
+  );
 }
 
 function textOf({ family, from, to, protocol, fromPort, toPort }: TrafficSelector): string {

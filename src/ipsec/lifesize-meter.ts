@@ -18,6 +18,11 @@ const PACKETS_PER_MESSAGE = 10_000;
 const FULL_PACKET_BYTES = 1500;
 /** Part of a credit after whose use more is asked for, so that a busy SA does not stop for a round trip. */
 const ASK_AFTER = 3 / 4;
+/** Sooner, where what is left then would not last for so many waits like the one before; but not before half is used. */
+const WAITS_IN_HAND = 3;
+const ASK_NOT_BEFORE = 1 / 2;
+/** Asked in vain it asks again when half of what was left is used; with less left than that only when a packet was refused. */
+const LEAST_STEP: LifesizeCredit = { bytes: FULL_PACKET_BYTES, packets: 16 };
 /** With so much credit and full packets, a target asks once in `PACKETS_PER_MESSAGE`. */
 export const QUIET_CREDIT: LifesizeCredit = {
   bytes: Math.ceil((PACKETS_PER_MESSAGE * FULL_PACKET_BYTES) / ASK_AFTER),
@@ -37,6 +42,8 @@ export class LifesizeMeter {
   #packets = 0;
   #creditBytes: number;
   #creditPackets: number;
+  /** Totals when more was asked for first, while no answer has come. */
+  #asked: LifesizeCredit | undefined;
   /** At these totals a report is due. */
   #askBytes = 0;
   #askPackets = 0;
@@ -45,10 +52,10 @@ export class LifesizeMeter {
   #reportedAt = Number.NEGATIVE_INFINITY;
   #seenPackets = 0;
   #lastUseAt: number | undefined;
-  /** More was asked for, and no answer has come. */
-  #hasAsked = false;
   /** A packet was refused since the last grant. */
   #isStarved = false;
+  /** And that was not reported yet. */
+  #isUntold = false;
   #refused = 0;
 
   /** `limits`: the SA's hard limits, 0 = none. */
@@ -57,7 +64,7 @@ export class LifesizeMeter {
     this.#enforcePackets = limits.hardPackets > 0;
     this.#creditBytes = credit.bytes;
     this.#creditPackets = credit.packets;
-    this.#setThresholds();
+    this.#setThresholds(0, 0);
   }
 
   get bytes(): number {
@@ -89,7 +96,7 @@ export class LifesizeMeter {
   count(packets: number, bytes: number): boolean {
     if (!this.covers(packets, bytes)) {
       this.#refused += packets;
-      if (!this.#isStarved) this.#hasAsked = false; // ask once more, though it was asked at three quarters
+      if (!this.#isStarved) this.#isUntold = true; // ask once more, though it was asked for
       this.#isStarved = true;
       return false;
     }
@@ -100,7 +107,7 @@ export class LifesizeMeter {
 
   /** More credit is wanted: call `report` now and not only at the next look. Cheap, once per vector. */
   get isDue(): boolean {
-    return !this.#hasAsked && this.#wantsCredit();
+    return this.#isUntold || this.#bytes >= this.#askBytes || this.#packets >= this.#askPackets;
   }
 
   /**
@@ -113,14 +120,14 @@ export class LifesizeMeter {
       this.#lastUseAt = now;
     }
     const isNews = this.#packets !== this.#reportedPackets || this.#bytes !== this.#reportedBytes;
-    const isPeriodic = (isNews || this.#wantsCredit()) && now >= this.#reportedAt + REPORT_PERIOD_MS;
+    const isPeriodic = (isNews || this.#asked !== undefined) && now >= this.#reportedAt + REPORT_PERIOD_MS;
     if (!this.isDue && !isPeriodic) return undefined;
     return this.current(now);
   }
 
   /** The report as of now, sent or not wanted: at a new session, and before the SA is removed. */
   current(now: number): LifesizeReport {
-    this.#hasAsked = this.#wantsCredit();
+    if (this.isDue) this.#ask();
     this.#reportedBytes = this.#bytes;
     this.#reportedPackets = this.#packets;
     this.#reportedAt = now;
@@ -134,20 +141,52 @@ export class LifesizeMeter {
   /** Credit from the owner, absolute since this incarnation began; it never shrinks. */
   granted(credit: LifesizeCredit): void {
     const isMore = credit.bytes > this.#creditBytes || credit.packets > this.#creditPackets;
+    const { bytes: waitBytes, packets: waitPackets } = this.#usedWaiting();
     this.#creditBytes = Math.max(this.#creditBytes, credit.bytes);
     this.#creditPackets = Math.max(this.#creditPackets, credit.packets);
     if (!isMore) return;
-    this.#hasAsked = false;
+    this.#asked = undefined;
     this.#isStarved = false;
-    this.#setThresholds();
+    this.#isUntold = false;
+    this.#setThresholds(waitBytes, waitPackets);
   }
 
-  #setThresholds(): void {
-    this.#askBytes = this.#reportedBytes + (this.#creditBytes - this.#reportedBytes) * ASK_AFTER;
-    this.#askPackets = this.#reportedPackets + (this.#creditPackets - this.#reportedPackets) * ASK_AFTER;
+  #ask(): void {
+    this.#asked ??= { bytes: this.#bytes, packets: this.#packets };
+    this.#isUntold = false;
+    this.#askBytes = this.#enforceBytes
+      ? againAt(this.#bytes, this.#creditBytes, LEAST_STEP.bytes)
+      : Infinity;
+    this.#askPackets = this.#enforcePackets
+      ? againAt(this.#packets, this.#creditPackets, LEAST_STEP.packets)
+      : Infinity;
   }
 
-  #wantsCredit(): boolean {
-    return this.#isStarved || this.#bytes >= this.#askBytes || this.#packets >= this.#askPackets;
+  /** What was used while more was on its way: the rate times the way there and back. It would have been more where a packet was refused. */
+  #usedWaiting(): LifesizeCredit {
+    if (this.#asked === undefined) return { bytes: 0, packets: 0 };
+    const factor = this.#isStarved ? 2 : 1;
+    return {
+      bytes: (this.#bytes - this.#asked.bytes) * factor,
+      packets: (this.#packets - this.#asked.packets) * factor,
+    };
   }
+
+  #setThresholds(waitBytes: number, waitPackets: number): void {
+    this.#askBytes = askAt(this.#reportedBytes, this.#creditBytes, waitBytes);
+    this.#askPackets = askAt(this.#reportedPackets, this.#creditPackets, waitPackets);
+  }
+}
+
+/** The total at which more is asked for. */
+function askAt(reported: number, credit: number, usedWaiting: number): number {
+  const given = credit - reported;
+  const inTime = credit - usedWaiting * WAITS_IN_HAND;
+  return Math.max(reported + given * ASK_NOT_BEFORE, Math.min(reported + given * ASK_AFTER, inTime));
+}
+
+/** The total at which it is asked for once more, while no answer has come; never, if little is left. */
+function againAt(used: number, credit: number, leastStep: number): number {
+  const step = (credit - used) / 2;
+  return step < leastStep ? Infinity : used + step;
 }

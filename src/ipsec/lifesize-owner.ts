@@ -171,8 +171,8 @@ export class LifesizeOwner {
   reported(target: string, report: LifesizeReport, now: number): boolean {
     if (!Number.isSafeInteger(report.bytes) || !Number.isSafeInteger(report.packets)) return false;
     const [bytesBefore, packetsBefore] = [this.bytes.reported, this.packets.reported];
-    const areBytesAllowed = this.bytes.report(target, report.bytes);
-    const arePacketsAllowed = this.packets.report(target, report.packets);
+    const areBytesAllowed = this.bytes.report(target, report.bytes, now);
+    const arePacketsAllowed = this.packets.report(target, report.packets, now);
     if (this.packets.reported > packetsBefore) {
       this.#lastUseAt = Math.max(this.#lastUseAt ?? 0, now - Math.max(0, report.idleMs));
     }
@@ -231,6 +231,7 @@ export class LifesizeOwner {
       percentage: this.percentage,
       reserve: perMs * this.#delayMs,
       inFlight: perMs * REPORT_DELAY_MS,
+      answerMs: REPORT_DELAY_MS,
       users: Math.max(this.#ledger.users, this.#users),
     };
   }

@@ -12,6 +12,12 @@ const JITTER_PART = 0.04;
 const FILLED = 0.75;
 /** However short of room: a credit is not cut below this part of the total, or messages eat the throughput. */
 const LEAST_PART = 0.005;
+/** A user's pace is measured over at least this time: reports of one burst say little. */
+const LEAST_PACE_MS = 10;
+/** It falls by no more than a fifth from one report to the next; a rise is followed at once. */
+const PACE_FALL = 0.8;
+/** Of what nobody has, the fast get no more than this part at a time: others are left something. */
+const PACED_PART = 0.5;
 /** However small the percentage: all quiet credits together need not be below this part of the total. */
 const QUIET_PART = 0.1;
 /** Credit without limit. */
@@ -26,6 +32,10 @@ interface Account {
   usable: number;
   /** Reported since then. */
   reported: number;
+  /** The report that its pace is measured from: total and time; undefined: none yet, and the first one is of any time. */
+  paced: { readonly total: number; readonly at: number } | undefined;
+  /** What it used in a millisecond, as its reports show. */
+  pace: number;
   /** Size of the last grant. */
   granted: number;
   isLost: boolean;
@@ -41,6 +51,8 @@ export interface CreditTerms {
   readonly reserve: number;
   /** What the cluster may use until a user that asked has an answer: a credit below that makes it stop and wait. */
   readonly inFlight: number;
+  /** The time that such an answer may take, in milliseconds. */
+  readonly answerMs: number;
   /** Users that a share must be left for. */
   readonly users: number;
 }
@@ -181,7 +193,7 @@ export class LifesizeUnit {
    * A cumulative report. Older ones change nothing. False: more than it was allowed under a hard limit, so it
    * is charged all of that and believed no further.
    */
-  report(user: string, total: number): boolean {
+  report(user: string, total: number, now: number): boolean {
     const account = this.#accounts.get(user);
     if (account === undefined) return false;
     if (account.isUnknown) {
@@ -191,6 +203,7 @@ export class LifesizeUnit {
     }
     const isAllowed = this.hard === 0 || total <= account.usable;
     account.reported = Math.max(account.reported, isAllowed ? total : account.usable);
+    measurePace(account, now);
     return isAllowed;
   }
 
@@ -208,7 +221,8 @@ export class LifesizeUnit {
     if (account === undefined || account.isLost || !this.isLimited) return false;
     const chunk = this.#chunk(account, terms);
     const left = account.credit - account.reported;
-    if (left >= chunk / 2 && left > account.granted / 4) return false;
+    const isShort = left < account.pace * terms.answerMs;
+    if (!isShort && left >= chunk / 2 && left > account.granted / 4) return false;
     const room = this.hard === 0 ? UNLIMITED : this.hard - this.charged - this.open;
     const credit = Math.min(account.reported + chunk, account.credit + Math.max(0, room), UNLIMITED);
     if (credit <= account.credit) return false;
@@ -253,9 +267,9 @@ export class LifesizeUnit {
    * What one user may have open. The percentage (of hard, or of soft without a hard limit), and no less than makes
    * messages rare, where the total is large enough for that; both held to what keeps
    * `sum of credits + reserve <= hard - soft`. Where that leaves too little to work with, a user has a little more
-   * all the same, and the earlier rekey (`needsRekey`) keeps the distance.
+   * all the same, and a fast one what it uses until it has more; the earlier rekey (`needsRekey`) keeps the distance.
    */
-  #chunk(account: Account, { percentage, reserve, inFlight, users }: CreditTerms): number {
+  #chunk(account: Account, { percentage, reserve, inFlight, answerMs, users }: CreditTerms): number {
     const total = this.hard > 0 ? this.hard : this.soft;
     const wanted = (total * percentage) / 100;
     const quiet = Math.max(wanted, Math.min(this.#quiet, (total * QUIET_PART) / users));
@@ -264,10 +278,37 @@ export class LifesizeUnit {
     const others = this.open - Math.max(0, account.credit - account.reported);
     const share = Math.min(gap / users, gap - others);
     const least = Math.min(wanted, Math.max(total * LEAST_PART, inFlight));
-    return Math.max(Math.floor(Math.max(Math.min(quiet, share), least)), this.#grain);
+    const paced = Math.min(account.pace * answerMs, this.#pacedShare(account, others));
+    return Math.max(Math.floor(Math.max(Math.min(quiet, share), least, paced)), this.#grain);
+  }
+
+  /** Of what others have not, a part as large as its part of all that is used. */
+  #pacedShare({ pace }: Account, others: number): number {
+    let paces = 0;
+    for (const account of this.#accounts.values()) if (!account.isLost) paces += account.pace;
+    return paces === 0 ? 0 : (this.hard - this.charged - others) * PACED_PART * (pace / paces);
   }
 }
 
 function emptyAccount(incarnation: bigint, isUnknown: boolean): Account {
-  return { incarnation, credit: 0, usable: 0, reported: 0, granted: 0, isLost: false, isUnknown };
+  return {
+    incarnation,
+    credit: 0,
+    usable: 0,
+    reported: 0,
+    paced: undefined,
+    pace: 0,
+    granted: 0,
+    isLost: false,
+    isUnknown,
+  };
+}
+
+function measurePace(account: Account, now: number): void {
+  const { paced, reported: total } = account;
+  if (paced !== undefined) {
+    if (now - paced.at < LEAST_PACE_MS) return;
+    account.pace = Math.max((total - paced.total) / (now - paced.at), account.pace * PACE_FALL);
+  }
+  account.paced = { total, at: now };
 }

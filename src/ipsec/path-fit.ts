@@ -39,6 +39,16 @@ export class PathFit {
     this.#workOut(limits.outside);
   }
 
+  isFor({ suite, mode, outerFamily, hasUdpEncapsulation }: EspShape): boolean {
+    const shape = this.#shape;
+    return (
+      suite === shape.suite &&
+      mode === shape.mode &&
+      outerFamily === shape.outerFamily &&
+      hasUdpEncapsulation === shape.hasUdpEncapsulation
+    );
+  }
+
   /** The path may have been lowered for another SA, or be believed no longer. Costs two comparisons. */
   refresh(now: number): void {
     const mtu = this.path.current(now);

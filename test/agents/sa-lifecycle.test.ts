@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { RoutingSession } from '../../src/coupling/session.ts';
 import type { PluginPolicy, PluginSnapshot } from '../../src/vici/index.ts';
 import { MemoryCluster } from '../support/cluster/memory-cluster.ts';
 import { NO_FAULTS } from '../support/cluster/network.ts';
@@ -48,6 +49,24 @@ describe('the life of SAs on the routing host', () => {
     expect(answers(cluster, after)).to.equal(50);
     const sent = [...router.sas.outbound.values()].find(({ sa }) => sa.spi === pair.spiOut);
     expect(sent?.numbering.nextSequence).to.be.greaterThan(50);
+  });
+
+  it('sends a policy that is there before the SA is stored once, behind the SA', async () => {
+    const { cluster, charon, router } = await setUp();
+    const sent: string[] = [];
+    const session = router.cluster.peer('target1')?.session as RoutingSession;
+    const send = session.send.bind(session);
+    session.send = (kind, body) => {
+      sent.push(kind);
+      return send(kind, body);
+    };
+    charon.usePair(charon.addPair(2));
+    await cluster.run(100);
+    expect(sent.filter((kind) => /install/.test(kind))).to.deep.equal([
+      'sa-install',
+      'sa-install',
+      'policy-install',
+    ]);
   });
 
   it('sends what was sealed on the old SA before the switch, though it comes when charon has deleted that SA', async () => {

@@ -44,6 +44,20 @@ describe('key-material', () => {
     expect(() => wiped.reveal()).to.throw('wiped');
   });
 
+  it("shares no byte with other keys, and its place is nobody else's after wipe", () => {
+    const keys = Array.from({ length: 200 }, (_, n) =>
+      KeyMaterial.copyOf(Buffer.alloc((n % 140) + 1, n + 1)),
+    );
+    const views = keys.map((one) => one.reveal());
+    keys.forEach((one, n) => n % 2 === 0 && one.wipe());
+    const later = Array.from({ length: 200 }, () => KeyMaterial.copyOf(Buffer.alloc(20, 0xff)));
+    views.forEach((view, n) => {
+      expect(view.length).to.equal((n % 140) + 1);
+      expect(view.every((byte) => byte === (n % 2 === 0 ? 0 : n + 1))).to.equal(true);
+    });
+    expect(later.every((one) => one.reveal().every((byte) => byte === 0xff))).to.equal(true);
+  });
+
   it('tells its users once that it was wiped, but not those that have let go of it', () => {
     const material = key();
     const told: string[] = [];

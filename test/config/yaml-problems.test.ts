@@ -93,7 +93,7 @@ describe('configuration file as YAML', () => {
     const hostile = `"\\e[2J${'k'.repeat(900)}": 1\n"a\\nb": 1\nstamping: "\\e[2J\\x9b\\u202e"\n`;
     const problems = problemsOf(ROUTE_YAML + hostile);
     expect(problems).to.have.lengthOf(3);
-    for (const problem of problems) expect(problem).to.match(/^[ -~]{1,300}$/);
+    for (const problem of problems) expect(problem).to.match(/^[ -~]{1,360}$/);
     expect(problems[2]).to.contain('\\u001b[2J\\u009b\\u202e');
   });
 

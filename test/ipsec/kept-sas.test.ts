@@ -46,6 +46,20 @@ describe('SAs that are kept', () => {
     expect(third.destinationSelectors).to.not.deep.equal(one.destinationSelectors);
   });
 
+  it("share the peer's selectors with an SA of the same peer, where they are equal", () => {
+    const kept = new KeptSas();
+    const one = kept.keep(testSa({ spi: SPI }));
+    const back = kept.keep(testSa({ spi: SPI + 1, direction: 'out' }), one);
+    const narrower = testSa({ spi: SPI + 2, direction: 'out', selector: { protocol: 6 } });
+    expect(back.destinationSelectors).to.equal(one.sourceSelectors);
+    expect(kept.keep(narrower, one)).to.deep.equal(narrower);
+    const policy = policyFor(back, { spi: back.spi });
+    expect(kept.policy(policy, back.destinationSelectors).destination).to.equal(back.destinationSelectors[0]);
+    expect(kept.policy(policyFor(narrower, { spi: narrower.spi }), back.destinationSelectors)).to.deep.equal(
+      policyFor(narrower, { spi: narrower.spi }),
+    );
+  });
+
   it('have their own parts where there are too many to share', () => {
     const kept = new KeptSas();
     for (let port = 1; port < 1000; port++) {

@@ -43,6 +43,25 @@ describe('lifesize meter', () => {
     expect(meter.count(1, 500)).equal(true);
   });
 
+  it('asks after half of the credit where the answer before took long, and again when half of the rest is used', () => {
+    const meter = new LifesizeMeter({ bytes: 100_000, packets: UNLIMITED }, HARD);
+    const usedUntilDue = () => {
+      const before = meter.bytes;
+      while (!meter.isDue) meter.count(1, 1000);
+      meter.current(0);
+      return meter.bytes - before;
+    };
+    expect(usedUntilDue()).to.equal(75_000);
+    meter.count(1, 10_000);
+    meter.granted({ bytes: 175_000, packets: UNLIMITED });
+    // 100 000 since the report; in the wait it used 10 000, so 30 000 are to be in hand.
+    expect(usedUntilDue()).to.equal(60_000);
+    expect(usedUntilDue()).to.equal(15_000);
+    expect(usedUntilDue()).to.equal(8000);
+    meter.granted({ bytes: 300_000, packets: UNLIMITED });
+    expect(usedUntilDue(), 'half of 132 000').to.equal(66_000);
+  });
+
   it('reports once a second while there is traffic, and is silent without', () => {
     const meter = new LifesizeMeter({ bytes: UNLIMITED, packets: UNLIMITED }, NONE);
     expect(meter.report(0)).equal(undefined);

@@ -23,6 +23,25 @@ describe('path-mtus', () => {
     expect(paths.to('a', 'us', 6)).to.not.equal(first);
   });
 
+  it('has what fits for a shape worked out once, and never that of another shape', () => {
+    const support = supported({ transform: 20, keyMaterialBytes: 20 });
+    if (!support.isSupported) throw new Error(support.reason);
+    const { suite } = support;
+    const paths = new PathMtus(LIMITS);
+    const shape = { suite, mode: 'tunnel', outerFamily: 4, hasUdpEncapsulation: true } as const;
+    const fit = paths.fitOf(shape, '192.0.2.101', '192.0.2.10');
+    expect(paths.fitOf({ ...shape }, '192.0.2.101', '192.0.2.10')).to.equal(fit);
+    expect(paths.fitOf(shape, '192.0.2.102', '192.0.2.10')).to.not.equal(fit);
+    for (const other of [
+      { ...shape, mode: 'transport' as const },
+      { ...shape, hasUdpEncapsulation: false },
+    ]) {
+      const larger = paths.fitOf(other, '192.0.2.101', '192.0.2.10');
+      expect(larger.innerBytes).to.be.above(fit.innerBytes);
+      expect(larger.path).to.equal(fit.path);
+    }
+  });
+
   it('lowered for one SA is lowered for the others of the path, and for all until ten minutes later', () => {
     const support = supported({ transform: 20, keyMaterialBytes: 20 });
     if (!support.isSupported) throw new Error(support.reason);

@@ -20,7 +20,7 @@
 #include <threading/thread.h>
 
 typedef struct private_kernel_dvipa_journal_t private_kernel_dvipa_journal_t;
-typedef struct waiter_t waiter_t;
+typedef struct owed_t owed_t;
 
 /**
  * Private data of a kernel_dvipa_journal_t.
@@ -58,9 +58,14 @@ struct private_kernel_dvipa_journal_t {
 	uint64_t last_id;
 
 	/**
-	 * Waiting threads, as waiter_t on their stacks
+	 * What is not acknowledged yet, as owed_t, oldest first
 	 */
-	linked_list_t *waiting;
+	linked_list_t *owed;
+
+	/**
+	 * Threads that wait
+	 */
+	u_int waiting;
 
 	/**
 	 * How long to wait, in ms
@@ -94,9 +99,9 @@ struct private_kernel_dvipa_journal_t {
 };
 
 /**
- * A thread that waits for an acknowledgement
+ * Something that a thread must wait for
  */
-struct waiter_t {
+struct owed_t {
 
 	/**
 	 * Id it waits for
@@ -104,9 +109,14 @@ struct waiter_t {
 	uint64_t id;
 
 	/**
-	 * TRUE once acknowledged
+	 * Thread that told of it
 	 */
-	bool done;
+	u_int thread;
+
+	/**
+	 * Until when it is waited for, in ms
+	 */
+	uint64_t until;
 };
 
 /*
@@ -174,57 +184,114 @@ METHOD(kernel_dvipa_journal_t, raise_, void,
 	chunk_clear(&packet);
 }
 
-METHOD(kernel_dvipa_journal_t, wait_ack, bool,
+/**
+ * Forget what a thread owes, and what nobody waits for any more
+ *
+ * @param thread		thread, NULL for none
+ */
+static void forget(private_kernel_dvipa_journal_t *this, u_int *thread)
+{
+	uint64_t now = kernel_dvipa_now_ms();
+	enumerator_t *enumerator;
+	owed_t *owed;
+
+	enumerator = this->owed->create_enumerator(this->owed);
+	while (enumerator->enumerate(enumerator, &owed))
+	{
+		if ((thread && owed->thread == *thread) || owed->until < now)
+		{
+			this->owed->remove_at(this->owed, enumerator);
+			free(owed);
+		}
+	}
+	enumerator->destroy(enumerator);
+}
+
+/**
+ * Count what a thread owes
+ *
+ * @param until			set to when the wait for the last of it ends, in ms
+ */
+static u_int count_owed(private_kernel_dvipa_journal_t *this, u_int thread,
+						uint64_t *until)
+{
+	enumerator_t *enumerator;
+	owed_t *owed;
+	u_int count = 0;
+
+	enumerator = this->owed->create_enumerator(this->owed);
+	while (enumerator->enumerate(enumerator, &owed))
+	{
+		if (owed->thread == thread)
+		{
+			*until = owed->until;
+			count++;
+		}
+	}
+	enumerator->destroy(enumerator);
+	return count;
+}
+
+METHOD(kernel_dvipa_journal_t, owe, void,
 	private_kernel_dvipa_journal_t *this, uint64_t id)
 {
-	waiter_t waiter = {
-		.id = id,
-	};
-	timeval_t limit, add = {
-		.tv_sec = this->wait_ms / 1000,
-		.tv_usec = this->wait_ms % 1000 * 1000,
-	};
-	bool cancelable;
+	owed_t *owed;
 
+	/* of a CHILD_SA that came to nothing */
+	forget(this, NULL);
 	if (!this->wait_ms || !this->agents)
 	{
-		return TRUE;
+		return;
 	}
-	if ((u_int)this->waiting->get_count(this->waiting) >= this->waiters)
-	{
-		return FALSE;
-	}
-	time_monotonic(&limit);
-	timeradd(&limit, &add, &limit);
+	INIT(owed,
+		.id = id,
+		.thread = thread_current_id(),
+		.until = kernel_dvipa_now_ms() + this->wait_ms,
+	);
+	this->owed->insert_last(this->owed, owed);
+}
 
-	/* the waiter is on the stack, and the lock must not be left behind */
+METHOD(kernel_dvipa_journal_t, settle, u_int,
+	private_kernel_dvipa_journal_t *this)
+{
+	u_int thread = thread_current_id(), count;
+	uint64_t until, now;
+	bool cancelable;
+
+	/* the lock must not be left behind */
 	cancelable = thread_cancelability(FALSE);
-	this->waiting->insert_last(this->waiting, &waiter);
-	while (!waiter.done && this->agents)
+	this->waiting++;
+	while ((count = count_owed(this, thread, &until)) && this->agents &&
+		   this->waiting <= this->waiters)
 	{
-		if (this->condvar->timed_wait_abs(this->condvar, this->mutex, limit))
+		now = kernel_dvipa_now_ms();
+		if (now >= until || this->condvar->timed_wait(this->condvar,
+											this->mutex, until - now))
 		{
+			count = count_owed(this, thread, &until);
 			break;
 		}
 	}
-	this->waiting->remove(this->waiting, &waiter, NULL);
+	this->waiting--;
+	forget(this, &thread);
 	thread_cancelability(cancelable);
-	return waiter.done;
+	return count;
 }
 
 METHOD(kernel_dvipa_journal_t, ack, void,
 	private_kernel_dvipa_journal_t *this, uint64_t id)
 {
 	enumerator_t *enumerator;
-	waiter_t *waiter;
+	owed_t *owed;
 
 	this->mutex->lock(this->mutex);
-	enumerator = this->waiting->create_enumerator(this->waiting);
-	while (enumerator->enumerate(enumerator, &waiter))
+	enumerator = this->owed->create_enumerator(this->owed);
+	while (enumerator->enumerate(enumerator, &owed))
 	{
-		if (waiter->id == id)
+		if (owed->id == id)
 		{
-			waiter->done = TRUE;
+			this->owed->remove_at(this->owed, enumerator);
+			free(owed);
 		}
 	}
 	enumerator->destroy(enumerator);
@@ -263,7 +330,7 @@ METHOD(kernel_dvipa_journal_t, set_sink, void,
 METHOD(kernel_dvipa_journal_t, destroy, void,
 	private_kernel_dvipa_journal_t *this)
 {
-	this->waiting->destroy(this->waiting);
+	this->owed->destroy_function(this->owed, free);
 	this->condvar->destroy(this->condvar);
 	this->mutex->destroy(this->mutex);
 	free(this);
@@ -296,7 +363,8 @@ kernel_dvipa_journal_t *kernel_dvipa_journal_create(u_int wait_ms,
 			.get_sequence = _get_sequence,
 			.next_id = _next_id,
 			.raise = _raise_,
-			.wait_ack = _wait_ack,
+			.owe = _owe,
+			.settle = _settle,
 			.ack = _ack,
 			.set_agents = _set_agents,
 			.unknown_until = _unknown_until,
@@ -305,7 +373,7 @@ kernel_dvipa_journal_t *kernel_dvipa_journal_create(u_int wait_ms,
 		},
 		.mutex = mutex_create(MUTEX_TYPE_DEFAULT),
 		.condvar = condvar_create(CONDVAR_TYPE_DEFAULT),
-		.waiting = linked_list_create(),
+		.owed = linked_list_create(),
 		.wait_ms = wait_ms,
 		.waiters = waiters,
 	);

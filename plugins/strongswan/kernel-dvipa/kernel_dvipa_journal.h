@@ -45,7 +45,7 @@ typedef void (*kernel_dvipa_encode_t)(void *item,
  * the instance's name, the running numbers, and the barrier that holds a
  * change back until the agent acknowledged it.
  *
- * All methods but wait_ack() and those that say so are called with the journal
+ * All methods but settle() and those that say so are called with the journal
  * locked; a change, its number and its event are made under one lock, so a
  * list made under the lock contains exactly the events up to its number.
  */
@@ -89,15 +89,24 @@ struct kernel_dvipa_journal_t {
 				  kernel_dvipa_encode_t encode, void *item);
 
 	/**
-	 * Wait until the agent acknowledges an id, if there is an agent, for a
-	 * limited time, if not too many wait already.
+	 * Note that the calling thread has to wait until the agent acknowledges an
+	 * id, if there is an agent. It does so in settle(), for all it owes at
+	 * once: charon installs the parts of a CHILD_SA one after the other, and
+	 * the agent works on them meanwhile.
+	 *
+	 * @param id		id that an event named under the same lock
+	 */
+	void (*owe)(kernel_dvipa_journal_t *this, uint64_t id);
+
+	/**
+	 * Wait until the agent has acknowledged all that this thread owes, for a
+	 * limited time, if not too many wait already. Nothing is owed afterwards.
 	 *
 	 * The lock is given up meanwhile, tables may be changed afterwards.
 	 *
-	 * @param id		id that an event named under the same lock
-	 * @return			FALSE if there is an agent that has not acknowledged it
+	 * @return			how much an agent that is there has not acknowledged
 	 */
-	bool (*wait_ack)(kernel_dvipa_journal_t *this, uint64_t id);
+	u_int (*settle)(kernel_dvipa_journal_t *this);
 
 	/**
 	 * Acknowledge an id. Called without lock. Unknown ids are no fault.
@@ -137,7 +146,8 @@ struct kernel_dvipa_journal_t {
 /**
  * Create a kernel_dvipa_journal_t.
  *
- * @param wait_ms		how long wait_ack() waits at most, 0 for not at all
+ * @param wait_ms		how long after an event settle() waits for it at most, 0
+ *						for not at all
  * @param waiters		how many threads may wait at a time
  * @return				NULL if no random number could be had
  */

@@ -110,12 +110,7 @@ METHOD(kernel_dvipa_sad_t, add, bool,
 	this->sas->put(this->sas, sa);
 	this->journal->raise(this->journal, "sa-add",
 						 (kernel_dvipa_encode_t)kernel_dvipa_sa_encode, sa);
-	/* sa may be gone afterwards */
-	if (!this->journal->wait_ack(this->journal, num))
-	{
-		DBG2(DBG_KNL, "kernel-dvipa: SA %llu with SPI %.8x is not acknowledged",
-			 (unsigned long long)num, ntohl(id->spi));
-	}
+	this->journal->owe(this->journal, num);
 	this->journal->unlock(this->journal);
 	return TRUE;
 }

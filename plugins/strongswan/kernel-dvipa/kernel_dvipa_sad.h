@@ -51,7 +51,8 @@ struct kernel_dvipa_sad_t {
 	bool (*get_spi)(kernel_dvipa_sad_t *this, uint32_t *spi);
 
 	/**
-	 * Add an SA, and wait until the agent acknowledged it (see journal).
+	 * Add an SA. Its policies wait until the agent acknowledged it (see
+	 * journal).
 	 *
 	 * @param id		charon's data, gets cloned
 	 * @param data		charon's data, gets cloned

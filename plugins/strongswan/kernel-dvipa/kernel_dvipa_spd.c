@@ -188,13 +188,49 @@ static void tell(private_kernel_dvipa_spd_t *this,
 				(kernel_dvipa_encode_t)kernel_dvipa_policy_encode, policy);
 }
 
+/**
+ * Is this an inbound policy of a CHILD_SA whose outbound one is to follow at
+ * once? So it is in a new group, while in a rekeying outbound traffic goes on
+ * with the SA before, perhaps until the peer deletes that.
+ */
+static bool outbound_follows(private_kernel_dvipa_spd_t *this,
+							 kernel_ipsec_policy_id_t *id, uint32_t group)
+{
+	wanted_t wanted = {
+		.like = {
+			.dir = POLICY_OUT,
+			.src_ts = id->dst_ts,
+			.dst_ts = id->src_ts,
+			.group = group,
+		},
+	};
+
+	return id->dir != POLICY_OUT && group && !find(this, &wanted, match_group);
+}
+
+/**
+ * Wait until the agent acknowledged what this thread told it
+ */
+static void settle(private_kernel_dvipa_spd_t *this,
+				   kernel_ipsec_policy_id_t *id)
+{
+	u_int missing;
+
+	missing = this->journal->settle(this->journal);
+	if (missing)
+	{
+		DBG2(DBG_KNL, "kernel-dvipa: of policy %R === %R %N and its SAs, %u %s "
+			 "not acknowledged", id->src_ts, id->dst_ts, policy_dir_names,
+			 id->dir, missing, missing == 1 ? "is" : "are");
+	}
+}
+
 METHOD(kernel_dvipa_spd_t, add, void,
 	private_kernel_dvipa_spd_t *this, kernel_ipsec_policy_id_t *id,
 	kernel_ipsec_manage_policy_t *data)
 {
 	kernel_dvipa_policy_t *policy;
 	wanted_t wanted = like(this, id, data);
-	uint64_t num;
 
 	this->journal->lock(this->journal);
 	wanted.like.group = this->sad->find_group(this->sad, data->src, data->dst,
@@ -210,15 +246,15 @@ METHOD(kernel_dvipa_spd_t, add, void,
 		kernel_dvipa_policy_use(policy, data))
 	{
 		tell(this, policy);
-		num = policy->id;
-		/* policy may be gone afterwards */
-		if (id->dir == POLICY_OUT &&
-			!this->journal->wait_ack(this->journal, num))
+		if (id->dir == POLICY_OUT)
 		{
-			DBG2(DBG_KNL, "kernel-dvipa: policy %llu %R === %R is not "
-				 "acknowledged", (unsigned long long)num, id->src_ts,
-				 id->dst_ts);
+			this->journal->owe(this->journal, policy->id);
 		}
+	}
+	/* policy may be gone afterwards */
+	if (!outbound_follows(this, id, wanted.like.group))
+	{
+		settle(this, id);
 	}
 	this->journal->unlock(this->journal);
 }

@@ -39,7 +39,9 @@ struct kernel_dvipa_spd_t {
 	 * Add a policy, or one more use of it.
 	 *
 	 * If this is a switch of outbound traffic to another SA, wait until the
-	 * agent acknowledged it (see journal).
+	 * agent acknowledged it, and the SAs that charon added before (see journal).
+	 * An inbound policy waits for the latter if outbound traffic has an SA
+	 * already: then the switch comes later, or not at all.
 	 *
 	 * @param id		charon's data, gets cloned
 	 * @param data		charon's data, gets cloned

@@ -57,9 +57,9 @@ export class PolicyLifecycle {
     const service = entry?.service ?? cluster.serviceOf(policy);
     const peers = service === undefined ? [] : cluster.connected(service);
     for (const peer of peers) {
-      // Until a target can send on the new SA (charon waits for that, but not for ever) it goes on with the old one.
-      const isLate = isSwitch && entry !== undefined && !peer.senderIds.has(entry.sa.id);
-      if (!isLate) peer.session?.send('policy-install', { policy });
+      // A target gets the policy with its SA. Until it can send on a new one (charon waits for that, but not for ever) it goes on with the old.
+      const isEarly = entry !== undefined && !peer.senderIds.has(entry.sa.id);
+      if (!isEarly) peer.session?.send('policy-install', { policy });
     }
     const hosts = peers.map(({ host }) => host);
     this.#barriers.begin(policy.key, given.id, hosts);

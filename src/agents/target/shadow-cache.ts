@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DvipaRecord, SaInstallRecord } from '../../coupling/records.ts';
 import type { ClusterAddresses } from '../../dataplane/classify.ts';
+import type { OuterHeader } from '../../dataplane/encapsulate.ts';
 import { InboundSad } from '../../dataplane/inbound-sad.ts';
 import type { LeasedPorts } from '../../dataplane/opened-flows.ts';
 import { OutboundSad } from '../../dataplane/outbound-sad.ts';
@@ -28,6 +29,7 @@ import { IvCounters } from '../../ipsec/sender-ids.ts';
 import type { StampKeys } from '../../ipsec/stamp-mask.ts';
 import { TunnelCheck } from '../../ipsec/tunnel-check.ts';
 import { AddressMap, AddressSet } from '../../packet/address-map.ts';
+import { SharedAddresses } from '../../packet/shared-addresses.ts';
 import { inboundFilterOf } from '../inbound-filter.ts';
 import {
   addressOf,
@@ -70,6 +72,7 @@ export class ShadowCache {
   #configured: ReadonlySet<string>;
   readonly #kept = new KeptSas();
   readonly #paths: PathMtus;
+  readonly #sources = new SharedAddresses();
   readonly #endpoints = new AddressSet();
   readonly #served = new AddressSet();
   /** Settings by address, for packets that name no SA. */
@@ -143,7 +146,7 @@ export class ShadowCache {
 
   /** Installs, or refreshes what is there. Returns why not, if not; then nothing is installed and the keys are wiped. */
   install(given: SaInstallRecord, epoch: number): string | undefined {
-    const record = { ...given, sa: this.#kept.keep(given.sa) };
+    const record = { ...given, sa: this.#kept.keep(given.sa, this.overlaps.relativeOf(given.sa)) };
     const { sa, stamping } = record;
     try {
       const reason = this.#refusal(sa);
@@ -165,13 +168,14 @@ export class ShadowCache {
 
   /** Adds a policy, or replaces the one of the same key: the switch to another SA. */
   installPolicy(policy: OutboundPolicy): void {
-    this.outbound.installPolicy(this.#kept.policy(policy));
+    const sa = policy.spi === undefined ? undefined : this.outbound.find(policy.group, policy.spi)?.sa;
+    this.outbound.installPolicy(this.#kept.policy(policy, sa?.destinationSelectors));
   }
 
   /** The peer has moved, and charon knows. */
   update(id: SaId, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
     const outbound = this.outbound.get(id);
-    if (outbound !== undefined) sendTo(outbound, outer, hasUdpEncapsulation, this.#paths);
+    if (outbound !== undefined) this.#sendTo(outbound, outer, hasUdpEncapsulation);
     const inbound = this.inbound.get(id);
     if (inbound !== undefined) this.#receiveFrom(inbound, outer, hasUdpEncapsulation);
     const entry = outbound ?? inbound;
@@ -253,7 +257,7 @@ export class ShadowCache {
     if (known !== undefined) {
       wipeKeys(sa);
       known.meter.granted(credit);
-      sendTo(known, sa.outer, sa.hasUdpEncapsulation, this.#paths);
+      this.#sendTo(known, sa.outer, sa.hasUdpEncapsulation);
       this.overlaps.update(known.sa);
       // Another id is another IV space; with the same id the counter must go on.
       if (senderId !== undefined) known.iv = this.#ivs.get(sa.id, senderId);
@@ -263,7 +267,7 @@ export class ShadowCache {
     const entry = this.outbound.add(sa, (slot) => ({
       slot,
       sa,
-      outer: outerHeaderOf(sa),
+      outer: this.#outerOf(sa),
       fit: pathFitOf(sa, this.#paths),
       holder: new NumberingHolder(),
       dvipa: this.#dvipas.get(sa.dvipa) as CachedDvipa,
@@ -274,6 +278,16 @@ export class ShadowCache {
     }));
     this.sealing.install(entry.slot, sa);
     this.#setStamp(entry, stamping, epoch);
+  }
+
+  #sendTo(entry: ShadowOutboundSa, outer: OuterAddresses, hasUdpEncapsulation: boolean): void {
+    const sa = { ...entry.sa, outer, hasUdpEncapsulation };
+    Object.assign(entry, { sa, outer: this.#outerOf(sa), fit: pathFitOf(sa, this.#paths) });
+  }
+
+  #outerOf(sa: SecurityAssociation): OuterHeader {
+    const header = outerHeaderOf(sa);
+    return { ...header, source: this.#sources.of(header.source) };
   }
 
   /** Of one life of the routing host; the same keys may come again. */
@@ -331,16 +345,6 @@ function leasedPortsOf({ sourcePorts }: DvipaRecord): LeasedPorts | undefined {
   if (sourcePorts === undefined) return undefined;
   const { from, to, leased } = sourcePorts;
   return { all: { from, to }, own: leased };
-}
-
-function sendTo(
-  entry: ShadowOutboundSa,
-  outer: OuterAddresses,
-  hasUdpEncapsulation: boolean,
-  paths: PathMtus,
-): void {
-  const sa = { ...entry.sa, outer, hasUdpEncapsulation };
-  Object.assign(entry, { sa, outer: outerHeaderOf(sa), fit: pathFitOf(sa, paths) });
 }
 
 function wipeStampKeys(keys: StampKeys | undefined): void {

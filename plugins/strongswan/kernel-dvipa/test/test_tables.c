@@ -342,12 +342,119 @@ static void *leave(void *unused)
 
 static void *wait_for(uintptr_t id)
 {
-	bool acked;
+	u_int missing;
 
 	journal->lock(journal);
-	acked = journal->wait_ack(journal, id);
+	journal->owe(journal, id);
+	missing = journal->settle(journal);
 	journal->unlock(journal);
-	return (void*)(uintptr_t)acked;
+	return (void*)(uintptr_t)!missing;
+}
+
+static void *owe(uintptr_t id)
+{
+	journal->lock(journal);
+	journal->owe(journal, id);
+	journal->unlock(journal);
+	return NULL;
+}
+
+/**
+ * What charon installs before it answers is waited for once, by the thread
+ * that installed it
+ */
+static void test_owing()
+{
+	kernel_dvipa_journal_t *old = journal;
+	thread_t *thread;
+	uint64_t start;
+
+	journal = kernel_dvipa_journal_create(100, 2);
+	journal->set_agents(journal, 1);
+	start = kernel_dvipa_now_ms();
+	owe(1);
+	owe(2);
+	expect(kernel_dvipa_now_ms() - start < 50);
+	thread = thread_create((void*)owe, (void*)3);
+	thread->join(thread);
+	journal->ack(journal, 2);
+	journal->lock(journal);
+	expect(journal->settle(journal) == 1);
+	expect(kernel_dvipa_now_ms() - start >= 100);
+	/* nothing is owed any more, what another thread owes is not ours */
+	start = kernel_dvipa_now_ms();
+	expect(journal->settle(journal) == 0);
+	expect(kernel_dvipa_now_ms() - start < 50);
+	/* acknowledged before it is waited for */
+	journal->owe(journal, 4);
+	journal->unlock(journal);
+	journal->ack(journal, 4);
+	expect(wait_for(5) == NULL);
+	journal->destroy(journal);
+	journal = old;
+}
+
+/**
+ * A new CHILD_SA waits at its outbound policy, the successor of one at its
+ * inbound policy already
+ */
+static void test_waits()
+{
+	kernel_dvipa_journal_t *old = journal;
+	kernel_ipsec_policy_id_t in, out;
+	kernel_ipsec_manage_policy_t from_peer, to_peer;
+	kernel_ipsec_sa_id_t back;
+	kernel_ipsec_add_sa_t back_data;
+	kernel_dvipa_sad_t *sad;
+	kernel_dvipa_spd_t *spd;
+	ipsec_sa_cfg_t back_cfg;
+	uint64_t start;
+	fixture_t *f;
+
+	f = fixture_create();
+	in = fixture_policy(f, POLICY_IN);
+	out = fixture_policy(f, POLICY_OUT);
+	from_peer = to_peer = f->manage;
+	back_cfg = f->sa_cfg;
+	back_cfg.esp.spi = htonl(0xc0000002);
+	to_peer.src = f->us;
+	to_peer.dst = f->peer;
+	to_peer.sa = &back_cfg;
+	back = f->id;
+	back.src = f->us;
+	back.dst = f->peer;
+	back.spi = back_cfg.esp.spi;
+	back_data = f->data;
+	back_data.inbound = FALSE;
+	back_data.src_ts = f->our_list;
+	back_data.dst_ts = f->peer_list;
+
+	journal = kernel_dvipa_journal_create(100, 2);
+	journal->set_agents(journal, 1);
+	sad = kernel_dvipa_sad_create(journal, 0, 0);
+	spd = kernel_dvipa_spd_create(journal, sad);
+
+	start = kernel_dvipa_now_ms();
+	expect(sad->add(sad, &f->id, &f->data, f->dvipa->clone(f->dvipa)));
+	expect(sad->add(sad, &back, &back_data, f->dvipa->clone(f->dvipa)));
+	spd->add(spd, &in, &from_peer);
+	expect(kernel_dvipa_now_ms() - start < 50);
+	spd->add(spd, &out, &to_peer);
+	expect(kernel_dvipa_now_ms() - start >= 100);
+	expect(kernel_dvipa_now_ms() - start < 190);
+
+	/* rekeyed: the switch may come much later */
+	f->id.spi = f->sa_cfg.esp.spi = htonl(0xc0000003);
+	start = kernel_dvipa_now_ms();
+	expect(sad->add(sad, &f->id, &f->data, f->dvipa->clone(f->dvipa)));
+	spd->add(spd, &in, &from_peer);
+	expect(kernel_dvipa_now_ms() - start >= 100);
+
+	spd->destroy(spd);
+	sad->destroy(sad);
+	journal->destroy(journal);
+	journal = old;
+	fixture_destroy(f);
 }
 
 static void test_barrier()
@@ -404,6 +511,8 @@ void test_tables()
 	test_spd();
 	test_move();
 	test_barrier();
+	test_owing();
+	test_waits();
 	recorder_forget();
 	journal->destroy(journal);
 }
