@@ -1,4 +1,5 @@
 import { KEEP, OPEN_HERE, type Verdict, verdictOf } from '../base/verdict.ts';
+import { DELIVER, type OpenedOutcome, REPLAYED, type ReportOutcome } from './inbound-outcomes.ts';
 import { countNumbers, type NumberRange, rangesOf, readRange } from './number-ranges.ts';
 import { mergeSnapshots, type ReplaySnapshot } from './replay-snapshot.ts';
 import { ReplayWindow } from './replay-window.ts';
@@ -10,24 +11,6 @@ const REPLAY = verdictOf('replay');
 const NO_FLOORS = new Float64Array(0);
 /** Of a report, while it is read. */
 const range: NumberRange = { high: 0, low: 0, count: 0 };
-
-/** What a replay report of a target did. */
-export interface ReportOutcome {
-  readonly committed: number;
-  /** Numbers that this target was not given: not believed (`coupling-not-granted`). */
-  readonly refused: number;
-}
-
-/** What is to be done with a packet whose ICV proved right on the routing host. */
-export type OpenedOutcome =
-  /** Its number is spent now, and this is the one copy: deliver it as committed. */
-  | { readonly kind: 'deliver' }
-  | { readonly kind: 'replay' }
-  /** `owner` was given another copy and may have delivered it: hold this one and ask (`claimAnswered`). */
-  | { readonly kind: 'claim'; readonly owner: number };
-
-const DELIVER: OpenedOutcome = { kind: 'deliver' };
-const REPLAYED: OpenedOutcome = { kind: 'replay' };
 
 /** A number that its owner was asked to give up. */
 interface Claim {

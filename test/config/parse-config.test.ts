@@ -3,6 +3,15 @@ import { parseConfig } from '../../src/config/index.ts';
 import { change, problemsOf } from './problems.ts';
 import { ROUTE_YAML, TARGET_YAML } from './example.ts';
 
+/** How packets move, unless the file says something else. */
+const FAST_PATH = {
+  link: { driver: 'auto' },
+  offloads: { gso: true, gro: true, tun: true },
+  polling: { pause: 100 },
+  crypto: { library: 'auto' },
+  workers: 'auto',
+};
+
 describe('configuration of a routing host', () => {
   it('a routing host configuration is typed, has its defaults, and resolves paths from its folder', () => {
     expect(parseConfig(ROUTE_YAML, '/etc/dvipa/dvipa.yaml')).to.deep.equal({
@@ -53,11 +62,7 @@ describe('configuration of a routing host', () => {
       verification: { perSecond: 10_000 },
       stamping: 'on',
       trustedLink: 'sealed',
-      link: { driver: 'auto' },
-      offloads: { gso: true, gro: true, tun: true },
-      polling: { pause: 100 },
-      crypto: { library: 'auto' },
-      workers: 'auto',
+      ...FAST_PATH,
       admin: { socket: '/run/dvipa/route.sock' },
       log: { level: 'info', format: 'text' },
     });
@@ -332,11 +337,7 @@ describe('configuration of a target', () => {
       outside: { interface: 'outside0' },
       tun: { name: 'dvipa0', mtu: 1360 },
       sourcePorts: { manage: false },
-      link: { driver: 'auto' },
-      offloads: { gso: true, gro: true, tun: true },
-      polling: { pause: 100 },
-      crypto: { library: 'auto' },
-      workers: 'auto',
+      ...FAST_PATH,
       coupling: {
         ca: '/etc/dvipa/pki/ca.pem',
         certificate: '/etc/dvipa/pki/target1.pem',
