@@ -36,3 +36,12 @@ export const TARGET_YAML = dedent`
     certificate: pki/target1.pem
     key: pki/target1.key
 `;
+
+/** How packets move, unless the file says something else. */
+export const FAST_PATH = {
+  link: { driver: 'auto' },
+  offloads: { gso: true, gro: true, tun: true },
+  polling: { pause: 100 },
+  crypto: { library: 'auto' },
+  workers: 'auto',
+};

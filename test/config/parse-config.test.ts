@@ -1,16 +1,7 @@
 import { expect } from 'chai';
 import { parseConfig } from '../../src/config/index.ts';
 import { change, problemsOf } from './problems.ts';
-import { ROUTE_YAML, TARGET_YAML } from './example.ts';
-
-/** How packets move, unless the file says something else. */
-const FAST_PATH = {
-  link: { driver: 'auto' },
-  offloads: { gso: true, gro: true, tun: true },
-  polling: { pause: 100 },
-  crypto: { library: 'auto' },
-  workers: 'auto',
-};
+import { FAST_PATH, ROUTE_YAML, TARGET_YAML } from './example.ts';
 
 describe('configuration of a routing host', () => {
   it('a routing host configuration is typed, has its defaults, and resolves paths from its folder', () => {
