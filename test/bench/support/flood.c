@@ -1,7 +1,9 @@
 /*
  * A peer's load: seals inner TCP segments of one SA (AES-128-GCM, tunnel mode, ESP in UDP) and sends them, `segments` in one UDP_SEGMENT
  * message. Never more than `window` packets are on their way: what has come through is read from the counters of the
- * interface behind the last step, so nothing is lost for want of room; what is lost all the same is counted.
+ * interface behind the last step, so nothing is lost for want of room; what is lost all the same is counted. Half a window is sealed before any of it is
+ * sent, and then sent at once: so whoever is behind has work all the time until that is done, as if the load were more than it can take,
+ * also where sealing it takes longer than what is measured.
  *
  *   flood to=A:PORT port=OWN source=A destination=A source-port=N destination-port=N payload=BYTES segments=N connections=N window=N
  *         seconds=S sequence=FIRST counters=FOLDER        key, salt and SPI in hex, a line each, on standard input
@@ -113,34 +115,44 @@ int main(int argc, char **argv)
 		exit(2);
 	prepare_cipher();
 	int fd = connected_socket(option(argv, "to"), atoi(option(argv, "port")), segments > 1 ? esp : 0);
-	uint8_t *out = malloc(segments * esp), *plain = calloc(1, padded(inner));
+	int messages = window / 2 / segments > 1 ? window / 2 / segments : 1, burst = messages * segments, turn = 0;
+	uint8_t *out = malloc(burst * esp), *plain = calloc(1, padded(inner));
+	struct mmsghdr *message = calloc(messages, sizeof *message);
+	struct iovec *part = calloc(messages, sizeof *part);
+	for (int m = 0; m < messages; m++) {
+		part[m] = (struct iovec){ out + m * segments * esp, segments * esp };
+		message[m].msg_hdr = (struct msghdr){ .msg_iov = &part[m], .msg_iovlen = 1 };
+	}
 	uint32_t *position = calloc(connections, sizeof *position);
 	struct arrivals through = watch_arrivals(option(argv, "counters"), INNER_HEADERS, payload);
 	double sent = 0, came = 0, lost = 0, began = seconds(), moved = began, now;
-	for (int turn = 0; (now = seconds()) - began < limit; turn++) {
-		/* A look at the counters costs as much as some packets: not before the window may be full. */
-		if (sent - lost - came + segments > window) {
+	while ((now = seconds()) - began < limit) {
+		for (int i = 0; i < burst; i++) {
+			int connection = turn % connections;
+			flow.source_port = first_port + connection;
+			write_headers(plain, &flow, position[connection], position[connection] ? ACK : SYN, payload, false);
+			position[connection] += payload;
+			seal(out + i * esp, plain, inner, sequence++);
+			turn += (i + 1) % segments == 0;
+		}
+		while (sent - lost - came + burst > window) {
 			double seen = arrived(&through);
+			now = seconds();
 			if (seen > came)
 				came = seen, moved = now;
 			/* Nothing moves: what is on its way will never come. */
 			if (now - moved > STALL_S)
 				lost = sent - came, moved = now;
-			if (sent - lost - came + segments > window) {
+			if (sent - lost - came + burst > window)
 				pause_us(30);
-				continue;
-			}
 		}
-		int connection = turn % connections;
-		flow.source_port = first_port + connection;
-		for (int i = 0; i < segments; i++) {
-			write_headers(plain, &flow, position[connection], position[connection] ? ACK : SYN, payload, false);
-			position[connection] += payload;
-			seal(out + i * esp, plain, inner, sequence++);
+		for (int done = 0; done < messages;) {
+			int some = sendmmsg(fd, message + done, messages - done, 0);
+			if (some < 0)
+				fail("sendmmsg");
+			done += some;
 		}
-		if (send(fd, out, segments * esp, 0) < 0)
-			fail("send");
-		sent += segments;
+		sent += burst;
 	}
 	double took = seconds() - began;
 	/* What is queued somewhere still counts. */
