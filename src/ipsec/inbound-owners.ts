@@ -209,7 +209,9 @@ export class InboundOwners {
     if (!isGiven && !claim.isReported) return 'replay';
     ring.setOwner(slot, FREE);
     if (claim.isReported) return isGiven ? 'refused' : 'replay';
-    return this.#window.commit(high, low) ? 'deliver' : 'replay';
+    // It came in time, and nobody else could have the number since: what the window has passed meanwhile it refuses to everybody else.
+    const isSpentNow = this.#window.commit(high, low) || this.#window.hasPassed(high, low);
+    return isSpentNow ? 'deliver' : 'replay';
   }
 
   /**

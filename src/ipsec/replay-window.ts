@@ -92,6 +92,11 @@ export class ReplayWindow {
     return this.#behindTop(high, low) < 0;
   }
 
+  /** So far behind the top that it is refused without a mark of its own. */
+  hasPassed(high: number, low: number): boolean {
+    return this.packets > 0 && this.#behindTop(high, low) >= this.packets;
+  }
+
   /**
    * Refuses the number from now on without accepting a packet. Never moves the window, because a burnt
    * number need not be genuine: false if it is beyond the top, where the caller must remember it itself.

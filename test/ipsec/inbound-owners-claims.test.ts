@@ -78,7 +78,22 @@ describe('inbound owners, of packets opened on the routing host', () => {
     const owners = claimed();
     expect(owners.decide(0, 5 + UNSETTLED_SLOTS, B, 2)).equal(OPEN_HERE);
     expect(owners.opened(0, 5 + UNSETTLED_SLOTS)).deep.equal({ kind: 'deliver' });
-    expect(owners.claimAnswered(0, 5, A, true), 'left of the window by now').equal('replay');
+  });
+
+  it('delivers what the window has passed while the owner was asked: it came in time, and nobody else gets it', () => {
+    const owners = claimed();
+    expect(owners.opened(0, 5 + 64)).deep.equal({ kind: 'deliver' });
+    expect(owners.check(0, 5), 'left of the window by now').equal(false);
+    expect(owners.claimAnswered(0, 5, A, true)).equal('deliver');
+    for (const target of [A, B]) expect(owners.decide(0, 5, target, 9)).equal(REPLAY);
+    expect(owners.opened(0, 5)).deep.equal({ kind: 'replay' });
+    expect(owners.claimAnswered(0, 5, A, true), 'once').equal('refused');
+  });
+
+  it('delivers nothing that another window says was delivered, while the owner was asked', () => {
+    const owners = claimed();
+    owners.merge({ top: 8n, bitmap: Uint8Array.of(0b1000) });
+    expect(owners.claimAnswered(0, 5, A, true)).equal('replay');
   });
 
   it('burns the number when the owner is lost before it answers', () => {
