@@ -1,6 +1,6 @@
 /**
  * What stamping a packet costs the routing host, beside opening and sealing it (the cryptography of the funnel) in the same run, with node:crypto
- * and with the addon by OpenSSL; `stamp`, what sealing costs to what stamping costs, is the addon's. And what the addon's peek costs:
+ * and with the addon by OpenSSL; `stamp`, how often stamping goes into sealing, is the addon's. And what the addon's peek costs:
  * `node --import tsx test/bench/stamping.ts`. Prints one JSON object; times are medians in nanoseconds of one packet.
  */
 import { randomBytes } from 'node:crypto';
@@ -18,7 +18,9 @@ import { tcp } from '../support/inner-packets.ts';
 import { SETTING, StampingPair } from '../support/stamping.ts';
 import { TestBatch } from '../support/crypto-batch.ts';
 import { newLinkNodeCipher } from '../support/link-seal.ts';
+import { type Measurement, median as medianOf, ratioOf } from './support/rows.ts';
 
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const EPOCH = SETTING.epoch;
 /** What is sealed is 1408 bytes then. */
 const FULL_BYTES = 1404;
@@ -183,10 +185,20 @@ async function measure(innerBytes: number): Promise<Record<string, number>> {
     [`addon_seal_ns_${innerBytes}`]: addonSeal,
     [`addon_open_and_seal_ns_${innerBytes}`]: median('addon funnel'),
     [`addon_peek_ns_${innerBytes}`]: median('addon peek'),
-    ...(innerBytes === FULL_BYTES && { stamp: Math.round((addonSeal / addonStamp) * 10) / 10 }),
   };
 }
 
-const results: Record<string, number | string> = { bench: 'stamping' };
-for (const innerBytes of [64, FULL_BYTES]) Object.assign(results, await measure(innerBytes));
-console.log(JSON.stringify(results));
+const rounds = new Map<string, number[]>();
+for (let n = 0; n < ROUNDS; n++) {
+  for (const innerBytes of [64, FULL_BYTES])
+    for (const [figure, value] of Object.entries(await measure(innerBytes)))
+      rounds.set(figure, [...(rounds.get(figure) ?? []), value]);
+}
+const of = (figure: string) => rounds.get(`${figure}_ns_${FULL_BYTES}`) ?? [];
+const stamp: Measurement = {
+  ...ratioOf(of('addon_stamp'), of('addon_seal')),
+  measured: `stamping ${PACKETS} packets of ${FULL_BYTES} bytes, AES-128-GCM, against sealing them, both by the addon with OpenSSL`,
+  parts: { 'stamp ns': medianOf(of('addon_stamp')), 'seal ns': medianOf(of('addon_seal')) },
+};
+const figures = Object.fromEntries([...rounds].map(([figure, values]) => [figure, medianOf(values)]));
+console.log(JSON.stringify({ bench: 'stamping', rounds: ROUNDS, ...figures, rows: { stamp } }));
